@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BASE_CURSOR_H
+#define BASE_CURSOR_H
+
+/*
+ * A bounds-checked reader/writer over bytes that the caller owns, with a sticky error: once an
+ * access does not fit, the cursor is `failed`, reads give 0, writes do nothing, and the position
+ * stays. Check cursor_ok() once, at the end. `be` is network order (the wire), `le` is the order of
+ * the worker pipe (docs/functions.md). Reading functions take a cursor made by cursor_read_init();
+ * nothing is written through it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct cursor {
+	const uint8_t *in; /* the bytes, when reading */
+	uint8_t *out;      /* the bytes, when writing */
+	size_t size;       /* bytes */
+	size_t pos;        /* bytes, at most `size` */
+	bool failed;
+};
+
+static inline void cursor_read_init(struct cursor *c, const void *bytes, size_t size)
+{
+	*c = (struct cursor){.in = (const uint8_t *)bytes, .size = size};
+}
+
+static inline void cursor_write_init(struct cursor *c, void *bytes, size_t size)
+{
+	*c = (struct cursor){.in = (uint8_t *)bytes, .out = (uint8_t *)bytes, .size = size};
+}
+
+static inline bool cursor_ok(const struct cursor *c)
+{
+	return !c->failed;
+}
+
+static inline size_t cursor_left(const struct cursor *c)
+{
+	return c->size - c->pos;
+}
+
+/* The place of the next `len` bytes, which are consumed; NULL and failed if they do not fit. */
+static inline const uint8_t *cursor_get(struct cursor *c, size_t len)
+{
+	const uint8_t *at = c->in + c->pos;
+
+	if (c->failed || len > cursor_left(c)) {
+		c->failed = true;
+		return NULL;
+	}
+	c->pos += len;
+	return at;
+}
+
+static inline uint8_t *cursor_put(struct cursor *c, size_t len)
+{
+	uint8_t *at = c->out + c->pos;
+
+	if (c->failed || len > cursor_left(c)) {
+		c->failed = true;
+		return NULL;
+	}
+	c->pos += len;
+	return at;
+}
+
+static inline void cursor_put_bytes(struct cursor *c, const void *bytes, size_t len)
+{
+	uint8_t *at = cursor_put(c, len);
+
+	if (at && len > 0)
+		memcpy(at, bytes, len);
+}
+
+static inline void cursor_get_bytes(struct cursor *c, void *bytes, size_t len)
+{
+	const uint8_t *at = cursor_get(c, len);
+
+	if (at && len > 0)
+		memcpy(bytes, at, len);
+	else if (!at)
+		memset(bytes, 0, len);
+}
+
+static inline uint64_t cursor_get_be(struct cursor *c, size_t len)
+{
+	const uint8_t *at = cursor_get(c, len);
+	uint64_t value = 0;
+
+	for (size_t i = 0; at && i < len; i++)
+		value = value << 8 | at[i];
+	return value;
+}
+
+static inline void cursor_put_be(struct cursor *c, uint64_t value, size_t len)
+{
+	uint8_t *at = cursor_put(c, len);
+
+	for (size_t i = len; at && i > 0; i--, value >>= 8)
+		at[i - 1] = (uint8_t)value;
+}
+
+static inline uint64_t cursor_get_le(struct cursor *c, size_t len)
+{
+	const uint8_t *at = cursor_get(c, len);
+	uint64_t value = 0;
+
+	for (size_t i = len; at && i > 0; i--)
+		value = value << 8 | at[i - 1];
+	return value;
+}
+
+static inline void cursor_put_le(struct cursor *c, uint64_t value, size_t len)
+{
+	uint8_t *at = cursor_put(c, len);
+
+	for (size_t i = 0; at && i < len; i++, value >>= 8)
+		at[i] = (uint8_t)value;
+}
+
+static inline uint8_t cursor_get_u8(struct cursor *c)
+{
+	return (uint8_t)cursor_get_be(c, 1);
+}
+
+static inline uint16_t cursor_get_be16(struct cursor *c)
+{
+	return (uint16_t)cursor_get_be(c, 2);
+}
+
+static inline uint32_t cursor_get_be32(struct cursor *c)
+{
+	return (uint32_t)cursor_get_be(c, 4);
+}
+
+static inline uint64_t cursor_get_be64(struct cursor *c)
+{
+	return cursor_get_be(c, 8);
+}
+
+static inline uint16_t cursor_get_le16(struct cursor *c)
+{
+	return (uint16_t)cursor_get_le(c, 2);
+}
+
+static inline uint32_t cursor_get_le32(struct cursor *c)
+{
+	return (uint32_t)cursor_get_le(c, 4);
+}
+
+static inline uint64_t cursor_get_le64(struct cursor *c)
+{
+	return cursor_get_le(c, 8);
+}
+
+#endif

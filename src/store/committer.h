@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STORE_COMMITTER_H
+#define STORE_COMMITTER_H
+
+/*
+ * The committing thread. Requests that arrive while a commit is under way go together into the next
+ * one (group commit), in order. It owns its struct store; the requests stay the caller's, untouched
+ * by the caller until they come back through committer_collect() on the caller's thread.
+ */
+
+#include "base/attr.h"
+#include "event/outcome.h"
+#include "store/store.h"
+
+struct committer;
+
+struct commit_request {
+	struct outcome outcome;
+	void *user;
+	int error;                   /* when it comes back: as of store_commit() */
+	struct commit_request *next; /* the committer's */
+};
+
+/* `on_done` is called on the committing thread when requests are ready to be collected. */
+int committer_new(struct store *store, void (*on_done)(void *user), void *user,
+	struct committer **ret_committer) _must_check_;
+
+/* Commits what is queued, then ends the thread. Collect once more before freeing what is in it. */
+void committer_stop(struct committer *committer);
+void committer_free(struct committer *committer);
+DEFINE_CLEANUP(struct committer, committer_free)
+
+void committer_submit(struct committer *committer, struct commit_request *request);
+
+/* The finished requests, oldest first, linked by `next`; NULL if there are none. */
+struct commit_request *committer_collect(struct committer *committer);
+
+struct committer_stats {
+	uint64_t commits;  /* database transactions */
+	uint64_t requests;
+	uint64_t failures; /* requests that were refused */
+	uint64_t busy_ns;
+};
+void committer_get_stats(struct committer *committer, struct committer_stats *ret_stats);
+
+#endif

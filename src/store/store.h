@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+/*
+ * Where state lasts: one SQLite database file in WAL mode. store_commit() makes outcomes durable, all
+ * or nothing. A struct store is used by one thread at a time; readers open their own with
+ * STORE_READ_ONLY (WAL lets them read beside the writer).
+ */
+
+#include "base/attr.h"
+#include "event/outcome.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+enum store_flags {
+	STORE_READ_ONLY = 1 << 0,
+	/* fsync only at checkpoints: survives kill -9, but a power failure may take back commits. */
+	STORE_RELAXED = 1 << 1,
+};
+
+/*
+ * Opens, creates and brings the schema up to date. Returns 0; -ENOENT, -EACCES, ...: the file;
+ * -ENOTSUP: written by a newer version; -EBADMSG: not a database, or a damaged one (the file is left
+ * as it is; the message names a command that saves what can be saved). On failure `ret_error` holds a
+ * message for the operator, to be freed.
+ */
+int store_open(const char *path, enum store_flags flags, struct store **ret_store, char **ret_error)
+	_must_check_;
+void store_close(struct store *store);
+DEFINE_CLEANUP(struct store, store_close)
+
+/* 0; -ENOSPC: disk full; -EIO: anything else that SQLite refused. Nothing is changed on failure. */
+int store_commit(struct store *store, const struct outcome *outcomes, size_t count) _must_check_;
+
+/* What SQLite last said. Valid until the next call. */
+const char *store_error(const struct store *store);
+
+/* Iteration: `fn` is called a row; if it returns non-zero that ends it and is returned. */
+int store_each_state(struct store *store, const char *function,
+	int (*fn)(void *user, const char *key, const char *name, const char *value, size_t len),
+	void *user) _must_check_;
+int store_each_mark(struct store *store,
+	int (*fn)(void *user, const char *function, const struct mark *mark), void *user) _must_check_;
+
+struct alert_filter {
+	uint64_t after_row;   /* only rows with a higher number; 0 = all */
+	uint64_t since_ns;    /* only alerts raised at or after; 0 = all */
+	const char *function; /* NULL = any */
+	unsigned int limit;   /* the newest so many; 0 = no limit */
+};
+
+/* Oldest first. `row` numbers ascend and are never used again. */
+int store_each_alert(struct store *store, const struct alert_filter *filter,
+	int (*fn)(void *user, uint64_t row, const char *function, const struct alert *alert),
+	void *user) _must_check_;
+int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
+	int (*fn)(void *user, uint64_t row, const char *function, const struct dead_letter *letter),
+	void *user) _must_check_;
+
+#endif
