@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_API_H
+#define SERVER_API_H
+
+/*
+ * The HTTP API on a Unix socket (docs/operations.md lists its paths): read-only, for `netlambda`,
+ * Prometheus and health checks. It lives on the server's loop and never blocks it: what the server
+ * is doing comes through api_ops, alerts and dead letters from a read-only struct store of the
+ * API's own.
+ *
+ * What the callbacks hand over is borrowed until they return; strings must be UTF-8 and may be NULL
+ * where a comment says so.
+ */
+
+#include "base/loop.h"
+#include "engine/engine.h"
+#include "server/metrics.h"
+
+#include <stdint.h>
+
+struct api;
+
+struct api_status {
+	const char *config_path;
+	const char *listen;    /* "0.0.0.0:5000" */
+	uint64_t started_ns;   /* UNIX epoch */
+	uint64_t datagrams;    /* received, malformed ones included */
+	uint64_t malformed;    /* of these, refused by the parser */
+	uint64_t events;       /* in accepted transactions, resends not counted again */
+	uint64_t dropped;      /* events given up, all causes */
+	uint64_t alerts;       /* since start */
+	uint64_t dead_letters; /* since start */
+	uint64_t switches;
+	uint64_t functions;
+};
+
+struct api_switch {
+	uint32_t id;
+	const char *address;    /* where its last datagram came from */
+	uint64_t first_seen_ns; /* UNIX epoch */
+	uint64_t last_seen_ns;
+	uint32_t sequence;     /* of the newest acknowledged transaction; 0 = none yet */
+	uint64_t transactions; /* both kinds */
+	uint64_t events;
+	uint64_t duplicates; /* resends of committed transactions */
+	uint64_t stale;
+	uint64_t restarts; /* of the agent */
+	uint64_t lost;     /* unacknowledged transactions missing from the sequence */
+};
+
+struct api_function {
+	const char *name;
+	const char *runtime;
+	const char *handler;
+	const char *triggers; /* "port" or "port,flow" */
+	struct function_stats stats;
+};
+
+typedef void (*api_reason_fn)(void *arg, const char *reason);
+typedef void (*api_switch_fn)(void *arg, const struct api_switch *item);
+typedef void (*api_function_fn)(void *arg, const struct api_function *item);
+
+struct api_ops {
+	/* Calls `fn` for each reason why the server does not do its work now; none = healthy. */
+	void (*health)(void *user, api_reason_fn fn, void *arg);
+	void (*status)(void *user, struct api_status *ret_status);
+	void (*each_switch)(void *user, api_switch_fn fn, void *arg);
+	void (*each_function)(void *user, api_function_fn fn, void *arg);
+	/* Writes all families but those of the API itself (netlambda_api_*, netlambda_build_info).
+	 */
+	void (*metrics)(void *user, struct metrics *metrics);
+};
+
+struct api_options {
+	const char *socket_path; /* mode 0660; a stale socket is replaced, a live one refused */
+	const char *store_path;  /* must exist: open the writing store first */
+};
+
+/*
+ * Listens. `ops` is borrowed for the API's life, `options` only for this call. Returns 0, or a
+ * negative errno with a message for the operator in `ret_error` (to be freed): -EADDRINUSE: a
+ * server answers on the socket; -EEXIST: the path is something else than a socket.
+ */
+int api_new(struct loop *loop, const struct api_options *options, const struct api_ops *ops,
+	void *user, struct api **ret_api, char **ret_error) _must_check_;
+
+/* Ends all connections and removes the socket file. */
+void api_free(struct api *api);
+DEFINE_CLEANUP(struct api, api_free)
+
+/* Tells those that follow alerts that new ones are committed. Cheap when nobody does. */
+void api_alerts_committed(struct api *api);
+
+#endif
