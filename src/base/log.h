@@ -3,10 +3,11 @@
 #define BASE_LOG_H
 
 /*
- * One line a message on standard error, `LEVEL message key=value ...`; under systemd (JOURNAL_STREAM
- * set) with the <N> priority prefix instead. Only daemons' controllers and tools log; cores return
- * errors. Levels by meaning: error = an operator must act, warning = something was lost or refused,
- * info = a change of state, debug = for developers. Safe to call from any thread.
+ * One line a message on standard error, `LEVEL message key=value ...`; under systemd
+ * (JOURNAL_STREAM set) with the <N> priority prefix instead. Only daemons' controllers and tools
+ * log; cores return errors. Levels by meaning: error = an operator must act, warning = something
+ * was lost or refused, info = a change of state, debug = for developers. Safe to call from any
+ * thread.
  *
  * What a remote peer can trigger goes through log_limited(), at most `burst` lines each second and
  * call site; the next line that passes says how many were left out.

@@ -18,7 +18,8 @@ struct loop {
 	uint64_t now_ns;
 	struct loop_timer *timers; /* soonest first; few, so a list */
 
-	/* The round of callbacks that is under way, so that removal can blot out what is pending. */
+	/* The round of callbacks that is under way, so that removal can blot out what is pending.
+	 */
 	struct epoll_event batch[LOOP_BATCH];
 	int batch_size;
 

@@ -4,8 +4,8 @@
 
 /*
  * SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed 64-bit hash. With a random key nobody outside
- * can choose collisions, so it is what every table over peers' input uses, and the digest that tells
- * a resent transaction from another one with the same sequence.
+ * can choose collisions, so it is what every table over peers' input uses, and the digest that
+ * tells a resent transaction from another one with the same sequence.
  */
 
 #include <stddef.h>

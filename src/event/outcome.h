@@ -22,20 +22,20 @@ struct state_write {
 };
 
 struct alert {
-	char id[48];         /* unique and the same again if the batch runs again */
-	uint64_t time_ns;    /* of the event that raised it, UNIX epoch */
-	uint64_t raised_ns;  /* when the server learned of it, UNIX epoch */
+	char id[48];        /* unique and the same again if the batch runs again */
+	uint64_t time_ns;   /* of the event that raised it, UNIX epoch */
+	uint64_t raised_ns; /* when the server learned of it, UNIX epoch */
 	uint32_t switch_id;
 	uint32_t event_id;
 	const char *severity; /* "critical", "high", "medium", "low", "info" */
 	const char *title;    /* the EVE signature */
 	const char *category;
-	const char *srcip;    /* text; NULL where the event has none */
+	const char *srcip; /* text; NULL where the event has none */
 	const char *dstip;
-	int srcport;          /* -1 where the event has none */
+	int srcport; /* -1 where the event has none */
 	int dstport;
 	int protocol;
-	const char *data;     /* a JSON object, or NULL */
+	const char *data; /* a JSON object, or NULL */
 };
 
 struct dead_letter {
@@ -43,10 +43,10 @@ struct dead_letter {
 	uint32_t switch_id;
 	uint32_t event_id;
 	uint32_t sequence;
-	uint16_t index;      /* of the event in its transaction */
+	uint16_t index; /* of the event in its transaction */
 	uint16_t attempts;
 	const char *reason;
-	const char *data;    /* the event as JSON */
+	const char *data; /* the event as JSON */
 };
 
 /*

@@ -80,7 +80,9 @@ int record_render_json(const struct schema *schema, const void *record, char *te
 {
 	size_t len = 0;
 
-#define APPEND(...) (len += (size_t)snprintf(len < size ? text + len : NULL, len < size ? size - len : 0, __VA_ARGS__))
+#define APPEND(...)                                                                                \
+	(len += (size_t)snprintf(                                                                  \
+		 len < size ? text + len : NULL, len < size ? size - len : 0, __VA_ARGS__))
 	APPEND("{");
 	for (size_t i = 0; i < schema->field_count; i++) {
 		const struct schema_field *field = &schema->fields[i];

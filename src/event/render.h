@@ -29,8 +29,8 @@ const char *time_render(uint64_t ns, char text[static TIME_TEXT_MAX]);
 int field_render(const struct schema_field *field, const void *record, char *text, size_t size);
 
 /*
- * The record as a JSON object. Returns its length as snprintf(3) does; at least `size` means that it
- * was cut.
+ * The record as a JSON object. Returns its length as snprintf(3) does; at least `size` means that
+ * it was cut.
  */
 int record_render_json(const struct schema *schema, const void *record, char *text, size_t size);
 

@@ -95,8 +95,8 @@ static int field_add(struct schema *schema, const char *name, uint32_t offset, i
 static int struct_add(
 	const struct btf *btf, const struct btf_type *type, uint32_t base, struct schema *schema);
 
-static int member_add(
-	const struct btf *btf, const struct btf_member *member, uint32_t base, struct schema *schema)
+static int member_add(const struct btf *btf, const struct btf_member *member, uint32_t base,
+	struct schema *schema)
 {
 	const char *name = btf__name_by_offset(btf, member->name_off);
 	uint32_t offset = base + member->offset / 8;

@@ -45,9 +45,9 @@ struct schema {
 struct btf;
 
 /*
- * Reads `struct_name` from BTF. Returns 0; -ENOENT: no such struct; -EINVAL: a member that is not an
- * integer, a nested struct of integers or one of the typedefs of <netlambda/event.h>; -E2BIG: too
- * many fields, or a record over EVENT_RECORD_MAX.
+ * Reads `struct_name` from BTF. Returns 0; -ENOENT: no such struct; -EINVAL: a member that is not
+ * an integer, a nested struct of integers or one of the typedefs of <netlambda/event.h>; -E2BIG:
+ * too many fields, or a record over EVENT_RECORD_MAX.
  */
 int schema_from_btf(const struct btf *btf, const char *struct_name, uint32_t event_id,
 	const char *name, struct schema *ret_schema) _must_check_;

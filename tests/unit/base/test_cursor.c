@@ -13,7 +13,8 @@ static void what_is_written_is_read_again(void **state _unused_)
 	cursor_put_le(&c, 0x04050607, 4);
 	cursor_put_be(&c, 0x08090a0b0c0d0e0fULL, 8);
 	assert_true(cursor_ok(&c));
-	assert_memory_equal(bytes, "\x01\x02\x03\x07\x06\x05\x04\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f", 15);
+	assert_memory_equal(
+		bytes, "\x01\x02\x03\x07\x06\x05\x04\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f", 15);
 
 	cursor_read_init(&c, bytes, sizeof(bytes));
 	assert_int_equal(cursor_get_u8(&c), 0x01);

@@ -2,7 +2,8 @@
 #include "base/siphash.h"
 #include "tests/unit/test.h"
 
-/* Key 00 01 .. 0f, inputs 00 01 .. (n - 1): the vectors of the paper's appendix A and reference code. */
+/* Key 00 01 .. 0f, inputs 00 01 .. (n - 1): the vectors of the paper's appendix A and reference
+ * code. */
 static const struct siphash_key key = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
 
 static void matches_the_reference_vectors(void **state _unused_)

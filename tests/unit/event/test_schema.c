@@ -53,7 +53,8 @@ static void semantic_typedefs_decide_the_kind(void **state _unused_)
 		const struct schema_field *field = schema_find_field(schema, expected[i].name);
 
 		assert_non_null(field);
-		assert_string_equal(field_kind_name(field->kind), field_kind_name(expected[i].kind));
+		assert_string_equal(
+			field_kind_name(field->kind), field_kind_name(expected[i].kind));
 	}
 }
 

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# `./dev check` and `./dev fuzz`.
+
+asan_build='build-asan'
+
+check_everything()
+{
+	local quick=no
+
+	case ${1:-} in
+	'') ;;
+	--quick) quick=yes ;;
+	*) die "check: unknown option $1" ;;
+	esac
+	ensure_packages
+	build_for_check
+	if [ $quick = yes ]; then
+		say "tests"
+		meson_tests "$build" --suite unit --suite bpf --suite net --suite function
+	else
+		say "tests"
+		meson_tests "$build"
+		check_sanitizers
+		say "lint"
+		lint_everything
+	fi
+	report
+}
+
+# A warning of either compiler counts as a failed item; a failed build ends everything.
+build_for_check()
+{
+	quiet_build
+	say "build"
+	item "gcc compiles without warnings" no_warnings "$log_dir/build.log"
+}
+
+no_warnings()
+{
+	! grep -E 'warning:' "$1"
+}
+
+# meson_tests DIR [OPTION...]: the tests print their own progress; sub-tests are counted afterwards.
+meson_tests()
+{
+	local dir=$1 rc=0 counts
+
+	shift
+	rm -f "$dir/meson-logs/testlog.json"
+	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" </dev/null || rc=$?
+	counts=$(python3 tools/count_tests.py "$dir/meson-logs/testlog.json" $rc) ||
+		die "meson test left no log of its tests"
+	read -r p f s <<<"$counts"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+# clang, with the address and undefined-behaviour sanitizers, and instrumented for the fuzzers.
+build_sanitized()
+{
+	CC=clang configure $asan_build --buildtype=debugoptimized -Dfuzz=true \
+		-Db_sanitize=address,undefined -Db_lundef=false \
+		-Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined' &&
+		meson compile -C $asan_build
+}
+
+check_sanitizers()
+{
+	say "sanitizers: clang, ASan, UBSan (log: $log_dir/build-asan.log)"
+	mkdir -p "$log_dir"
+	if ! build_sanitized >"$log_dir/build-asan.log" 2>&1; then
+		failed=$((failed + 1))
+		failed_logs+=("$log_dir/build-asan.log")
+		return
+	fi
+	item "clang compiles without warnings" no_warnings "$log_dir/build-asan.log"
+	ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 \
+		UBSAN_OPTIONS=print_stacktrace=1 meson_tests $asan_build --suite unit
+	check_fuzzers
+}
+
+fuzzers()
+{
+	find $asan_build/tests/fuzz -maxdepth 1 -type f -executable -name 'fuzz_*' 2>/dev/null | sort
+}
+
+check_fuzzers()
+{
+	local target name
+
+	say "fuzzers"
+	for target in $(fuzzers); do
+		name=${target##*/fuzz_}
+		item "fuzz $name: the corpus passes" "$target" -runs=0 "tests/fuzz/corpus/$name"
+		item "fuzz $name: 10 seconds find nothing" fuzz_for "$target" 10
+	done
+}
+
+# fuzz_for TARGET SECONDS: new inputs are kept in the build directory, not in the project's corpus.
+fuzz_for()
+{
+	local target=$1 name=${1##*/fuzz_} found
+
+	found=$asan_build/fuzz/$name
+	mkdir -p "$found"
+	"$target" -max_total_time="$2" -print_final_stats=1 -artifact_prefix="$found-" \
+		"$found" "tests/fuzz/corpus/$name"
+}
+
+fuzz_by_hand()
+{
+	local seconds=60 only='' target
+
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--seconds) seconds=${2:?--seconds needs a number} && shift ;;
+		-*) die "fuzz: unknown option $1" ;;
+		*) only=$1 ;;
+		esac
+		shift
+	done
+	build_sanitized
+	for target in $(fuzzers); do
+		[ -z "$only" ] || [ "$only" = "${target##*/fuzz_}" ] || continue
+		say "$target, $seconds s"
+		fuzz_for "$target" "$seconds"
+	done
+}
