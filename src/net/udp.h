@@ -24,13 +24,14 @@ struct endpoint {
 };
 
 /*
- * Resolves "HOST:PORT", "[V6]:PORT" or a bare port (any address). Returns 0 or -EINVAL with a message
- * in `ret_error` (to be freed) that says what was expected.
+ * Resolves "HOST:PORT", "[V6]:PORT" or a bare port (any address). Returns 0 or -EINVAL with a
+ * message in `ret_error` (to be freed) that says what was expected.
  */
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint, char **ret_error) _must_check_;
 const char *endpoint_render(const struct endpoint *endpoint, char text[static ENDPOINT_TEXT_MAX]);
 
-/* A bound, non-blocking socket with as large a receive buffer as is allowed. fd or negative errno. */
+/* A bound, non-blocking socket with as large a receive buffer as is allowed. fd or negative errno.
+ */
 int udp_listen(const struct endpoint *local) _must_check_;
 /* A connected, non-blocking socket. fd or negative errno. */
 int udp_connect(const struct endpoint *remote) _must_check_;
@@ -50,9 +51,10 @@ DEFINE_CLEANUP(struct udp_receiver, udp_receiver_free)
 
 /*
  * Up to UDP_BATCH datagrams in one recvmmsg(2); `*ret_datagrams` is valid until the next call.
- * Returns their number, 0 when there is none, or a negative errno.
+ * Returns their number, 0 when there is none, or a negative errno (on a connected socket that is
+ * also how the peer's ICMP errors show, -ECONNREFUSED: go on, it may come up).
  */
-int udp_receive(struct udp_receiver *receiver, int fd, const struct datagram **ret_datagrams)
-	_must_check_;
+int udp_receive(
+	struct udp_receiver *receiver, int fd, const struct datagram **ret_datagrams) _must_check_;
 
 #endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "wire/v1_payload.h"
+
+#define PORT_BYTES      28
+#define FLOW_BYTES      28
+#define IPV6_MORE_BYTES 24 /* two addresses of 16 bytes instead of 4 */
+#define INTERFACE_BYTES 52
+
+#define PORT_NUM_MAX 0xffff
+#define PROTOCOL_MAX 0xff
+
+/* RFC 4291 2.5.5.2: what stands before the IPv4 address in a v4-mapped one. */
+static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+static bool ip_is_v4(const ip_addr *ip)
+{
+	return memcmp(ip->bytes, v4_mapped, sizeof(v4_mapped)) == 0;
+}
+
+bool payload_known(uint32_t event_id)
+{
+	return event_id == EVENT_PORT || event_id == EVENT_FLOW || event_id == EVENT_INTERFACE;
+}
+
+bool payload_has_size(uint32_t event_id, size_t size)
+{
+	switch (event_id) {
+	case EVENT_PORT:
+		return size == PORT_BYTES || size == PORT_BYTES + IPV6_MORE_BYTES;
+	case EVENT_FLOW:
+		return size == FLOW_BYTES || size == FLOW_BYTES + IPV6_MORE_BYTES;
+	case EVENT_INTERFACE:
+		return size == INTERFACE_BYTES;
+	default:
+		return false;
+	}
+}
+
+/* ---- reading ---- */
+
+static void get_ip(struct cursor *c, bool v6, ip_addr *ret_ip)
+{
+	if (v6) {
+		cursor_get_bytes(c, ret_ip->bytes, sizeof(ret_ip->bytes));
+		return;
+	}
+	memcpy(ret_ip->bytes, v4_mapped, sizeof(v4_mapped));
+	cursor_get_bytes(c, ret_ip->bytes + sizeof(v4_mapped), 4);
+}
+
+/* Both addresses. False if they are IPv4 and yet in the IPv6 form. */
+static bool get_addresses(struct cursor *c, bool v6, ip_addr *ret_src, ip_addr *ret_dst)
+{
+	get_ip(c, v6, ret_src);
+	get_ip(c, v6, ret_dst);
+	return !v6 || !ip_is_v4(ret_src) || !ip_is_v4(ret_dst);
+}
+
+enum v1_error payload_check(uint32_t event_id, const uint8_t *bytes, size_t size)
+{
+	ip_addr src, dst;
+	struct cursor c;
+	uint32_t ports, protocol;
+
+	if (event_id == EVENT_INTERFACE)
+		return V1_OK;
+	cursor_read_init(&c, bytes, size);
+	if (!get_addresses(&c, size > PORT_BYTES, &src, &dst))
+		return V1_BAD_PAYLOAD;
+	ports = cursor_get_be32(&c);
+	if (event_id == EVENT_PORT && ports > PORT_NUM_MAX)
+		return V1_BAD_PAYLOAD;
+	protocol = cursor_get_be32(&c);
+	return protocol > PROTOCOL_MAX ? V1_BAD_PAYLOAD : V1_OK;
+}
+
+static void get_port(struct cursor *c, bool v6, struct port_event *port)
+{
+	get_addresses(c, v6, &port->srcip, &port->dstip);
+	port->dstport = (port_num)cursor_get_be32(c);
+	port->protocol = (ip_proto)cursor_get_be32(c);
+	port->udp = cursor_get_be32(c);
+	port->syn = cursor_get_be32(c);
+	port->rst = cursor_get_be32(c);
+}
+
+static void get_flow(struct cursor *c, bool v6, struct flow_event *flow)
+{
+	get_addresses(c, v6, &flow->srcip, &flow->dstip);
+	flow->srcport = cursor_get_be16(c);
+	flow->dstport = cursor_get_be16(c);
+	flow->protocol = (ip_proto)cursor_get_be32(c);
+	flow->count = cursor_get_be32(c);
+	flow->size = cursor_get_be64(c);
+}
+
+static void get_interface(struct cursor *c, struct interface_event *interface)
+{
+	interface->ifindex = cursor_get_be32(c);
+	interface->packets = cursor_get_be64(c);
+	interface->size = cursor_get_be64(c);
+	interface->not_ip = cursor_get_be64(c);
+	interface->malformed = cursor_get_be64(c);
+	interface->flow_shed = cursor_get_be64(c);
+	interface->port_shed = cursor_get_be64(c);
+}
+
+void payload_decode(
+	uint32_t event_id, const uint8_t *bytes, size_t size, struct v1_event *ret_event)
+{
+	struct cursor c;
+
+	memset(ret_event, 0, sizeof(*ret_event));
+	ret_event->event_id = event_id;
+	cursor_read_init(&c, bytes, size);
+	switch (event_id) {
+	case EVENT_PORT:
+		ret_event->record_size = sizeof(ret_event->record.port);
+		get_port(&c, size > PORT_BYTES, &ret_event->record.port);
+		break;
+	case EVENT_FLOW:
+		ret_event->record_size = sizeof(ret_event->record.flow);
+		get_flow(&c, size > FLOW_BYTES, &ret_event->record.flow);
+		break;
+	case EVENT_INTERFACE:
+		ret_event->record_size = sizeof(ret_event->record.interface);
+		get_interface(&c, &ret_event->record.interface);
+		break;
+	}
+}
+
+/* ---- writing ---- */
+
+static bool needs_v6(const ip_addr *src, const ip_addr *dst)
+{
+	return !ip_is_v4(src) || !ip_is_v4(dst);
+}
+
+size_t payload_size(uint32_t event_id, const void *record)
+{
+	const struct port_event *port = record;
+	const struct flow_event *flow = record;
+
+	switch (event_id) {
+	case EVENT_PORT:
+		return PORT_BYTES + (needs_v6(&port->srcip, &port->dstip) ? IPV6_MORE_BYTES : 0);
+	case EVENT_FLOW:
+		return FLOW_BYTES + (needs_v6(&flow->srcip, &flow->dstip) ? IPV6_MORE_BYTES : 0);
+	case EVENT_INTERFACE:
+		return INTERFACE_BYTES;
+	default:
+		return 0;
+	}
+}
+
+static void put_addresses(struct cursor *c, const ip_addr *src, const ip_addr *dst)
+{
+	size_t skip = needs_v6(src, dst) ? 0 : sizeof(v4_mapped);
+
+	cursor_put_bytes(c, src->bytes + skip, sizeof(src->bytes) - skip);
+	cursor_put_bytes(c, dst->bytes + skip, sizeof(dst->bytes) - skip);
+}
+
+static void put_port(struct cursor *c, const struct port_event *port)
+{
+	put_addresses(c, &port->srcip, &port->dstip);
+	cursor_put_be(c, port->dstport, 4);
+	cursor_put_be(c, port->protocol, 4);
+	cursor_put_be(c, port->udp, 4);
+	cursor_put_be(c, port->syn, 4);
+	cursor_put_be(c, port->rst, 4);
+}
+
+static unsigned int put_flow(struct cursor *c, const struct flow_event *flow)
+{
+	bool clamp = flow->count > UINT32_MAX;
+
+	put_addresses(c, &flow->srcip, &flow->dstip);
+	cursor_put_be(c, flow->srcport, 2);
+	cursor_put_be(c, flow->dstport, 2);
+	cursor_put_be(c, flow->protocol, 4);
+	cursor_put_be(c, clamp ? UINT32_MAX : flow->count, 4);
+	cursor_put_be(c, flow->size, 8);
+	return clamp ? 1 : 0;
+}
+
+static void put_interface(struct cursor *c, const struct interface_event *interface)
+{
+	cursor_put_be(c, interface->ifindex, 4);
+	cursor_put_be(c, interface->packets, 8);
+	cursor_put_be(c, interface->size, 8);
+	cursor_put_be(c, interface->not_ip, 8);
+	cursor_put_be(c, interface->malformed, 8);
+	cursor_put_be(c, interface->flow_shed, 8);
+	cursor_put_be(c, interface->port_shed, 8);
+}
+
+unsigned int payload_encode(struct cursor *c, uint32_t event_id, const void *record)
+{
+	switch (event_id) {
+	case EVENT_PORT:
+		put_port(c, record);
+		return 0;
+	case EVENT_FLOW:
+		return put_flow(c, record);
+	case EVENT_INTERFACE:
+		put_interface(c, record);
+		return 0;
+	default:
+		return 0;
+	}
+}
