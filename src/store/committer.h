@@ -6,6 +6,10 @@
  * The committing thread. Requests that arrive while a commit is under way go together into the next
  * one (group commit), in order. It owns its struct store; the requests stay the caller's, untouched
  * by the caller until they come back through committer_collect() on the caller's thread.
+ *
+ * A function's later outcomes build on its earlier ones. So when a request is refused, all requests
+ * of the same function that were submitted before the caller collects the refused one are refused
+ * with it, with the same error.
  */
 
 #include "base/attr.h"
@@ -21,11 +25,17 @@ struct commit_request {
 	struct commit_request *next; /* the committer's */
 };
 
-/* `on_done` is called on the committing thread when requests are ready to be collected. */
+/*
+ * Takes `store` (on success: committer_free() closes it) and starts the thread. `on_done` is called
+ * on the committing thread when requests are ready to be collected. 0 or a negative errno.
+ */
 int committer_new(struct store *store, void (*on_done)(void *user), void *user,
 	struct committer **ret_committer) _must_check_;
 
-/* Commits what is queued, then ends the thread. Collect once more before freeing what is in it. */
+/*
+ * Commits what is queued, then ends the thread; nothing may be submitted after it. Collect once
+ * more before freeing what is in it. committer_free() does this first, if it was not done.
+ */
 void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);
 DEFINE_CLEANUP(struct committer, committer_free)
@@ -36,10 +46,11 @@ void committer_submit(struct committer *committer, struct commit_request *reques
 struct commit_request *committer_collect(struct committer *committer);
 
 struct committer_stats {
-	uint64_t commits;  /* database transactions */
+	uint64_t commits; /* database transactions */
 	uint64_t requests;
 	uint64_t failures; /* requests that were refused */
 	uint64_t busy_ns;
+	char error[256]; /* why the store refuses; empty again when a commit succeeds */
 };
 void committer_get_stats(struct committer *committer, struct committer_stats *ret_stats);
 

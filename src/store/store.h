@@ -3,9 +3,10 @@
 #define STORE_STORE_H
 
 /*
- * Where state lasts: one SQLite database file in WAL mode. store_commit() makes outcomes durable, all
- * or nothing. A struct store is used by one thread at a time; readers open their own with
- * STORE_READ_ONLY (WAL lets them read beside the writer).
+ * Where state lasts: one SQLite database file in WAL mode. store_commit() makes outcomes durable,
+ * all or nothing. A struct store is used by one thread at a time; readers open their own with
+ * STORE_READ_ONLY (WAL lets them read beside the writer). One store at a time may be open for
+ * writing: it holds a lock on the file PATH-lock, which the kernel drops with the process.
  */
 
 #include "base/attr.h"
@@ -19,18 +20,20 @@ struct store;
 
 enum store_flags {
 	STORE_READ_ONLY = 1 << 0,
-	/* fsync only at checkpoints: survives kill -9, but a power failure may take back commits. */
+	/* fsync only at checkpoints: survives kill -9, but a power failure may take back commits.
+	 */
 	STORE_RELAXED = 1 << 1,
 };
 
 /*
  * Opens, creates and brings the schema up to date. Returns 0; -ENOENT, -EACCES, ...: the file;
- * -ENOTSUP: written by a newer version; -EBADMSG: not a database, or a damaged one (the file is left
- * as it is; the message names a command that saves what can be saved). On failure `ret_error` holds a
- * message for the operator, to be freed.
+ * -EBUSY: open for writing already; -ENOTSUP: written by a newer version (or, when only reading, by
+ * an older one); -EBADMSG: not a database, or a damaged one (the file is left as it is; the message
+ * names a command that saves what can be saved). On failure `ret_error` holds a message for the
+ * operator, to be freed.
  */
-int store_open(const char *path, enum store_flags flags, struct store **ret_store, char **ret_error)
-	_must_check_;
+int store_open(const char *path, enum store_flags flags, struct store **ret_store,
+	char **ret_error) _must_check_;
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store, store_close)
 
@@ -45,7 +48,8 @@ int store_each_state(struct store *store, const char *function,
 	int (*fn)(void *user, const char *key, const char *name, const char *value, size_t len),
 	void *user) _must_check_;
 int store_each_mark(struct store *store,
-	int (*fn)(void *user, const char *function, const struct mark *mark), void *user) _must_check_;
+	int (*fn)(void *user, const char *function, const struct mark *mark),
+	void *user) _must_check_;
 
 struct alert_filter {
 	uint64_t after_row;   /* only rows with a higher number; 0 = all */

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *column_text(sqlite3_stmt *statement, int column)
+{
+	return (const char *)sqlite3_column_text(statement, column);
+}
+
+static int column_optional(sqlite3_stmt *statement, int column)
+{
+	if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+		return -1;
+	return sqlite3_column_int(statement, column);
+}
+
+/* A query's statement, with `function` (which may be NULL) bound to ?1. */
+static int query_prepare(
+	struct store *store, const char *sql, const char *function, sqlite3_stmt **ret_statement)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int rc;
+
+	rc = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+	if (rc == SQLITE_OK && function)
+		rc = sqlite3_bind_text(statement, 1, function, -1, SQLITE_STATIC);
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	*ret_statement = TAKE_PTR(statement);
+	return 0;
+}
+
+/* 1: there is a row; 0: there are no more; or negative. */
+static int query_step(struct store *store, sqlite3_stmt *statement)
+{
+	int rc = sqlite3_step(statement);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : store_fail(store, rc);
+}
+
+int store_each_state(struct store *store, const char *function,
+	int (*fn)(void *user, const char *key, const char *name, const char *value, size_t len),
+	void *user)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int r;
+
+	r = query_prepare(store, "SELECT key, name, value FROM state WHERE function = ?1", function,
+		&statement);
+	if (r < 0)
+		return r;
+	while ((r = query_step(store, statement)) > 0) {
+		const char *value = column_text(statement, 2);
+
+		r = fn(user, column_text(statement, 0), column_text(statement, 1), value,
+			(size_t)sqlite3_column_bytes(statement, 2));
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+int store_each_mark(struct store *store,
+	int (*fn)(void *user, const char *function, const struct mark *mark), void *user)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int r;
+
+	r = query_prepare(store, "SELECT function, switch_id, sequence, digest, done FROM marks",
+		NULL, &statement);
+	if (r < 0)
+		return r;
+	while ((r = query_step(store, statement)) > 0) {
+		const struct mark mark = {
+			.switch_id = (uint32_t)sqlite3_column_int64(statement, 1),
+			.sequence = (uint32_t)sqlite3_column_int64(statement, 2),
+			.digest = (uint64_t)sqlite3_column_int64(statement, 3),
+			.done = (uint32_t)sqlite3_column_int64(statement, 4),
+		};
+
+		r = fn(user, column_text(statement, 0), &mark);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+/* ---- alerts ---- */
+
+#define ALERT_COLUMNS                                                                              \
+	"row, id, function, time_ns, raised_ns, switch_id, event_id, severity, title, category,"   \
+	" srcip, srcport, dstip, dstport, protocol, data"
+
+#define ALERT_SQL_MAX 768
+
+/*
+ * Only the conditions that are asked for, so that SQLite takes the right index: the newest of one
+ * function without reading the others', a time range from the first row in it on. Clocks may step
+ * back, so the range's first row is only where to begin.
+ */
+static void alert_sql(const struct alert_filter *filter, char sql[static ALERT_SQL_MAX])
+{
+	const char *function = filter->function ? " AND function = ?1" : "";
+	const char *since = filter->since_ns > 0
+				    ? " AND raised_ns >= ?3 AND row >= (SELECT min(row) FROM alerts"
+				      " WHERE raised_ns >= ?3)"
+				    : "";
+
+	if (filter->limit > 0)
+		snprintf(sql, ALERT_SQL_MAX,
+			"SELECT " ALERT_COLUMNS " FROM (SELECT * FROM alerts WHERE row > ?2%s%s"
+			" ORDER BY row DESC LIMIT ?4) ORDER BY row",
+			function, since);
+	else
+		snprintf(sql, ALERT_SQL_MAX,
+			"SELECT " ALERT_COLUMNS " FROM alerts WHERE row > ?2%s%s ORDER BY row",
+			function, since);
+}
+
+static void alert_read(sqlite3_stmt *statement, struct alert *ret_alert)
+{
+	const char *id = column_text(statement, 1);
+
+	*ret_alert = (struct alert){
+		.time_ns = (uint64_t)sqlite3_column_int64(statement, 3),
+		.raised_ns = (uint64_t)sqlite3_column_int64(statement, 4),
+		.switch_id = (uint32_t)sqlite3_column_int64(statement, 5),
+		.event_id = (uint32_t)sqlite3_column_int64(statement, 6),
+		.severity = column_text(statement, 7),
+		.title = column_text(statement, 8),
+		.category = column_text(statement, 9),
+		.srcip = column_text(statement, 10),
+		.srcport = column_optional(statement, 11),
+		.dstip = column_text(statement, 12),
+		.dstport = column_optional(statement, 13),
+		.protocol = column_optional(statement, 14),
+		.data = column_text(statement, 15),
+	};
+	snprintf(ret_alert->id, sizeof(ret_alert->id), "%s", id ? id : "");
+}
+
+/* ?3 and ?4 are there only if the filter asks for them. */
+static int alert_bind(
+	struct store *store, sqlite3_stmt *statement, const struct alert_filter *filter)
+{
+	int rc = sqlite3_bind_int64(statement, 2, (sqlite3_int64)filter->after_row);
+
+	if (rc == SQLITE_OK && filter->since_ns > 0)
+		rc = sqlite3_bind_int64(statement, 3, (sqlite3_int64)filter->since_ns);
+	if (rc == SQLITE_OK && filter->limit > 0)
+		rc = sqlite3_bind_int64(statement, 4, filter->limit);
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
+int store_each_alert(struct store *store, const struct alert_filter *filter,
+	int (*fn)(void *user, uint64_t row, const char *function, const struct alert *alert),
+	void *user)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	char sql[ALERT_SQL_MAX];
+	struct alert alert;
+	int r;
+
+	alert_sql(filter, sql);
+	r = query_prepare(store, sql, filter->function, &statement);
+	if (r == 0)
+		r = alert_bind(store, statement, filter);
+	if (r < 0)
+		return r;
+	while ((r = query_step(store, statement)) > 0) {
+		alert_read(statement, &alert);
+		r = fn(user, (uint64_t)sqlite3_column_int64(statement, 0),
+			column_text(statement, 2), &alert);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+/* ---- dead letters ---- */
+
+#define LETTER_SELECT(condition)                                                                   \
+	"SELECT row, function, time_ns, switch_id, event_id, sequence, position, attempts, "       \
+	"reason,"                                                                                  \
+	" data FROM (SELECT * FROM dead_letters" condition " ORDER BY row DESC LIMIT ?2)"          \
+	" ORDER BY row"
+
+static void letter_read(sqlite3_stmt *statement, struct dead_letter *ret_letter)
+{
+	*ret_letter = (struct dead_letter){
+		.time_ns = (uint64_t)sqlite3_column_int64(statement, 2),
+		.switch_id = (uint32_t)sqlite3_column_int64(statement, 3),
+		.event_id = (uint32_t)sqlite3_column_int64(statement, 4),
+		.sequence = (uint32_t)sqlite3_column_int64(statement, 5),
+		.index = (uint16_t)sqlite3_column_int(statement, 6),
+		.attempts = (uint16_t)sqlite3_column_int(statement, 7),
+		.reason = column_text(statement, 8),
+		.data = column_text(statement, 9),
+	};
+}
+
+int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
+	int (*fn)(void *user, uint64_t row, const char *function, const struct dead_letter *letter),
+	void *user)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	struct dead_letter letter;
+	int r, rc;
+
+	r = query_prepare(store,
+		function ? LETTER_SELECT(" WHERE function = ?1") : LETTER_SELECT(""), function,
+		&statement);
+	if (r < 0)
+		return r;
+	rc = sqlite3_bind_int64(statement, 2, limit > 0 ? (sqlite3_int64)limit : -1);
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	while ((r = query_step(store, statement)) > 0) {
+		letter_read(statement, &letter);
+		r = fn(user, (uint64_t)sqlite3_column_int64(statement, 0),
+			column_text(statement, 1), &letter);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}

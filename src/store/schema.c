@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "NLam": tells our files from other programs' SQLite files; file(1) shows it too. */
+#define APPLICATION_ID 0x4e4c616d
+
+/*
+ * One entry a version of the schema; entry i brings a file from PRAGMA user_version i to i + 1.
+ * Entries are never edited once released, only added.
+ *
+ * Times are nanoseconds since the UNIX epoch. digest is a u64 kept as SQLite's signed integer. Rows
+ * of alerts are numbered with AUTOINCREMENT, since a client that follows them must never see a
+ * number again. The index on alerts' function is also one on row, which SQLite appends to each
+ * index.
+ */
+static const char *const migrations[] = {
+	"CREATE TABLE state("
+	"  function TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,"
+	"  PRIMARY KEY(function, key, name)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE marks("
+	"  function TEXT NOT NULL, switch_id INTEGER NOT NULL, sequence INTEGER NOT NULL,"
+	"  digest INTEGER NOT NULL, done INTEGER NOT NULL,"
+	"  PRIMARY KEY(function, switch_id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE alerts("
+	"  row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	"  function TEXT NOT NULL, time_ns INTEGER NOT NULL, raised_ns INTEGER NOT NULL,"
+	"  switch_id INTEGER NOT NULL, event_id INTEGER NOT NULL, severity TEXT NOT NULL,"
+	"  title TEXT NOT NULL, category TEXT, srcip TEXT, srcport INTEGER, dstip TEXT,"
+	"  dstport INTEGER, protocol INTEGER, data TEXT) STRICT;"
+	"CREATE INDEX alerts_raised ON alerts(raised_ns);"
+	"CREATE INDEX alerts_function ON alerts(function);"
+	"CREATE TABLE dead_letters("
+	"  row INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL,"
+	"  time_ns INTEGER NOT NULL, switch_id INTEGER NOT NULL, event_id INTEGER NOT NULL,"
+	"  sequence INTEGER NOT NULL, position INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	"  reason TEXT NOT NULL, data TEXT) STRICT;"
+	"CREATE INDEX dead_letters_function ON dead_letters(function);",
+};
+
+#define SCHEMA_VERSION ((int64_t)ARRAY_SIZE(migrations))
+
+/* Ours, or a new file (0: no tables and no id yet). */
+static int schema_identify(struct store *store, int64_t *ret_version, char **ret_text)
+{
+	int64_t application, version, tables;
+	int r;
+
+	r = store_get_int(store, "PRAGMA application_id", &application);
+	if (r == 0)
+		r = store_get_int(store, "PRAGMA user_version", &version);
+	if (r == 0)
+		r = store_get_int(store, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r < 0)
+		return r;
+	if (application != APPLICATION_ID && (application != 0 || tables > 0)) {
+		if (asprintf(ret_text,
+			    "%s: expected a database of netlambda-server, found another "
+			    "program's (application id %#llx); it was left as it is: name "
+			    "another file",
+			    store->path, (unsigned long long)application) < 0)
+			*ret_text = NULL;
+		return -EBADMSG;
+	}
+	*ret_version = version;
+	return 0;
+}
+
+static int schema_refuse_version(struct store *store, int64_t version, char **ret_text)
+{
+	const char *advice = version > SCHEMA_VERSION
+				     ? "a newer netlambda-server wrote it: upgrade this one"
+				     : "start netlambda-server on it once, which upgrades it";
+
+	if (asprintf(ret_text, "%s: expected schema version %lld, found %lld: %s", store->path,
+		    (long long)SCHEMA_VERSION, (long long)version, advice) < 0)
+		*ret_text = NULL;
+	return -ENOTSUP;
+}
+
+/* All the steps are one transaction: a crash in the middle leaves the version that was there. */
+static int schema_upgrade(struct store *store, int64_t version)
+{
+	char pragmas[96];
+	int r;
+
+	r = store_exec(store, "BEGIN IMMEDIATE");
+	for (; r == 0 && version < SCHEMA_VERSION; version++)
+		r = store_exec(store, migrations[version]);
+	snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		APPLICATION_ID, (int)SCHEMA_VERSION);
+	if (r == 0)
+		r = store_exec(store, pragmas);
+	if (r == 0)
+		r = store_exec(store, "COMMIT");
+	if (r < 0 && !sqlite3_get_autocommit(store->db))
+		/* The first failure is the one to tell of. */
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+/*
+ * Walks all b-trees: some 5 ms a megabyte, once at start, and a damaged file is found before
+ * anything is built on it.
+ */
+static int schema_check_damage(struct store *store)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	const char *verdict;
+	int rc;
+
+	rc = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	rc = sqlite3_step(statement);
+	if (rc != SQLITE_ROW)
+		return store_fail(store, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc);
+	verdict = (const char *)sqlite3_column_text(statement, 0);
+	if (verdict && strcmp(verdict, "ok") == 0)
+		return 0;
+	snprintf(store->error, sizeof(store->error), "%s", verdict ? verdict : "out of memory");
+	return verdict ? -EBADMSG : -ENOMEM;
+}
+
+int schema_prepare(struct store *store, bool read_only, char **ret_text)
+{
+	int64_t version;
+	int r;
+
+	r = schema_identify(store, &version, ret_text);
+	if (r < 0)
+		return r;
+	if (version > SCHEMA_VERSION || (read_only && version < SCHEMA_VERSION))
+		return schema_refuse_version(store, version, ret_text);
+	if (read_only)
+		return 0;
+	r = schema_check_damage(store);
+	if (r < 0)
+		return r;
+	/* Not possible inside a transaction; what it sets lasts in the file. */
+	r = store_exec(store, "PRAGMA journal_mode = WAL");
+	if (r == 0 && version < SCHEMA_VERSION)
+		r = schema_upgrade(store, version);
+	return r;
+}

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/store.h"
+
+#include "base/fd.h"
+#include "store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define BUSY_TIMEOUT_MS 5000
+/* What the -wal file is cut to after a checkpoint, should a burst have blown it up. */
+#define WAL_KEEP_BYTES (16 << 20)
+
+static const char *const statement_sql[STATEMENT_COUNT] = {
+	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+	[STATEMENT_COMMIT] = "COMMIT",
+	[STATEMENT_ROLLBACK] = "ROLLBACK",
+	[STATEMENT_PUT_STATE] = "INSERT INTO state(function, key, name, value) VALUES(?, ?, ?, ?)"
+				" ON CONFLICT DO UPDATE SET value = excluded.value",
+	[STATEMENT_DELETE_STATE] = "DELETE FROM state WHERE function = ? AND key = ? AND name = ?",
+	[STATEMENT_PUT_MARK] =
+		"INSERT INTO marks(function, switch_id, sequence, digest, done)"
+		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+		" SET sequence = excluded.sequence, digest = excluded.digest, done = excluded.done",
+	[STATEMENT_ADD_ALERT] =
+		"INSERT INTO alerts(id, function, time_ns, raised_ns, switch_id, event_id, "
+		"severity,"
+		" title, category, srcip, srcport, dstip, dstport, protocol, data)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
+	[STATEMENT_ADD_DEAD_LETTER] =
+		"INSERT INTO dead_letters(function, time_ns, switch_id, event_id, sequence,"
+		" position, attempts, reason, data) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+};
+
+static int errno_of_result(sqlite3 *db, int rc)
+{
+	int system_errno = db ? sqlite3_system_errno(db) : 0;
+
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_BUSY:
+		return -EBUSY;
+	case SQLITE_READONLY:
+		return -EACCES;
+	case SQLITE_CANTOPEN:
+		return system_errno > 0 ? -system_errno : -EACCES;
+	default:
+		if (system_errno == ENOSPC || system_errno == EDQUOT)
+			return -ENOSPC;
+		return -EIO;
+	}
+}
+
+int store_fail(struct store *store, int rc)
+{
+	int r = errno_of_result(store->db, rc);
+
+	if ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(store->db) > 0)
+		snprintf(store->error, sizeof(store->error), "%s: %s (SQLite error %d)",
+			sqlite3_errstr(rc), strerror(sqlite3_system_errno(store->db)), rc);
+	else
+		snprintf(store->error, sizeof(store->error), "%s",
+			(sqlite3_errcode(store->db) & 0xff) == (rc & 0xff)
+				? sqlite3_errmsg(store->db)
+				: sqlite3_errstr(rc));
+	return r;
+}
+
+int store_exec(struct store *store, const char *sql)
+{
+	int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
+int store_get_int(struct store *store, const char *sql, int64_t *ret_value)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int rc;
+
+	rc = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement);
+	if (rc != SQLITE_ROW)
+		return store_fail(store, rc);
+	*ret_value = sqlite3_column_int64(statement, 0);
+	return 0;
+}
+
+const char *store_error(const struct store *store)
+{
+	return store->error;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	for (size_t i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(store->statements[i]);
+	sqlite3_close_v2(store->db);
+	/* After the connection: the checkpoint of closing is still the writer's. */
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	free(store->path);
+	free(store);
+}
+
+/* ---- opening ---- */
+
+static int fail_text(char **ret_error, int r, const char *fmt, ...) _printf_(3, 4);
+
+static int fail_text(char **ret_error, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(ret_error, fmt, ap) < 0)
+		*ret_error = NULL;
+	va_end(ap);
+	return r;
+}
+
+static int check_file(const char *path, bool read_only, char **ret_error)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		if (errno == ENOENT && !read_only)
+			return 0;
+		return fail_text(ret_error, -errno, "%s: %s", path, strerror(errno));
+	}
+	if (S_ISDIR(st.st_mode))
+		return fail_text(ret_error, -EISDIR,
+			"%s: expected a database file, found a directory", path);
+	return 0;
+}
+
+/*
+ * One writing process: a second server on the same file would keep state in memory that the first
+ * one's commits make wrong. The lock goes with the process, however it ends. It is on a file of its
+ * own, since closing any descriptor of the database file would drop SQLite's locks.
+ */
+static int take_lock(struct store *store, char **ret_error)
+{
+	_cleanup_free_ char *lock_path = NULL;
+	_cleanup_fd_ int fd = -1;
+
+	if (asprintf(&lock_path, "%s-lock", store->path) < 0)
+		return -ENOMEM;
+	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return fail_text(ret_error, -errno,
+			"%s: %s: the directory must be there, and writable by user id %d",
+			lock_path, strerror(errno), (int)geteuid());
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return fail_text(ret_error, -errno, "%s: %s", lock_path, strerror(errno));
+		return fail_text(ret_error, -EBUSY,
+			"%s: another netlambda-server is using it: stop that one, or give this one "
+			"a \"store\" of its own",
+			store->path);
+	}
+	store->lock_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* What is in it is nobody else's business; the -wal and -shm files get the same mode from SQLite.
+ */
+static int create_file(const struct store *store, char **ret_error)
+{
+	int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+	if (fd >= 0)
+		close(fd);
+	else if (errno != EEXIST)
+		return fail_text(ret_error, -errno, "%s: %s", store->path, strerror(errno));
+	return 0;
+}
+
+static int connect_file(struct store *store, enum store_flags flags)
+{
+	bool read_only = flags & STORE_READ_ONLY;
+	int mode = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	int rc;
+
+	rc = sqlite3_open_v2(store->path, &store->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
+	if (!store->db)
+		return -ENOMEM;
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	sqlite3_extended_result_codes(store->db, 1);
+	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+	/* Until the file is known to be sound, closing must not move the -wal file into it. */
+	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	/* SQLite falls back to reading when it may not write. */
+	if (!read_only && sqlite3_db_readonly(store->db, "main") == 1)
+		return store_fail(store, SQLITE_READONLY);
+	return store_exec(store, flags & STORE_RELAXED ? "PRAGMA synchronous = NORMAL"
+						       : "PRAGMA synchronous = FULL");
+}
+
+static int prepare_statements(struct store *store)
+{
+	for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+		int rc = sqlite3_prepare_v3(store->db, statement_sql[i], -1,
+			SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+
+		if (rc != SQLITE_OK)
+			return store_fail(store, rc);
+	}
+	return 0;
+}
+
+static int prepare(struct store *store, enum store_flags flags, char **ret_error)
+{
+	bool read_only = flags & STORE_READ_ONLY;
+	char limit[64];
+	int r;
+
+	r = connect_file(store, flags);
+	if (r == 0)
+		r = schema_prepare(store, read_only, ret_error);
+	if (r < 0 || read_only)
+		return r;
+	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", WAL_KEEP_BYTES);
+	r = store_exec(store, limit);
+	if (r == 0)
+		r = prepare_statements(store);
+	if (r == 0)
+		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	return r;
+}
+
+/* In words, what SQLite refused while opening. */
+static int explain(const struct store *store, int r, char **ret_error)
+{
+	const char *path = store->path;
+
+	switch (r) {
+	case -EBADMSG:
+		return fail_text(ret_error, r,
+			"%s: not a database, or a damaged one (%s); it was left as it is. To save "
+			"what can be saved: sqlite3 '%s' .recover | sqlite3 '%s.recovered'",
+			path, store->error, path, path);
+	case -EACCES:
+		return fail_text(ret_error, r,
+			"%s: %s: the file, its -wal and -shm files and their directory must be "
+			"writable by user id %d",
+			path, store->error, (int)geteuid());
+	case -ENOSPC:
+		return fail_text(
+			ret_error, r, "%s: %s: make room on its file system", path, store->error);
+	default:
+		return fail_text(ret_error, r, "%s: %s", path,
+			store->error[0] ? store->error : strerror(-r));
+	}
+}
+
+int store_open(const char *path, enum store_flags flags, struct store **ret_store, char **ret_error)
+{
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_free_ char *error = NULL;
+	int r;
+
+	store = calloc(1, sizeof(*store));
+	if (!store)
+		return fail_text(ret_error, -ENOMEM, "%s: out of memory", path);
+	store->lock_fd = -1;
+	store->path = strdup(path);
+	r = store->path ? check_file(path, flags & STORE_READ_ONLY, &error) : -ENOMEM;
+	if (r == 0 && !(flags & STORE_READ_ONLY))
+		r = take_lock(store, &error);
+	if (r == 0 && !(flags & STORE_READ_ONLY))
+		r = create_file(store, &error);
+	if (r == 0)
+		r = prepare(store, flags, &error);
+	if (r == 0) {
+		*ret_store = TAKE_PTR(store);
+		return 0;
+	}
+	if (!error)
+		return explain(store, r, ret_error);
+	*ret_error = TAKE_PTR(error);
+	return r;
+}
+
+/* ---- committing ---- */
+
+/* Binds the columns of one row, left to right; the first failure sticks. */
+struct binder {
+	sqlite3_stmt *statement;
+	int column;
+	int rc;
+};
+
+static struct binder bind_start(struct store *store, enum store_statement which)
+{
+	return (struct binder){.statement = store->statements[which], .rc = SQLITE_OK};
+}
+
+static void bind_bytes(struct binder *binder, const char *text, size_t len)
+{
+	if (binder->rc == SQLITE_OK)
+		binder->rc = sqlite3_bind_text64(
+			binder->statement, ++binder->column, text, len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+/* NULL becomes SQL's. */
+static void bind_text(struct binder *binder, const char *text)
+{
+	bind_bytes(binder, text, text ? strlen(text) : 0);
+}
+
+static void bind_int(struct binder *binder, uint64_t value)
+{
+	if (binder->rc == SQLITE_OK)
+		binder->rc = sqlite3_bind_int64(
+			binder->statement, ++binder->column, (sqlite3_int64)value);
+}
+
+/* What an event has none of is -1 in struct alert and NULL in the table. */
+static void bind_optional(struct binder *binder, int value)
+{
+	if (value >= 0)
+		bind_int(binder, (uint64_t)value);
+	else
+		bind_text(binder, NULL);
+}
+
+/* Leaves the statement without references to the caller's strings. */
+static int bind_run(struct binder *binder)
+{
+	int rc = binder->rc;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(binder->statement);
+	sqlite3_reset(binder->statement);
+	sqlite3_clear_bindings(binder->statement);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int put_state(struct store *store, const char *function, const struct state_write *write)
+{
+	struct binder binder =
+		bind_start(store, write->value ? STATEMENT_PUT_STATE : STATEMENT_DELETE_STATE);
+
+	bind_text(&binder, function);
+	bind_text(&binder, write->key);
+	bind_text(&binder, write->name);
+	if (write->value)
+		bind_bytes(&binder, write->value, write->value_len);
+	return bind_run(&binder);
+}
+
+static int put_mark(struct store *store, const char *function, const struct mark *mark)
+{
+	struct binder binder = bind_start(store, STATEMENT_PUT_MARK);
+
+	bind_text(&binder, function);
+	bind_int(&binder, mark->switch_id);
+	bind_int(&binder, mark->sequence);
+	bind_int(&binder, mark->digest);
+	bind_int(&binder, mark->done);
+	return bind_run(&binder);
+}
+
+static int add_alert(struct store *store, const char *function, const struct alert *alert)
+{
+	struct binder binder = bind_start(store, STATEMENT_ADD_ALERT);
+
+	bind_bytes(&binder, alert->id, strnlen(alert->id, sizeof(alert->id)));
+	bind_text(&binder, function);
+	bind_int(&binder, alert->time_ns);
+	bind_int(&binder, alert->raised_ns);
+	bind_int(&binder, alert->switch_id);
+	bind_int(&binder, alert->event_id);
+	bind_text(&binder, alert->severity);
+	bind_text(&binder, alert->title);
+	bind_text(&binder, alert->category);
+	bind_text(&binder, alert->srcip);
+	bind_optional(&binder, alert->srcport);
+	bind_text(&binder, alert->dstip);
+	bind_optional(&binder, alert->dstport);
+	bind_optional(&binder, alert->protocol);
+	bind_text(&binder, alert->data);
+	return bind_run(&binder);
+}
+
+static int add_dead_letter(
+	struct store *store, const char *function, const struct dead_letter *letter)
+{
+	struct binder binder = bind_start(store, STATEMENT_ADD_DEAD_LETTER);
+
+	bind_text(&binder, function);
+	bind_int(&binder, letter->time_ns);
+	bind_int(&binder, letter->switch_id);
+	bind_int(&binder, letter->event_id);
+	bind_int(&binder, letter->sequence);
+	bind_int(&binder, letter->index);
+	bind_int(&binder, letter->attempts);
+	bind_text(&binder, letter->reason);
+	bind_text(&binder, letter->data);
+	return bind_run(&binder);
+}
+
+static int write_outcome(struct store *store, const struct outcome *outcome)
+{
+	const char *function = outcome->function;
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->write_count; i++)
+		rc = put_state(store, function, &outcome->writes[i]);
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->alert_count; i++)
+		rc = add_alert(store, function, &outcome->alerts[i]);
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->dead_letter_count; i++)
+		rc = add_dead_letter(store, function, &outcome->dead_letters[i]);
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->mark_count; i++)
+		rc = put_mark(store, function, &outcome->marks[i]);
+	return rc;
+}
+
+static int run_plain(struct store *store, enum store_statement which)
+{
+	struct binder binder = bind_start(store, which);
+
+	return bind_run(&binder);
+}
+
+/*
+ * A commit whose fsync fails is reported as failed, though a crash right after it may find it in
+ * the -wal file. That is harmless: the marks are then there with the state, so the events that come
+ * again are known as done.
+ */
+int store_commit(struct store *store, const struct outcome *outcomes, size_t count)
+{
+	int r, rc;
+
+	if (!store->statements[STATEMENT_BEGIN]) {
+		snprintf(store->error, sizeof(store->error), "opened for reading only");
+		return -EIO;
+	}
+	rc = run_plain(store, STATEMENT_BEGIN);
+	for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
+		rc = write_outcome(store, &outcomes[i]);
+	if (rc == SQLITE_OK)
+		rc = run_plain(store, STATEMENT_COMMIT);
+	if (rc == SQLITE_OK)
+		return 0;
+	r = store_fail(store, rc);
+	/* SQLite rolls back by itself after some errors. */
+	if (!sqlite3_get_autocommit(store->db))
+		(void)run_plain(store, STATEMENT_ROLLBACK);
+	return r == -ENOSPC ? -ENOSPC : -EIO;
+}

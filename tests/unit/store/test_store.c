@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/store.h"
+
+#include "tests/unit/store/fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+static const struct state_write two_writes[] = {
+	{"10.0.0.1", "syn", "[1,2]", 5},
+	{"10.0.0.2", "syn", "{\"a\":1}", 7},
+};
+
+/* State, an alert, a dead letter and a mark, as one event batch leads to. */
+struct batch {
+	struct alert alerts[2];
+	struct dead_letter letter;
+	struct mark mark;
+	struct outcome outcome;
+};
+
+static struct batch *make_batch(struct batch *batch, const char *function)
+{
+	*batch = (struct batch){
+		.alerts = {make_alert("a-1"), make_alert("a-2")},
+		.letter = {.time_ns = 5,
+			.switch_id = 7,
+			.event_id = 2,
+			.sequence = 9,
+			.index = 3,
+			.attempts = 4,
+			.reason = "TypeError: x is not a function",
+			.data = "{\"count\":1}"},
+		.mark = {.switch_id = 0xfffffffe,
+			.sequence = 0x7fffffff,
+			.digest = 0xfedcba9876543210,
+			.done = 255},
+	};
+	batch->outcome = (struct outcome){
+		.function = function,
+		.writes = two_writes,
+		.write_count = 2,
+		.alerts = batch->alerts,
+		.alert_count = 2,
+		.dead_letters = &batch->letter,
+		.dead_letter_count = 1,
+		.marks = &batch->mark,
+		.mark_count = 1,
+	};
+	return batch;
+}
+
+static int copy_mark(void *user, const char *function, const struct mark *mark)
+{
+	assert_string_equal(function, "port-scan");
+	*(struct mark *)user = *mark;
+	return 0;
+}
+
+static int check_letter(
+	void *user, uint64_t row, const char *function, const struct dead_letter *letter)
+{
+	++*(unsigned int *)user;
+	assert_int_equal(row, 1);
+	assert_string_equal(function, "port-scan");
+	assert_int_equal(letter->time_ns, 5);
+	assert_int_equal(letter->switch_id, 7);
+	assert_int_equal(letter->event_id, 2);
+	assert_int_equal(letter->sequence, 9);
+	assert_int_equal(letter->index, 3);
+	assert_int_equal(letter->attempts, 4);
+	assert_string_equal(letter->reason, "TypeError: x is not a function");
+	assert_string_equal(letter->data, "{\"count\":1}");
+	return 0;
+}
+
+static int check_first_alert(
+	void *user, uint64_t row, const char *function, const struct alert *alert)
+{
+	++*(unsigned int *)user;
+	assert_int_equal(row, 1);
+	assert_string_equal(function, "port-scan");
+	assert_string_equal(alert->id, "a-1");
+	assert_int_equal(alert->time_ns, 1000);
+	assert_int_equal(alert->raised_ns, 2000);
+	assert_int_equal(alert->switch_id, 7);
+	assert_int_equal(alert->event_id, 1);
+	assert_string_equal(alert->severity, "high");
+	assert_string_equal(alert->title, "TCP SYN scan");
+	assert_string_equal(alert->category, "recon");
+	assert_string_equal(alert->srcip, "10.0.0.1");
+	assert_int_equal(alert->srcport, -1);
+	assert_string_equal(alert->dstip, "10.0.0.2");
+	assert_int_equal(alert->dstport, 80);
+	assert_int_equal(alert->protocol, 6);
+	assert_string_equal(alert->data, "{\"syn\":300}");
+	return 1; /* enough */
+}
+
+static void reopened_store_gives_back_what_was_committed(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	const struct alert_filter all = {0};
+	struct batch batch;
+	struct mark mark = {0};
+	unsigned int seen = 0;
+	char text[64];
+
+	assert_int_equal(store_commit(store, &make_batch(&batch, "port-scan")->outcome, 1), 0);
+	store_close(store);
+	store = open_store(place->path, 0);
+
+	assert_string_equal(get_state(store, "port-scan", "10.0.0.1", "syn", text), "[1,2]");
+	assert_string_equal(get_state(store, "port-scan", "10.0.0.2", "syn", text), "{\"a\":1}");
+	assert_string_equal(get_state(store, "other", "10.0.0.2", "syn", text), "");
+	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
+	assert_memory_equal(&mark, &batch.mark, sizeof(mark));
+	assert_int_equal(store_each_dead_letter(store, NULL, 0, check_letter, &seen), 0);
+	assert_int_equal(store_each_dead_letter(store, "port-scan", 5, check_letter, &seen), 0);
+	assert_int_equal(store_each_dead_letter(store, "other", 5, check_letter, &seen), 0);
+	assert_int_equal(seen, 2);
+	assert_int_equal(store_each_alert(store, &all, check_first_alert, &seen), 1);
+	assert_int_equal(seen, 3);
+}
+
+static void null_value_deletes_state(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	const struct state_write delete = {"10.0.0.1", "syn", NULL, 0};
+	const struct outcome first = {.function = "f", .writes = two_writes, .write_count = 2};
+	const struct outcome second = {.function = "f", .writes = &delete, .write_count = 1};
+	char text[64];
+
+	assert_int_equal(store_commit(store, &first, 1), 0);
+	assert_int_equal(store_commit(store, &second, 1), 0);
+	assert_string_equal(get_state(store, "f", "10.0.0.1", "syn", text), "");
+	assert_string_equal(get_state(store, "f", "10.0.0.2", "syn", text), "{\"a\":1}");
+}
+
+static void refused_outcome_takes_the_whole_commit_back(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	struct batch batch;
+	struct outcome outcomes[2];
+	char text[64];
+
+	outcomes[0] = make_batch(&batch, "port-scan")->outcome;
+	outcomes[1] = outcomes[0];
+	/* The table wants a title. */
+	batch.alerts[1].title = NULL;
+	assert_int_equal(store_commit(store, outcomes, 2), -EIO);
+	assert_non_null(strstr(store_error(store), "alerts.title"));
+	assert_string_equal(get_state(store, "port-scan", "10.0.0.1", "syn", text), "");
+	assert_int_equal(count_alerts(store, (struct alert_filter){0}), 0);
+
+	batch.alerts[1].title = "now it has one";
+	assert_int_equal(store_commit(store, outcomes, 2), 0);
+	assert_int_equal(count_alerts(store, (struct alert_filter){0}), 2);
+}
+
+static void repeated_alert_id_is_one_row(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	struct alert alert = make_alert("same");
+	const struct outcome outcome = {.function = "f", .alerts = &alert, .alert_count = 1};
+
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	assert_int_equal(count_alerts(store, (struct alert_filter){0}), 1);
+}
+
+struct rows {
+	uint64_t rows[8];
+	size_t count;
+};
+
+static int note_row(
+	void *user, uint64_t row, const char *function _unused_, const struct alert *alert _unused_)
+{
+	struct rows *rows = user;
+
+	assert_true(rows->count < ARRAY_SIZE(rows->rows));
+	rows->rows[rows->count++] = row;
+	return 0;
+}
+
+static void assert_rows(
+	struct store *store, struct alert_filter filter, const uint64_t *expected, size_t count)
+{
+	struct rows rows = {0};
+
+	assert_int_equal(store_each_alert(store, &filter, note_row, &rows), 0);
+	assert_int_equal(rows.count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(rows.rows[i], expected[i]);
+}
+
+#define ROWS(...)                                                                                  \
+	(const uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t)
+
+static void alert_filters_combine(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+
+	for (unsigned int i = 1; i <= 6; i++) {
+		char id[8];
+		struct alert alert;
+		struct outcome outcome = {.alerts = &alert, .alert_count = 1};
+
+		snprintf(id, sizeof(id), "%u", i);
+		alert = make_alert(id);
+		/* The clock stepped back for the fourth. */
+		alert.raised_ns = i == 4 ? 150 : i * 100ULL;
+		outcome.function = i % 2 == 1 ? "odd" : "even";
+		assert_int_equal(store_commit(store, &outcome, 1), 0);
+	}
+	assert_rows(store, (struct alert_filter){0}, ROWS(1, 2, 3, 4, 5, 6));
+	assert_rows(store, (struct alert_filter){.limit = 2}, ROWS(5, 6));
+	assert_rows(store, (struct alert_filter){.after_row = 4}, ROWS(5, 6));
+	assert_rows(store, (struct alert_filter){.since_ns = 300}, ROWS(3, 5, 6));
+	assert_rows(store, (struct alert_filter){.since_ns = 300, .limit = 2}, ROWS(5, 6));
+	assert_rows(store, (struct alert_filter){.since_ns = 300, .function = "odd"}, ROWS(3, 5));
+	assert_rows(store, (struct alert_filter){.function = "even", .limit = 1}, ROWS(6));
+	assert_rows(store, (struct alert_filter){.since_ns = 601}, NULL, 0);
+	assert_rows(store, (struct alert_filter){.function = "none"}, NULL, 0);
+}
+
+static void reader_sees_commits_beside_the_writer(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *writer = open_store(place->path, 0);
+	_cleanup_(store_closep) struct store *reader = open_store(place->path, STORE_READ_ONLY);
+	struct batch batch;
+	char text[64];
+
+	assert_int_equal(store_commit(writer, &make_batch(&batch, "port-scan")->outcome, 1), 0);
+	assert_string_equal(get_state(reader, "port-scan", "10.0.0.1", "syn", text), "[1,2]");
+	assert_int_equal(store_commit(reader, &batch.outcome, 1), -EIO);
+}
+
+/* ---- files that are not what they should be ---- */
+
+static void assert_refused(
+	const char *path, enum store_flags flags, int expected, const char *in_message)
+{
+	_cleanup_free_ char *error = NULL;
+	struct store *store = NULL;
+
+	assert_int_equal(store_open(path, flags, &store, &error), expected);
+	assert_null(store);
+	assert_non_null(error);
+	if (!strstr(error, path) || !strstr(error, in_message))
+		fail_msg("expected \"%s\" and \"%s\" in: %s", path, in_message, error);
+}
+
+static size_t read_file(const char *path, char *bytes, size_t size)
+{
+	FILE *file = fopen(path, "rb");
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(bytes, 1, size, file);
+	fclose(file);
+	return len;
+}
+
+static void write_file(const char *path, const char *bytes, size_t size)
+{
+	FILE *file = fopen(path, "wb");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	fclose(file);
+}
+
+/* Large enough to have inner pages. */
+static void fill_store(const char *path)
+{
+	_cleanup_(store_closep) struct store *store = open_store(path, STORE_RELAXED);
+	char key[16], value[200];
+
+	memset(value, '1', sizeof(value));
+	for (unsigned int i = 0; i < 400; i++) {
+		const struct state_write write = {key, "n", value, sizeof(value)};
+		const struct outcome outcome = {
+			.function = "f", .writes = &write, .write_count = 1};
+
+		snprintf(key, sizeof(key), "%u", i);
+		assert_int_equal(store_commit(store, &outcome, 1), 0);
+	}
+}
+
+#define FILE_MAX (1 << 20)
+
+static void assert_refused_and_untouched(const char *path, const char *in_message)
+{
+	_cleanup_free_ char *before = malloc(FILE_MAX), *after = malloc(FILE_MAX);
+	size_t size = read_file(path, before, FILE_MAX);
+
+	assert_true(size < FILE_MAX);
+	assert_refused(path, 0, -EBADMSG, in_message);
+	assert_refused(path, 0, -EBADMSG, in_message);
+	assert_int_equal(read_file(path, after, FILE_MAX), size);
+	assert_memory_equal(before, after, size);
+}
+
+static void garbage_file_is_refused_untouched(void **state)
+{
+	const struct place *place = *state;
+	char garbage[8192];
+
+	memset(garbage, 'x', sizeof(garbage));
+	write_file(place->path, garbage, sizeof(garbage));
+	assert_refused_and_untouched(place->path, ".recover");
+}
+
+static void truncated_file_is_refused_untouched(void **state)
+{
+	const struct place *place = *state;
+	struct stat st;
+
+	fill_store(place->path);
+	assert_int_equal(stat(place->path, &st), 0);
+	/* To whole pages, to the middle of a page, to the middle of the header. */
+	assert_int_equal(truncate(place->path, st.st_size / 2 / 4096 * 4096), 0);
+	assert_refused_and_untouched(place->path, ".recover");
+	assert_int_equal(truncate(place->path, 3 * 4096 + 1000), 0);
+	assert_refused_and_untouched(place->path, ".recover");
+	assert_int_equal(truncate(place->path, 50), 0);
+	assert_refused_and_untouched(place->path, ".recover");
+}
+
+static void damaged_page_is_refused_untouched(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_free_ char *bytes = malloc(FILE_MAX);
+	size_t size;
+
+	fill_store(place->path);
+	size = read_file(place->path, bytes, FILE_MAX);
+	memset(bytes + size / 2 / 4096 * 4096, 0xff, 64);
+	write_file(place->path, bytes, size);
+	assert_refused_and_untouched(place->path, ".recover");
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void other_programs_database_is_refused_untouched(void **state)
+{
+	const struct place *place = *state;
+
+	run_sql(place->path, "CREATE TABLE theirs(a); PRAGMA user_version = 1");
+	assert_refused_and_untouched(place->path, "another program");
+}
+
+static void newer_schema_is_refused(void **state)
+{
+	const struct place *place = *state;
+
+	fill_store(place->path);
+	run_sql(place->path, "PRAGMA user_version = 1000");
+	assert_refused(place->path, 0, -ENOTSUP, "upgrade");
+	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrade");
+}
+
+static void missing_file_is_made_only_for_writing(void **state)
+{
+	const struct place *place = *state;
+	struct stat st;
+
+	assert_refused(place->path, STORE_READ_ONLY, -ENOENT, "No such file");
+	assert_int_equal(access(place->path, F_OK), -1);
+	store_close(open_store(place->path, 0));
+	assert_int_equal(stat(place->path, &st), 0);
+	assert_int_equal(st.st_mode & 0007, 0);
+}
+
+static void missing_directory_is_refused(void **state)
+{
+	const struct place *place = *state;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/none/store.db", place->dir);
+	assert_refused(path, 0, -ENOENT, "directory must be there");
+	assert_refused(place->dir, 0, -EISDIR, "found a directory");
+}
+
+static void second_writer_is_refused_until_the_first_is_gone(void **state)
+{
+	const struct place *place = *state;
+	struct store *store = open_store(place->path, 0);
+
+	assert_refused(place->path, 0, -EBUSY, "another netlambda-server");
+	store_close(store);
+	store_close(open_store(place->path, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reopened_store_gives_back_what_was_committed),
+		cmocka_unit_test(null_value_deletes_state),
+		cmocka_unit_test(refused_outcome_takes_the_whole_commit_back),
+		cmocka_unit_test(repeated_alert_id_is_one_row),
+		cmocka_unit_test(alert_filters_combine),
+		cmocka_unit_test(reader_sees_commits_beside_the_writer),
+		cmocka_unit_test(garbage_file_is_refused_untouched),
+		cmocka_unit_test(truncated_file_is_refused_untouched),
+		cmocka_unit_test(damaged_page_is_refused_untouched),
+		cmocka_unit_test(other_programs_database_is_refused_untouched),
+		cmocka_unit_test(newer_schema_is_refused),
+		cmocka_unit_test(missing_file_is_made_only_for_writing),
+		cmocka_unit_test(missing_directory_is_refused),
+		cmocka_unit_test(second_writer_is_refused_until_the_first_is_gone),
+	};
+	struct CMUnitTest each[ARRAY_SIZE(tests)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+		each[i] = tests[i];
+		each[i].setup_func = place_new;
+		each[i].teardown_func = place_free;
+	}
+	return cmocka_run_group_tests(each, NULL, NULL);
+}
