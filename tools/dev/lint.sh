@@ -7,6 +7,7 @@ lint_everything()
 	item "lint: clang-format" lint_format
 	item "lint: include directions" python3 tools/check_includes.py
 	item "lint: include check finds planted violations" python3 tools/test_check_includes.py
+	item "lint: sub-tests are counted right" python3 tools/test_count_tests.py
 	item "lint: shellcheck" lint_shell
 	item "lint: manuals" lint_manuals
 	item "lint: SPDX lines" lint_spdx
