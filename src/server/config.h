@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+/*
+ * The server's configuration: a JSON file (netlambda-server.conf(5)), checked as a whole. Unknown
+ * keys, wrong types and functions that do not exist are errors that name file, line and key, so a
+ * configuration is either right or not taken. Relative paths are relative to the file's folder.
+ */
+
+#include "base/attr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_FUNCTIONS_MAX 64
+#define CONFIG_KEY_MAX       8 /* fields in a state key */
+
+/* A function as configured: its folder's function.json, overridden by the server's file. */
+struct function_config {
+	char *name;
+	char *dir; /* absolute */
+	char *runtime;
+	char *handler;
+	char *config; /* a JSON object as text: what the function sees as context.config */
+	char *key[CONFIG_KEY_MAX + 1]; /* NULL-terminated */
+	uint64_t timeout_ns;
+	unsigned int attempts;
+	unsigned int batch_max;
+	unsigned int queue_max;
+};
+
+struct trigger_config {
+	uint32_t event_id;
+	size_t function; /* index into functions */
+};
+
+struct config {
+	char *path;
+	char *listen; /* "127.0.0.1:5005" */
+	char *api;    /* socket path */
+	char *store;  /* database path */
+	char *alerts; /* NDJSON path; NULL = none */
+	char *functions_dir;
+	char *runtime_dir;
+	bool relaxed_durability;
+	unsigned int switches_max;
+	struct function_config functions[CONFIG_FUNCTIONS_MAX]; /* those that a trigger names */
+	size_t function_count;
+	struct trigger_config *triggers; /* in the file's order */
+	size_t trigger_count;
+};
+
+/*
+ * Reads and checks a file. Returns 0; a negative errno of reading it; -EINVAL: its contents. On
+ * failure `ret_error` holds "FILE:LINE: KEY: what is wrong and what to do", to be freed.
+ */
+int config_load(const char *path, struct config **ret_config, char **ret_error) _must_check_;
+void config_free(struct config *config);
+DEFINE_CLEANUP(struct config, config_free)
+
+/* Frees what it holds, not the struct itself. */
+void function_config_done(struct function_config *function);
+
+/* Whether a running function with the one configuration may go on under the other. */
+bool function_config_equal(const struct function_config *a, const struct function_config *b);
+
+#endif

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/config.h"
+
+#include "base/clock.h"
+#include "event/schema.h"
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A folder with two functions, and the configuration under test. */
+static char dir[] = "/tmp/netlambda-config-XXXXXX";
+static char config_path[64];
+
+static void write_file(const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void make_folder(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static int setup(void **state _unused_)
+{
+	if (schema_init() < 0 || !mkdtemp(dir))
+		return -1;
+	snprintf(config_path, sizeof(config_path), "%s/config.json", dir);
+	make_folder("functions");
+	make_folder("functions/port-scan");
+	make_folder("functions/heavy-hitter");
+	write_file("functions/port-scan/function.json",
+		"{\"handler\": \"port-scan.main\", \"key\": [\"srcip\"], \"events\": [1],\n"
+		" \"timeout\": \"3s\", \"config\": {\"syn\": 200, \"window\": \"10s\"}}\n");
+	write_file("functions/heavy-hitter/function.json",
+		"{\"handler\": \"heavy-hitter.main\", \"key\": [\"srcip\", \"srcport\"]}\n");
+	return 0;
+}
+
+static int teardown(void **state _unused_)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+/* Loads `text`, which must be refused with exactly "config.json" + `expected`. */
+static void assert_refused(const char *text, const char *expected)
+{
+	struct config *config = NULL;
+	char *error = NULL;
+
+	write_file("config.json", text);
+	assert_int_equal(config_load(config_path, &config, &error), -EINVAL);
+	assert_null(config);
+	assert_non_null(error);
+	assert_string_equal(error + strlen(config_path), expected);
+	free(error);
+}
+
+static struct config *load(const char *text)
+{
+	struct config *config = NULL;
+	char *error = NULL;
+	int r;
+
+	write_file("config.json", text);
+	r = config_load(config_path, &config, &error);
+	if (r < 0)
+		fail_msg("refused: %s", error ? error : strerror(-r));
+	return config;
+}
+
+static void the_thesis_map_is_enough(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load("{\"functions_dir\": \"functions\",\n"
+		     " \"triggers\": {\"1\": \"port-scan\", \"2\": [\"heavy-hitter\"]}}");
+
+	assert_int_equal(config->function_count, 2);
+	assert_int_equal(config->trigger_count, 2);
+	assert_int_equal(config->triggers[0].event_id, EVENT_PORT);
+	assert_string_equal(config->functions[config->triggers[0].function].name, "port-scan");
+	assert_int_equal(config->triggers[1].event_id, EVENT_FLOW);
+	assert_string_equal(config->listen, "127.0.0.1:5005");
+	assert_null(config->alerts);
+	assert_int_equal(*config->functions_dir, '/');
+}
+
+static void the_manifest_gives_what_the_file_does_not(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		     " \"functions\": {\"port-scan\": {\"batch\": 7, \"config\": {\"syn\": 5}}}}");
+	const struct function_config *function = &config->functions[0];
+
+	assert_string_equal(function->handler, "port-scan.main");
+	assert_string_equal(function->key[0], "srcip");
+	assert_null(function->key[1]);
+	assert_int_equal(function->timeout_ns, 3 * NS_PER_SEC);
+	assert_int_equal(function->batch_max, 7);
+	assert_string_equal(function->config, "{\"syn\":5,\"window\":\"10s\"}");
+}
+
+static void one_function_may_have_several_triggers(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load("{\"functions_dir\": \"functions\",\n"
+		     " \"triggers\": {\"2\": \"heavy-hitter\", \"5\": []}}");
+
+	assert_int_equal(config->function_count, 1);
+	assert_int_equal(config->trigger_count, 1);
+}
+
+static void errors_name_file_line_and_key(void **state _unused_)
+{
+	assert_refused(
+		"{\n\"functions_dir\": \"functions\",\n\"triggers\": {\n\"1\": \"prot-scan\"}}",
+		":4: triggers.1: no function named \"prot-scan\" (did you mean \"port-scan\"?)");
+	assert_refused(
+		"{\n\n\"lisden\": \"x\"}", ":3: lisden: unknown key (did you mean \"listen\"?)");
+	assert_refused("{\"colour\": 1}", ":1: colour: unknown key");
+	assert_refused("{\n\"listen\": 5005}",
+		":2: listen: expected a string that is not empty, found an integer");
+	assert_refused(
+		"{\n\"switches_max\": 0}", ":2: switches_max: expected an integer from 1 to 65536");
+	assert_refused(
+		"{\"durability\": \"none\"}", ":1: durability: expected \"full\" or \"relaxed\"");
+	assert_refused("[]", ":1: expected a JSON object");
+	assert_refused("{\n\"listen\": }", ":2:11: not JSON: unexpected token near '}'");
+}
+
+static void triggers_are_checked(void **state _unused_)
+{
+	assert_refused("{\"triggers\": {\"7\": \"port-scan\"}}",
+		":1: triggers.7: not the id of an event (1 port, 2 flow, 5 interface)");
+	assert_refused("{\"triggers\": {\"port\": \"port-scan\"}}",
+		":1: triggers.port: not the id of an event (1 port, 2 flow, 5 interface)");
+	assert_refused("{\"triggers\": {\n\"1\": [\n3]}}",
+		":3: triggers.1.0: expected a function's name, or an array of them");
+	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"2\": \"port-scan\"}}",
+		":1: triggers.2: function \"port-scan\" does not take event 2 (its function.json "
+		"says "
+		"which)");
+	assert_refused(
+		"{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"heavy-hitter\"}}",
+		":1: triggers.1: function \"heavy-hitter\" is keyed by \"srcport\", which event 1 "
+		"(port) does not have");
+	assert_refused("{\"functions_dir\": \"functions\",\n"
+		       " \"triggers\": {\"2\": [\"heavy-hitter\", \"heavy-hitter\"]}}",
+		":2: triggers.2.1: function \"heavy-hitter\" is named twice");
+}
+
+static void overrides_are_checked_even_where_nothing_uses_them(void **state _unused_)
+{
+	assert_refused("{\"functions\": {\n\"x\": {\"timout\": \"1s\"}}}",
+		":2: functions.x.timout: unknown key (did you mean \"timeout\"?)");
+	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		       "\"functions\": {\"port-scan\": {\"timeout\": \"0s\"}}}",
+		":2: functions.port-scan.timeout: expected a time from 1ms to 24h, as \"500ms\" or "
+		"\"10s\"");
+}
+
+static void a_file_that_is_not_there_is_said_to_be_so(void **state _unused_)
+{
+	struct config *config = NULL;
+	_cleanup_free_ char *error = NULL;
+
+	assert_int_equal(config_load("/nonexistent/config.json", &config, &error), -ENOENT);
+	assert_string_equal(error, "/nonexistent/config.json: No such file or directory");
+}
+
+/* What a reload compares: any difference in what the function would see or do. */
+static void a_changed_threshold_makes_another_function(void **state _unused_)
+{
+	static const char text[] =
+		"{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"}}";
+	_cleanup_(config_freep) struct config *a = load(text), *b = load(text);
+	_cleanup_(config_freep) struct config *c =
+		load("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		     " \"functions\": {\"port-scan\": {\"config\": {\"syn\": 201}}}}");
+
+	assert_true(function_config_equal(&a->functions[0], &b->functions[0]));
+	assert_false(function_config_equal(&a->functions[0], &c->functions[0]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_thesis_map_is_enough),
+		cmocka_unit_test(the_manifest_gives_what_the_file_does_not),
+		cmocka_unit_test(one_function_may_have_several_triggers),
+		cmocka_unit_test(errors_name_file_line_and_key),
+		cmocka_unit_test(triggers_are_checked),
+		cmocka_unit_test(overrides_are_checked_even_where_nothing_uses_them),
+		cmocka_unit_test(a_file_that_is_not_there_is_said_to_be_so),
+		cmocka_unit_test(a_changed_threshold_makes_another_function),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
