@@ -14,10 +14,11 @@
  *         count u32, size u64
  *   id 1 and 2 with 52 bytes: the same with 16-byte addresses, for IPv6 (our extension; the length
  *         says which; IPv4 always travels in the thesis's form)
- *   id 5  our extension: ifindex u32, packets u64, size u64, not_ip u64, malformed u64, flow_shed
- * u64, port_shed u64 Counters that exceed a u32 field are sent as 2^32-1 (and counted by the
- * encoder). What version 1 has no field for (first, last, flags, ended) is 0 after decoding. Each
- * record has one encoding only: two v4-mapped addresses in the IPv6 form are refused.
+ *   id 5  our extension: ifindex u32, packets u64, size u64, not_ip u64, malformed u64,
+ *         flow_shed u64, port_shed u64
+ * Counters that exceed a u32 field are sent as 2^32-1 (and counted by the encoder). What version 1
+ * has no field for (first, last, flags, ended) is 0 after decoding. Each record has one encoding
+ * only: two v4-mapped addresses in the IPv6 form are refused.
  */
 
 #include "base/attr.h"
