@@ -18,10 +18,10 @@ typedef struct {
 	__u8 bytes[16];
 } ip_addr;
 
-typedef __u16 port_num;  /* a TCP, UDP, SCTP or DCCP port, host order */
-typedef __u8 ip_proto;   /* an IP protocol number (IANA) */
-typedef __u8 tcp_flags;  /* TCP flag bits, as in the header's byte 13 (RFC 9293 3.1) */
-typedef __u64 time_ns;   /* nanoseconds since the UNIX epoch; 0 = unknown. Shown as RFC 3339 */
+typedef __u16 port_num;   /* a TCP, UDP, SCTP or DCCP port, host order */
+typedef __u8 ip_proto;    /* an IP protocol number (IANA) */
+typedef __u8 tcp_flags;   /* TCP flag bits, as in the header's byte 13 (RFC 9293 3.1) */
+typedef __u64 time_ns;    /* nanoseconds since the UNIX epoch; 0 = unknown. Shown as RFC 3339 */
 typedef __u64 size_bytes; /* bytes on the wire from the Ethernet header on, without FCS */
 
 enum event_id {
@@ -81,10 +81,10 @@ struct interface_event {
 	time_ns first;
 	__u64 packets;
 	size_bytes size;
-	__u64 not_ip;         /* packets that are neither IPv4 nor IPv6 (ARP, LLDP ...) */
-	__u64 malformed;      /* packets whose headers do not hold together */
-	__u64 flow_shed;      /* packets counted here but in no flow record: the table was full */
-	__u64 port_shed;      /* packets whose port counters were given up, likewise */
+	__u64 not_ip;    /* packets that are neither IPv4 nor IPv6 (ARP, LLDP ...) */
+	__u64 malformed; /* packets whose headers do not hold together */
+	__u64 flow_shed; /* packets counted here but in no flow record: the table was full */
+	__u64 port_shed; /* packets whose port counters were given up, likewise */
 };
 
 #ifndef __cplusplus
