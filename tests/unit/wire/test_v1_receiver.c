@@ -151,6 +151,19 @@ static void restarted_agent_may_repeat_what_the_old_one_sent(void **state _unuse
 	take(&receiver, 3, 1003);
 }
 
+/* What was committed before the restart is known, though its sequence is ahead of the new agent's. */
+static void delayed_datagram_of_the_agent_before_is_stale(void **state _unused_)
+{
+	struct v1_receiver receiver = {0};
+
+	take_range(&receiver, 1, 5);
+	take(&receiver, 1, 7);
+	assert_verdict(receiver, 4, 1004, "stale");
+	assert_verdict(receiver, 5, 1005, "stale");
+	take(&receiver, 2, 8);
+	assert_int_equal(receiver.jumps, 0);
+}
+
 static void sequences_wrap_without_a_restart(void **state _unused_)
 {
 	struct v1_receiver receiver = {0};
@@ -253,6 +266,7 @@ int main(void)
 		cmocka_unit_test(other_bytes_under_1_are_a_restarted_agent),
 		cmocka_unit_test(agent_that_restarts_at_once_is_seen),
 		cmocka_unit_test(restarted_agent_may_repeat_what_the_old_one_sent),
+		cmocka_unit_test(delayed_datagram_of_the_agent_before_is_stale),
 		cmocka_unit_test(sequences_wrap_without_a_restart),
 		cmocka_unit_test(sequence_ahead_is_taken_and_counted_as_a_jump),
 		cmocka_unit_test(stale_one_that_keeps_coming_is_taken),
