@@ -46,7 +46,7 @@ static const char *const migrations[] = {
 /* Ours, or a new file (0: no tables and no id yet). */
 static int schema_identify(struct store *store, int64_t *ret_version, char **ret_text)
 {
-	int64_t application, version, tables;
+	int64_t application = 0, version = 0, tables = 0;
 	int r;
 
 	r = store_get_int(store, "PRAGMA application_id", &application);

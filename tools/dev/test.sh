@@ -17,7 +17,7 @@ check_everything()
 	build_for_check
 	if [ $quick = yes ]; then
 		say "tests"
-		meson_tests "$build" --suite unit --suite bpf --suite net --suite function
+		meson_tests "$build" --no-suite valgrind
 	else
 		say "tests"
 		meson_tests "$build"
@@ -75,7 +75,8 @@ check_sanitizers()
 	fi
 	item "clang compiles without warnings" no_warnings "$log_dir/build-asan.log"
 	ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 \
-		UBSAN_OPTIONS=print_stacktrace=1 meson_tests $asan_build --suite unit
+		UBSAN_OPTIONS=print_stacktrace=1 meson_tests $asan_build \
+		--no-suite valgrind --no-suite demo
 	check_fuzzers
 }
 
