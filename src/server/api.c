@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/api.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/api_internal.h"
+#include "server/api_json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * libmicrohttpd runs on the server's loop: its own epoll descriptor is readable when it has something
+ * to do, and its timeout becomes a timer. A connection has a fixed memory pool, out of which request
+ * line and headers come; what does not fit is refused by the library (414, 431). No request has a
+ * body: one that is sent all the same is not read.
+ */
+
+#define CONNECTION_MEMORY_BYTES (16 << 10)
+#define CONNECTION_IDLE_SECONDS 30
+
+static const struct route {
+	const char *path;
+	enum MHD_Result (*answer)(struct api *api, struct MHD_Connection *connection);
+	const char *arguments[6]; /* ends with NULL */
+} routes[] = {
+	{"/healthz", api_answer_health, {NULL}},
+	{"/metrics", api_answer_metrics, {NULL}},
+	{"/v1/status", api_answer_status, {NULL}},
+	{"/v1/switches", api_answer_switches, {NULL}},
+	{"/v1/functions", api_answer_functions, {NULL}},
+	{"/v1/alerts", api_answer_alerts, {"after", "since", "function", "limit", NULL}},
+	{"/v1/alerts/follow", api_answer_follow, {"after", "since", "function", "limit", NULL}},
+	{"/v1/dead-letters", api_answer_dead_letters, {"function", "limit", NULL}},
+};
+
+/* ---- answers ---- */
+
+enum MHD_Result api_queue(struct api *api, struct MHD_Connection *connection, unsigned int code,
+	const char *content_type, struct MHD_Response *response)
+{
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	api->responses[code / 100]++;
+	result = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+enum MHD_Result api_send(struct api *api, struct MHD_Connection *connection, unsigned int code,
+	const char *content_type, char *text, size_t len)
+{
+	static char no_memory[] = "{\"error\": \"out of memory\"}\n";
+	struct MHD_Response *response;
+
+	if (!text)
+		return api_queue(api, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			"application/json",
+			MHD_create_response_from_buffer(
+				strlen(no_memory), no_memory, MHD_RESPMEM_PERSISTENT));
+	response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		free(text);
+	return api_queue(api, connection, code, content_type, response);
+}
+
+enum MHD_Result api_send_json(
+	struct api *api, struct MHD_Connection *connection, unsigned int code, json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+	json_decref(object);
+	return api_send(api, connection, code, "application/json", text, text ? strlen(text) : 0);
+}
+
+enum MHD_Result api_send_error(
+	struct api *api, struct MHD_Connection *connection, unsigned int code, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	return api_send_json(
+		api, connection, code, text ? json_pack("{s:o}", "error", json_text(text)) : NULL);
+}
+
+/* ---- arguments ---- */
+
+struct argument_check {
+	const char *const *known;
+	const char *unknown;
+};
+
+static enum MHD_Result check_argument(
+	void *cls, enum MHD_ValueKind kind _unused_, const char *key, const char *value _unused_)
+{
+	struct argument_check *check = cls;
+
+	for (const char *const *known = check->known; *known; known++)
+		if (strcmp(*known, key) == 0)
+			return MHD_YES;
+	check->unknown = key;
+	return MHD_NO;
+}
+
+const char *api_get_text(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+int api_get_number(
+	struct MHD_Connection *connection, const struct api_number *number, uint64_t *ret_value)
+{
+	const char *text = api_get_text(connection, number->name);
+	unsigned long long value;
+	char *end;
+
+	if (!text) {
+		*ret_value = number->fallback;
+		return 0;
+	}
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || value < number->min || value > number->max)
+		return -EINVAL;
+	*ret_value = value;
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version _unused_, const char *upload _unused_,
+	size_t *upload_size _unused_, void **connection_cls _unused_)
+{
+	struct api *api = cls;
+	const struct route *route = NULL;
+	struct argument_check check = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes) && !route; i++)
+		if (strcmp(routes[i].path, url) == 0)
+			route = &routes[i];
+	if (!route)
+		return api_send_error(
+			api, connection, MHD_HTTP_NOT_FOUND, "nothing is at %.256s", url);
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return api_send_error(api, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+			"%s answers GET and HEAD only", url);
+	check.known = route->arguments;
+	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, check_argument, &check);
+	if (check.unknown)
+		return api_send_error(api, connection, MHD_HTTP_BAD_REQUEST,
+			"%s has no argument \"%.64s\"", url, check.unknown);
+	return route->answer(api, connection);
+}
+
+/* ---- the loop ---- */
+
+static void run(struct api *api)
+{
+	MHD_UNSIGNED_LONG_LONG timeout_ms;
+
+	MHD_run(api->daemon);
+	/* At least a nanosecond ahead: due at once, but after the descriptors of the next round. */
+	if (MHD_get_timeout(api->daemon, &timeout_ms) == MHD_YES)
+		loop_arm_timer(api->loop, &api->timer,
+			loop_now_ns(api->loop) + MAX(timeout_ms * NS_PER_MS, 1ULL));
+	else
+		loop_disarm_timer(&api->timer);
+}
+
+static void on_io(struct loop_io *io, uint32_t events _unused_)
+{
+	run(io->user);
+}
+
+static void on_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	run(timer->user);
+}
+
+void api_run_soon(struct api *api)
+{
+	loop_arm_timer(api->loop, &api->timer, loop_now_ns(api->loop) + 1);
+}
+
+static void on_library_log(void *cls _unused_, const char *fmt, va_list ap)
+{
+	char line[256];
+	size_t len;
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	len = strcspn(line, "\n");
+	log_limited(LOG_LEVEL_DEBUG, "http: %.*s", (int)len, line);
+}
+
+static int start_daemon(struct api *api)
+{
+	const union MHD_DaemonInfo *info;
+
+	api->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+		0, NULL, NULL, answer, api, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, api->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned int)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
+	if (!api->daemon)
+		return -EIO;
+	api->listen_fd = -1;
+	info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info)
+		return -EIO;
+	api->timer = (struct loop_timer){.fn = on_timer, .user = api};
+	api->io = (struct loop_io){.fn = on_io, .user = api};
+	return loop_add_io(api->loop, &api->io, info->epoll_fd, EPOLLIN);
+}
+
+int api_new(struct loop *loop, const struct api_options *options, const struct api_ops *ops,
+	void *user, struct api **ret_api, char **ret_error)
+{
+	_cleanup_(api_freep) struct api *api = calloc(1, sizeof(*api));
+	_cleanup_free_ char *error = NULL;
+	int r;
+
+	if (api) {
+		*api = (struct api){.ops = ops, .user = user, .loop = loop, .listen_fd = -1};
+		api->io.fd = -1;
+	}
+	r = api ? store_open(options->store_path, STORE_READ_ONLY, &api->store, &error) : -ENOMEM;
+	if (r == 0)
+		r = api_listen(options->socket_path, &api->listen_fd, &error);
+	if (r == 0) {
+		api->socket_path = strdup(options->socket_path);
+		r = api->socket_path ? start_daemon(api) : -ENOMEM;
+	}
+	if (r == 0) {
+		*ret_api = TAKE_PTR(api);
+		return 0;
+	}
+	if (!error && asprintf(&error, "%s: cannot start the API: %s", options->socket_path,
+			      strerror(-r)) < 0)
+		error = NULL;
+	*ret_error = TAKE_PTR(error);
+	return r;
+}
+
+void api_free(struct api *api)
+{
+	if (!api)
+		return;
+	/* First: what comes after us may make its own. */
+	if (api->socket_path)
+		unlink(api->socket_path);
+	api->closing = true;
+	if (api->daemon) {
+		api_streams_end(api);
+		loop_remove_io(&api->io);
+		loop_disarm_timer(&api->timer);
+		MHD_stop_daemon(api->daemon);
+	}
+	if (api->listen_fd >= 0)
+		close(api->listen_fd);
+	store_close(api->store);
+	free(api->socket_path);
+	free(api);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_API_INTERNAL_H
+#define SERVER_API_INTERNAL_H
+
+/*
+ * What the files of the API share. A request goes api.c (connection, route) -> api_views.c (what is
+ * small enough to be answered in one piece) or api_alerts.c (streams). api_socket.c has the socket
+ * file.
+ */
+
+#include "server/api.h"
+#include "store/store.h"
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+#define API_CONNECTIONS_MAX 64
+
+struct alert_stream;
+
+struct api {
+	const struct api_ops *ops;
+	void *user;
+	struct loop *loop;
+	struct loop_io io;       /* libmicrohttpd's epoll descriptor */
+	struct loop_timer timer; /* its timeout */
+	struct MHD_Daemon *daemon;
+	struct store *store; /* read only */
+	char *socket_path;
+	int listen_fd; /* -1 once the daemon has it */
+	bool closing;
+	struct alert_stream *streams; /* those under way */
+	uint64_t responses[6];        /* by the first digit of the status code */
+};
+
+/* Makes a socket that listens on `path`: as of api_new(). */
+int api_listen(const char *path, int *ret_fd, char **ret_error) _must_check_;
+
+/* Each answers a GET. */
+enum MHD_Result api_answer_health(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_metrics(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_status(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_switches(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_functions(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_dead_letters(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_alerts(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_follow(struct api *api, struct MHD_Connection *connection);
+
+/* Sends `text`, which it takes (malloc). NULL is sent as 500, out of memory. */
+enum MHD_Result api_send(struct api *api, struct MHD_Connection *connection, unsigned int code,
+	const char *content_type, char *text, size_t len);
+
+/* Takes `object`; NULL as above. */
+enum MHD_Result api_send_json(
+	struct api *api, struct MHD_Connection *connection, unsigned int code, json_t *object);
+
+/* {"error": "..."} */
+enum MHD_Result api_send_error(struct api *api, struct MHD_Connection *connection,
+	unsigned int code, const char *fmt, ...) _printf_(4, 5);
+
+/* Adds the headers that all responses have, counts, queues and releases `response`. */
+enum MHD_Result api_queue(struct api *api, struct MHD_Connection *connection, unsigned int code,
+	const char *content_type, struct MHD_Response *response);
+
+/*
+ * A query argument that is a number, from `min` on up to `max`; `fallback` where there is none.
+ * 0, or -EINVAL.
+ */
+struct api_number {
+	const char *name;
+	uint64_t min, max, fallback;
+};
+int api_get_number(struct MHD_Connection *connection, const struct api_number *number,
+	uint64_t *ret_value) _must_check_;
+
+const char *api_get_text(struct MHD_Connection *connection, const char *name);
+
+/* Lets libmicrohttpd run after this round of callbacks: it does not notice resumed connections. */
+void api_run_soon(struct api *api);
+
+/* Ends the streams that wait for alerts, so that the daemon can be stopped. */
+void api_streams_end(struct api *api);
+size_t api_streams_count(const struct api *api);
+
+#endif

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/clock.h"
+#include "server/api_internal.h"
+#include "server/api_json.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define LETTERS_DEFAULT 100
+#define LETTERS_MAX     1000
+
+/* {"<name>": [...]}; takes the array. */
+static json_t *wrap(const char *name, json_t *array)
+{
+	json_t *object = json_object();
+
+	json_put(&object, name, array);
+	return object;
+}
+
+/* ---- health ---- */
+
+static void print_reason(void *arg, const char *reason)
+{
+	fprintf(arg, "%s\n", reason);
+}
+
+/* For load balancers and people: "ok", or a reason a line. */
+enum MHD_Result api_answer_health(struct api *api, struct MHD_Connection *connection)
+{
+	unsigned int code = MHD_HTTP_SERVICE_UNAVAILABLE;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return api_send_json(api, connection, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
+	api->ops->health(api->user, print_reason, out);
+	if (ftell(out) == 0) {
+		code = MHD_HTTP_OK;
+		fputs("ok\n", out);
+	}
+	if (fclose(out) != 0) {
+		free(text);
+		text = NULL;
+	}
+	return api_send(api, connection, code, "text/plain; charset=utf-8", text, len);
+}
+
+/* ---- metrics ---- */
+
+static void put_own_metrics(const struct api *api, struct metrics *metrics)
+{
+	static const char *const classes[] = {NULL, "1xx", "2xx", "3xx", "4xx", "5xx"};
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	metrics_family(
+		metrics, "netlambda_build_info", METRIC_GAUGE, "Always 1; says the version.");
+	metrics_sample(metrics,
+		(const struct metric_label[]){{"version", NETLAMBDA_VERSION}, {NULL, NULL}}, 1);
+	metrics_family(metrics, "netlambda_api_responses_total", METRIC_COUNTER,
+		"HTTP responses of the API, by class of status code.");
+	for (size_t i = 2; i < ARRAY_SIZE(classes); i++)
+		metrics_sample(metrics,
+			(const struct metric_label[]){{"code", classes[i]}, {NULL, NULL}},
+			api->responses[i]);
+	metrics_single(metrics, "netlambda_api_connections", METRIC_GAUGE,
+		"Open connections to the API.", info ? info->num_connections : 0);
+	metrics_single(metrics, "netlambda_api_followers", METRIC_GAUGE,
+		"Clients that follow alerts now.", api_streams_count(api));
+}
+
+enum MHD_Result api_answer_metrics(struct api *api, struct MHD_Connection *connection)
+{
+	_cleanup_(metrics_freep) struct metrics *metrics = NULL;
+	char *text = NULL;
+	size_t len = 0;
+
+	if (metrics_new(&metrics) == 0) {
+		api->ops->metrics(api->user, metrics);
+		put_own_metrics(api, metrics);
+		if (metrics_finish(metrics, &text, &len) < 0)
+			text = NULL;
+	}
+	return api_send(api, connection, MHD_HTTP_OK, METRICS_CONTENT_TYPE, text, len);
+}
+
+/* ---- status ---- */
+
+static void push_reason(void *arg, const char *reason)
+{
+	json_push(arg, json_text(reason));
+}
+
+static void put_server(json_t **object, const struct api_status *status)
+{
+	uint64_t now_ns = clock_realtime_ns();
+	uint64_t up_ns = now_ns > status->started_ns ? now_ns - status->started_ns : 0;
+
+	json_put(object, "version", json_string(NETLAMBDA_VERSION));
+	json_put(object, "pid", json_integer(getpid()));
+	json_put(object, "started", json_time(status->started_ns));
+	json_put(object, "uptime_seconds", json_count(up_ns / NS_PER_SEC));
+	json_put(object, "config", json_text(status->config_path));
+	json_put(object, "listen", json_text(status->listen));
+}
+
+static void put_totals(json_t **object, const struct api_status *status)
+{
+	json_put(object, "datagrams", json_count(status->datagrams));
+	json_put(object, "malformed", json_count(status->malformed));
+	json_put(object, "events", json_count(status->events));
+	json_put(object, "dropped", json_count(status->dropped));
+	json_put(object, "alerts", json_count(status->alerts));
+	json_put(object, "dead_letters", json_count(status->dead_letters));
+	json_put(object, "switches", json_count(status->switches));
+	json_put(object, "functions", json_count(status->functions));
+}
+
+enum MHD_Result api_answer_status(struct api *api, struct MHD_Connection *connection)
+{
+	json_t *object = json_object(), *reasons = json_array();
+	struct api_status status = {0};
+
+	api->ops->status(api->user, &status);
+	api->ops->health(api->user, push_reason, &reasons);
+	json_put(&object, "healthy", json_boolean(json_array_size(reasons) == 0));
+	json_put(&object, "reasons", reasons);
+	put_server(&object, &status);
+	put_totals(&object, &status);
+	return api_send_json(api, connection, MHD_HTTP_OK, object);
+}
+
+/* ---- switches ---- */
+
+static void push_switch(void *arg, const struct api_switch *item)
+{
+	json_t *object = json_object();
+
+	json_put(&object, "id", json_count(item->id));
+	json_put(&object, "address", json_text(item->address));
+	json_put(&object, "first_seen", json_time(item->first_seen_ns));
+	json_put(&object, "last_seen", json_time(item->last_seen_ns));
+	json_put(&object, "sequence", json_count(item->sequence));
+	json_put(&object, "transactions", json_count(item->transactions));
+	json_put(&object, "events", json_count(item->events));
+	json_put(&object, "duplicates", json_count(item->duplicates));
+	json_put(&object, "stale", json_count(item->stale));
+	json_put(&object, "restarts", json_count(item->restarts));
+	json_put(&object, "lost", json_count(item->lost));
+	json_push(arg, object);
+}
+
+enum MHD_Result api_answer_switches(struct api *api, struct MHD_Connection *connection)
+{
+	json_t *array = json_array();
+
+	api->ops->each_switch(api->user, push_switch, &array);
+	return api_send_json(api, connection, MHD_HTTP_OK, wrap("switches", array));
+}
+
+/* ---- functions ---- */
+
+static void put_stats(json_t **object, const struct function_stats *stats)
+{
+	json_put(object, "state", json_text(stats->state));
+	json_put(object, "error", json_text(stats->error));
+	json_put(object, "worker_pid", json_integer(stats->worker_pid));
+	json_put(object, "events", json_count(stats->events));
+	json_put(object, "batches", json_count(stats->batches));
+	json_put(object, "failures", json_count(stats->failures));
+	json_put(object, "crashes", json_count(stats->crashes));
+	json_put(object, "timeouts", json_count(stats->timeouts));
+	json_put(object, "dead_letters", json_count(stats->dead_letters));
+	json_put(object, "alerts", json_count(stats->alerts));
+	json_put(object, "refused", json_count(stats->refused));
+	json_put(object, "queued", json_count(stats->queued));
+	json_put(object, "busy_seconds", json_real((double)stats->busy_ns / (double)NS_PER_SEC));
+}
+
+static void push_function(void *arg, const struct api_function *item)
+{
+	json_t *object = json_object();
+
+	json_put(&object, "name", json_text(item->name));
+	json_put(&object, "runtime", json_text(item->runtime));
+	json_put(&object, "handler", json_text(item->handler));
+	json_put(&object, "triggers", json_text(item->triggers));
+	put_stats(&object, &item->stats);
+	json_push(arg, object);
+}
+
+enum MHD_Result api_answer_functions(struct api *api, struct MHD_Connection *connection)
+{
+	json_t *array = json_array();
+
+	api->ops->each_function(api->user, push_function, &array);
+	return api_send_json(api, connection, MHD_HTTP_OK, wrap("functions", array));
+}
+
+/* ---- dead letters ---- */
+
+static int push_letter(
+	void *user, uint64_t row, const char *function, const struct dead_letter *letter)
+{
+	json_t *object = json_object();
+
+	json_put(&object, "row", json_count(row));
+	json_put(&object, "function", json_text(function));
+	json_put(&object, "time", json_time(letter->time_ns));
+	json_put(&object, "switch", json_count(letter->switch_id));
+	json_put(&object, "event_id", json_count(letter->event_id));
+	json_put(&object, "sequence", json_count(letter->sequence));
+	json_put(&object, "index", json_count(letter->index));
+	json_put(&object, "attempts", json_count(letter->attempts));
+	json_put(&object, "reason", json_text(letter->reason));
+	json_put(&object, "data", json_embed(letter->data));
+	json_push(user, object);
+	return 0;
+}
+
+enum MHD_Result api_answer_dead_letters(struct api *api, struct MHD_Connection *connection)
+{
+	static const struct api_number limit_number = {"limit", 1, LETTERS_MAX, LETTERS_DEFAULT};
+	json_t *array;
+	uint64_t limit;
+
+	if (api_get_number(connection, &limit_number, &limit) < 0)
+		return api_send_error(api, connection, MHD_HTTP_BAD_REQUEST,
+			"limit: expected a number from 1 to %d", LETTERS_MAX);
+	array = json_array();
+	if (store_each_dead_letter(api->store, api_get_text(connection, "function"),
+		    (unsigned int)limit, push_letter, &array) < 0) {
+		json_decref(array);
+		return api_send_error(api, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			"cannot read dead letters: %s", store_error(api->store));
+	}
+	return api_send_json(api, connection, MHD_HTTP_OK, wrap("dead_letters", array));
+}
