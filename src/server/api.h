@@ -45,7 +45,9 @@ struct api_switch {
 	uint64_t duplicates; /* resends of committed transactions */
 	uint64_t stale;
 	uint64_t restarts; /* of the agent */
-	uint64_t lost;     /* unacknowledged transactions missing from the sequence */
+	uint64_t packets;  /* as its interfaces counted them, all together */
+	uint64_t bytes;
+	uint64_t shed;     /* packets without detail: the switch's tables were full */
 };
 
 struct api_function {

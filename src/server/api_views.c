@@ -148,7 +148,9 @@ static void push_switch(void *arg, const struct api_switch *item)
 	json_put(&object, "duplicates", json_count(item->duplicates));
 	json_put(&object, "stale", json_count(item->stale));
 	json_put(&object, "restarts", json_count(item->restarts));
-	json_put(&object, "lost", json_count(item->lost));
+	json_put(&object, "packets", json_count(item->packets));
+	json_put(&object, "bytes", json_count(item->bytes));
+	json_put(&object, "shed", json_count(item->shed));
 	json_push(arg, object);
 }
 

@@ -37,7 +37,9 @@ static void report_switches(void *user _unused_, api_switch_fn fn, void *arg)
 			.sequence = 17,
 			.transactions = 20,
 			.events = 44,
-			.duplicates = 3},
+			.duplicates = 3,
+			.packets = 123456789,
+			.bytes = 98765432100},
 		{.id = 4294967295, .address = "[2001:db8::1]:4000"},
 	};
 
