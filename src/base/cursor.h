@@ -10,6 +10,7 @@
  * nothing is written through it.
  */
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -128,32 +129,50 @@ static inline uint8_t cursor_get_u8(struct cursor *c)
 
 static inline uint16_t cursor_get_be16(struct cursor *c)
 {
-	return (uint16_t)cursor_get_be(c, 2);
+	uint16_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return be16toh(value);
 }
 
 static inline uint32_t cursor_get_be32(struct cursor *c)
 {
-	return (uint32_t)cursor_get_be(c, 4);
+	uint32_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return be32toh(value);
 }
 
 static inline uint64_t cursor_get_be64(struct cursor *c)
 {
-	return cursor_get_be(c, 8);
+	uint64_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return be64toh(value);
 }
 
 static inline uint16_t cursor_get_le16(struct cursor *c)
 {
-	return (uint16_t)cursor_get_le(c, 2);
+	uint16_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return le16toh(value);
 }
 
 static inline uint32_t cursor_get_le32(struct cursor *c)
 {
-	return (uint32_t)cursor_get_le(c, 4);
+	uint32_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return le32toh(value);
 }
 
 static inline uint64_t cursor_get_le64(struct cursor *c)
 {
-	return cursor_get_le(c, 8);
+	uint64_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return le64toh(value);
 }
 
 #endif

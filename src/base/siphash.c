@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/siphash.h"
 
+#include <endian.h>
 #include <string.h>
 
 struct sip {
@@ -34,7 +35,7 @@ static inline void sip_absorb(struct sip *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-/* Up to eight bytes, little-endian, whatever the machine's order. */
+/* Fewer than eight bytes, little-endian, whatever the machine's order. */
 static inline uint64_t load_le(const uint8_t *p, size_t len)
 {
 	uint64_t word = 0;
@@ -55,8 +56,12 @@ uint64_t siphash(const struct siphash_key *key, const void *bytes, size_t len)
 	};
 	size_t left = len;
 
-	for (; left >= 8; left -= 8, p += 8)
-		sip_absorb(&s, load_le(p, 8));
+	for (; left >= 8; left -= 8, p += 8) {
+		uint64_t word;
+
+		memcpy(&word, p, sizeof(word));
+		sip_absorb(&s, le64toh(word));
+	}
 	sip_absorb(&s, (uint64_t)len << 56 | load_le(p, left));
 
 	s.v2 ^= 0xff;
