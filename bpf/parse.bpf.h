@@ -28,16 +28,17 @@ static __always_inline enum parse_verdict parse_ip(struct parse *p, struct packe
 }
 
 /*
- * Parses the frame at [data, data_end). Unless PARSE_OK is returned, `pkt` holds nothing of use and
- * may be partly written.
+ * Parses the frame at [data, data_end), which is `frame_bytes` long: the headers must lie in there,
+ * the payload may go on behind (xdp.frags). Unless PARSE_OK is returned, `pkt` holds nothing of use
+ * and may be partly written.
  */
-static __always_inline enum parse_verdict packet_parse(
-	const void *data, const void *data_end, struct packet *pkt)
+static __always_inline enum parse_verdict packet_parse_head(
+	const void *data, const void *data_end, __u64 frame_bytes, struct packet *pkt)
 {
 	struct parse p = {
 		.at = data,
 		.end = data_end,
-		.left = (const __u8 *)data_end - (const __u8 *)data,
+		.left = frame_bytes,
 	};
 	enum parse_verdict verdict = parse_link(&p);
 
@@ -46,6 +47,15 @@ static __always_inline enum parse_verdict packet_parse(
 	if (verdict == PARSE_OK)
 		verdict = parse_transport(&p, pkt);
 	return verdict;
+}
+
+/* The same for a frame that is all there. */
+static __always_inline enum parse_verdict packet_parse(
+	const void *data, const void *data_end, struct packet *pkt)
+{
+	const __u64 frame_bytes = (const __u8 *)data_end - (const __u8 *)data;
+
+	return packet_parse_head(data, data_end, frame_bytes, pkt);
 }
 
 #endif

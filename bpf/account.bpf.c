@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Counts what an interface receives: flows (event 2), port counters (event 1), and the interface's
+ * own totals (event 5). It changes no packet and drops none.
+ *
+ * A collecting period has its own pair of tables. User space puts an empty table in the place of
+ * the one in use, waits until no program can hold the old one any more (the update of a map of maps
+ * does that), and then has the old one for itself, so that reading and clearing it loses nothing.
+ * The program is loaded once for each interface, all of them sharing the tables.
+ */
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "account.h"
+#include "parse.bpf.h"
+
+#define EEXIST 17
+
+enum tcp_flag {
+	SYN = 0x02,
+	RST = 0x04,
+	ACK = 0x10,
+};
+
+const volatile __u32 interface_slot; /* which of `interfaces` is this program's */
+const volatile bool has_frags;       /* frames may have more than a linear part (Linux 5.18) */
+
+/* Sizes are set before loading. Two of each: one in use, one being read. */
+struct flow_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct flow_key);
+	__type(value, struct flow_counters);
+} flows_a SEC(".maps"), flows_b SEC(".maps");
+
+struct port_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct port_key);
+	__type(value, struct port_counters);
+} ports_a SEC(".maps"), ports_b SEC(".maps");
+
+/* The one place holds the table of the present period. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct flow_table);
+} flows SEC(".maps") = {.values = {&flows_a}};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct port_table);
+} ports SEC(".maps") = {.values = {&ports_a}};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1); /* as many as interfaces, set before loading */
+	__type(key, __u32);
+	__type(value, struct interface_counters);
+} interfaces SEC(".maps");
+
+/*
+ * The key's counters, made if there are none. Another CPU may make them at the same moment, then
+ * its are taken. NULL: the table is full. `table` is a map of maps, `fresh` zeroes with `first`
+ * set.
+ */
+static __always_inline void *counters_get(void *table, const void *key, const void *fresh)
+{
+	const __u32 zero = 0;
+	void *inner = bpf_map_lookup_elem(table, &zero);
+	void *counters;
+	long r;
+
+	if (!inner)
+		return NULL;
+	counters = bpf_map_lookup_elem(inner, key);
+	if (counters)
+		return counters;
+	r = bpf_map_update_elem(inner, key, fresh, BPF_NOEXIST);
+	if (r != 0 && r != -EEXIST)
+		return NULL;
+	return bpf_map_lookup_elem(inner, key);
+}
+
+static __always_inline bool flow_count(const struct packet *pkt, __u64 size, __u64 now)
+{
+	const struct flow_key key = {
+		.srcip = pkt->srcip,
+		.dstip = pkt->dstip,
+		.srcport = pkt->srcport,
+		.dstport = pkt->dstport,
+		.protocol = pkt->protocol,
+	};
+	const struct flow_counters fresh = {.first = now};
+	struct flow_counters *flow = counters_get(&flows, &key, &fresh);
+
+	if (!flow)
+		return false;
+	__sync_fetch_and_add(&flow->count, 1);
+	__sync_fetch_and_add(&flow->size, size);
+	/* Most packets bring no new flag: spare them the atomic. */
+	if (pkt->flags & ~flow->flags)
+		__sync_fetch_and_or(&flow->flags, pkt->flags);
+	flow->last = now;
+	return true;
+}
+
+static __always_inline bool is_open_attempt(const struct packet *pkt)
+{
+	return pkt->protocol == IPPROTO_TCP && (pkt->flags & (SYN | ACK)) == SYN;
+}
+
+static __always_inline bool is_reset(const struct packet *pkt)
+{
+	return pkt->protocol == IPPROTO_TCP && (pkt->flags & RST);
+}
+
+/* A packet that counts in its port record. */
+static __always_inline bool is_port_news(const struct packet *pkt)
+{
+	return is_open_attempt(pkt) || is_reset(pkt) || packet_is_empty_udp(pkt);
+}
+
+static __always_inline bool port_count(const struct packet *pkt, __u64 now)
+{
+	const struct port_key key = {
+		.srcip = pkt->srcip,
+		.dstip = pkt->dstip,
+		.dstport = pkt->dstport,
+		.protocol = pkt->protocol,
+	};
+	const struct port_counters fresh = {.first = now};
+	struct port_counters *port = counters_get(&ports, &key, &fresh);
+
+	if (!port)
+		return false;
+	if (is_open_attempt(pkt))
+		__sync_fetch_and_add(&port->syn, 1);
+	if (is_reset(pkt))
+		__sync_fetch_and_add(&port->rst, 1);
+	if (packet_is_empty_udp(pkt))
+		__sync_fetch_and_add(&port->udp, 1);
+	port->last = now;
+	return true;
+}
+
+/* Bytes from the Ethernet header on, of all fragments of a jumbo frame. */
+static __always_inline __u64 frame_size(struct xdp_md *ctx)
+{
+	return has_frags ? bpf_xdp_get_buff_len(ctx) : ctx->data_end - ctx->data;
+}
+
+SEC("xdp.frags")
+int netlambda_count(struct xdp_md *ctx)
+{
+	const __u32 slot = interface_slot;
+	struct interface_counters *total = bpf_map_lookup_elem(&interfaces, &slot);
+	const __u64 size = frame_size(ctx);
+	enum parse_verdict verdict;
+	struct packet pkt;
+	__u64 now;
+
+	if (!total)
+		return XDP_PASS;
+	total->packets++;
+	total->size += size;
+	verdict = packet_parse_head(
+		(const void *)(long)ctx->data, (const void *)(long)ctx->data_end, size, &pkt);
+	if (verdict == PARSE_NOT_IP)
+		total->not_ip++;
+	else if (verdict != PARSE_OK)
+		total->malformed++;
+	if (verdict != PARSE_OK)
+		return XDP_PASS;
+	now = bpf_ktime_get_ns();
+	if (!flow_count(&pkt, size, now))
+		total->flow_shed++;
+	if (is_port_news(&pkt) && !port_count(&pkt, now))
+		total->port_shed++;
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

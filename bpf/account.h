@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef BPF_ACCOUNT_H
+#define BPF_ACCOUNT_H
+
+/*
+ * What bpf/account.bpf.c keeps in its maps, and src/agent/collect.c reads. Times are the kernel's
+ * monotonic clock here; they become UNIX time in user space. Keys have no byte that is not set:
+ * they are hashed as they lie.
+ */
+
+#include "netlambda/event.h"
+
+struct flow_key {
+	ip_addr srcip;
+	ip_addr dstip;
+	port_num srcport;
+	port_num dstport;
+	ip_proto protocol;
+	__u8 pad[3];
+};
+
+/* Since the last collection. */
+struct flow_counters {
+	__u64 first; /* monotonic ns */
+	__u64 last;
+	__u64 count;
+	__u64 size;
+	__u32 flags;
+	__u32 pad;
+};
+
+struct port_key {
+	ip_addr srcip;
+	ip_addr dstip;
+	port_num dstport;
+	ip_proto protocol;
+	__u8 pad;
+};
+
+struct port_counters {
+	__u64 first; /* monotonic ns */
+	__u64 last;
+	__u32 udp;
+	__u32 syn;
+	__u32 rst;
+	__u32 pad;
+};
+
+/* One CPU's part of struct interface_event. */
+struct interface_counters {
+	__u64 packets;
+	__u64 size;
+	__u64 not_ip;
+	__u64 malformed;
+	__u64 flow_shed;
+	__u64 port_shed;
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct flow_key) == 40, "both sides agree");
+_Static_assert(sizeof(struct flow_counters) == 40, "both sides agree");
+_Static_assert(sizeof(struct port_key) == 36, "both sides agree");
+_Static_assert(sizeof(struct port_counters) == 32, "both sides agree");
+_Static_assert(sizeof(struct interface_counters) == 48, "both sides agree");
+#endif
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/agent.h"
+
+#include "agent/counting.h"
+#include "agent/preflight.h"
+#include "agent/report.h"
+#include "agent/spool.h"
+#include "agent/uplink.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "wire/v1.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define HOUSEKEEPING_NS NS_PER_SEC
+
+struct agent {
+	const struct agent_options *options;
+	struct loop *loop;
+	struct spool *spool;
+	struct uplink *uplink;
+	struct counting *counting;
+	struct loop_timer housekeeping;
+	struct loop_timer flush_deadline;
+	bool stopping;
+	bool cut_short; /* by a second signal */
+	struct report last;
+};
+
+/* ---- statistics ---- */
+
+static void collect_report(const struct agent *agent, struct report *ret_report)
+{
+	report_collect(agent->counting, agent->options->interface_count, agent->spool,
+		agent->uplink, ret_report);
+}
+
+static void write_stats_file(const struct agent *agent, const struct report *report)
+{
+	int r;
+
+	if (!agent->options->stats_file)
+		return;
+	r = report_write_file(report, agent->counting, agent->options->interface_count,
+		agent->options->stats_file);
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARNING, "cannot write statistics file=%s reason=\"%s\"",
+			agent->options->stats_file, strerror(-r));
+}
+
+static void on_housekeeping(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct agent *agent = timer->user;
+	struct report report;
+
+	collect_report(agent, &report);
+	report_log_losses(&report, &agent->last);
+	write_stats_file(agent, &report);
+	agent->last = report;
+	loop_arm_timer(agent->loop, timer, now_ns + HOUSEKEEPING_NS);
+}
+
+static void dump_stats(const struct agent *agent)
+{
+	struct report report;
+
+	collect_report(agent, &report);
+	if (agent->options->stats_file) {
+		write_stats_file(agent, &report);
+		return;
+	}
+	report_write(&report, agent->counting, agent->options->interface_count, stdout);
+	fflush(stdout);
+}
+
+/* ---- ending ---- */
+
+static void on_done(void *user)
+{
+	struct agent *agent = user;
+
+	if (counting_is_finished(agent->counting))
+		loop_stop(agent->loop);
+}
+
+static void on_flush_deadline(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct agent *agent = timer->user;
+
+	counting_abandon(agent->counting);
+	loop_stop(agent->loop);
+}
+
+static void stop(struct agent *agent, int signo)
+{
+	agent->stopping = true;
+	log_info("stopping signal=%s", sigabbrev_np(signo));
+	uplink_on_done(agent->uplink, on_done, agent);
+	loop_arm_timer(agent->loop, &agent->flush_deadline,
+		loop_now_ns(agent->loop) + agent->options->flush_timeout_ns);
+	counting_stop(agent->counting);
+}
+
+static void on_signal(void *user, int signo)
+{
+	struct agent *agent = user;
+
+	if (signo == SIGUSR1) {
+		dump_stats(agent);
+	} else if (!agent->stopping) {
+		stop(agent, signo);
+	} else {
+		agent->cut_short = true;
+		counting_abandon(agent->counting);
+		loop_stop(agent->loop);
+	}
+}
+
+/* ---- starting ---- */
+
+/* On the collecting thread. */
+static void notify(void *user)
+{
+	loop_wake(user);
+}
+
+static void on_notified(void *user)
+{
+	struct agent *agent = user;
+
+	uplink_pump(agent->uplink);
+}
+
+static int counting_init(struct agent *agent)
+{
+	const struct agent_options *options = agent->options;
+	const struct counting_options counting = {
+		.interfaces = options->interfaces,
+		.interface_count = options->interface_count,
+		.attach = options->attach,
+		.period_ns = options->period_ns,
+		.flow_idle_ns = options->flow_idle_ns,
+		.flow_max = options->flow_max,
+		.port_max = options->port_max,
+		.spool = agent->spool,
+		.notify = notify,
+		.user = agent->loop,
+	};
+	_cleanup_free_ char *error = NULL;
+	int r;
+
+	r = preflight_capabilities(&error);
+	if (r == 0)
+		r = counting_new(&counting, &agent->counting, &error);
+	if (r < 0)
+		log_error("%s", error ? error : strerror(-r));
+	return r;
+}
+
+static int uplink_init(struct agent *agent)
+{
+	const struct uplink_options options = {
+		.server = agent->options->server,
+		.switch_id = agent->options->switch_id,
+		.resend_ns = V1_RESEND_NS,
+	};
+	char text[ENDPOINT_TEXT_MAX];
+	int r = uplink_new(agent->loop, agent->spool, &options, &agent->uplink);
+
+	if (r < 0)
+		log_error("cannot reach the server server=%s reason=\"%s\"",
+			endpoint_render(&options.server, text), strerror(-r));
+	return r;
+}
+
+/* Signals are blocked before the collecting thread is made, so that it never takes one. */
+static int agent_init(struct agent *agent)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+	int r;
+
+	r = loop_new(&agent->loop);
+	if (r == 0)
+		r = loop_add_signals(agent->loop, signals, ARRAY_SIZE(signals), on_signal, agent);
+	if (r == 0)
+		r = spool_new(agent->options->spool_max, &agent->spool);
+	if (r < 0) {
+		log_error("cannot start reason=\"%s\"", strerror(-r));
+		return r;
+	}
+	loop_on_wake(agent->loop, on_notified, agent);
+	agent->housekeeping = (struct loop_timer){.fn = on_housekeeping, .user = agent};
+	agent->flush_deadline = (struct loop_timer){.fn = on_flush_deadline, .user = agent};
+	r = uplink_init(agent);
+	return r < 0 ? r : counting_init(agent);
+}
+
+static int agent_loop(struct agent *agent)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	int r = counting_start(agent->counting);
+
+	if (r == 0) {
+		log_info("counting id=%u interfaces=%u server=%s period_ms=%llu",
+			agent->options->switch_id, agent->options->interface_count,
+			endpoint_render(&agent->options->server, text),
+			(unsigned long long)(agent->options->period_ns / NS_PER_MS));
+		on_housekeeping(&agent->housekeeping, loop_now_ns(agent->loop));
+		r = loop_run(agent->loop);
+	}
+	if (r < 0)
+		log_error("cannot run reason=\"%s\"", strerror(-r));
+	return r;
+}
+
+static void agent_done(struct agent *agent)
+{
+	counting_free(agent->counting);
+	uplink_free(agent->uplink);
+	spool_free(agent->spool);
+	loop_free(agent->loop);
+}
+
+int agent_run(const struct agent_options *options)
+{
+	_cleanup_(agent_done) struct agent agent = {.options = options};
+	struct report report;
+	int r;
+
+	preflight_route_libbpf();
+	preflight_kernel();
+	r = agent_init(&agent);
+	if (r == 0)
+		r = agent_loop(&agent);
+	if (r < 0)
+		return r;
+	counting_join(agent.counting);
+	collect_report(&agent, &report);
+	report_log_losses(&report, &agent.last);
+	write_stats_file(&agent, &report);
+	report_log_summary(&report);
+	return agent.cut_short ? -EINTR : 0;
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/attach.h"
+
+#include "agent/foreign.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/suggest.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAMES_MAX 1024 /* interfaces among which one is suggested */
+
+static const char *const mode_names[] = {
+	[ATTACH_AUTO] = "auto",
+	[ATTACH_NATIVE] = "native",
+	[ATTACH_GENERIC] = "generic",
+};
+
+const char *attach_mode_name(enum attach_mode mode)
+{
+	return mode_names[mode];
+}
+
+int attach_mode_parse(const char *name, enum attach_mode *ret_mode)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(mode_names); i++) {
+		if (strcmp(name, mode_names[i]) == 0) {
+			*ret_mode = (enum attach_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* `ret_error` is NULL when there is no memory even for that. */
+static int _printf_(3, 4) fail(int error, char **ret_error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(ret_error, fmt, ap) < 0)
+		*ret_error = NULL;
+	va_end(ap);
+	return error;
+}
+
+static int no_such_interface(const char *name, char **ret_error)
+{
+	struct if_nameindex *list = if_nameindex();
+	const char *names[NAMES_MAX];
+	const char *near;
+	size_t count = 0;
+	int r;
+
+	while (list && count < NAMES_MAX && list[count].if_index != 0) {
+		names[count] = list[count].if_name;
+		count++;
+	}
+	near = suggest_nearest(name, names, count);
+	if (near)
+		r = fail(-ENODEV, ret_error, "%s: no such interface (did you mean \"%s\"?)", name,
+			near);
+	else
+		r = fail(-ENODEV, ret_error, "%s: no such interface (`ip -brief link` lists them)",
+			name);
+	if (list)
+		if_freenameindex(list);
+	return r;
+}
+
+int interface_find(const char *name, char **ret_error)
+{
+	unsigned int ifindex = if_nametoindex(name);
+
+	return ifindex == 0 ? no_such_interface(name, ret_error) : (int)ifindex;
+}
+
+static int link_create(int ifindex, int program_fd, enum attach_mode mode)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options,
+		.flags = mode == ATTACH_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	int fd = bpf_link_create(program_fd, ifindex, BPF_XDP, &options);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Errors that another mode would only repeat. */
+static bool is_final(int error)
+{
+	return error == -EPERM || error == -EBUSY || error == -EEXIST || error == -ENODEV ||
+	       error == -ENOMEM;
+}
+
+/* Returns the link, and the mode that it came to be in. */
+static int link_create_any(const char *name, int ifindex, int program_fd, enum attach_mode wanted,
+	enum attach_mode *ret_mode)
+{
+	enum attach_mode mode = wanted == ATTACH_AUTO ? ATTACH_NATIVE : wanted;
+	int fd = link_create(ifindex, program_fd, mode);
+
+	if (fd < 0 && wanted == ATTACH_AUTO && !is_final(fd)) {
+		log_warning("the driver refuses native XDP, so generic is used, which costs more "
+			    "interface=%s reason=\"%s\"",
+			name, strerror(-fd));
+		mode = ATTACH_GENERIC;
+		fd = link_create(ifindex, program_fd, mode);
+	}
+	if (fd >= 0)
+		*ret_mode = mode;
+	return fd;
+}
+
+static int refuse_foreign(const char *name, const struct foreign *foreign, char **ret_error)
+{
+	return fail(-EBUSY, ret_error,
+		"%s: XDP program \"%s\" (id %u) is attached already, and not by this agent; "
+		"detach it (`bpftool net` shows its owner), or displace it with --force",
+		name, foreign->name, foreign->program_id);
+}
+
+static int explain(int error, const char *name, enum attach_mode wanted, char **ret_error)
+{
+	if (error == -EPERM)
+		return fail(error, ret_error,
+			"%s: not permitted to attach XDP programs; CAP_NET_ADMIN is needed", name);
+	if (error == -EBUSY || error == -EEXIST)
+		return fail(error, ret_error,
+			"%s: an XDP program has just been attached by somebody else", name);
+	if (wanted == ATTACH_NATIVE)
+		return fail(error, ret_error,
+			"%s: the driver refuses native XDP: %s (try a smaller MTU, or --mode "
+			"generic)",
+			name, strerror(-error));
+	return fail(error, ret_error, "%s: cannot attach: %s", name, strerror(-error));
+}
+
+/* Makes room for this agent's program, or refuses to. */
+static int clear_foreign(
+	const char *name, int ifindex, bool force, struct attachment *attachment, char **ret_error)
+{
+	struct foreign foreign;
+	int r = foreign_find(ifindex, &foreign);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return fail(
+			r, ret_error, "%s: cannot ask for its XDP program: %s", name, strerror(-r));
+	if (!force)
+		return refuse_foreign(name, &foreign, ret_error);
+	r = foreign_detach(ifindex, &foreign, &attachment->displaced_fd);
+	if (r < 0)
+		return fail(r, ret_error, "%s: cannot detach XDP program \"%s\" (id %u): %s", name,
+			foreign.name, foreign.program_id, strerror(-r));
+	attachment->displaced_flags = foreign.flags;
+	log_warning("displaced an XDP program interface=%s program=%s id=%u put_back_at_exit=%s",
+		name, foreign.name, foreign.program_id,
+		attachment->displaced_fd >= 0 ? "yes" : "no");
+	return 0;
+}
+
+static void put_back(struct attachment *attachment)
+{
+	int r;
+
+	if (attachment->displaced_fd < 0)
+		return;
+	r = bpf_xdp_attach(
+		attachment->ifindex, attachment->displaced_fd, attachment->displaced_flags, NULL);
+	if (r < 0)
+		log_error("cannot put the displaced XDP program back interface=%s reason=\"%s\"",
+			attachment->name, strerror(-r));
+	close(TAKE_FD(attachment->displaced_fd));
+}
+
+int attachment_open(const char *name, int program_fd, const struct attach_options *options,
+	struct attachment *ret_attachment, char **ret_error)
+{
+	struct attachment attachment = {.link_fd = -1, .displaced_fd = -1};
+	int r;
+
+	attachment.ifindex = interface_find(name, ret_error);
+	if (attachment.ifindex < 0)
+		return attachment.ifindex;
+	snprintf(attachment.name, sizeof(attachment.name), "%s", name);
+	r = clear_foreign(name, attachment.ifindex, options->force, &attachment, ret_error);
+	if (r < 0)
+		return r;
+	attachment.link_fd = link_create_any(
+		name, attachment.ifindex, program_fd, options->mode, &attachment.mode);
+	if (attachment.link_fd < 0) {
+		put_back(&attachment);
+		return explain(attachment.link_fd, name, options->mode, ret_error);
+	}
+	log_info("attached interface=%s ifindex=%d mode=%s", name, attachment.ifindex,
+		attach_mode_name(attachment.mode));
+	*ret_attachment = attachment;
+	return 0;
+}
+
+void attachment_close(struct attachment *attachment)
+{
+	if (attachment->link_fd < 0)
+		return;
+	/* Closing would do, but this has happened when it returns. */
+	(void)bpf_link_detach(attachment->link_fd);
+	close(TAKE_FD(attachment->link_fd));
+	put_back(attachment);
+}
+
+bool attachment_check(struct attachment *attachment)
+{
+	struct bpf_link_info info = {0};
+	uint32_t size = sizeof(info);
+
+	if (attachment->link_fd < 0 || attachment->lost)
+		return !attachment->lost;
+	/* The kernel clears the index when the device is unregistered. */
+	if (bpf_obj_get_info_by_fd(attachment->link_fd, &info, &size) < 0 || info.xdp.ifindex != 0)
+		return true;
+	attachment->lost = true;
+	log_error("interface gone, its packets are no longer counted interface=%s; restart the "
+		  "agent when it is back",
+		attachment->name);
+	return false;
+}

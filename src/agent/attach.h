@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef AGENT_ATTACH_H
+#define AGENT_ATTACH_H
+
+/*
+ * Attaching an XDP program to an interface through a BPF link, which the kernel takes away when the
+ * agent ends, in whatever way. Somebody else's program is left alone unless told otherwise. One
+ * thread. Logs the mode that is in force.
+ */
+
+#include "base/attr.h"
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum attach_mode {
+	ATTACH_AUTO,    /* native, or generic if the driver refuses that */
+	ATTACH_NATIVE,  /* in the driver */
+	ATTACH_GENERIC, /* behind it: on any interface, but slower */
+};
+
+/* "auto", "native", "generic". */
+const char *attach_mode_name(enum attach_mode mode);
+/* 0 or -EINVAL. */
+int attach_mode_parse(const char *name, enum attach_mode *ret_mode) _must_check_;
+
+struct attach_options {
+	enum attach_mode mode;
+	bool force; /* take away somebody else's program */
+};
+
+struct attachment {
+	char name[IF_NAMESIZE];
+	int ifindex;
+	enum attach_mode mode; /* in force: native or generic */
+	int link_fd;
+	/* A program that was there before, to be put back: only one without a link can be. */
+	int displaced_fd;
+	uint32_t displaced_flags;
+	bool lost; /* the interface went away under it */
+};
+
+/*
+ * Looks an interface up. Returns its index, or -ENODEV with a message in `ret_error` (to be freed)
+ * that names the interface meant, if one is near.
+ */
+int interface_find(const char *name, char **ret_error) _must_check_;
+
+/*
+ * Attaches. Returns 0 or a negative errno with a message for the operator in `ret_error` (to be
+ * freed): -EBUSY: somebody else's program is there; -EOPNOTSUPP and others: what the driver said.
+ * `ret_attachment` is untouched on failure, and so is the interface.
+ */
+int attachment_open(const char *name, int program_fd, const struct attach_options *options,
+	struct attachment *ret_attachment, char **ret_error) _must_check_;
+
+/* Detaches, and puts back what --force displaced. */
+void attachment_close(struct attachment *attachment);
+
+/* False, and logged once, when the interface is gone. */
+bool attachment_check(struct attachment *attachment);
+
+#endif

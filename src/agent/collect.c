@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/collect.h"
+
+#include "account.h"
+#include "account.skel.h"
+#include "base/clock.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+#define BATCH 1024 /* entries a system call */
+
+/* A pair of tables, one of which is in the outer map and so in use. */
+struct double_table {
+	int outer_fd;
+	int inner_fd[2];
+	unsigned int active;
+};
+
+struct collector {
+	struct account **programs; /* one an interface; the first owns the maps */
+	unsigned int interface_count;
+	int cpu_count;
+	struct double_table flows;
+	struct double_table ports;
+	/* The buffers of a batch. */
+	union {
+		struct flow_key flow[BATCH];
+		struct port_key port[BATCH];
+	} keys;
+	union {
+		struct flow_counters flow[BATCH];
+		struct port_counters port[BATCH];
+	} values;
+};
+
+DEFINE_CLEANUP(struct account, account__destroy)
+
+/* Programs of later slots use the first one's maps. */
+static int share_maps(struct account *program, const struct account *owner)
+{
+	const struct {
+		struct bpf_map *map, *owners;
+	} shared[] = {
+		{program->maps.flows, owner->maps.flows},
+		{program->maps.flows_a, owner->maps.flows_a},
+		{program->maps.flows_b, owner->maps.flows_b},
+		{program->maps.ports, owner->maps.ports},
+		{program->maps.ports_a, owner->maps.ports_a},
+		{program->maps.ports_b, owner->maps.ports_b},
+		{program->maps.interfaces, owner->maps.interfaces},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
+		int r = bpf_map__reuse_fd(shared[i].map, bpf_map__fd(shared[i].owners));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int size_maps(struct account *program, const struct collector_options *options)
+{
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+	} sizes[] = {
+		{program->maps.flows_a, options->flow_max},
+		{program->maps.flows_b, options->flow_max},
+		{program->maps.ports_a, options->port_max},
+		{program->maps.ports_b, options->port_max},
+		{program->maps.interfaces, options->interface_count},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int r = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Jumbo frames in several fragments: Linux 5.18 and later. */
+static bool kernel_has_frags(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+}
+
+static int load_program(struct collector *collector, const struct collector_options *options,
+	unsigned int slot, bool has_frags)
+{
+	_cleanup_(account__destroyp) struct account *program = account__open();
+	int r;
+
+	if (!program)
+		return -errno;
+	program->rodata->interface_slot = slot;
+	program->rodata->has_frags = has_frags;
+	if (!has_frags) {
+		r = bpf_program__set_flags(program->progs.netlambda_count, 0);
+		if (r < 0)
+			return r;
+	}
+	r = slot == 0 ? size_maps(program, options) : share_maps(program, collector->programs[0]);
+	if (r < 0)
+		return r;
+	r = account__load(program);
+	if (r < 0)
+		return r;
+	collector->programs[slot] = TAKE_PTR(program);
+	return 0;
+}
+
+int collector_new(const struct collector_options *options, struct collector **ret_collector)
+{
+	_cleanup_(collector_freep) struct collector *collector = calloc(1, sizeof(*collector));
+	const struct account *owner;
+	bool has_frags;
+
+	if (!collector)
+		return -ENOMEM;
+	collector->programs = calloc(options->interface_count, sizeof(struct account *));
+	if (!collector->programs)
+		return -ENOMEM;
+	collector->interface_count = options->interface_count;
+	collector->cpu_count = libbpf_num_possible_cpus();
+	if (collector->cpu_count < 0)
+		return collector->cpu_count;
+	has_frags = kernel_has_frags();
+	for (unsigned int slot = 0; slot < options->interface_count; slot++) {
+		int r = load_program(collector, options, slot, has_frags);
+
+		if (r < 0)
+			return r;
+	}
+	owner = collector->programs[0];
+	collector->flows = (struct double_table){
+		.outer_fd = bpf_map__fd(owner->maps.flows),
+		.inner_fd = {bpf_map__fd(owner->maps.flows_a), bpf_map__fd(owner->maps.flows_b)},
+	};
+	collector->ports = (struct double_table){
+		.outer_fd = bpf_map__fd(owner->maps.ports),
+		.inner_fd = {bpf_map__fd(owner->maps.ports_a), bpf_map__fd(owner->maps.ports_b)},
+	};
+	*ret_collector = TAKE_PTR(collector);
+	return 0;
+}
+
+void collector_free(struct collector *collector)
+{
+	if (!collector)
+		return;
+	/* The owner of the maps last. */
+	for (unsigned int slot = collector->interface_count; collector->programs && slot > 0;
+		slot--)
+		account__destroy(collector->programs[slot - 1]);
+	free(collector->programs);
+	free(collector);
+}
+
+int collector_program_fd(const struct collector *collector, unsigned int slot)
+{
+	return bpf_program__fd(collector->programs[slot]->progs.netlambda_count);
+}
+
+/*
+ * Puts the other table, which is empty, in use. The kernel returns from updating a map of maps only
+ * after an RCU grace period (maybe_wait_bpf_programs() in kernel/bpf/syscall.c), and a program runs
+ * inside one read-side section, so when this returns none counts in the old table any more.
+ */
+static int table_swap(struct double_table *table, int *ret_quiet_fd)
+{
+	unsigned int next = !table->active;
+	const uint32_t zero = 0;
+	int quiet_fd = table->inner_fd[table->active];
+
+	if (bpf_map_update_elem(table->outer_fd, &zero, &table->inner_fd[next], BPF_ANY) < 0)
+		return -errno;
+	table->active = next;
+	*ret_quiet_fd = quiet_fd;
+	return 0;
+}
+
+/* Takes up to BATCH entries out. 0 and *ret_count; 1 likewise, and they were the last. */
+static int table_take(
+	struct collector *collector, int fd, uint32_t *position, bool first, uint32_t *ret_count)
+{
+	uint32_t count = BATCH;
+	int r;
+
+	r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : position, position, &collector->keys,
+		&collector->values, &count, NULL);
+	if (r < 0 && errno != ENOENT)
+		return -errno;
+	*ret_count = count;
+	return r < 0;
+}
+
+typedef void (*hand_on_fn)(const struct collector *collector, uint32_t index, uint64_t epoch,
+	const struct collect_sink *sink);
+
+static int table_drain(struct collector *collector, struct double_table *table, hand_on_fn hand_on,
+	const struct collect_sink *sink)
+{
+	/* Added to a monotonic time it gives UNIX time. */
+	const uint64_t epoch = clock_realtime_ns() - clock_monotonic_ns();
+	uint32_t position = 0, count = 0;
+	bool first = true;
+	int fd = -1, r;
+
+	r = table_swap(table, &fd);
+	if (r < 0)
+		return r;
+	do {
+		r = table_take(collector, fd, &position, first, &count);
+		if (r < 0)
+			return r;
+		for (uint32_t i = 0; i < count; i++)
+			hand_on(collector, i, epoch, sink);
+		first = false;
+	} while (r == 0);
+	return 0;
+}
+
+static void hand_on_flow(const struct collector *collector, uint32_t index, uint64_t epoch,
+	const struct collect_sink *sink)
+{
+	const struct flow_key *key = &collector->keys.flow[index];
+	const struct flow_counters *counters = &collector->values.flow[index];
+	const struct flow_event event = {
+		.srcip = key->srcip,
+		.dstip = key->dstip,
+		.srcport = key->srcport,
+		.dstport = key->dstport,
+		.protocol = key->protocol,
+		.flags = (tcp_flags)counters->flags,
+		.first = counters->first + epoch,
+		.last = counters->last + epoch,
+		.count = counters->count,
+		.size = counters->size,
+	};
+
+	sink->flow(sink->user, &event);
+}
+
+static void hand_on_port(const struct collector *collector, uint32_t index, uint64_t epoch,
+	const struct collect_sink *sink)
+{
+	const struct port_key *key = &collector->keys.port[index];
+	const struct port_counters *counters = &collector->values.port[index];
+	const struct port_event event = {
+		.srcip = key->srcip,
+		.dstip = key->dstip,
+		.dstport = key->dstport,
+		.protocol = key->protocol,
+		.first = counters->first + epoch,
+		.last = counters->last + epoch,
+		.udp = counters->udp,
+		.syn = counters->syn,
+		.rst = counters->rst,
+	};
+
+	sink->port(sink->user, &event);
+}
+
+int collector_collect(struct collector *collector, const struct collect_sink *sink)
+{
+	/* Ports first: they are what matters, should the second fail. */
+	int r = table_drain(collector, &collector->ports, hand_on_port, sink);
+
+	if (r < 0)
+		return r;
+	return table_drain(collector, &collector->flows, hand_on_flow, sink);
+}
+
+int collector_read_interface(
+	const struct collector *collector, unsigned int slot, struct interface_event *ret_totals)
+{
+	_cleanup_free_ struct interface_counters *counters = NULL;
+	const uint32_t key = slot;
+	struct interface_event sum = {0};
+
+	counters = calloc((size_t)collector->cpu_count, sizeof(*counters));
+	if (!counters)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(
+		    bpf_map__fd(collector->programs[0]->maps.interfaces), &key, counters) < 0)
+		return -errno;
+	for (int cpu = 0; cpu < collector->cpu_count; cpu++) {
+		sum.packets += counters[cpu].packets;
+		sum.size += counters[cpu].size;
+		sum.not_ip += counters[cpu].not_ip;
+		sum.malformed += counters[cpu].malformed;
+		sum.flow_shed += counters[cpu].flow_shed;
+		sum.port_shed += counters[cpu].port_shed;
+	}
+	sum.ifindex = ret_totals->ifindex;
+	sum.first = ret_totals->first;
+	*ret_totals = sum;
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef AGENT_COLLECT_H
+#define AGENT_COLLECT_H
+
+/*
+ * The way between the counting programs in the kernel and the agent, and the only place that knows
+ * what kind of map they count in. What collector_collect() hands on is increments, each packet in
+ * exactly one of them: counted = handed on + shed (struct interface_event).
+ *
+ * One program is loaded for each interface (a "slot", 0, 1, ...); all share the maps. Attaching
+ * them is the caller's (agent/attach.h). collector_collect() belongs to one thread; reading
+ * interfaces is safe from any.
+ */
+
+#include "base/attr.h"
+#include "netlambda/event.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct collector;
+
+struct collector_options {
+	unsigned int interface_count; /* at least 1 */
+	uint32_t flow_max; /* flows kept apart in one collecting period; what exceeds it is shed */
+	uint32_t port_max; /* port records, likewise */
+};
+
+/* Borrowed records, with UNIX times; `ended` is 0. */
+struct collect_sink {
+	void (*flow)(void *user, const struct flow_event *increment);
+	void (*port)(void *user, const struct port_event *event);
+	void *user;
+};
+
+/*
+ * Loads programs and maps. Returns 0 or a negative errno: -EPERM (capabilities, or the memlock
+ * limit before Linux 5.11), -ENOMEM, -E2BIG (maps too large), otherwise the kernel refused the
+ * program, and libbpf's printer was told why.
+ */
+int collector_new(
+	const struct collector_options *options, struct collector **ret_collector) _must_check_;
+/* Programs still attached elsewhere keep running. */
+void collector_free(struct collector *collector);
+DEFINE_CLEANUP(struct collector, collector_free)
+
+/* The program that counts for `slot`, to be attached. Owned by the collector. */
+int collector_program_fd(const struct collector *collector, unsigned int slot);
+
+/*
+ * Ends the period: hands on all that was counted since the last call. Waits for an RCU grace
+ * period, some milliseconds. Returns 0 or a negative errno; nothing is lost then, the rest comes
+ * with a later call.
+ */
+int collector_collect(struct collector *collector, const struct collect_sink *sink) _must_check_;
+
+/* The slot's totals so far. Sets the counters; `ifindex` and `first` are the caller's. */
+int collector_read_interface(const struct collector *collector, unsigned int slot,
+	struct interface_event *ret_totals) _must_check_;
+
+#endif

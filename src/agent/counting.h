@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef AGENT_COUNTING_H
+#define AGENT_COUNTING_H
+
+/*
+ * The collecting thread: owns the XDP programs and their attachments, collects each period, folds
+ * the flows, and pushes events into the spool. Functions are called on the controller's thread; the
+ * only thing that comes back from the collecting thread is `notify`.
+ */
+
+#include "agent/attach.h"
+#include "agent/collect.h"
+#include "agent/spool.h"
+
+#include <stdbool.h>
+
+struct counting;
+
+struct counting_options {
+	const char *const *interfaces;
+	unsigned int interface_count;
+	struct attach_options attach;
+	uint64_t period_ns;
+	uint64_t flow_idle_ns;
+	uint32_t flow_max; /* flows kept apart in a period; twice as many are remembered */
+	uint32_t port_max;
+	struct spool *spool; /* borrowed; the collecting thread is its producer */
+	void (*notify)(
+		void *user); /* on the collecting thread: the spool got more, or it finished */
+	void *user;
+};
+
+struct counting_stats {
+	uint64_t periods;
+	uint64_t late;   /* periods that began late by more than a whole one */
+	uint64_t errors; /* collections that the kernel refused */
+	uint64_t flows;  /* now remembered */
+};
+
+/*
+ * Loads and attaches. Returns 0 or a negative errno with a message for the operator in `ret_error`
+ * (to be freed); nothing stays attached then.
+ */
+int counting_new(const struct counting_options *options, struct counting **ret_counting,
+	char **ret_error) _must_check_;
+/* Detaches, ends the thread. */
+void counting_free(struct counting *counting);
+DEFINE_CLEANUP(struct counting, counting_free)
+
+/* Begins to collect. Returns 0 or a negative errno. */
+int counting_start(struct counting *counting) _must_check_;
+
+/*
+ * Detaches, collects for the last time, ends all flows; then counting_is_finished(). Where the
+ * spool is full it waits for room, until counting_abandon(), which makes it shed.
+ */
+void counting_stop(struct counting *counting);
+void counting_abandon(struct counting *counting);
+/* Waits for the thread to end, after counting_stop() or without: it is stopped and abandoned then.
+ */
+void counting_join(struct counting *counting);
+bool counting_is_finished(const struct counting *counting);
+
+void counting_get_stats(const struct counting *counting, struct counting_stats *ret_stats);
+
+/* The slot's interface. */
+const struct attachment *counting_attachment(const struct counting *counting, unsigned int slot);
+int counting_read_interface(const struct counting *counting, unsigned int slot,
+	struct interface_event *ret_totals) _must_check_;
+
+#endif

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/options.h"
+
+#include "base/clock.h"
+#include "base/suggest.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char agent_help[] =
+	"Usage: netlambda-agent --id N --interface IF... --server HOST:PORT [OPTION...]\n"
+	"\n"
+	"Counts in XDP what network interfaces receive, and sends it as events to a\n"
+	"netlambda-server.\n"
+	"\n"
+	"  -n, --id N                this switch's number, 1 to 4294967295\n"
+	"  -i, --interface IF...     interfaces to count on: several, comma-separated, or\n"
+	"                            the option again\n"
+	"  -s, --server HOST:PORT    the server; an IPv6 address stands in brackets\n"
+	"\n"
+	"Attaching:\n"
+	"  -m, --mode MODE           auto (native XDP, or generic where the driver refuses;\n"
+	"                            the default), native, or generic\n"
+	"  -f, --force               displace another's XDP program\n"
+	"\n"
+	"Collecting:\n"
+	"  -p, --period TIME         between collections; default 200ms\n"
+	"      --flow-idle TIME      a flow ends when idle for so long; default 15s\n"
+	"      --flows N             flows counted apart in a period; default 65536\n"
+	"      --ports N             port records counted apart in a period; default 65536\n"
+	"\n"
+	"Sending:\n"
+	"      --spool N             events of each class that may wait; default 65536\n"
+	"      --flush-timeout TIME  at exit, to send what is left; default 2s\n"
+	"\n"
+	"      --stats-file FILE     keep statistics there, in Prometheus text format\n"
+	"      --log-level LEVEL     error, warning, info (the default) or debug\n"
+	"  -h, --help                this text\n"
+	"  -V, --version             the version\n"
+	"\n"
+	"TIME is a number and us, ms, s or m. SIGUSR1 writes the statistics at once, to standard\n"
+	"output if there is no --stats-file. SIGTERM and SIGINT detach, send what is left, and\n"
+	"exit; a second one exits at once.\n"
+	"\n"
+	"Examples:\n"
+	"  netlambda-agent --id 1 --interface eth0 --server 192.0.2.10:9000\n"
+	"  netlambda-agent --id 7 -i swp1 swp2 swp3 -s [2001:db8::10]:9000 --mode native\n"
+	"  netlambda-agent --id 2 -i eth0,eth1 -s collector.example.net:9000 --period 1s \\\n"
+	"      --stats-file /run/netlambda/agent.prom\n"
+	"\n"
+	"netlambda-agent(8) tells the rest.\n";
+
+enum long_only {
+	OPT_FLOW_IDLE = 256,
+	OPT_FLUSH_TIMEOUT,
+	OPT_FLOWS,
+	OPT_PORTS,
+	OPT_SPOOL,
+	OPT_STATS_FILE,
+	OPT_LOG_LEVEL,
+};
+
+static const struct option long_options[] = {
+	{"id", required_argument, NULL, 'n'},
+	{"interface", required_argument, NULL, 'i'},
+	{"server", required_argument, NULL, 's'},
+	{"mode", required_argument, NULL, 'm'},
+	{"force", no_argument, NULL, 'f'},
+	{"period", required_argument, NULL, 'p'},
+	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
+	{"flows", required_argument, NULL, OPT_FLOWS},
+	{"ports", required_argument, NULL, OPT_PORTS},
+	{"spool", required_argument, NULL, OPT_SPOOL},
+	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
+	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
+	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{0},
+};
+
+/* ':' first: a missing argument is told from an unknown option. */
+static const char short_options[] = ":n:i:s:m:fp:hV";
+
+struct parsing {
+	struct agent_options *options;
+	const char *server;
+	char **ret_error;
+};
+
+static int _printf_(2, 3) fail(struct parsing *parsing, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(parsing->ret_error, fmt, ap) < 0)
+		*parsing->ret_error = NULL;
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* Decimal digits only. */
+static int number_parse(const char *text, uint64_t *ret_value, const char **ret_rest)
+{
+	uint64_t value = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+			return -EINVAL;
+	if (at == text)
+		return -EINVAL;
+	*ret_value = value;
+	*ret_rest = at;
+	return 0;
+}
+
+int duration_parse(const char *text, uint64_t *ret_ns)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} units[] = {
+		{"us", NS_PER_US},
+		{"ms", NS_PER_MS},
+		{"s", NS_PER_SEC},
+		{"m", 60 * NS_PER_SEC},
+	};
+	const char *unit = "";
+	uint64_t value = 0;
+
+	if (number_parse(text, &value, &unit) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strcmp(unit, units[i].name) != 0)
+			continue;
+		if (__builtin_mul_overflow(value, units[i].ns, &value))
+			return -EINVAL;
+		*ret_ns = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int take_duration(
+	struct parsing *parsing, const char *option, uint64_t min_ns, uint64_t *ret_ns)
+{
+	uint64_t value;
+
+	if (duration_parse(optarg, &value) < 0 || value < min_ns || value > 86400 * NS_PER_SEC)
+		return fail(parsing,
+			"--%s %s: expected a time from %llums to 1440m, such as 200ms or 2s",
+			option, optarg, (unsigned long long)(min_ns / NS_PER_MS));
+	*ret_ns = value;
+	return 0;
+}
+
+static int take_number(
+	struct parsing *parsing, const char *option, uint32_t max, uint32_t *ret_value)
+{
+	const char *rest = "";
+	uint64_t value = 0;
+
+	if (number_parse(optarg, &value, &rest) < 0 || *rest || value < 1 || value > max)
+		return fail(
+			parsing, "--%s %s: expected a number from 1 to %u", option, optarg, max);
+	*ret_value = (uint32_t)value;
+	return 0;
+}
+
+/* One name, or several with commas between. */
+static int take_interfaces(struct parsing *parsing, char *list)
+{
+	struct agent_options *options = parsing->options;
+	char *name;
+
+	while ((name = strsep(&list, ",")) != NULL) {
+		if (name[0] == '\0' || strlen(name) >= IF_NAMESIZE)
+			return fail(parsing,
+				"--interface: \"%s\" cannot be an interface: expected 1 to %d "
+				"characters",
+				name, IF_NAMESIZE - 1);
+		if (options->interface_count == AGENT_INTERFACES_MAX)
+			return fail(parsing, "--interface: more than %d interfaces",
+				AGENT_INTERFACES_MAX);
+		options->interfaces[options->interface_count++] = name;
+	}
+	return 0;
+}
+
+static int take_mode(struct parsing *parsing)
+{
+	if (attach_mode_parse(optarg, &parsing->options->attach.mode) < 0)
+		return fail(parsing, "--mode %s: expected auto, native or generic", optarg);
+	return 0;
+}
+
+static int take_log_level(struct parsing *parsing)
+{
+	if (log_level_parse(optarg, &parsing->options->log_level) < 0)
+		return fail(
+			parsing, "--log-level %s: expected error, warning, info or debug", optarg);
+	return 0;
+}
+
+static int unknown_option(struct parsing *parsing, char **argv)
+{
+	const char *names[ARRAY_SIZE(long_options)];
+	const char *near, *given = argv[optind - 1];
+	size_t count = 0;
+
+	if (optopt != 0 && optopt < 256)
+		return fail(parsing, "unknown option -%c", optopt);
+	for (; long_options[count].name; count++)
+		names[count] = long_options[count].name;
+	near = suggest_nearest(given + strspn(given, "-"), names, count);
+	if (near)
+		return fail(parsing, "unknown option %s (did you mean --%s?)", given, near);
+	return fail(parsing, "unknown option %s", given);
+}
+
+static int take_option(struct parsing *parsing, int option, char **argv)
+{
+	struct agent_options *options = parsing->options;
+
+	switch (option) {
+	case 'n':
+		return take_number(parsing, "id", UINT32_MAX, &options->switch_id);
+	case 'i':
+		return take_interfaces(parsing, optarg);
+	case 's':
+		parsing->server = optarg;
+		return 0;
+	case 'm':
+		return take_mode(parsing);
+	case 'f':
+		options->attach.force = true;
+		return 0;
+	case 'p':
+		return take_duration(parsing, "period", 10 * NS_PER_MS, &options->period_ns);
+	case OPT_FLOW_IDLE:
+		return take_duration(parsing, "flow-idle", NS_PER_MS, &options->flow_idle_ns);
+	case OPT_FLUSH_TIMEOUT:
+		return take_duration(parsing, "flush-timeout", 0, &options->flush_timeout_ns);
+	case OPT_FLOWS:
+		return take_number(parsing, "flows", 1U << 24, &options->flow_max);
+	case OPT_PORTS:
+		return take_number(parsing, "ports", 1U << 24, &options->port_max);
+	case OPT_SPOOL:
+		return take_number(parsing, "spool", 1U << 24, &options->spool_max);
+	case OPT_STATS_FILE:
+		options->stats_file = optarg;
+		return 0;
+	case OPT_LOG_LEVEL:
+		return take_log_level(parsing);
+	case ':':
+		return fail(parsing, "%s: an argument is missing", argv[optind - 1]);
+	default:
+		return unknown_option(parsing, argv);
+	}
+}
+
+static int check_complete(struct parsing *parsing)
+{
+	struct agent_options *options = parsing->options;
+	_cleanup_free_ char *why = NULL;
+
+	if (options->switch_id == 0)
+		return fail(parsing, "--id N is missing: this switch's number");
+	if (options->interface_count == 0)
+		return fail(parsing, "--interface IF is missing: where to count");
+	if (!parsing->server)
+		return fail(parsing, "--server HOST:PORT is missing: where to send the events");
+	if (endpoint_parse(parsing->server, &options->server, &why) < 0)
+		return fail(parsing, "--server %s", why ? why : parsing->server);
+	return 0;
+}
+
+int agent_options_parse(int argc, char **argv, struct agent_options *ret_options,
+	enum options_outcome *ret_outcome, char **ret_error)
+{
+	struct agent_options options = {
+		.period_ns = 200 * NS_PER_MS,
+		.flow_idle_ns = 15 * NS_PER_SEC,
+		.flush_timeout_ns = 2 * NS_PER_SEC,
+		.flow_max = 65536,
+		.port_max = 65536,
+		.spool_max = 65536,
+		.log_level = LOG_LEVEL_INFO,
+	};
+	struct parsing parsing = {.options = &options, .ret_error = ret_error};
+	int option, r;
+
+	optind = 0; /* glibc: start afresh, also for a second call */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+		if (option == 'h' || option == 'V') {
+			*ret_outcome = option == 'h' ? OPTIONS_HELP : OPTIONS_VERSION;
+			return 0;
+		}
+		r = take_option(&parsing, option, argv);
+		if (r < 0)
+			return r;
+	}
+	/* --interface eth0 eth1: what is no option is another interface. */
+	for (; optind < argc; optind++) {
+		r = take_interfaces(&parsing, argv[optind]);
+		if (r < 0)
+			return r;
+	}
+	r = check_complete(&parsing);
+	if (r < 0)
+		return r;
+	*ret_options = options;
+	*ret_outcome = OPTIONS_RUN;
+	return 0;
+}

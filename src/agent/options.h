@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef AGENT_OPTIONS_H
+#define AGENT_OPTIONS_H
+
+/* The command line of netlambda-agent. Pure but for resolving the server's name. */
+
+#include "agent/attach.h"
+#include "base/log.h"
+#include "net/udp.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define AGENT_INTERFACES_MAX 256
+
+struct agent_options {
+	uint32_t switch_id;
+	const char *interfaces[AGENT_INTERFACES_MAX]; /* point into argv */
+	unsigned int interface_count;
+	struct endpoint server;
+	struct attach_options attach;
+	uint64_t period_ns;
+	uint64_t flow_idle_ns;
+	uint64_t flush_timeout_ns;
+	uint32_t flow_max;
+	uint32_t port_max;
+	uint32_t spool_max;     /* events a class */
+	const char *stats_file; /* NULL = none */
+	enum log_level log_level;
+};
+
+enum options_outcome {
+	OPTIONS_RUN,
+	OPTIONS_HELP,
+	OPTIONS_VERSION,
+};
+
+/*
+ * Returns 0, or -EINVAL with a message in `ret_error` (to be freed) that says what was expected.
+ * `ret_options` is complete only for OPTIONS_RUN. May reorder `argv`, and cuts the interface lists
+ * in it apart.
+ */
+int agent_options_parse(int argc, char **argv, struct agent_options *ret_options,
+	enum options_outcome *ret_outcome, char **ret_error) _must_check_;
+
+/* "200ms", "2s", "1m", "500us". 0 or -EINVAL. */
+int duration_parse(const char *text, uint64_t *ret_ns) _must_check_;
+
+extern const char agent_help[];
+
+#endif

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/report.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PREFIX "netlambda_agent_"
+
+void report_collect(const struct counting *counting, unsigned int interface_count,
+	const struct spool *spool, const struct uplink *uplink, struct report *ret_report)
+{
+	struct report report = {0};
+
+	counting_get_stats(counting, &report.counting);
+	uplink_get_stats(uplink, &report.uplink);
+	for (int class = 0; class < SPOOL_CLASSES; class ++) {
+		report.spool[class].pushed = spool_pushed(spool, class);
+		report.spool[class].shed = spool_shed(spool, class);
+		report.spool[class].waiting =
+			spool_count(spool, class) + uplink_outstanding(uplink, class);
+	}
+	for (unsigned int slot = 0; slot < interface_count; slot++) {
+		struct interface_event totals;
+
+		if (counting_read_interface(counting, slot, &totals) < 0)
+			continue;
+		report.totals.packets += totals.packets;
+		report.totals.size += totals.size;
+		report.totals.not_ip += totals.not_ip;
+		report.totals.malformed += totals.malformed;
+		report.totals.flow_shed += totals.flow_shed;
+		report.totals.port_shed += totals.port_shed;
+	}
+	*ret_report = report;
+}
+
+/* ---- Prometheus ---- */
+
+static void write_head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+}
+
+static void write_plain(
+	FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	write_head(out, name, type, help);
+	fprintf(out, PREFIX "%s %" PRIu64 "\n", name, value);
+}
+
+static const struct {
+	const char *name;
+	const char *help;
+	size_t offset;
+} interface_metrics[] = {
+	{"packets_total", "Packets received", offsetof(struct interface_event, packets)},
+	{"bytes_total", "Bytes received, Ethernet header included",
+		offsetof(struct interface_event, size)},
+	{"not_ip_total", "Packets that are neither IPv4 nor IPv6",
+		offsetof(struct interface_event, not_ip)},
+	{"malformed_total", "Packets whose headers do not hold together",
+		offsetof(struct interface_event, malformed)},
+	{"flow_shed_total", "Packets in no flow record, the table being full",
+		offsetof(struct interface_event, flow_shed)},
+	{"port_shed_total", "Packets whose port counters were given up, likewise",
+		offsetof(struct interface_event, port_shed)},
+};
+
+static void write_interfaces(FILE *out, const struct counting *counting, unsigned int count)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(interface_metrics); i++) {
+		write_head(out, interface_metrics[i].name, "counter", interface_metrics[i].help);
+		for (unsigned int slot = 0; slot < count; slot++) {
+			const struct attachment *attachment = counting_attachment(counting, slot);
+			struct interface_event totals;
+			uint64_t value;
+
+			if (counting_read_interface(counting, slot, &totals) < 0)
+				continue;
+			memcpy(&value, (const char *)&totals + interface_metrics[i].offset,
+				sizeof(value));
+			fprintf(out, PREFIX "%s{interface=\"%s\",mode=\"%s\"} %" PRIu64 "\n",
+				interface_metrics[i].name, attachment->name,
+				attach_mode_name(attachment->mode), value);
+		}
+	}
+}
+
+static void write_classes(
+	FILE *out, const char *name, const char *type, const char *help, const uint64_t *values)
+{
+	write_head(out, name, type, help);
+	for (int class = 0; class < SPOOL_CLASSES; class ++)
+		fprintf(out, PREFIX "%s{class=\"%s\"} %" PRIu64 "\n", name, spool_class_name(class),
+			values[class]);
+}
+
+static void write_spool(FILE *out, const struct report *report)
+{
+	uint64_t pushed[SPOOL_CLASSES], shed[SPOOL_CLASSES], waiting[SPOOL_CLASSES];
+
+	for (int class = 0; class < SPOOL_CLASSES; class ++) {
+		pushed[class] = report->spool[class].pushed;
+		shed[class] = report->spool[class].shed;
+		waiting[class] = report->spool[class].waiting;
+	}
+	write_classes(out, "events_total", "counter", "Events taken into the spool", pushed);
+	write_classes(
+		out, "events_shed_total", "counter", "Events given up, the spool being full", shed);
+	write_classes(
+		out, "events_waiting", "gauge", "Events not sent or not answered yet", waiting);
+	write_classes(out, "events_sent_total", "counter",
+		"Events sent; of acknowledged classes, answered", report->uplink.sent);
+	write_classes(out, "events_lost_total", "counter",
+		"Events that could not be sent and will not be again", report->uplink.lost);
+}
+
+void report_write(const struct report *report, const struct counting *counting,
+	unsigned int interface_count, FILE *out)
+{
+	const struct uplink_stats *uplink = &report->uplink;
+
+	write_interfaces(out, counting, interface_count);
+	write_spool(out, report);
+	write_plain(out, "flows", "gauge", "Flows remembered", report->counting.flows);
+	write_plain(out, "periods_total", "counter", "Collections", report->counting.periods);
+	write_plain(out, "periods_late_total", "counter",
+		"Collections that took longer than the period", report->counting.late);
+	write_plain(out, "collect_errors_total", "counter", "Collections that the kernel refused",
+		report->counting.errors);
+	write_plain(out, "datagrams_total", "counter", "Datagrams sent", uplink->datagrams);
+	write_plain(out, "resends_total", "counter", "Transactions sent again", uplink->resends);
+	write_plain(out, "stale_acks_total", "counter", "Answers to what was not outstanding",
+		uplink->stale_acks);
+	write_plain(out, "strange_datagrams_total", "counter", "Datagrams that are no answer",
+		uplink->strange);
+	write_plain(out, "send_errors_total", "counter", "Datagrams that the network refused",
+		uplink->send_errors);
+	write_plain(out, "clamped_total", "counter", "Counters too large for their field",
+		uplink->clamped);
+	write_head(out, "rtt_seconds", "gauge", "The last answer's delay; 0: none came yet");
+	fprintf(out, PREFIX "rtt_seconds %.9f\n", (double)uplink->rtt_ns / 1e9);
+}
+
+int report_write_file(const struct report *report, const struct counting *counting,
+	unsigned int interface_count, const char *path)
+{
+	_cleanup_free_ char *temporary = NULL;
+	FILE *out;
+	int r = 0;
+
+	if (asprintf(&temporary, "%s.tmp", path) < 0) {
+		temporary = NULL;
+		return -ENOMEM;
+	}
+	out = fopen(temporary, "we");
+	if (!out)
+		return -errno;
+	report_write(report, counting, interface_count, out);
+	if (ferror(out))
+		r = -EIO;
+	if (fclose(out) != 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(temporary);
+	return r;
+}
+
+/* ---- log ---- */
+
+void report_log_summary(const struct report *report)
+{
+	uint64_t sent = 0, shed = 0, lost = 0, unsent = 0;
+
+	for (int class = 0; class < SPOOL_CLASSES; class ++) {
+		sent += report->uplink.sent[class];
+		shed += report->spool[class].shed;
+		lost += report->uplink.lost[class];
+		unsent += report->spool[class].waiting;
+	}
+	log_info("stopped packets=%" PRIu64 " bytes=%" PRIu64 " events_sent=%" PRIu64
+		 " port=%" PRIu64 " flow_end=%" PRIu64 " shed=%" PRIu64 " lost=%" PRIu64
+		 " unsent=%" PRIu64 " packets_shed=%" PRIu64 " resends=%" PRIu64,
+		(uint64_t)report->totals.packets, (uint64_t)report->totals.size, sent,
+		report->uplink.sent[SPOOL_PORT], report->uplink.sent[SPOOL_FLOW_END], shed, lost,
+		unsent, (uint64_t)(report->totals.flow_shed + report->totals.port_shed),
+		report->uplink.resends);
+}
+
+void report_log_losses(const struct report *report, const struct report *before)
+{
+	const struct interface_event *now = &report->totals, *then = &before->totals;
+
+	for (int class = 0; class < SPOOL_CLASSES; class ++) {
+		uint64_t shed = report->spool[class].shed - before->spool[class].shed;
+		uint64_t lost = report->uplink.lost[class] - before->uplink.lost[class];
+
+		if (shed + lost > 0)
+			log_warning("events given up class=%s shed=%" PRIu64 " lost=%" PRIu64
+				    " shed_total=%" PRIu64 " lost_total=%" PRIu64,
+				spool_class_name(class), shed, lost, report->spool[class].shed,
+				report->uplink.lost[class]);
+	}
+	if (now->flow_shed > then->flow_shed || now->port_shed > then->port_shed)
+		log_warning("a table was full: packets without detail (see --flows, --ports) "
+			    "flow_shed=%" PRIu64 " port_shed=%" PRIu64,
+			(uint64_t)(now->flow_shed - then->flow_shed),
+			(uint64_t)(now->port_shed - then->port_shed));
+}
