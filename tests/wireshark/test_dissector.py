@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs tshark with deploy/wireshark/netlambda.lua over the vectors of docs/protocol.md 9, as a capture:
+what the document accepts must be shown field by field, what it refuses must show the error's name.
+
+usage: test_dissector.py SOURCE_ROOT        Exits 77 (skipped) where tshark with Lua is missing.
+"""
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+PORT = 5000
+VECTOR = re.compile(r"^\*\*([\w-]+)\*\*(?:, `([\w-]+)`)?: .*?\n(?:\n```\n(.*?)```\n)?", re.M | re.S)
+
+# What tshark must show of the accepted ones: all values of a field, in order.
+EXPECTED = {
+    "port-v4": {"switch": ["7"], "sequence": ["1"], "count": ["1"], "event.id": ["1"],
+                "event.ack": ["1"], "srcip": ["10.0.0.3"], "dstip": ["10.0.0.1"], "dstport": ["80"],
+                "protocol": ["6"], "udp": ["0"], "syn": ["42"], "rst": ["2"]},
+    "flow-v4": {"sequence": ["0"], "event.ack": ["0"], "srcport": ["50000"], "dstport": ["80"],
+                "count_packets": ["1000"], "size": ["4294967298"]},
+    "port-v6": {"switch": ["4294967295"], "sequence": ["2147483647"], "srcip6": ["2001:db8::3"],
+                "dstip6": ["2001:db8::1"], "dstport": ["53"], "protocol": ["17"], "udp": ["9"]},
+    "flow-v6": {"srcip6": ["2001:db8::2"], "srcport": ["65535"], "dstport": ["22"],
+                "count_packets": ["4294967295"], "size": ["1250999896491"]},
+    "interface": {"ifindex": ["3"], "packets": ["1000000"], "size": ["1000000000"], "not_ip": ["5"],
+                  "malformed": ["4"], "flow_shed": ["3"], "port_shed": ["2"]},
+    "two-events": {"count": ["2"], "event.id": ["2", "1"], "event.length": ["37", "61"],
+                   "dstport": ["0", "65535"], "srcip": ["10.0.0.2"], "srcip6": ["fe80::1"]},
+    "count-u32": {"switch": ["7"], "count": ["1"], "syn": ["42"], "rst": ["2"]},
+}
+
+
+def octets(text):
+    """The octets of annotated hex (docs/protocol.md 9)."""
+    result = b""
+    for line in text.splitlines():
+        for octet, times in re.findall(r"\b([0-9a-f]{2})\b(?: x (\d+))?", line.split("  ")[0]):
+            result += bytes.fromhex(octet) * int(times or 1)
+    return result
+
+
+def read_vectors(document):
+    """[(name, error or None, octets)] of sections 9.1 and 9.2."""
+    section = document[document.index("### 9.1"):document.index("### 9.3")]
+    return [(name, error, octets(text or "")) for name, error, text in VECTOR.findall(section)]
+
+
+def read_acks(document):
+    section = document[document.index("### 9.3"):]
+    return [octets(text) for text in re.findall(r"```\n(.*?)```", section, re.S)]
+
+
+def frame(payload, source, destination):
+    """The payload in Ethernet, IPv4 and UDP; tshark checks no checksum."""
+    udp = struct.pack("!HHHH", source, destination, 8 + len(payload), 0) + payload
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
+                     bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))
+    return bytes(12) + b"\x08\x00" + ip + udp
+
+
+def write_capture(path, frames):
+    with open(path, "wb") as capture:
+        capture.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for number, data in enumerate(frames):
+            capture.write(struct.pack("<IIII", number, 0, len(data), len(data)) + data)
+
+
+FIELDS = sorted({field for fields in EXPECTED.values() for field in fields} | {"error", "ack"})
+
+
+def dissect(root, capture, *options):
+    """A list of {field: [values]} of netlambda's fields, one a frame."""
+    command = ["tshark", "-n", "-X", f"lua_script:{root}/deploy/wireshark/netlambda.lua", *options,
+               "-r", str(capture), "-T", "fields", "-E", "separator=|", "-E", "aggregator=,"]
+    for field in FIELDS:
+        command += ["-e", f"netlambda.{field}"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode != 0 or "Lua" in run.stderr:
+        sys.exit(f"tshark failed: {run.stderr}")
+    return [{field: values.split(",") for field, values in zip(FIELDS, line.split("|")) if values}
+            for line in run.stdout.splitlines()]
+
+
+def compare(name, found, expected):
+    """Messages for the fields that differ."""
+    for field, values in expected.items():
+        shown = found.get(field)
+        if shown != values:
+            yield f"{name}: {field}: found {shown}, expected {values}"
+
+
+def check(root, vectors, acks, directory):
+    capture = directory / "vectors.pcap"
+    write_capture(capture, [frame(data, 40000, PORT) for _, _, data in vectors]
+                  + [frame(data, PORT, 40000) for data in acks])
+    shown = dissect(root, capture, "-d", f"udp.port=={PORT},netlambda")
+    if len(shown) != len(vectors) + len(acks):
+        yield f"{len(shown)} frames are shown, expected {len(vectors) + len(acks)}"
+        return
+    for (name, error, data), found in zip(vectors, shown):
+        if not data:
+            continue  # tshark calls no dissector for an empty UDP payload
+        yield from compare(name, found, {"error": [error]} if error else EXPECTED[name])
+        if not error and "error" in found:
+            yield f"{name}: refused as {found['error']}, expected to be accepted"
+    yield from compare("acknowledgement", shown[-2], {"ack": ["16909060"]})
+    yield from compare("published acknowledgement", shown[-1], {"ack": ["0"]})
+
+
+def check_heuristic(root, vectors, directory):
+    """On a port that nobody named: what is accepted is recognized, what is foreign is left alone."""
+    capture = directory / "heuristic.pcap"
+    good = [(name, data) for name, error, data in vectors if not error]
+    foreign = [b"\x01" * 60, b"HTTP/1.1 200 OK\r\n", bytes(64)]
+    write_capture(capture, [frame(data, 40001, 40002) for _, data in good]
+                  + [frame(data, 40001, 40002) for data in foreign])
+    shown = dissect(root, capture, "--enable-heuristic", "netlambda_udp")
+    for (name, _), found in zip(good, shown):
+        yield from compare(f"{name}, any port", found, EXPECTED[name])
+    for found in shown[len(good):]:
+        if found:
+            yield f"foreign datagram: shown as {found}"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    if not shutil.which("tshark"):
+        print("skipped: there is no tshark")
+        return 77
+    document = (root / "docs/protocol.md").read_text(encoding="utf-8")
+    vectors, acks = read_vectors(document), read_acks(document)
+    if {name for name, error, _ in vectors if not error} != set(EXPECTED) or len(acks) != 2:
+        sys.exit("docs/protocol.md has other vectors than this test knows")
+    with tempfile.TemporaryDirectory() as directory:
+        wrong = list(check(root, vectors, acks, pathlib.Path(directory)))
+        wrong += check_heuristic(root, vectors, pathlib.Path(directory))
+    print("\n".join(wrong) or f"{len(vectors)} vectors and {len(acks)} acknowledgements")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
