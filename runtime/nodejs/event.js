@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+'use strict';
+
+/*
+ * What a function is called with: an event and a context, in Kubeless's form. Both belong to one call.
+ */
+
+const { readTime, readTimeMs } = require('./records.js');
+
+const HEADER_BYTES = 24; // event id, switch, sequence: u32; index, record size: u16; time: u64
+const SKEW_MS = 60e3; // how far a record's own time may run ahead of its event's
+const ALERTS_MAX = 64; // an event
+const ALERT_MAX = 64 << 10; // characters of JSON
+const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'];
+
+/* The event's header and record, in place in the frame. */
+class Event {
+  #bytes;
+  #at;
+  #schema;
+  #data;
+
+  constructor(bytes, at, schema) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#schema = schema;
+  }
+
+  get data() {
+    this.#data ??= this.#schema.decode(this.#bytes, this.#at + HEADER_BYTES);
+    return this.#data;
+  }
+
+  /* Unique: switch, transaction, place in it. */
+  get 'event-id'() {
+    const { switch: id, sequence, index } = this.extensions;
+    return `${id}-${sequence}-${index}`;
+  }
+
+  get 'event-type'() {
+    return this.#schema.name;
+  }
+
+  get 'event-time'() {
+    return readTime(this.#bytes, this.#at + 16);
+  }
+
+  get 'event-namespace'() {
+    return `switch/${this.extensions.switch}`;
+  }
+
+  get extensions() {
+    const [b, at] = [this.#bytes, this.#at];
+    return {
+      'event-number': b.readUInt32LE(at),
+      switch: b.readUInt32LE(at + 4),
+      sequence: b.readUInt32LE(at + 8),
+      index: b.readUInt16LE(at + 12),
+    };
+  }
+
+  /* For console.log() and JSON: what getters alone would not show. */
+  toJSON() {
+    const names = ['data', 'event-id', 'event-type', 'event-time', 'event-namespace', 'extensions'];
+    return Object.fromEntries(names.map((name) => [name, this[name]]));
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')]() {
+    return this.toJSON();
+  }
+}
+
+/* The event's time for windows: the record's own, unless a switch's clock runs away. */
+function eventTimeMs(bytes, at, schema) {
+  const sent = readTimeMs(bytes, at + 16);
+  const last = schema.lastMs(bytes, at + HEADER_BYTES);
+  return last > 0 && (sent === 0 || last <= sent + SKEW_MS) ? last : sent;
+}
+
+function checkAlert(alert) {
+  const { severity = 'medium', title, category = 'Network anomaly', data } = alert ?? {};
+  if (!SEVERITIES.includes(severity)) {
+    throw new TypeError(`alert: severity: expected one of ${SEVERITIES.join(', ')}, found ${JSON.stringify(severity)}`);
+  }
+  if (typeof title !== 'string' || title === '' || title.length > 256) {
+    throw new TypeError('alert: title: expected a text of 1 to 256 characters');
+  }
+  if (typeof category !== 'string' || category.length > 256) throw new TypeError('alert: category: expected a text');
+  if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data))) {
+    throw new TypeError('alert: data: expected an object');
+  }
+  const checked = { severity, title, category, data };
+  for (const name of ['srcip', 'dstip']) checkPart(alert, name, checked, (v) => typeof v === 'string' && v.length < 64);
+  for (const name of ['srcport', 'dstport', 'protocol']) {
+    checkPart(alert, name, checked, (v) => Number.isInteger(v) && v >= 0 && v <= 65535);
+  }
+  return checked;
+}
+
+/* One of the 5-tuple: null means none, absent means the event's own. */
+function checkPart(alert, name, checked, isValid) {
+  const value = alert[name];
+  if (value === undefined) return;
+  if (value !== null && !isValid(value)) throw new TypeError(`alert: ${name}: found ${JSON.stringify(value)}`);
+  checked[name] = value;
+}
+
+function alertText(alert) {
+  const text = JSON.stringify(checkAlert(alert)).replaceAll('\\u0000', '?');
+  if (text.length > ALERT_MAX) throw new RangeError(`alert: ${text.length} characters of JSON`);
+  return text;
+}
+
+/*
+ * The class of one function's contexts: {constants} are what never changes (function-name, timeout, ...),
+ * `openState(bytes, at, schema)` gives the state of the event's key.
+ */
+function contextClass(constants, openState) {
+  class Context {
+    #bytes;
+    #at;
+    #schema;
+    #state;
+    #alerts;
+    #open = true;
+
+    constructor(bytes, at, schema, alerts) {
+      this.#bytes = bytes;
+      this.#at = at;
+      this.#schema = schema;
+      this.#alerts = alerts;
+    }
+
+    get state() {
+      if (!this.#open) throw new Error('the event is over: await what you start');
+      this.#state ??= openState(this.#bytes, this.#at, this.#schema);
+      return this.#state;
+    }
+
+    alert(alert) {
+      if (!this.#open) throw new Error('the event is over: await what you start');
+      if (this.#alerts.length >= ALERTS_MAX) throw new RangeError(`alert: more than ${ALERTS_MAX} for one event`);
+      this.#alerts.push(alertText(alert));
+    }
+
+    log(...what) {
+      console.log(...what);
+    }
+
+    close() {
+      this.#open = false;
+      this.#state?.close();
+    }
+  }
+  for (const [name, value] of Object.entries(constants)) {
+    Object.defineProperty(Context.prototype, name, { value, enumerable: true });
+  }
+  return Context;
+}
+
+module.exports = { Event, HEADER_BYTES, contextClass, eventTimeMs };

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+'use strict';
+
+/*
+ * The frames of the worker pipe (docs/functions.md): u32 length of what follows, u8 type, payload.
+ * Integers are little-endian; a text is a u32 length, UTF-8, and a zero byte.
+ */
+
+const VERSION = 1;
+const FRAME_MAX = 16 << 20;
+const HEADER_BYTES = 5;
+
+const TYPE = Object.freeze({
+  HELLO: 1,
+  SCHEMA: 2,
+  STATE: 3,
+  START: 4,
+  BATCH: 5,
+  READY: 64,
+  RESULT: 65,
+  FAILED: 66,
+});
+
+/* Cuts a stream of chunks into frames; a frame that lies in one chunk is not copied. */
+class Splitter {
+  #parts = [];
+  #have = 0;
+  #need = HEADER_BYTES;
+
+  /* Calls onFrame(type, payload) for each frame that is now complete. */
+  feed(chunk, onFrame) {
+    this.#parts.push(chunk);
+    this.#have += chunk.length;
+    while (this.#have >= this.#need) {
+      const bytes = this.#parts.length === 1 ? this.#parts[0] : Buffer.concat(this.#parts, this.#have);
+      const length = bytes.readUInt32LE(0);
+      if (length === 0 || length > FRAME_MAX) throw new Error(`a frame of ${length} bytes`);
+      this.#parts = [bytes];
+      this.#need = 4 + length;
+      if (this.#have < this.#need) return;
+      this.#parts = this.#have > this.#need ? [bytes.subarray(this.#need)] : [];
+      this.#have -= this.#need;
+      this.#need = HEADER_BYTES;
+      onFrame(bytes[4], bytes.subarray(HEADER_BYTES, 4 + length));
+    }
+  }
+}
+
+/* Reads a payload from front to back. */
+class Reader {
+  #bytes;
+  #at = 0;
+
+  constructor(bytes) {
+    this.#bytes = bytes;
+  }
+
+  u16() {
+    this.#at += 2;
+    return this.#bytes.readUInt16LE(this.#at - 2);
+  }
+
+  u32() {
+    this.#at += 4;
+    return this.#bytes.readUInt32LE(this.#at - 4);
+  }
+
+  text() {
+    const length = this.u32();
+    const text = this.#bytes.toString('utf8', this.#at, this.#at + length);
+    this.#at += length + 1;
+    if (this.#at > this.#bytes.length) throw new RangeError('a text runs over the end of its frame');
+    return text;
+  }
+}
+
+/* Writes one frame into a buffer that grows and is used again. */
+class Writer {
+  #bytes = Buffer.allocUnsafe(64 << 10);
+  #at = 0;
+
+  #room(more) {
+    if (this.#at + more <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + more));
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+  }
+
+  begin(type) {
+    this.#at = 4;
+    this.u8(type);
+  }
+
+  u8(value) {
+    this.#room(1);
+    this.#bytes[this.#at++] = value;
+  }
+
+  u16(value) {
+    this.#room(2);
+    this.#at = this.#bytes.writeUInt16LE(value, this.#at);
+  }
+
+  u32(value) {
+    this.#room(4);
+    this.#at = this.#bytes.writeUInt32LE(value, this.#at);
+  }
+
+  text(value) {
+    this.#room(5 + value.length * 3);
+    const length = this.#bytes.write(value, this.#at + 4, 'utf8');
+    this.#bytes.writeUInt32LE(length, this.#at);
+    this.#at += 4 + length;
+    this.#bytes[this.#at++] = 0;
+  }
+
+  /* The place of a u32 that is only known later. */
+  hole() {
+    this.u32(0);
+    return this.#at - 4;
+  }
+
+  fill(hole, value) {
+    this.#bytes.writeUInt32LE(value, hole);
+  }
+
+  /* A copy, since writing it out may outlast the next begin(). */
+  end() {
+    this.#bytes.writeUInt32LE(this.#at - 4, 0);
+    return Buffer.from(this.#bytes.subarray(0, this.#at));
+  }
+}
+
+module.exports = { VERSION, TYPE, FRAME_MAX, Splitter, Reader, Writer };

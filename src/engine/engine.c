@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/engine.h"
+
+#include "engine/function.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUEUE_LIMIT (1U << 24) /* events */
+
+/* What a handler's file may be called; the first that is there is taken. */
+static const char *const suffixes[] = {".js", ".mjs", ".cjs"};
+
+int engine_new(struct loop *loop, const struct engine_options *options, const struct engine_ops *ops,
+	void *user, struct engine **ret_engine)
+{
+	_cleanup_(engine_freep) struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (!engine)
+		return -ENOMEM;
+	engine->loop = loop;
+	engine->ops = ops;
+	engine->user = user;
+	engine->pool.loop = loop;
+	engine->runtime_dir = strdup(options->runtime_dir);
+	engine->node = strdup(options->node ? options->node : "node");
+	if (!engine->runtime_dir || !engine->node)
+		return -ENOMEM;
+	*ret_engine = TAKE_PTR(engine);
+	return 0;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (!engine)
+		return;
+	while (engine->functions) {
+		struct function *function = engine->functions;
+
+		builder_free(TAKE_PTR(function->committing));
+		function_end(function);
+	}
+	worker_pool_done(&engine->pool);
+	free(engine->runtime_dir);
+	free(engine->node);
+	free(engine);
+}
+
+/* A message for the operator. Returns `error`. */
+static int _printf_(3, 4) refuse(char **ret_error, int error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(ret_error, fmt, ap) < 0)
+		*ret_error = NULL;
+	va_end(ap);
+	return error;
+}
+
+/* RFC 1123 2.1. */
+static bool name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len >= FUNCTION_NAME_MAX || name[0] == '-' || name[len - 1] == '-')
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static bool field_exists(const char *name)
+{
+	for (uint32_t id = 1; id < EVENT_USER_MIN; id++) {
+		const struct schema *schema = schema_builtin(id);
+
+		if (schema && schema_find_field(schema, name))
+			return true;
+	}
+	return false;
+}
+
+static int check_key(const char *const *key, char **ret_error)
+{
+	for (size_t i = 0; key && key[i]; i++) {
+		if (i == FUNCTION_KEYS_MAX)
+			return refuse(ret_error, -EINVAL, "key: more than %d fields", FUNCTION_KEYS_MAX);
+		if (!field_exists(key[i]))
+			return refuse(ret_error, -EINVAL, "key: no event has a field \"%s\"", key[i]);
+	}
+	return 0;
+}
+
+static int check_config(const char *config, char **ret_error)
+{
+	json_error_t error;
+	json_t *json = json_loads(config, JSON_REJECT_DUPLICATES, &error);
+	bool is_object = json_is_object(json);
+
+	if (!json)
+		return refuse(ret_error, -EINVAL, "config: line %d: %s", error.line, error.text);
+	json_decref(json);
+	if (!is_object)
+		return refuse(ret_error, -EINVAL, "config: expected a JSON object");
+	return 0;
+}
+
+/* "port-scan.main": DIR/port-scan.js, its export "main". */
+static int check_handler(const struct function_options *options, char **ret_error)
+{
+	const char *dot = strrchr(options->handler, '.');
+
+	if (!dot || dot == options->handler || !dot[1] || strchr(options->handler, '/'))
+		return refuse(ret_error, -EINVAL,
+			"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"", options->handler,
+			options->name);
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s/%.*s%s", options->dir, (int)(dot - options->handler),
+			    options->handler, suffixes[i]) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		if (access(path, R_OK) == 0)
+			return 0;
+	}
+	return refuse(ret_error, -ENOENT, "handler \"%s\": no readable file %s/%.*s.js (or .mjs, .cjs)",
+		options->handler, options->dir, (int)(dot - options->handler), options->handler);
+}
+
+static int check_options(const struct function_options *options, char **ret_error)
+{
+	int r;
+
+	if (!name_is_valid(options->name))
+		return refuse(ret_error, -EINVAL,
+			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an end",
+			options->name);
+	if (strcmp(options->runtime, "nodejs") != 0)
+		return refuse(ret_error, -EINVAL, "runtime \"%s\": there is only \"nodejs\"",
+			options->runtime);
+	if (options->dir[0] != '/')
+		return refuse(ret_error, -EINVAL, "dir \"%s\": expected an absolute path", options->dir);
+	if (options->timeout_ns == 0 || options->attempts == 0 || options->batch_max == 0 ||
+		options->queue_max == 0 || options->queue_max > QUEUE_LIMIT)
+		return refuse(ret_error, -EINVAL,
+			"timeout, attempts, batch and queue: expected at least 1, queue at most %u",
+			QUEUE_LIMIT);
+	r = check_key(options->key, ret_error);
+	if (r == 0)
+		r = check_config(options->config ? options->config : "{}", ret_error);
+	if (r == 0)
+		r = check_handler(options, ret_error);
+	return r;
+}
+
+static int function_copy_options(struct function *function, const struct function_options *options)
+{
+	/* A batch must fit into a frame. */
+	const unsigned int most = (PIPE_FRAME_MAX - 64) / (EVENT_RECORD_MAX + 64);
+
+	snprintf(function->name, sizeof(function->name), "%s", options->name);
+	function->timeout_ns = options->timeout_ns;
+	function->attempts = options->attempts;
+	function->batch_max = MIN(options->batch_max, most);
+	function->handler = strdup(options->handler);
+	function->dir = strdup(options->dir);
+	function->config = strdup(options->config ? options->config : "{}");
+	if (!function->handler || !function->dir || !function->config)
+		return -ENOMEM;
+	for (size_t i = 0; options->key && options->key[i]; i++) {
+		function->key[i] = strdup(options->key[i]);
+		if (!function->key[i])
+			return -ENOMEM;
+	}
+	return queue_init(&function->queue, options->queue_max);
+}
+
+int engine_add(struct engine *engine, const struct function_options *options,
+	struct function **ret_function, char **ret_error)
+{
+	struct function *function;
+	int r;
+
+	for (function = engine->functions; function; function = function->next)
+		if (!function->removed && strcmp(function->name, options->name) == 0)
+			return -EEXIST;
+	r = check_options(options, ret_error);
+	if (r < 0)
+		return r;
+	function = calloc(1, sizeof(*function));
+	if (!function)
+		return -ENOMEM;
+	function->engine = engine;
+	r = function_copy_options(function, options);
+	if (r < 0) {
+		function_free(function);
+		return r;
+	}
+	function_begin(function);
+	function->next = engine->functions;
+	engine->functions = function;
+	*ret_function = function;
+	return 0;
+}
+
+void engine_remove(struct function *function)
+{
+	function_end(function);
+}

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/function.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define START_NS      (30 * NS_PER_SEC) /* for a worker to load its handler */
+#define PAUSE_NS      (50 * NS_PER_MS)  /* before the first restart; doubles with each */
+#define PAUSE_MAX_NS  (30 * NS_PER_SEC)
+#define RETRY_NS      (10 * NS_PER_MS)  /* before an event that failed runs again; doubles likewise */
+#define RETRY_MAX_NS  (5 * NS_PER_SEC)
+#define GATHER_MAX    (8U << 20)        /* bytes of undurable results, above which nothing runs */
+#define HEAP_MB       256
+
+static void function_start(struct function *function);
+
+static uint64_t pause_ns(uint64_t base, unsigned int failures, uint64_t max)
+{
+	unsigned int shift = failures > 0 ? MIN(failures - 1, 20U) : 0;
+
+	return MIN(base << shift, max);
+}
+
+static void function_arm(struct function *function, uint64_t after_ns)
+{
+	loop_arm_timer(function->engine->loop, &function->timer, clock_monotonic_ns() + after_ns);
+}
+
+static void function_set_error(struct function *function, const char *what, const char *detail)
+{
+	free(function->error);
+	function->error = NULL;
+	if (asprintf(&function->error, "%s%s%s", what, detail ? ": " : "", detail ? detail : "") < 0)
+		function->error = NULL;
+	log_message_limited(&function->failure_limit, LOG_LEVEL_WARNING, "function=%s %s%s%s",
+		function->name, what, detail ? ": " : "", detail ? detail : "");
+}
+
+/* ---- results ---- */
+
+/* Hands over what has gathered, unless a result is under way: then it goes when that comes back. */
+static void function_submit(struct function *function)
+{
+	struct engine *engine = function->engine;
+
+	if (function->committing || !function->gathering)
+		return;
+	function->committing = TAKE_PTR(function->gathering);
+	engine->ops->commit(engine->user, builder_result(function->committing));
+}
+
+static int function_gather(struct function *function)
+{
+	const struct builder_source source = {.function = function, .name = function->name};
+
+	return function->gathering ? 0 : builder_new(&source, &function->gathering);
+}
+
+/* The event at the front has failed alone for the last time. False: no memory, later then. */
+static bool function_put_aside(struct function *function, const char *reason)
+{
+	if (function_gather(function) < 0)
+		return false;
+	if (builder_add_dead_letter(
+		    function->gathering, &function->queue, function->front_attempts, reason) < 0) {
+		if (builder_result(function->gathering)->event_count == 0) {
+			builder_free(function->gathering);
+			function->gathering = NULL;
+		}
+		return false;
+	}
+	function_set_error(function, "event put aside", reason);
+	function->queue.decided++;
+	function->front_attempts = 0;
+	return true;
+}
+
+/* Counts a failed attempt of the event at the front. True if it is now a dead letter. */
+static bool function_blame_front(struct function *function, const char *reason)
+{
+	function->front_attempts++;
+	return function->front_attempts >= function->attempts && function_put_aside(function, reason);
+}
+
+/* ---- running ---- */
+
+/* The worker's end is reported later; what it had not decided runs again then. */
+static void function_kill(struct function *function, enum worker_end end, const char *reason)
+{
+	loop_disarm_timer(&function->timer);
+	function->phase = FUNCTION_ENDING;
+	worker_kill(function->worker, end, reason);
+}
+
+static void function_dispatch(struct function *function)
+{
+	struct queue *queue = &function->queue;
+	size_t count = MIN(queue_waiting(queue), function->batch_limit);
+	size_t frame;
+
+	if (function->phase != FUNCTION_READY || count == 0)
+		return;
+	if (function->gathering && builder_bytes(function->gathering) > GATHER_MAX)
+		return; /* goes on when the store has caught up */
+	frame = pipe_begin_batch(&function->buffer, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		const struct event_ref *event = queue_at(queue, queue->sent + i);
+
+		pipe_put_event(
+			&function->buffer, event, schema_builtin(event->event_id)->record_size);
+	}
+	pipe_end(&function->buffer, frame);
+	queue->sent += count;
+	function->batch = count;
+	function->phase = FUNCTION_BUSY;
+	function->batch_start_ns = clock_monotonic_ns();
+	function_arm(function, function->timeout_ns);
+	worker_send(function->worker, &function->buffer);
+}
+
+static void on_dispatch(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	function_dispatch(timer->user);
+}
+
+static int function_on_ready(struct function *function)
+{
+	if (function->phase != FUNCTION_STARTING)
+		return -EPROTO;
+	loop_disarm_timer(&function->timer);
+	function->phase = FUNCTION_READY;
+	function->load_failed = false;
+	log_info("function=%s ready pid=%d", function->name, (int)worker_pid(function->worker));
+	function_dispatch(function);
+	return 0;
+}
+
+static int function_on_load_failure(
+	struct function *function, const uint8_t *payload, size_t size)
+{
+	const char *message;
+	struct cursor c;
+
+	cursor_read_init(&c, payload, size);
+	message = pipe_get_text(&c, NULL);
+	if (function->phase != FUNCTION_STARTING || !message)
+		return -EPROTO;
+	function->load_failed = true;
+	function_kill(function, WORKER_CRASHED, message);
+	return 0;
+}
+
+static void function_grow_batch(struct function *function)
+{
+	if (function->batch < function->batch_limit)
+		return;
+	if (function->batch_limit < function->batch_threshold)
+		function->batch_limit = MIN(function->batch_limit * 2, function->batch_threshold);
+	else if (function->batch_limit < function->batch_max)
+		function->batch_limit++;
+}
+
+/* An event threw: the runtime took back what it did, the worker is sound. */
+static void function_on_exception(struct function *function, const char *message)
+{
+	function->stats.failures++;
+	if (function_blame_front(function, message)) {
+		function->phase = FUNCTION_READY;
+		return;
+	}
+	function_set_error(function, "event failed", message);
+	function->phase = FUNCTION_PAUSED;
+	function_arm(function, pause_ns(RETRY_NS, function->front_attempts, RETRY_MAX_NS));
+}
+
+static int function_on_result(struct function *function, const uint8_t *payload, size_t size)
+{
+	struct queue *queue = &function->queue;
+	struct verdict verdict;
+	int r;
+
+	if (function->phase != FUNCTION_BUSY)
+		return -EPROTO;
+	r = function_gather(function);
+	if (r == 0)
+		r = builder_add_result(
+			function->gathering, queue, function->batch, payload, size, &verdict);
+	if (r == -ENOMEM) {
+		/* Its state is now ahead of ours. */
+		function_kill(function, WORKER_REPLACED, "no memory for its result");
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	loop_disarm_timer(&function->timer);
+	function->stats.batches++;
+	function->stats.busy_ns += clock_monotonic_ns() - function->batch_start_ns;
+	queue->decided += verdict.done;
+	queue_rewind_sent(queue);
+	if (verdict.done > 0) {
+		function->front_attempts = 0;
+		function->failures = 0;
+	}
+	function->phase = FUNCTION_READY;
+	if (verdict.failed)
+		function_on_exception(function, verdict.message);
+	else if (verdict.done == function->batch)
+		function_grow_batch(function);
+	/* Again: the front may have been put aside. */
+	queue_rewind_sent(queue);
+	function_dispatch(function);
+	if (builder_result(function->gathering)->event_count == 0) {
+		builder_free(function->gathering);
+		function->gathering = NULL;
+	}
+	function_submit(function);
+	return 0;
+}
+
+static int on_frame(void *user, uint8_t type, const uint8_t *payload, size_t size)
+{
+	struct function *function = user;
+
+	switch (type) {
+	case PIPE_READY:
+		return size == 0 ? function_on_ready(function) : -EBADMSG;
+	case PIPE_RESULT:
+		return function_on_result(function, payload, size);
+	case PIPE_FAILED:
+		return function_on_load_failure(function, payload, size);
+	default:
+		return -EBADMSG;
+	}
+}
+
+/* A batch did not come back: one event at a time from here on, and if it was one, it is to blame. */
+static void function_blame_batch(struct function *function, const char *reason)
+{
+	size_t batch = function->batch;
+
+	function->batch_limit = 1;
+	function->batch_threshold = MAX(batch / 2, 1U);
+	if (batch == 1)
+		function_blame_front(function, reason);
+}
+
+static void on_ended(void *user, enum worker_end end, const char *reason)
+{
+	struct function *function = user;
+	bool was_busy = function->queue.sent > function->queue.decided;
+
+	function->worker = NULL;
+	function->phase = FUNCTION_WAITING;
+	queue_rewind_sent(&function->queue);
+	function->stats.crashes += end == WORKER_CRASHED && !function->load_failed;
+	function->stats.timeouts += end == WORKER_TIMEOUT;
+	if (was_busy && end != WORKER_REPLACED)
+		function_blame_batch(function, reason);
+	function->failures++;
+	function_set_error(function, function->load_failed ? "handler does not load" : "worker lost",
+		reason);
+	function_arm(function, pause_ns(PAUSE_NS, function->failures, PAUSE_MAX_NS));
+	function_submit(function);
+}
+
+static const struct worker_ops worker_ops = {.frame = on_frame, .ended = on_ended};
+
+/* ---- starting ---- */
+
+static int put_state_row(
+	void *arg, const char *key, const char *name, const char *value, size_t value_len)
+{
+	struct function *function = arg;
+
+	if (!pipe_put_state(&function->buffer, key, name, value, value_len))
+		return -E2BIG;
+	return function->buffer.failed ? -ENOMEM : 0;
+}
+
+static int function_put_opening(struct function *function)
+{
+	const struct pipe_hello hello = {
+		.function = function->name,
+		.dir = function->dir,
+		.handler = function->handler,
+		.config = function->config,
+		.timeout_ms = (uint32_t)MIN(function->timeout_ns / NS_PER_MS, (uint64_t)UINT32_MAX),
+		.memory_mb = HEAP_MB,
+		.key = (const char *const *)function->key,
+	};
+	struct engine *engine = function->engine;
+	int r;
+
+	pipe_put_hello(&function->buffer, &hello);
+	for (uint32_t id = 1; id < EVENT_USER_MIN; id++)
+		if (schema_builtin(id))
+			pipe_put_schema(&function->buffer, schema_builtin(id));
+	r = engine->ops->load_state(engine->user, function->name, put_state_row, function);
+	pipe_put_start(&function->buffer);
+	return r < 0 ? r : function->buffer.failed ? -ENOMEM : 0;
+}
+
+static int function_spawn(struct function *function)
+{
+	struct engine *engine = function->engine;
+	_cleanup_free_ char *script = NULL, *heap = NULL;
+	const char *argv[5] = {"node", NULL, NULL, NULL, NULL};
+	const struct worker_options options = {
+		.program = engine->node,
+		.argv = argv,
+		.dir = function->dir,
+		.function = function->name,
+		.limit = &function->output_limit,
+	};
+
+	if (asprintf(&script, "%s/nodejs/worker.js", engine->runtime_dir) < 0) {
+		script = NULL;
+		return -ENOMEM;
+	}
+	if (asprintf(&heap, "--max-old-space-size=%d", HEAP_MB) < 0) {
+		heap = NULL;
+		return -ENOMEM;
+	}
+	argv[1] = heap;
+	argv[2] = script;
+	argv[3] = function->name; /* for ps(1) */
+	return worker_start(&engine->pool, &options, &worker_ops, function, &function->worker);
+}
+
+static void function_start(struct function *function)
+{
+	const char *what = "committed state could not be read";
+	int r;
+
+	/* The new worker is to begin with all that the former one has achieved. */
+	function->start_due = function->committing || function->gathering;
+	if (function->start_due)
+		return;
+	r = function_put_opening(function);
+	if (r == 0) {
+		what = "worker could not be started";
+		r = function_spawn(function);
+	}
+	if (r < 0) {
+		pipe_buffer_done(&function->buffer);
+		function->failures++;
+		function_set_error(function, what, strerror(-r));
+		function_arm(function, pause_ns(PAUSE_NS, function->failures, PAUSE_MAX_NS));
+		return;
+	}
+	function->phase = FUNCTION_STARTING;
+	function->load_failed = false;
+	function_arm(function, START_NS);
+	worker_send(function->worker, &function->buffer);
+}
+
+static void on_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct function *function = timer->user;
+
+	switch (function->phase) {
+	case FUNCTION_WAITING:
+		function_start(function);
+		break;
+	case FUNCTION_STARTING:
+		function_kill(function, WORKER_TIMEOUT, "was not ready in time");
+		break;
+	case FUNCTION_BUSY:
+		function_kill(function, WORKER_TIMEOUT, "overran its deadline");
+		break;
+	case FUNCTION_PAUSED:
+		function->phase = FUNCTION_READY;
+		function_dispatch(function);
+		break;
+	default:
+		break;
+	}
+}
+
+void function_begin(struct function *function)
+{
+	function->timer = (struct loop_timer){.fn = on_timer, .user = function};
+	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
+	function->batch_limit = function->batch_max;
+	function->batch_threshold = function->batch_max;
+	function->phase = FUNCTION_WAITING;
+	function_arm(function, 0);
+}
+
+/* ---- what the server calls ---- */
+
+const char *function_name(const struct function *function)
+{
+	return function->name;
+}
+
+static const char *function_state(const struct function *function)
+{
+	switch (function->phase) {
+	case FUNCTION_STARTING:
+		return "starting";
+	case FUNCTION_READY:
+		return "ready";
+	case FUNCTION_BUSY:
+		return "busy";
+	case FUNCTION_WAITING:
+		if (function->failures == 0)
+			return "starting";
+		return function->load_failed ? "failed" : "backoff";
+	default:
+		return "backoff";
+	}
+}
+
+void function_stats(const struct function *function, struct function_stats *ret_stats)
+{
+	*ret_stats = function->stats;
+	ret_stats->queued = queue_count(&function->queue);
+	ret_stats->worker_pid = function->worker ? worker_pid(function->worker) : 0;
+	ret_stats->state = function_state(function);
+	ret_stats->error = function->error;
+}
+
+int function_push(struct function *function, const struct event_ref *event)
+{
+	int r = queue_push(
+		&function->queue, event, schema_builtin(event->event_id)->record_size);
+
+	if (r < 0) {
+		function->stats.refused++;
+		return r;
+	}
+	if (function->phase == FUNCTION_READY && function->dispatch.at_ns == 0)
+		loop_arm_timer(function->engine->loop, &function->dispatch, 1);
+	return 0;
+}
+
+static void function_count(struct function *function, const struct result *result)
+{
+	function->stats.events += result->event_count;
+	function->stats.dead_letters += result->outcome.dead_letter_count;
+	function->stats.alerts += result->outcome.alert_count;
+}
+
+/* All since the last commit is void: the worker's state, and what was decided on top of it. */
+static void function_on_refusal(struct function *function, int error)
+{
+	builder_free(function->gathering);
+	function->gathering = NULL;
+	function->front_attempts = 0;
+	if (!function->worker)
+		function_set_error(function, "commit refused", strerror(-error));
+	else
+		function_kill(function, WORKER_REPLACED, "commit refused");
+	/* A batch under way is nobody's fault, and its events lie behind what must run again. */
+	queue_rewind_decided(&function->queue);
+	if (function->start_due) {
+		function->start_due = false;
+		function->failures++;
+		function_arm(function, pause_ns(PAUSE_NS, function->failures, PAUSE_MAX_NS));
+	}
+}
+
+void engine_committed(struct result *result, int error)
+{
+	struct function *function = result->function;
+	struct builder *builder = TAKE_PTR(function->committing);
+
+	if (function->removed) {
+		builder_free(builder);
+		function_free(function);
+		return;
+	}
+	if (error < 0) {
+		builder_free(builder);
+		function_on_refusal(function, error);
+		return;
+	}
+	function_count(function, result);
+	queue_commit(&function->queue, result->event_count);
+	builder_free(builder);
+	function_submit(function);
+	if (function->start_due)
+		function_start(function);
+	else
+		function_dispatch(function);
+}
+
+void function_end(struct function *function)
+{
+	loop_disarm_timer(&function->timer);
+	loop_disarm_timer(&function->dispatch);
+	if (function->worker)
+		worker_retire(function->worker);
+	function->worker = NULL;
+	if (!function->committing) {
+		function_free(function);
+		return;
+	}
+	function->removed = true;
+}
+
+void function_free(struct function *function)
+{
+	struct function **at = &function->engine->functions;
+
+	while (*at && *at != function)
+		at = &(*at)->next;
+	if (*at)
+		*at = function->next;
+	builder_free(function->gathering);
+	builder_free(function->committing);
+	queue_done(&function->queue);
+	pipe_buffer_done(&function->buffer);
+	for (size_t i = 0; i < FUNCTION_KEYS_MAX; i++)
+		free(function->key[i]);
+	free(function->handler);
+	free(function->dir);
+	free(function->config);
+	free(function->error);
+	free(function);
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/worker.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "engine/output.h"
+#include "engine/spawn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define RETIRE_NS       NS_PER_SEC
+#define READ_BYTES      (256U << 10)
+#define OUTPUT_ROUNDS   8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
+#define REASON_MAX      200
+#define KEEP_BYTES      (1U << 20) /* a buffer above this is given back after use */
+#define PIPE_EVENTS(w)  (EPOLLIN | ((w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
+
+struct worker {
+	struct worker_pool *pool;
+	struct worker *next;
+	const struct worker_ops *ops;
+	void *user; /* with ops, NULL once it is retired */
+	struct spawned process;
+	struct loop_io pipe_io, output_io, pid_io;
+	struct loop_timer retire_timer;
+
+	struct pipe_buffer in;  /* bytes that are not yet a whole frame */
+	struct pipe_buffer out; /* bytes to send, from `sent` on */
+	size_t sent;
+	struct output output;
+	struct log_limit own_limit; /* once it is retired */
+	char function[64];
+
+	bool ending; /* killed, or its pipe is closed: no frame counts any more */
+	enum worker_end end;
+	char reason[REASON_MAX]; /* empty: as its exit status says */
+};
+
+static void worker_free(struct worker *worker)
+{
+	for (struct worker **at = &worker->pool->workers; *at; at = &(*at)->next) {
+		if (*at == worker) {
+			*at = worker->next;
+			break;
+		}
+	}
+	loop_disarm_timer(&worker->retire_timer);
+	loop_remove_io(&worker->pipe_io);
+	loop_remove_io(&worker->output_io);
+	loop_remove_io(&worker->pid_io);
+	fd_closep(&worker->process.pipe_fd);
+	fd_closep(&worker->process.output_fd);
+	fd_closep(&worker->process.pid_fd);
+	pipe_buffer_done(&worker->in);
+	pipe_buffer_done(&worker->out);
+	free(worker);
+}
+
+/* The group: what a function started goes with it. */
+static void worker_signal(const struct worker *worker)
+{
+	if (kill(-worker->process.pid, SIGKILL) < 0)
+		kill(worker->process.pid, SIGKILL); /* not yet its own group */
+}
+
+void worker_kill(struct worker *worker, enum worker_end end, const char *reason)
+{
+	if (worker->ending)
+		return;
+	worker->ending = true;
+	worker->end = end;
+	snprintf(worker->reason, sizeof(worker->reason), "%s", reason);
+	loop_remove_io(&worker->pipe_io);
+	worker_signal(worker);
+}
+
+/* The pipe is closed from its side: it is about to end, and its exit status will say why. */
+static void worker_hang_up(struct worker *worker)
+{
+	worker->ending = true;
+	worker->end = WORKER_CRASHED;
+	loop_remove_io(&worker->pipe_io);
+	worker_signal(worker);
+}
+
+/* Takes whole frames off the front of what has come in. */
+static void worker_take_frames(struct worker *worker)
+{
+	size_t taken = 0;
+
+	while (!worker->ending) {
+		size_t left = worker->in.size - taken;
+		struct cursor c;
+		uint32_t len;
+		uint8_t type;
+
+		cursor_read_init(&c, worker->in.bytes + taken, left);
+		len = cursor_get_le32(&c);
+		type = cursor_get_u8(&c);
+		if (left >= 4 && (len == 0 || len > PIPE_FRAME_MAX)) {
+			worker_kill(worker, WORKER_CRASHED, "wrote something that is no frame into its pipe");
+			return;
+		}
+		if (!cursor_ok(&c) || cursor_left(&c) < len - 1)
+			break;
+		taken += 4U + len;
+		if (worker->ops &&
+			worker->ops->frame(worker->user, type, c.in + c.pos, len - 1) < 0)
+			worker_kill(worker, WORKER_CRASHED, "sent a frame that makes no sense");
+	}
+	if (taken > 0) {
+		worker->in.size -= taken;
+		memmove(worker->in.bytes, worker->in.bytes + taken, worker->in.size);
+	}
+	if (worker->in.size == 0 && worker->in.capacity > KEEP_BYTES)
+		pipe_buffer_done(&worker->in);
+}
+
+/* False when there is nothing more to read now. */
+static bool worker_read(struct worker *worker)
+{
+	ssize_t n;
+
+	if (!pipe_buffer_reserve(&worker->in, READ_BYTES)) {
+		worker_kill(worker, WORKER_REPLACED, "no memory for its result");
+		return false;
+	}
+	n = read(worker->process.pipe_fd, worker->in.bytes + worker->in.size, READ_BYTES);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		worker_hang_up(worker);
+		return false;
+	}
+	worker->in.size += (size_t)n;
+	worker_take_frames(worker);
+	return !worker->ending;
+}
+
+static void worker_write(struct worker *worker)
+{
+	while (worker->sent < worker->out.size) {
+		ssize_t n = send(worker->process.pipe_fd, worker->out.bytes + worker->sent,
+			worker->out.size - worker->sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break; /* EAGAIN; anything else is seen as the end of the pipe */
+		worker->sent += (size_t)n;
+	}
+	if (worker->sent == worker->out.size) {
+		worker->sent = worker->out.size = 0;
+		if (worker->out.capacity > KEEP_BYTES)
+			pipe_buffer_done(&worker->out);
+	}
+}
+
+static void on_pipe(struct loop_io *io, uint32_t events)
+{
+	struct worker *worker = io->user;
+
+	if (events & EPOLLOUT) {
+		worker_write(worker);
+		if (loop_set_io(io, PIPE_EVENTS(worker)) < 0)
+			worker_kill(worker, WORKER_REPLACED, "epoll refused its pipe");
+	}
+	if (!worker->ending && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		worker_read(worker);
+}
+
+static bool worker_read_output(struct worker *worker)
+{
+	char bytes[8192];
+	ssize_t n = read(worker->process.output_fd, bytes, sizeof(bytes));
+
+	if (n > 0)
+		output_feed(&worker->output, bytes, (size_t)n);
+	else if (n == 0)
+		loop_remove_io(&worker->output_io);
+	return n > 0;
+}
+
+static void on_output(struct loop_io *io, uint32_t events _unused_)
+{
+	struct worker *worker = io->user;
+
+	for (int i = 0; i < OUTPUT_ROUNDS && worker_read_output(worker); i++)
+		;
+}
+
+static void worker_describe_exit(struct worker *worker, const siginfo_t *info)
+{
+	const char *hint = info->si_status == SIGABRT ? " (often: out of memory)" : "";
+
+	if (worker->reason[0])
+		return;
+	if (info->si_code == CLD_EXITED)
+		snprintf(worker->reason, sizeof(worker->reason), "worker exited with status %d",
+			info->si_status);
+	else if (info->si_pid != 0)
+		snprintf(worker->reason, sizeof(worker->reason), "worker was killed by signal %d, %s%s",
+			info->si_status, strsignal(info->si_status), hint);
+	else
+		snprintf(worker->reason, sizeof(worker->reason), "worker ended");
+}
+
+static void on_exit_of(struct loop_io *io, uint32_t events _unused_)
+{
+	struct worker *worker = io->user;
+	siginfo_t info = {0};
+
+	/* What it wrote before it went is still to be had, and counts. */
+	while (!worker->ending && worker_read(worker))
+		;
+	for (int i = 0; i < OUTPUT_ROUNDS && worker_read_output(worker); i++)
+		;
+	output_finish(&worker->output);
+	worker_signal(worker); /* what it started, if anything, while its group cannot be another's */
+	if (waitid(P_PIDFD, (id_t)worker->process.pid_fd, &info, WEXITED | WNOHANG) < 0)
+		info.si_pid = 0; /* somebody else reaped it */
+	worker_describe_exit(worker, &info);
+	if (worker->ops)
+		worker->ops->ended(worker->user, worker->end, worker->reason);
+	worker_free(worker);
+}
+
+static void on_retired(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct worker *worker = timer->user;
+
+	worker_signal(worker);
+}
+
+void worker_send(struct worker *worker, struct pipe_buffer *buffer)
+{
+	if (buffer->failed) {
+		worker_kill(worker, WORKER_REPLACED, "no memory for its frames");
+	} else if (!worker->ending && worker->out.size == 0) {
+		struct pipe_buffer empty = worker->out;
+
+		worker->out = *buffer;
+		*buffer = empty;
+		worker_write(worker);
+	} else if (!worker->ending && pipe_buffer_reserve(&worker->out, buffer->size)) {
+		memcpy(worker->out.bytes + worker->out.size, buffer->bytes, buffer->size);
+		worker->out.size += buffer->size;
+	}
+	buffer->size = 0;
+	buffer->failed = false;
+	if (worker->ending)
+		return;
+	if (worker->out.failed || loop_set_io(&worker->pipe_io, PIPE_EVENTS(worker)) < 0)
+		worker_kill(worker, WORKER_REPLACED, "no memory for its frames");
+}
+
+void worker_retire(struct worker *worker)
+{
+	worker->ops = NULL;
+	worker->user = NULL;
+	worker->own_limit = *worker->output.limit;
+	worker->output.limit = &worker->own_limit;
+	worker->ending = true;
+	worker->end = WORKER_REPLACED;
+	loop_remove_io(&worker->pipe_io);
+	fd_closep(&worker->process.pipe_fd);
+	worker->process.pipe_fd = -1;
+	loop_arm_timer(worker->pool->loop, &worker->retire_timer, clock_monotonic_ns() + RETIRE_NS);
+}
+
+pid_t worker_pid(const struct worker *worker)
+{
+	return worker->process.pid;
+}
+
+static int worker_watch(struct worker *worker)
+{
+	struct loop *loop = worker->pool->loop;
+	int r;
+
+	worker->pipe_io = (struct loop_io){.fn = on_pipe, .user = worker};
+	worker->output_io = (struct loop_io){.fn = on_output, .user = worker};
+	worker->pid_io = (struct loop_io){.fn = on_exit_of, .user = worker};
+	worker->retire_timer = (struct loop_timer){.fn = on_retired, .user = worker};
+	r = loop_add_io(loop, &worker->pipe_io, worker->process.pipe_fd, EPOLLIN);
+	if (r == 0)
+		r = loop_add_io(loop, &worker->output_io, worker->process.output_fd, EPOLLIN);
+	if (r == 0)
+		r = loop_add_io(loop, &worker->pid_io, worker->process.pid_fd, EPOLLIN);
+	return r;
+}
+
+int worker_start(struct worker_pool *pool, const struct worker_options *options,
+	const struct worker_ops *ops, void *user, struct worker **ret_worker)
+{
+	const struct spawn_options spawn_options = {
+		.program = options->program,
+		.argv = options->argv,
+		.dir = options->dir,
+	};
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int r;
+
+	if (!worker)
+		return -ENOMEM;
+	r = spawn(&spawn_options, &worker->process);
+	if (r < 0) {
+		free(worker);
+		return r;
+	}
+	worker->pool = pool;
+	worker->ops = ops;
+	worker->user = user;
+	snprintf(worker->function, sizeof(worker->function), "%s", options->function);
+	worker->output.function = worker->function;
+	worker->output.limit = options->limit;
+	worker->next = pool->workers;
+	pool->workers = worker;
+	r = worker_watch(worker);
+	if (r < 0) {
+		worker_signal(worker);
+		waitid(P_PIDFD, (id_t)worker->process.pid_fd, NULL, WEXITED);
+		worker_free(worker);
+		return r;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+/* Blocks until it has ended or the time is up. */
+static void worker_await(const struct worker *worker, uint64_t until_ns)
+{
+	struct pollfd poll_fd = {.fd = worker->process.pid_fd, .events = POLLIN};
+	uint64_t now = clock_monotonic_ns();
+	int left_ms = now < until_ns ? (int)((until_ns - now) / NS_PER_MS) + 1 : 0;
+
+	while (poll(&poll_fd, 1, left_ms) < 0 && errno == EINTR)
+		;
+}
+
+void worker_pool_done(struct worker_pool *pool)
+{
+	uint64_t until = clock_monotonic_ns() + RETIRE_NS;
+
+	for (struct worker *worker = pool->workers; worker; worker = worker->next)
+		if (worker->ops)
+			worker_retire(worker);
+	for (struct worker *worker = pool->workers; worker; worker = worker->next)
+		worker_await(worker, until);
+	while (pool->workers) {
+		worker_signal(pool->workers);
+		waitid(P_PIDFD, (id_t)pool->workers->process.pid_fd, NULL, WEXITED);
+		worker_free(pool->workers);
+	}
+}

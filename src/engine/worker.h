@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ENGINE_WORKER_H
+#define ENGINE_WORKER_H
+
+/*
+ * One worker process and its pipe: frames in, frames out, output to the log, and its end. Nothing
+ * here blocks but worker_pool_done(). A worker belongs to its pool; its user holds a pointer until
+ * `ended` is called or worker_retire() was. The end is only reported once the process is gone, so a
+ * successor never runs beside it.
+ */
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "engine/pipe.h"
+
+#include <sys/types.h>
+
+struct worker;
+
+/* All workers of an engine, those too that nobody uses any more but that have not gone yet. */
+struct worker_pool {
+	struct loop *loop;
+	struct worker *workers;
+};
+
+enum worker_end {
+	WORKER_CRASHED,  /* ended by itself, or broke the protocol */
+	WORKER_TIMEOUT,  /* killed with this cause */
+	WORKER_REPLACED, /* killed with this cause: no fault of its own */
+};
+
+struct worker_ops {
+	/* A frame came. A negative errno: it makes no sense, the worker is to be killed. */
+	int (*frame)(void *user, uint8_t type, const uint8_t *payload, size_t size);
+	/* `reason` is in words. The worker is freed after the call. */
+	void (*ended)(void *user, enum worker_end end, const char *reason);
+};
+
+struct worker_options {
+	const char *program;
+	const char *const *argv;
+	const char *dir;
+	const char *function;    /* borrowed, copied */
+	struct log_limit *limit; /* of its output; borrowed until `ended` or worker_retire() */
+};
+
+/* Returns 0 or a negative errno. `ops` is borrowed. */
+int worker_start(struct worker_pool *pool, const struct worker_options *options,
+	const struct worker_ops *ops, void *user, struct worker **ret_worker) _must_check_;
+
+pid_t worker_pid(const struct worker *worker);
+
+/*
+ * Sends whole frames. Takes the buffer's bytes and leaves it empty; it may come back through
+ * worker_recycle() when it has gone out. Errors show as the worker's end.
+ */
+void worker_send(struct worker *worker, struct pipe_buffer *buffer);
+
+/* SIGKILL to its process group; no frame is delivered after this. `ended` is called later. */
+void worker_kill(struct worker *worker, enum worker_end end, const char *reason);
+
+/* Its user is done with it: nothing is reported any more. It gets a second to end by itself. */
+void worker_retire(struct worker *worker);
+
+/* Retires all, waits up to a second, kills what is left, and waits for that. */
+void worker_pool_done(struct worker_pool *pool);
+
+#endif
