@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_COMMITS_H
+#define SERVER_COMMITS_H
+
+/*
+ * What the engine finished, on its way through the committer: a result gets the marks of the
+ * transactions it belongs to, is committed, and only then its alerts are published and its events
+ * count as done. Runs on the loop's thread.
+ */
+
+#include "base/loop.h"
+#include "server/alert_log.h"
+#include "server/ingest.h"
+#include "server/units.h"
+#include "store/committer.h"
+
+struct api;
+
+struct commits {
+	struct ingest *ingest;
+	struct committer *committer;
+	struct alert_log *alert_log; /* NULL: none is kept */
+	struct api *api;             /* NULL until it is up */
+	size_t under_way;
+	uint64_t alerts;       /* published since start */
+	uint64_t dead_letters; /* since start */
+	uint64_t refused;      /* results that the store did not take; they are run again */
+	int last_error;        /* of the newest commit: 0, or why the store refuses */
+};
+
+/* Sends a result on its way (engine_ops.commit). */
+void commits_submit(struct commits *commits, struct result *result);
+
+/* Takes in what the committer has finished. */
+void commits_collect(struct commits *commits);
+
+#endif

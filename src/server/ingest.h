@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_INGEST_H
+#define SERVER_INGEST_H
+
+/*
+ * From a datagram to the functions' queues, and from committed events to the acknowledgement. A
+ * datagram is taken or refused as a whole; what is refused is counted by cause and changes nothing.
+ *
+ * An acknowledged transaction stays under way until each of its events is committed by each
+ * function that takes it; then it is acknowledged. If a queue refuses one of its events, no answer
+ * is given when the others are done, the switch sends it again, and the marks say which events each
+ * function has had already. Unacknowledged events that a queue refuses are shed and counted.
+ *
+ * No socket and no clock in here: datagrams and times come in, answers go out through `reply`.
+ */
+
+#include "net/udp.h"
+#include "server/switches.h"
+#include "server/units.h"
+#include "wire/v1.h"
+
+#include <stdint.h>
+
+struct ingest_counters {
+	uint64_t datagrams;
+	uint64_t bytes;
+	uint64_t malformed[V1_ERROR_COUNT]; /* by cause; [V1_OK] stays 0 */
+	uint64_t too_many_switches;
+	uint64_t acks;      /* sent */
+	uint64_t events[2]; /* in accepted transactions: [0] unacknowledged, [1] acknowledged */
+	uint64_t unrouted;  /* of these, events that no trigger names */
+	uint64_t shed;      /* of these, unacknowledged ones that a full queue refused */
+	uint64_t put_off;   /* transactions not acknowledged since a queue was full */
+	uint64_t pending_resends; /* resends of what is being processed */
+};
+
+struct ingest {
+	struct switches *switches;
+	struct units *units;
+	void (*reply)(void *user, const struct endpoint *to, const void *bytes, size_t size);
+	void *user;
+	struct ingest_counters counters;
+};
+
+/* `now_ns` is the UNIX time of arrival: version 1 carries no event times. */
+void ingest_datagram(struct ingest *ingest, const struct endpoint *from, const void *bytes,
+	size_t size, uint64_t now_ns);
+
+/* An event of a transaction is committed by the unit in `slot`. */
+void ingest_committed(struct ingest *ingest, struct transaction *transaction, size_t slot);
+
+/*
+ * The unit in `slot` is gone: what it had not committed will be sent again. A successor of the same
+ * name goes on where it stopped, so the marks stay then.
+ */
+void ingest_forget_unit(struct ingest *ingest, size_t slot, bool replaced);
+
+#endif

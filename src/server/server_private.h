@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_SERVER_PRIVATE_H
+#define SERVER_SERVER_PRIVATE_H
+
+/* The server's parts, for server.c and for server_status.c, which shows them to the API. */
+
+#include "engine/engine.h"
+#include "net/udp.h"
+#include "server/alert_log.h"
+#include "server/api.h"
+#include "server/commits.h"
+#include "server/ingest.h"
+#include "server/server.h"
+#include "server/switches.h"
+#include "server/units.h"
+#include "store/committer.h"
+#include "store/store.h"
+
+struct server {
+	struct loop *loop; /* borrowed */
+	struct config *config;
+	struct server_options options;
+	uint64_t started_ns; /* UNIX epoch */
+	uint64_t random;     /* the state of the loss simulation */
+	uint64_t simulated_drops;
+	uint64_t reply_failures;
+	uint64_t receive_failures;
+	unsigned int reloads, reload_failures;
+	bool stopping;
+
+	int udp_fd;
+	struct loop_io udp_io;
+	struct udp_receiver *receiver;
+
+	struct store *store;  /* for writing; NULL once the committer has it */
+	struct store *reader; /* this thread's */
+	struct committer *committer;
+	struct switches *switches;
+	struct units *units;
+	struct engine *engine;
+	struct ingest ingest;
+	struct commits commits;
+	struct alert_log *alert_log;
+	struct api *api;
+
+	struct loop_timer settle_timer; /* armed while a unit is retired */
+	struct loop_timer stop_timer;
+};
+
+extern const struct api_ops server_api_ops;
+
+#endif

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/clock.h"
+#include "server/server_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What the API shows of the server. */
+
+static size_t count_live_units(const struct units *units)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		count += unit_is_live(&units->units[i]);
+	return count;
+}
+
+static uint64_t count_malformed(const struct ingest_counters *counters)
+{
+	uint64_t sum = counters->too_many_switches;
+
+	for (int i = 0; i < V1_ERROR_COUNT; i++)
+		sum += counters->malformed[i];
+	return sum;
+}
+
+static void show_health(void *user, api_reason_fn fn, void *arg)
+{
+	const struct server *server = user;
+	char reason[256];
+
+	if (server->commits.last_error != 0) {
+		snprintf(reason, sizeof(reason), "the store refuses commits: %s",
+			strerror(-server->commits.last_error));
+		fn(arg, reason);
+	}
+	for (size_t i = 0; i < UNITS_MAX; i++) {
+		const struct unit *unit = &server->units->units[i];
+		struct function_stats stats;
+
+		if (!unit->config)
+			continue;
+		if (!unit->function) {
+			snprintf(reason, sizeof(reason), "function %s cannot be started",
+				unit->config->name);
+			fn(arg, reason);
+			continue;
+		}
+		function_stats(unit->function, &stats);
+		if (strcmp(stats.state, "failed") == 0) {
+			snprintf(reason, sizeof(reason), "function %s has failed: %.160s",
+				unit->config->name, stats.error ? stats.error : "no reason given");
+			fn(arg, reason);
+		}
+	}
+}
+
+static void show_status(void *user, struct api_status *ret_status)
+{
+	const struct server *server = user;
+	const struct ingest_counters *counters = &server->ingest.counters;
+
+	*ret_status = (struct api_status){
+		.config_path = server->config->path,
+		.listen = server->config->listen,
+		.started_ns = server->started_ns,
+		.datagrams = counters->datagrams,
+		.malformed = count_malformed(counters),
+		.events = counters->events[0] + counters->events[1],
+		.dropped = counters->shed,
+		.alerts = server->commits.alerts,
+		.dead_letters = server->commits.dead_letters,
+		.switches = switches_count(server->switches),
+		.functions = count_live_units(server->units),
+	};
+}
+
+static void show_switches(void *user, api_switch_fn fn, void *arg)
+{
+	const struct server *server = user;
+
+	for (size_t i = 0; i < switches_count(server->switches); i++) {
+		const struct switch_ *sw = switches_at(server->switches, i);
+		char address[ENDPOINT_TEXT_MAX] = "";
+		struct api_switch item = {
+			.id = sw->id,
+			.address = address,
+			.first_seen_ns = sw->first_seen_ns,
+			.last_seen_ns = sw->last_seen_ns,
+			.sequence = sw->transaction.sequence,
+			.transactions = sw->counters.transactions,
+			.events = sw->counters.events,
+			.duplicates = sw->receiver.duplicates,
+			.stale = sw->receiver.stale,
+			.restarts = sw->receiver.restarts,
+		};
+
+		if (sw->first_seen_ns != 0) /* else known from the store only */
+			endpoint_render(&sw->address, address);
+		for (size_t j = 0; j < ARRAY_SIZE(sw->interfaces); j++) {
+			item.packets += sw->interfaces[j].last.packets;
+			item.bytes += sw->interfaces[j].last.size;
+			item.shed +=
+				sw->interfaces[j].last.flow_shed + sw->interfaces[j].last.port_shed;
+		}
+		fn(arg, &item);
+	}
+}
+
+/* The names of the events that go to a unit, "port,flow". */
+static void render_triggers(
+	const struct units *units, const struct unit *unit, char *text, size_t size)
+{
+	size_t slot = unit_slot(units, unit), len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < units->trigger_count && len < size; i++)
+		if (units->triggers[i].function == slot)
+			len += (size_t)snprintf(text + len, size - len, "%s%s", len > 0 ? "," : "",
+				schema_builtin(units->triggers[i].event_id)->name);
+}
+
+static void show_functions(void *user, api_function_fn fn, void *arg)
+{
+	const struct server *server = user;
+
+	for (size_t i = 0; i < UNITS_MAX; i++) {
+		const struct unit *unit = &server->units->units[i];
+		char triggers[128];
+		struct api_function item = {.triggers = triggers};
+
+		if (!unit->config)
+			continue;
+		item.name = unit->config->name;
+		item.runtime = unit->config->runtime;
+		item.handler = unit->config->handler;
+		item.stats.state = "failed";
+		if (unit->function)
+			function_stats(unit->function, &item.stats);
+		render_triggers(server->units, unit, triggers, sizeof(triggers));
+		fn(arg, &item);
+	}
+}
+
+static void write_ingest_metrics(struct metrics *m, const struct server *server)
+{
+	const struct ingest_counters *c = &server->ingest.counters;
+
+	metrics_single(m, "netlambda_datagrams_total", METRIC_COUNTER, "Datagrams received.",
+		c->datagrams);
+	metrics_single(m, "netlambda_datagram_bytes_total", METRIC_COUNTER,
+		"UDP payload received, in bytes.", c->bytes);
+	metrics_family(m, "netlambda_malformed_total", METRIC_COUNTER,
+		"Datagrams refused by the parser, by cause.");
+	for (int i = V1_OK + 1; i < V1_ERROR_COUNT; i++)
+		metrics_sample(m,
+			(const struct metric_label[]){
+				{"cause", v1_error_name((enum v1_error)i)}, {0}},
+			c->malformed[i]);
+	metrics_sample(m, (const struct metric_label[]){{"cause", "too-many-switches"}, {0}},
+		c->too_many_switches);
+	metrics_family(m, "netlambda_events_total", METRIC_COUNTER,
+		"Events in accepted transactions, by class; resends are not counted again.");
+	metrics_sample(
+		m, (const struct metric_label[]){{"class", "unacknowledged"}, {0}}, c->events[0]);
+	metrics_sample(
+		m, (const struct metric_label[]){{"class", "acknowledged"}, {0}}, c->events[1]);
+	metrics_single(m, "netlambda_events_unrouted_total", METRIC_COUNTER,
+		"Events that no trigger names.", c->unrouted);
+	metrics_single(m, "netlambda_events_shed_total", METRIC_COUNTER,
+		"Unacknowledged events given up since a function's queue was full.", c->shed);
+	metrics_single(m, "netlambda_transactions_put_off_total", METRIC_COUNTER,
+		"Transactions not acknowledged since a function's queue was full; they come again.",
+		c->put_off);
+	metrics_single(m, "netlambda_pending_resends_total", METRIC_COUNTER,
+		"Resends of transactions that were being processed.", c->pending_resends);
+	metrics_single(m, "netlambda_acknowledgements_total", METRIC_COUNTER,
+		"Acknowledgements sent.", c->acks);
+	metrics_single(m, "netlambda_reply_failures_total", METRIC_COUNTER,
+		"Acknowledgements that could not be sent.", server->reply_failures);
+	metrics_single(m, "netlambda_receive_failures_total", METRIC_COUNTER,
+		"System calls for receiving that failed.", server->receive_failures);
+	metrics_single(m, "netlambda_simulated_drops_total", METRIC_COUNTER,
+		"Datagrams thrown away as --drop-rate asks.", server->simulated_drops);
+}
+
+static void write_store_metrics(struct metrics *m, const struct server *server)
+{
+	struct committer_stats stats;
+	struct alert_log_stats log = {0};
+
+	committer_get_stats(server->committer, &stats);
+	metrics_single(m, "netlambda_commits_total", METRIC_COUNTER, "Database transactions.",
+		stats.commits);
+	metrics_single(m, "netlambda_commit_failures_total", METRIC_COUNTER,
+		"Results of functions that the store refused; they are run again.", stats.failures);
+	metrics_family(
+		m, "netlambda_commit_seconds_total", METRIC_COUNTER, "Time spent committing.");
+	metrics_sample_seconds(m, NULL, stats.busy_ns);
+	metrics_single(m, "netlambda_commits_under_way", METRIC_GAUGE,
+		"Results that are with the committer.", server->commits.under_way);
+	metrics_single(m, "netlambda_alerts_total", METRIC_COUNTER, "Alerts raised.",
+		server->commits.alerts);
+	metrics_single(m, "netlambda_dead_letters_total", METRIC_COUNTER,
+		"Events put aside after their last attempt.", server->commits.dead_letters);
+	if (server->alert_log)
+		alert_log_get_stats(server->alert_log, &log);
+	metrics_single(m, "netlambda_alert_file_failures_total", METRIC_COUNTER,
+		"Alerts that are in the database but not in the alert file.", log.failed);
+	metrics_single(m, "netlambda_reloads_total", METRIC_COUNTER, "Configurations taken.",
+		server->reloads);
+	metrics_single(m, "netlambda_reload_failures_total", METRIC_COUNTER,
+		"Configurations refused.", server->reload_failures);
+}
+
+struct switch_metric {
+	const char *name;
+	enum metric_type type;
+	const char *help;
+	uint64_t (*read)(const struct switch_ *sw);
+};
+
+static uint64_t switch_events(const struct switch_ *sw)
+{
+	return sw->counters.events;
+}
+
+static uint64_t switch_duplicates(const struct switch_ *sw)
+{
+	return sw->receiver.duplicates;
+}
+
+static uint64_t switch_restarts(const struct switch_ *sw)
+{
+	return sw->receiver.restarts;
+}
+
+static uint64_t switch_last_seen(const struct switch_ *sw)
+{
+	return sw->last_seen_ns / NS_PER_SEC;
+}
+
+static void write_switch_metrics(struct metrics *m, const struct server *server)
+{
+	static const struct switch_metric families[] = {
+		{"netlambda_switch_events_total", METRIC_COUNTER, "Events accepted from a switch.",
+			switch_events},
+		{"netlambda_switch_duplicates_total", METRIC_COUNTER,
+			"Resends of committed transactions.", switch_duplicates},
+		{"netlambda_switch_restarts_total", METRIC_COUNTER, "Restarts of a switch's agent.",
+			switch_restarts},
+		{"netlambda_switch_last_seen_timestamp_seconds", METRIC_GAUGE,
+			"When a switch was last heard of.", switch_last_seen},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		metrics_family(m, families[i].name, families[i].type, families[i].help);
+		for (size_t j = 0; j < switches_count(server->switches); j++) {
+			const struct switch_ *sw = switches_at(server->switches, j);
+			char id[16];
+
+			snprintf(id, sizeof(id), "%" PRIu32, sw->id);
+			metrics_sample(m, (const struct metric_label[]){{"switch", id}, {0}},
+				families[i].read(sw));
+		}
+	}
+}
+
+static const struct {
+	const char *name;
+	const char *help;
+	size_t offset; /* of a uint64_t in struct function_stats */
+} function_counters[] = {
+#define COUNTER(field) offsetof(struct function_stats, field)
+	{"netlambda_function_events_total", "Events committed, dead letters included.",
+		COUNTER(events)},
+	{"netlambda_function_batches_total", "Batches run.", COUNTER(batches)},
+	{"netlambda_function_failures_total", "Calls that threw, attempts counted.",
+		COUNTER(failures)},
+	{"netlambda_function_crashes_total", "Workers that ended by themselves.", COUNTER(crashes)},
+	{"netlambda_function_timeouts_total", "Workers killed at the deadline.", COUNTER(timeouts)},
+	{"netlambda_function_dead_letters_total", "Events put aside.", COUNTER(dead_letters)},
+	{"netlambda_function_alerts_total", "Alerts raised.", COUNTER(alerts)},
+	{"netlambda_function_refused_total", "Events that the full queue refused.",
+		COUNTER(refused)},
+#undef COUNTER
+};
+
+static void write_function_metrics(struct metrics *m, const struct server *server)
+{
+	struct function_stats stats[UNITS_MAX];
+	const char *names[UNITS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < UNITS_MAX; i++) {
+		const struct unit *unit = &server->units->units[i];
+
+		if (!unit->function)
+			continue;
+		names[count] = unit->config->name;
+		function_stats(unit->function, &stats[count++]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(function_counters); i++) {
+		metrics_family(
+			m, function_counters[i].name, METRIC_COUNTER, function_counters[i].help);
+		for (size_t j = 0; j < count; j++) {
+			uint64_t value;
+
+			memcpy(&value, (const char *)&stats[j] + function_counters[i].offset,
+				sizeof(value));
+			metrics_sample(m,
+				(const struct metric_label[]){{"function", names[j]}, {0}}, value);
+		}
+	}
+	metrics_family(m, "netlambda_function_busy_seconds_total", METRIC_COUNTER,
+		"Time from handing out batches to their results.");
+	for (size_t j = 0; j < count; j++)
+		metrics_sample_seconds(m,
+			(const struct metric_label[]){{"function", names[j]}, {0}},
+			stats[j].busy_ns);
+	metrics_family(m, "netlambda_function_queued", METRIC_GAUGE, "Events waiting or running.");
+	for (size_t j = 0; j < count; j++)
+		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
+			stats[j].queued);
+	metrics_family(m, "netlambda_function_up", METRIC_GAUGE, "Whether a worker is up.");
+	for (size_t j = 0; j < count; j++)
+		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
+			stats[j].worker_pid != 0);
+}
+
+static void show_metrics(void *user, struct metrics *m)
+{
+	const struct server *server = user;
+
+	write_ingest_metrics(m, server);
+	write_store_metrics(m, server);
+	metrics_single(m, "netlambda_switches", METRIC_GAUGE, "Switches known.",
+		switches_count(server->switches));
+	write_switch_metrics(m, server);
+	write_function_metrics(m, server);
+}
+
+const struct api_ops server_api_ops = {
+	.health = show_health,
+	.status = show_status,
+	.each_switch = show_switches,
+	.each_function = show_functions,
+	.metrics = show_metrics,
+};

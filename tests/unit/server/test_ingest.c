@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/ingest.h"
+
+#include "event/render.h"
+#include "event/schema.h"
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#define NOW_NS 1790000000000000000ULL
+
+/* An ingest without functions, whose answers are kept. */
+struct bench {
+	struct ingest ingest;
+	struct endpoint switch_at;
+	uint32_t acks[16];
+	struct endpoint acked_to;
+	size_t ack_count;
+};
+
+static void on_reply(void *user, const struct endpoint *to, const void *bytes, size_t size)
+{
+	struct bench *bench = user;
+
+	assert_true(bench->ack_count < ARRAY_SIZE(bench->acks));
+	assert_true(v1_decode_ack(bytes, size, &bench->acks[bench->ack_count++]));
+	bench->acked_to = *to;
+}
+
+static struct endpoint endpoint(const char *text)
+{
+	struct endpoint endpoint;
+	char *error = NULL;
+
+	assert_int_equal(endpoint_parse(text, &endpoint, &error), 0);
+	return endpoint;
+}
+
+static int setup(void **state)
+{
+	struct bench *bench = calloc(1, sizeof(*bench));
+
+	if (!bench || schema_init() < 0 || switches_new(2, &bench->ingest.switches) < 0)
+		return -1;
+	bench->ingest.units = units_new();
+	bench->ingest.reply = on_reply;
+	bench->ingest.user = bench;
+	bench->switch_at = endpoint("10.0.0.9:4000");
+	*state = bench;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *bench = *state;
+
+	units_free(bench->ingest.units);
+	switches_free(bench->ingest.switches);
+	free(bench);
+	return 0;
+}
+
+static void build(
+	struct v1_builder *builder, uint32_t switch_id, uint32_t sequence, int syn, bool ack)
+{
+	struct port_event port = {.dstport = 80, .protocol = 6, .syn = (uint32_t)syn};
+
+	assert_int_equal(ip_parse("10.0.0.3", &port.srcip), 0);
+	assert_int_equal(ip_parse("10.0.0.1", &port.dstip), 0);
+	*builder = (struct v1_builder){0};
+	v1_builder_start(builder, switch_id, sequence);
+	assert_int_equal(v1_builder_add(builder, EVENT_PORT, &port, ack), 0);
+}
+
+static void arrive(struct bench *bench, const struct v1_builder *builder)
+{
+	ingest_datagram(&bench->ingest, &bench->switch_at, builder->bytes, builder->size, NOW_NS);
+}
+
+/* All events of id 1 go to a unit that cannot take any now, as one that is being replaced. */
+static void route_to_unit_without_function(struct bench *bench)
+{
+	struct trigger_config *triggers = calloc(1, sizeof(*triggers));
+
+	assert_non_null(triggers);
+	triggers[0] = (struct trigger_config){.event_id = EVENT_PORT, .function = 0};
+	bench->ingest.units->triggers = triggers;
+	bench->ingest.units->trigger_count = 1;
+}
+
+static void what_no_function_takes_is_acknowledged_at_once(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 1);
+	assert_int_equal(bench->acks[0], 1);
+	assert_int_equal(bench->ingest.counters.unrouted, 1);
+	assert_int_equal(bench->ingest.counters.events[1], 1);
+}
+
+static void a_resend_is_acknowledged_again_and_counted_once(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 2);
+	assert_int_equal(bench->ingest.counters.events[1], 1);
+	assert_int_equal(switches_at(bench->ingest.switches, 0)->receiver.duplicates, 1);
+}
+
+static void unacknowledged_events_get_no_answer(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	build(&builder, 7, 1, 1, false);
+	arrive(bench, &builder);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 0);
+	assert_int_equal(bench->ingest.counters.events[0], 2);
+}
+
+static void a_refused_transaction_is_not_acknowledged_until_it_is_taken(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	route_to_unit_without_function(bench);
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 0);
+	assert_int_equal(bench->ingest.counters.put_off, 2);
+	assert_int_equal(bench->ingest.counters.events[1], 1); /* counted once for all attempts */
+
+	bench->ingest.units->trigger_count = 0;
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 1);
+}
+
+static void unacknowledged_events_that_are_refused_are_counted_as_shed(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	route_to_unit_without_function(bench);
+	build(&builder, 7, 1, 1, false);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ingest.counters.shed, 1);
+}
+
+static void a_transaction_that_the_marks_know_is_not_run_again(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+	struct switch_ *sw;
+
+	route_to_unit_without_function(bench);
+	build(&builder, 7, 5, 1, true);
+	sw = switches_get(bench->ingest.switches, 7);
+	assert_non_null(sw);
+	/* As after a restart of the server: committed, but the acknowledgement got lost. */
+	sw->marks[0] = (struct mark){.switch_id = 7,
+		.sequence = 5,
+		.digest = v1_digest(builder.bytes, builder.size),
+		.done = 1};
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 1);
+	assert_int_equal(bench->acks[0], 5);
+	assert_int_equal(bench->ingest.counters.put_off, 0);
+}
+
+static void a_forgotten_unit_frees_what_waits_for_it(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+	struct switch_ *sw;
+
+	build(&builder, 7, 1, 1, true);
+	sw = switches_get(bench->ingest.switches, 7);
+	assert_non_null(sw);
+	v1_receiver_begin(&sw->receiver, 1, v1_digest(builder.bytes, builder.size));
+	sw->transaction.sequence = 1;
+	sw->transaction.pending[3] = 2;
+	sw->transaction.outstanding = 2;
+	sw->marks[3].sequence = 1;
+	ingest_forget_unit(&bench->ingest, 3, false);
+	assert_false(sw->receiver.pending);
+	assert_int_equal(bench->ack_count, 0); /* what it had was not committed: to be sent again */
+	assert_int_equal(sw->marks[3].sequence, 0);
+}
+
+static void malformed_datagrams_are_counted_by_cause_and_change_nothing(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	build(&builder, 7, 1, 1, true);
+	builder.bytes[0] = 9;
+	arrive(bench, &builder);
+	ingest_datagram(&bench->ingest, &bench->switch_at, "\x01", 1, NOW_NS);
+	assert_int_equal(bench->ingest.counters.malformed[V1_BAD_VERSION], 1);
+	assert_int_equal(bench->ingest.counters.malformed[V1_SHORT], 1);
+	assert_int_equal(switches_count(bench->ingest.switches), 0);
+	assert_int_equal(bench->ack_count, 0);
+}
+
+static void invented_switches_stop_at_the_cap(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	for (uint32_t id = 1; id <= 5; id++) {
+		build(&builder, id, 1, 1, true);
+		arrive(bench, &builder);
+	}
+	assert_int_equal(switches_count(bench->ingest.switches), 2);
+	assert_int_equal(bench->ingest.counters.too_many_switches, 3);
+	assert_int_equal(bench->ack_count, 2);
+}
+
+static void the_answer_goes_where_the_last_resend_came_from(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+	struct switch_ *sw = switches_get(bench->ingest.switches, 7);
+	char text[ENDPOINT_TEXT_MAX];
+
+	assert_non_null(sw);
+	build(&builder, 7, 1, 1, true);
+	sw->transaction.sequence = 1;
+	sw->transaction.digest = v1_digest(builder.bytes, builder.size);
+	v1_receiver_begin(&sw->receiver, 1, sw->transaction.digest);
+	sw->transaction.pending[0] = 1;
+	sw->transaction.outstanding = 1;
+
+	bench->switch_at = endpoint("10.0.0.9:4001");
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 0);
+	ingest_committed(&bench->ingest, &sw->transaction, 0);
+	assert_int_equal(bench->ack_count, 1);
+	assert_string_equal(endpoint_render(&bench->acked_to, text), "10.0.0.9:4001");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_no_function_takes_is_acknowledged_at_once),
+		TEST(a_resend_is_acknowledged_again_and_counted_once),
+		TEST(unacknowledged_events_get_no_answer),
+		TEST(a_refused_transaction_is_not_acknowledged_until_it_is_taken),
+		TEST(unacknowledged_events_that_are_refused_are_counted_as_shed),
+		TEST(a_transaction_that_the_marks_know_is_not_run_again),
+		TEST(a_forgotten_unit_frees_what_waits_for_it),
+		TEST(malformed_datagrams_are_counted_by_cause_and_change_nothing),
+		TEST(invented_switches_stop_at_the_cap),
+		TEST(the_answer_goes_where_the_last_resend_came_from),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
