@@ -60,7 +60,7 @@ static void report_functions(void *user _unused_, api_function_fn fn, void *arg)
 			.busy_ns = 1500 * NS_PER_MS,
 			.worker_pid = 4711,
 			.state = "ready",
-			.error = "TypeError: \"x\" \xff"},
+			.error = "TypeError: \"x\" \xff\033[31m"},
 	};
 
 	fn(arg, &function);

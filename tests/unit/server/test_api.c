@@ -149,8 +149,8 @@ static void switches_and_functions_are_listed(void **state)
 	assert_true(json_is_null(json_object_get(item, "last_seen")));
 	item = json_array_get(json_object_get(functions, "functions"), 0);
 	assert_string_equal(json_string_value(json_object_get(item, "name")), "port-scan");
-	assert_string_equal(
-		json_string_value(json_object_get(item, "error")), "TypeError: \"x\" \xef\xbf\xbd");
+	assert_string_equal(json_string_value(json_object_get(item, "error")),
+		"TypeError: \"x\" \xef\xbf\xbd\033[31m");
 	json_decref(switches);
 	json_decref(functions);
 }

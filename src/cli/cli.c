@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cli_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	/* What was printed so far comes first also when both go to one terminal. */
+	fflush(stdout);
+	fputs("netlambda: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int cli_usage_error(const struct cli *cli, const char *fmt, ...)
+{
+	const char *space = cli->command ? " " : "", *name = cli->command ? cli->command->name : "";
+	va_list ap;
+
+	fprintf(stderr, "netlambda%s%s: ", space, name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry 'netlambda%s%s --help'.\n", space, name);
+	return EXIT_USAGE;
+}
+
+void cli_print_help(const struct command *command)
+{
+	printf("Usage: netlambda %s%s%s\n\n%s.\n\n%s"
+	       "\n"
+	       "Options of every command:\n"
+	       "  -o, --output table|json  how to print (default table)\n"
+	       "  -s, --socket PATH        where the server's API is (default " DEFAULT_SOCKET ",\n"
+	       "                           or the environment's NETLAMBDA_SOCKET)\n"
+	       "  -h, --help               this help\n",
+		command->name, command->usage[0] ? " " : "", command->usage, command->summary,
+		command->help);
+}
+
+static int set_output(struct cli *cli, const char *text)
+{
+	if (strcmp(text, "table") == 0)
+		cli->output = OUTPUT_TABLE;
+	else if (strcmp(text, "json") == 0)
+		cli->output = OUTPUT_JSON;
+	else
+		return cli_usage_error(
+			cli, "--output: expected \"table\" or \"json\", found \"%s\"", text);
+	return 0;
+}
+
+/* A global option, or a mistake. Returns whether to end. */
+static bool take_global(struct cli *cli, int c, const char *given)
+{
+	cli->status = 0;
+	switch (c) {
+	case 's':
+		cli->socket = optarg;
+		return false;
+	case 'o':
+		cli->status = set_output(cli, optarg);
+		return cli->status != 0;
+	case 'h':
+		if (cli->command)
+			cli_print_help(cli->command);
+		else
+			cli_print_overview();
+		return true;
+	case ':':
+		cli->status = cli_usage_error(cli, "%s needs a value", given);
+		return true;
+	default:
+		cli->status = cli_usage_error(cli, "there is no option %s", given);
+		return true;
+	}
+}
+
+int cli_next_option(struct cli *cli, int argc, char **argv, const struct option *options)
+{
+	/* Before the command, options end at the first operand: what follows is the command's. */
+	const char *letters = cli->command ? ":o:s:h" : "+:o:s:h";
+	int c;
+
+	while ((c = getopt_long(argc, argv, letters, options, NULL)) >= 0 && c < CLI_FIRST_OPTION)
+		if (take_global(cli, c, argv[optind - 1]))
+			return CLI_END;
+	return c < 0 ? CLI_DONE : c;
+}
+
+int cli_no_arguments(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {CLI_GLOBAL_OPTIONS};
+
+	if (cli_next_option(cli, argc, argv, options) == CLI_END)
+		return CLI_END;
+	if (optind == argc)
+		return CLI_DONE;
+	cli->status = cli_usage_error(cli, "unexpected \"%s\"", argv[optind]);
+	return CLI_END;
+}
+
+int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
+{
+	unsigned long long value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || value < min || value > max)
+		return -EINVAL;
+	*ret_value = value;
+	return 0;
+}
+
+int cli_parse_duration(const char *text, uint64_t *ret_seconds)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t len = strlen(text);
+	char digits[16];
+	uint64_t value;
+
+	if (len < 2 || len > sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, len - 1);
+	digits[len - 1] = '\0';
+	/* A hundred years: no product of it overflows. */
+	if (cli_parse_number(digits, 0, 36525ULL * 86400, &value) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (units[i].unit == text[len - 1]) {
+			*ret_seconds = value * units[i].seconds;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
