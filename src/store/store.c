@@ -11,7 +11,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define BUSY_TIMEOUT_MS 5000
+#define BUSY_TIMEOUT_MS  5000
+#define CLOSE_TIMEOUT_MS 500
 /* What the -wal file is cut to after a checkpoint, should a burst have blown it up. */
 #define WAL_KEEP_BYTES (16 << 20)
 
@@ -102,10 +103,22 @@ const char *store_error(const struct store *store)
 	return store->error;
 }
 
+/*
+ * Moves the -wal file into the database, so that the one file is all there is. SQLite does it when the
+ * last connection closes, which may be a reader's, and then it cannot.
+ */
+static void checkpoint(struct store *store)
+{
+	sqlite3_busy_timeout(store->db, CLOSE_TIMEOUT_MS);
+	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	if (store->statements[STATEMENT_BEGIN])
+		checkpoint(store);
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->statements[i]);
 	sqlite3_close_v2(store->db);

@@ -245,6 +245,25 @@ static void reader_sees_commits_beside_the_writer(void **state)
 	assert_int_equal(store_commit(reader, &batch.outcome, 1), -EIO);
 }
 
+static void closed_writer_leaves_everything_in_the_one_file(void **state)
+{
+	const struct place *place = *state;
+	struct store *writer = open_store(place->path, 0);
+	_cleanup_(store_closep) struct store *reader = open_store(place->path, STORE_READ_ONLY);
+	struct batch batch;
+	char wal[128], text[64];
+	struct stat st;
+
+	assert_int_equal(store_commit(writer, &make_batch(&batch, "port-scan")->outcome, 1), 0);
+	snprintf(wal, sizeof(wal), "%s-wal", place->path);
+	assert_int_equal(stat(wal, &st), 0);
+	assert_true(st.st_size > 0);
+	assert_string_equal(get_state(reader, "port-scan", "10.0.0.1", "syn", text), "[1,2]");
+	store_close(writer);
+	assert_int_equal(stat(wal, &st), 0);
+	assert_int_equal(st.st_size, 0);
+}
+
 /* ---- files that are not what they should be ---- */
 
 static void assert_refused(
@@ -418,6 +437,7 @@ int main(void)
 		cmocka_unit_test(repeated_alert_id_is_one_row),
 		cmocka_unit_test(alert_filters_combine),
 		cmocka_unit_test(reader_sees_commits_beside_the_writer),
+		cmocka_unit_test(closed_writer_leaves_everything_in_the_one_file),
 		cmocka_unit_test(garbage_file_is_refused_untouched),
 		cmocka_unit_test(truncated_file_is_refused_untouched),
 		cmocka_unit_test(damaged_page_is_refused_untouched),
