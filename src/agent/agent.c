@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notify.h"
 #include "wire/v1.h"
 
 #include <errno.h>
@@ -98,6 +99,7 @@ static void stop(struct agent *agent, int signo)
 {
 	agent->stopping = true;
 	log_info("stopping signal=%s", sigabbrev_np(signo));
+	notify_manager("STOPPING=1");
 	uplink_on_done(agent->uplink, on_done, agent);
 	loop_arm_timer(agent->loop, &agent->flush_deadline,
 		loop_now_ns(agent->loop) + agent->options->flush_timeout_ns);
@@ -208,6 +210,7 @@ static int agent_loop(struct agent *agent)
 			agent->options->switch_id, agent->options->interface_count,
 			endpoint_render(&agent->options->server, text),
 			(unsigned long long)(agent->options->period_ns / NS_PER_MS));
+		notify_manager("READY=1");
 		on_housekeeping(&agent->housekeeping, loop_now_ns(agent->loop));
 		r = loop_run(agent->loop);
 	}

@@ -264,6 +264,12 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 	}
 }
 
+static bool has_port(const struct endpoint *endpoint)
+{
+	/* At the same place in struct sockaddr_in and struct sockaddr_in6. */
+	return ((const struct sockaddr_in *)&endpoint->address)->sin_port != 0;
+}
+
 static int check_complete(struct parsing *parsing)
 {
 	struct agent_options *options = parsing->options;
@@ -277,6 +283,8 @@ static int check_complete(struct parsing *parsing)
 		return fail(parsing, "--server HOST:PORT is missing: where to send the events");
 	if (endpoint_parse(parsing->server, &options->server, &why) < 0)
 		return fail(parsing, "--server %s", why ? why : parsing->server);
+	if (!has_port(&options->server))
+		return fail(parsing, "--server %s: port 0 cannot be sent to", parsing->server);
 	return 0;
 }
 

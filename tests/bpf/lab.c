@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/bpf/lab.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void cannot(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	abort();
+}
+
+static void refuse(const char *what)
+{
+	const char *required = getenv("NETLAMBDA_REQUIRE_BPF");
+	bool fail = required && strcmp(required, "1") == 0;
+
+	fprintf(stderr, "%s: %s: %s (needs root)\n", fail ? "failed" : "skipped", what,
+		strerror(errno));
+	exit(fail ? EXIT_FAILURE : 77);
+}
+
+void lab_require(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "probe", 4, 4, 1, NULL);
+	pid_t child;
+	int status = 0;
+
+	if (fd < 0)
+		refuse("BPF cannot be used here");
+	close(fd);
+	child = fork();
+	if (child == 0)
+		_exit(unshare(CLONE_NEWNET) == 0 ? 0 : errno);
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		cannot("fork");
+	errno = WEXITSTATUS(status);
+	if (errno != 0)
+		refuse("no network namespace can be made here");
+}
+
+void lab_run(const char *fmt, ...)
+{
+	char command[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	if (system(command) != 0) {
+		fprintf(stderr, "failed: %s\n", command);
+		abort();
+	}
+}
+
+void lab_enter(void)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		cannot("unshare");
+	lab_run("sysctl -q -w net.ipv6.conf.all.disable_ipv6=1 "
+		"net.ipv6.conf.default.disable_ipv6=1");
+	lab_run("ip link set lo up");
+	lab_run("ip link add veth0 type veth peer name veth1");
+	lab_run("ip link set veth0 up && ip link set veth1 up");
+}
+
+int lab_open(const char *interface)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = (int)if_nametoindex(interface),
+	};
+	/* Protocol 0: it receives nothing. */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		cannot("packet socket");
+	return fd;
+}
+
+void lab_send(int fd, const struct frame *frame, unsigned int count)
+{
+	while (count > 0) {
+		if (send(fd, frame->bytes, frame->size, 0) == (ssize_t)frame->size)
+			count--;
+		else if (errno != ENOBUFS)
+			cannot("send");
+		else
+			usleep(100);
+	}
+}
+
+void lab_tcp4(struct frame *f, const char *src, const char *dst, const uint16_t ports[2],
+	uint8_t flags, size_t payload)
+{
+	frame_init(f);
+	frame_ethernet(f);
+	frame_ipv4(f, src, dst);
+	frame_tcp(f, ports[0], ports[1], flags);
+	frame_payload(f, payload);
+	frame_finish(f);
+}
+
+void lab_tcp6(struct frame *f, const char *src, const char *dst, const uint16_t ports[2],
+	uint8_t flags, size_t payload)
+{
+	frame_init(f);
+	frame_ethernet(f);
+	frame_ipv6(f, src, dst);
+	frame_tcp(f, ports[0], ports[1], flags);
+	frame_payload(f, payload);
+	frame_finish(f);
+}
+
+void lab_udp4(
+	struct frame *f, const char *src, const char *dst, const uint16_t ports[2], size_t payload)
+{
+	frame_init(f);
+	frame_ethernet(f);
+	frame_ipv4(f, src, dst);
+	frame_udp(f, ports[0], ports[1]);
+	frame_payload(f, payload);
+	frame_finish(f);
+}
+
+void lab_udp6(
+	struct frame *f, const char *src, const char *dst, const uint16_t ports[2], size_t payload)
+{
+	frame_init(f);
+	frame_ethernet(f);
+	frame_ipv6(f, src, dst);
+	frame_udp(f, ports[0], ports[1]);
+	frame_payload(f, payload);
+	frame_finish(f);
+}
+
+uint32_t lab_xdp_id(const char *interface)
+{
+	uint32_t id = 0;
+
+	if (bpf_xdp_query_id((int)if_nametoindex(interface), 0, &id) < 0)
+		cannot("bpf_xdp_query_id");
+	return id;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/options.h"
+#include "base/clock.h"
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ARGS_MAX 32
+
+/* Splits a command line at its spaces and parses it; `line` must live as long as the options. */
+static int parse(char *line, struct agent_options *ret_options, enum options_outcome *ret_outcome,
+	char **ret_error)
+{
+	static char name[] = "netlambda-agent";
+	char *argv[ARGS_MAX + 1] = {name};
+	int argc = 1;
+	char *word;
+
+	while ((word = strsep(&line, " ")) != NULL && argc < ARGS_MAX)
+		argv[argc++] = word;
+	*ret_error = NULL;
+	return agent_options_parse(argc, argv, ret_options, ret_outcome, ret_error);
+}
+
+static void minimal_command_line_has_the_documented_defaults(void **state _unused_)
+{
+	char line[] = "--id 7 --interface eth0 --server 127.0.0.1:9000";
+	enum options_outcome outcome = OPTIONS_HELP;
+	struct agent_options options;
+	char text[ENDPOINT_TEXT_MAX];
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	assert_int_equal(outcome, OPTIONS_RUN);
+	assert_int_equal(options.switch_id, 7);
+	assert_int_equal(options.interface_count, 1);
+	assert_string_equal(options.interfaces[0], "eth0");
+	assert_string_equal(endpoint_render(&options.server, text), "127.0.0.1:9000");
+	assert_int_equal(options.attach.mode, ATTACH_AUTO);
+	assert_false(options.attach.force);
+	assert_int_equal(options.period_ns, 200 * NS_PER_MS);
+	assert_int_equal(options.flow_idle_ns, 15 * NS_PER_SEC);
+	assert_int_equal(options.flush_timeout_ns, 2 * NS_PER_SEC);
+	assert_int_equal(options.flow_max, 65536);
+	assert_int_equal(options.spool_max, 65536);
+	assert_int_equal(options.log_level, LOG_LEVEL_INFO);
+}
+
+static void interfaces_may_be_given_in_each_way(void **state _unused_)
+{
+	char line[] = "-n 1 -i a,b -s 127.0.0.1:1 --interface c d -f -i e";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char names[64] = "";
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	for (unsigned int i = 0; i < options.interface_count; i++)
+		strcat(names, options.interfaces[i]);
+	/* What is no option comes last. */
+	assert_string_equal(names, "abced");
+	assert_true(options.attach.force);
+}
+
+static void all_values_are_taken(void **state _unused_)
+{
+	char line[] = "--id=4294967295 -i x -s [::1]:65535 -m generic -p 1s --flow-idle 2m "
+		      "--flows 10 --ports 20 --spool 30 --flush-timeout 0s --stats-file /f "
+		      "--log-level debug";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	assert_int_equal(options.switch_id, UINT32_MAX);
+	assert_int_equal(options.attach.mode, ATTACH_GENERIC);
+	assert_int_equal(options.period_ns, NS_PER_SEC);
+	assert_int_equal(options.flow_idle_ns, 120 * NS_PER_SEC);
+	assert_int_equal(options.flow_max, 10);
+	assert_int_equal(options.port_max, 20);
+	assert_int_equal(options.spool_max, 30);
+	assert_int_equal(options.flush_timeout_ns, 0);
+	assert_string_equal(options.stats_file, "/f");
+	assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
+}
+
+static void errors_say_what_was_expected(void **state _unused_)
+{
+	static const struct {
+		const char *line;
+		const char *message;
+	} cases[] = {
+		{"-i x -s 127.0.0.1:1", "--id N is missing"},
+		{"-n 1 -s 127.0.0.1:1", "--interface IF is missing"},
+		{"-n 1 -i x", "--server HOST:PORT is missing"},
+		{"-n 0", "--id 0: expected a number from 1 to 4294967295"},
+		{"-n 4294967296", "expected a number"},
+		{"-n 99999999999999999999999", "expected a number"},
+		{"-n 1x", "expected a number"},
+		{"-n -1", "expected a number"},
+		{"-n 1 -i x -s 127.0.0.1", "--server \"127.0.0.1\": expected HOST:PORT"},
+		{"-n 1 -i x -s 127.0.0.1:0", "--server 127.0.0.1:0: port 0"},
+		{"-i aaaaaaaaaaaaaaaa", "cannot be an interface"},
+		{"-i a,,b", "cannot be an interface"},
+		{"-m fast", "--mode fast: expected auto, native or generic"},
+		{"-p 200", "such as 200ms or 2s"},
+		{"-p 1ms", "--period 1ms: expected a time from 10ms"},
+		{"-p 3000000h", "--period 3000000h"},
+		{"--flows 0", "--flows 0: expected a number from 1 to 16777216"},
+		{"--log-level loud", "expected error, warning, info or debug"},
+		{"--perod 1s", "unknown option --perod (did you mean --period?)"},
+		{"--xyzzy", "unknown option --xyzzy"},
+		{"-x", "unknown option -x"},
+		{"--id", "--id: an argument is missing"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		enum options_outcome outcome;
+		struct agent_options options;
+		_cleanup_free_ char *error = NULL;
+		char line[128];
+
+		snprintf(line, sizeof(line), "%s", cases[i].line);
+		assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
+		assert_non_null(error);
+		if (!strstr(error, cases[i].message))
+			fail_msg("\"%s\" gave \"%s\", not \"%s\"", cases[i].line, error,
+				cases[i].message);
+	}
+}
+
+static void help_and_version_need_nothing_else(void **state _unused_)
+{
+	char help[] = "--help", version[] = "-V";
+	enum options_outcome outcome = OPTIONS_RUN;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(help, &options, &outcome, &error), 0);
+	assert_int_equal(outcome, OPTIONS_HELP);
+	assert_int_equal(parse(version, &options, &outcome, &error), 0);
+	assert_int_equal(outcome, OPTIONS_VERSION);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
+		cmocka_unit_test(interfaces_may_be_given_in_each_way),
+		cmocka_unit_test(all_values_are_taken),
+		cmocka_unit_test(errors_say_what_was_expected),
+		cmocka_unit_test(help_and_version_need_nothing_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
