@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The bash completions, called as bash calls them. usage: test_completion.sh COMPLETIONS_DIR NETLAMBDA
+set -u
+directory=$1 program=$2
+failed=0
+
+# shellcheck disable=SC1091
+. "$directory/netlambda"
+# shellcheck disable=SC1091
+. "$directory/netlambda-server"
+
+# expect FUNCTION "WORDS OF THE LINE, the last one being typed" "THE CANDIDATES"
+expect()
+{
+	local function=$1 expected=$3
+
+	IFS=' ' read -ra COMP_WORDS <<<"$2"
+	# a space at the end begins a new word
+	[[ $2 == *' ' ]] && COMP_WORDS+=('')
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	COMPREPLY=()
+	"$function"
+	if [ "${COMPREPLY[*]}" != "$expected" ]; then
+		printf 'not ok: "%s"\n  expected: %s\n  found:    %s\n' "$2" "$expected" "${COMPREPLY[*]}"
+		failed=1
+	fi
+}
+
+common='--output --socket --help'
+expect _netlambda 'netlambda st' 'status'
+expect _netlambda 'netlambda a' 'alerts'
+expect _netlambda 'netlambda --v' '--version'
+expect _netlambda 'netlambda alerts --f' '--follow --function'
+expect _netlambda 'netlambda alerts ' "--follow --since --function --limit $common"
+expect _netlambda 'netlambda -o j' 'json'
+expect _netlambda 'netlambda --output = t' 'table'
+expect _netlambda 'netlambda --output =' 'table json'
+expect _netlambda 'netlambda -s /nonexistent.sock al' 'alerts'
+expect _netlambda 'netlambda --socket = /nonexistent.sock al' 'alerts'
+expect _netlambda 'netlambda function ' "dead-letters --limit $common"
+expect _netlambda 'netlambda function dead-letters --l' '--limit'
+expect _netlambda 'netlambda alerts --limit ' ''
+expect _netlambda 'netlambda help sw' 'switches'
+expect _netlambda "netlambda -s $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda_server 'netlambda-server --l' '--log-level'
+expect _netlambda_server 'netlambda-server --log-level w' 'warning'
+expect _netlambda_server "netlambda-server -c $directory/netlambda-s" "$directory/netlambda-server"
+
+# What is completed is what the program knows.
+while read -r command _; do
+	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches version help | grep "^$command" | paste -sd ' ')"
+done < <("$program" help | sed -n '/^Commands:/,/^$/s/^  //p')
+for command in status alerts functions function switches version help; do
+	"$program" help "$command" >/dev/null || failed=1
+done
+exit $failed
