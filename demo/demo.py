@@ -219,11 +219,11 @@ def play(demo, options):
 
 def run(options):
     story = Story()
-    handle_signals()
     scene = Scene(options.build)
     demo = Demo(scene, story)
     kept = False
     try:
+        handle_signals()
         play(demo, options)
         if options.keep:
             (scene.lab.directory / "kept").touch()
