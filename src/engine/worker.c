@@ -224,7 +224,7 @@ static void on_exit_of(struct loop_io *io, uint32_t events _unused_)
 		;
 	output_finish(&worker->output);
 	worker_signal(worker); /* what it started, if anything, while its group cannot be another's */
-	if (waitid(P_PIDFD, (id_t)worker->process.pid_fd, &info, WEXITED | WNOHANG) < 0)
+	if (waitid(P_PID, (id_t)worker->process.pid, &info, WEXITED | WNOHANG) < 0)
 		info.si_pid = 0; /* somebody else reaped it */
 	worker_describe_exit(worker, &info);
 	if (worker->ops)
@@ -326,7 +326,7 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 	r = worker_watch(worker);
 	if (r < 0) {
 		worker_signal(worker);
-		waitid(P_PIDFD, (id_t)worker->process.pid_fd, NULL, WEXITED);
+		waitpid(worker->process.pid, NULL, 0);
 		worker_free(worker);
 		return r;
 	}
@@ -356,7 +356,7 @@ void worker_pool_done(struct worker_pool *pool)
 		worker_await(worker, until);
 	while (pool->workers) {
 		worker_signal(pool->workers);
-		waitid(P_PIDFD, (id_t)pool->workers->process.pid_fd, NULL, WEXITED);
+		waitpid(pool->workers->process.pid, NULL, 0);
 		worker_free(pool->workers);
 	}
 }

@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The server throws away 1, 3 and 5 % of the datagrams (thesis 6.2.2): of the acknowledged events none
+is lost and none counted twice."""
+import harness
+from harness import SOURCE4
+
+SYN = 24000  # to 3000 ports: hundreds of acknowledged transactions
+
+
+def test(checker):
+    for percent in (1, 3, 5):
+        with harness.Path().start("--drop-rate", str(percent / 100)) as path:
+            with_loss(checker, path, percent)
+
+
+def with_loss(checker, path, percent):
+    path.send("syn", SYN, ports="1-3000", rate=6000)
+    checker.equal(f"SYN segments summed at {percent} % loss", SYN, path.settle(SOURCE4, "syn", SYN, 30))
+    dropped = path.server.metrics()["netlambda_simulated_drops_total"]
+    checker.that(dropped > 0, f"the server did drop datagrams at {percent} %: {dropped:.0f}")
+
+
+if __name__ == "__main__":
+    harness.main(test)
