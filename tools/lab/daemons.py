@@ -57,9 +57,10 @@ class Server:
         self.config_path.write_text(json.dumps(self.config, indent=2) + "\n")
         self.process = None
 
-    def start(self, *options, wrapper=(), seconds=10):
+    def start(self, *options, wrapper=(), environment=None, seconds=10):
         argv = [*wrapper, program("netlambda-server", self.build), "--config", self.config_path, *options]
-        self.process = self.lab.start(self.name, argv, "server.log")
+        self.process = self.lab.start(self.name, argv, "server.log",
+                                      env={**os.environ, **(environment or {})})
         network.wait_for(self._ready, seconds, "the server to be ready; its log says:\n" + self._log)
         return self
 
