@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/bpf/agent_rig.h"
+
+#include "base/clock.h"
+#include "net/udp.h"
+#include "tests/unit/test.h"
+#include "wire/v1.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_NS (10 * NS_PER_SEC)
+#define ARGS_MAX    48
+
+/* ---- the agent ---- */
+
+static void exec_agent(const char *program, char *line, int output_fd)
+{
+	char name[] = "netlambda-agent";
+	char *argv[ARGS_MAX + 1] = {name};
+	int argc = 1;
+	char *word;
+
+	while ((word = strsep(&line, " ")) != NULL && argc < ARGS_MAX)
+		argv[argc++] = word;
+	/* It must not outlive a test that aborts. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(output_fd, STDOUT_FILENO);
+	dup2(output_fd, STDERR_FILENO);
+	execv(program, argv);
+	_exit(127);
+}
+
+void agent_start(struct agent_process *agent, const char *fmt, ...)
+{
+	const char *program = getenv("NETLAMBDA_AGENT");
+	char line[512];
+	int pipe_fds[2];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	assert_non_null(program);
+	memset(agent, 0, sizeof(*agent));
+	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+	agent->pid = fork();
+	assert_true(agent->pid >= 0);
+	if (agent->pid == 0)
+		exec_agent(program, line, pipe_fds[1]);
+	close(pipe_fds[1]);
+	agent->output_fd = pipe_fds[0];
+	fcntl(agent->output_fd, F_SETFL, O_NONBLOCK);
+}
+
+/* False at the end of its output. */
+static bool read_output(struct agent_process *agent)
+{
+	struct pollfd poll_fd = {.fd = agent->output_fd, .events = POLLIN};
+	size_t room = sizeof(agent->output) - 1 - agent->output_len;
+	ssize_t n;
+
+	poll(&poll_fd, 1, 50);
+	n = read(agent->output_fd, agent->output + agent->output_len, room);
+	if (n > 0)
+		agent->output_len += (size_t)n;
+	return n != 0;
+}
+
+void agent_wait_output(struct agent_process *agent, const char *text)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
+
+	while (!strstr(agent->output, text)) {
+		bool more = read_output(agent);
+
+		if (strstr(agent->output, text))
+			return;
+		if (!more || clock_monotonic_ns() > deadline_ns) {
+			kill(agent->pid, SIGKILL);
+			fail_msg("the agent did not say \"%s\" but:\n%s", text, agent->output);
+		}
+	}
+}
+
+int agent_wait_exit(struct agent_process *agent)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
+	int status = 0;
+
+	while (read_output(agent)) {
+		if (clock_monotonic_ns() > deadline_ns) {
+			kill(agent->pid, SIGKILL);
+			fail_msg("the agent does not end; it said:\n%s", agent->output);
+		}
+	}
+	close(agent->output_fd);
+	assert_int_equal(waitpid(agent->pid, &status, 0), agent->pid);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- the receiver ---- */
+
+static struct {
+	pthread_t thread;
+	int fd;
+	unsigned int loss_percent;
+	uint32_t random;
+	atomic_bool stop, deaf;
+	struct v1_receiver history;
+	struct told told;
+} rig;
+
+static bool is_lost(void)
+{
+	rig.random = rig.random * 1103515245 + 12345;
+	return (rig.random >> 16) % 100 < rig.loss_percent;
+}
+
+static void add_flow(const struct flow_event *flow, bool wants_ack)
+{
+	if (!wants_ack) {
+		rig.told.flow_updates++;
+		return;
+	}
+	rig.told.flow_ends++;
+	rig.told.packets += flow->count;
+	rig.told.bytes += flow->size;
+}
+
+static void add_events(struct v1_transaction *transaction)
+{
+	struct v1_event event;
+
+	while (v1_next_event(transaction, &event)) {
+		if (event.event_id == EVENT_FLOW) {
+			add_flow(&event.record.flow, transaction->wants_ack);
+		} else if (event.event_id == EVENT_INTERFACE) {
+			rig.told.interfaces = event.record.interface;
+		} else {
+			rig.told.port_events++;
+			rig.told.syn += event.record.port.syn;
+			rig.told.rst += event.record.port.rst;
+			rig.told.udp += event.record.port.udp;
+		}
+	}
+}
+
+static void answer(const struct datagram *datagram, uint32_t sequence)
+{
+	uint8_t ack[V1_ACK_BYTES];
+	size_t size = v1_encode_ack(sequence, ack);
+
+	if (!is_lost())
+		(void)!sendto(rig.fd, ack, size, 0,
+			(const struct sockaddr *)&datagram->from.address, datagram->from.len);
+}
+
+static void take_datagram(const struct datagram *datagram)
+{
+	struct v1_transaction transaction;
+	enum v1_verdict verdict;
+	uint64_t digest;
+
+	if (v1_decode(datagram->bytes, datagram->size, &transaction) != V1_OK) {
+		rig.told.bad++;
+		return;
+	}
+	if (!transaction.wants_ack) {
+		add_events(&transaction);
+		return;
+	}
+	digest = v1_digest(datagram->bytes, datagram->size);
+	verdict = v1_receiver_check(&rig.history, transaction.sequence, digest);
+	if (verdict == V1_NEW) {
+		v1_receiver_begin(&rig.history, transaction.sequence, digest);
+		add_events(&transaction);
+		v1_receiver_commit(&rig.history);
+	} else {
+		rig.told.duplicates++;
+	}
+	answer(datagram, transaction.sequence);
+}
+
+static void *receiver_main(void *arg _unused_)
+{
+	struct pollfd poll_fd = {.fd = rig.fd, .events = POLLIN};
+	struct udp_receiver *receiver = NULL;
+	int count = 0;
+
+	if (udp_receiver_new(&receiver) < 0)
+		abort();
+	while (!atomic_load(&rig.stop) || count > 0) {
+		const struct datagram *datagrams;
+
+		poll(&poll_fd, 1, 10);
+		count = udp_receive(receiver, rig.fd, &datagrams);
+		for (int i = 0; i < count; i++)
+			if (!atomic_load(&rig.deaf) && !is_lost())
+				take_datagram(&datagrams[i]);
+	}
+	udp_receiver_free(receiver);
+	return NULL;
+}
+
+uint16_t receiver_start(unsigned int loss_percent)
+{
+	struct endpoint endpoint;
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+	char *error = NULL;
+
+	memset(&rig, 0, sizeof(rig));
+	rig.loss_percent = loss_percent;
+	rig.random = 1;
+	assert_int_equal(endpoint_parse("127.0.0.1:0", &endpoint, &error), 0);
+	rig.fd = udp_listen(&endpoint);
+	assert_true(rig.fd >= 0);
+	assert_int_equal(getsockname(rig.fd, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(pthread_create(&rig.thread, NULL, receiver_main, NULL), 0);
+	return ntohs(address.sin_port);
+}
+
+void receiver_set_deaf(bool deaf)
+{
+	atomic_store(&rig.deaf, deaf);
+}
+
+void receiver_stop(struct told *ret_told)
+{
+	atomic_store(&rig.stop, true);
+	pthread_join(rig.thread, NULL);
+	close(rig.fd);
+	*ret_told = rig.told;
+}

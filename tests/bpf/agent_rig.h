@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TESTS_BPF_AGENT_RIG_H
+#define TESTS_BPF_AGENT_RIG_H
+
+/*
+ * The real agent, started as an operator would, and a receiver in the place of the server: a strict
+ * version 1 receiver that loses what it is told to lose and adds up what it is sent.
+ */
+
+#include "netlambda/event.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RIG_OUTPUT_MAX 65536
+
+struct agent_process {
+	pid_t pid;
+	int output_fd;
+	char output[RIG_OUTPUT_MAX]; /* what it wrote so far, ends with a NUL */
+	size_t output_len;
+};
+
+/* Starts $NETLAMBDA_AGENT with the given command line, split at spaces. */
+void agent_start(struct agent_process *agent, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Waits until its output contains the text; fails the test after ten seconds. */
+void agent_wait_output(struct agent_process *agent, const char *text);
+/* Waits until it ends; fails the test after ten seconds. Returns its exit code, or -signal. */
+int agent_wait_exit(struct agent_process *agent);
+
+/* What the server's side was told. */
+struct told {
+	uint64_t syn, rst, udp;  /* sums over port events */
+	uint64_t packets, bytes; /* sums over flows' last records */
+	uint64_t port_events, flow_ends, flow_updates;
+	uint64_t duplicates;               /* transactions that came again */
+	uint64_t bad;                      /* datagrams that are against the protocol */
+	struct interface_event interfaces; /* the last */
+};
+
+/* Receives in a thread from the call on. Returns the port on 127.0.0.1. */
+uint16_t receiver_start(unsigned int loss_percent);
+/* No datagram is taken or answered while it is deaf. */
+void receiver_set_deaf(bool deaf);
+void receiver_stop(struct told *ret_told);
+
+#endif
