@@ -162,18 +162,26 @@ class State {
   delete(key, name) {
     const entry = this.find(key, name);
     if (!entry) return false;
-    this.#drop(entry);
+    this.#remove(entry);
     this.#undo.push(() => {
       entry.gone = false;
       this.#put(entry);
     });
+    this.#note(entry);
     return true;
   }
 
-  changed(entry, size = 256) {
-    entry.json = entry.live ? undefined : entry.json;
+  /* The event changed the entry. */
+  #note(entry) {
+    if (this.#changed.has(entry)) return;
     this.#changed.add(entry);
+    this.#undo.push(() => this.#changed.delete(entry));
+  }
+
+  changed(entry, size = 256) {
+    if (entry.live) entry.json = undefined;
     this.changeSize += size;
+    this.#note(entry);
   }
 
   get undo() {

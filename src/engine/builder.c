@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_JSON_MAX 4096 /* bytes; SCHEMA_FIELDS_MAX fields fit */
-#define ALERTS_MAX      4096 /* a frame ... */
+#define RECORD_JSON_MAX  4096 /* bytes; SCHEMA_FIELDS_MAX fields fit */
+#define ALERTS_MAX       4096 /* a frame ... */
 #define EVENT_ALERTS_MAX 1000 /* ... and an event; the runtime's own limit is lower */
 
 /* Memory that lives as long as the builder. */
@@ -116,8 +116,8 @@ struct checkpoint {
 
 static struct checkpoint builder_checkpoint(const struct builder *builder)
 {
-	return (struct checkpoint){builder->blocks, builder->write_count, builder->alert_count,
-		builder->bytes};
+	return (struct checkpoint){
+		builder->blocks, builder->write_count, builder->alert_count, builder->bytes};
 }
 
 static void builder_restore(struct builder *builder, const struct checkpoint *to)
@@ -145,8 +145,8 @@ static const char *severity_find(const char *name)
  * NAME-SWITCH-HASH-N. The hash is over what names the event for good: its place in its transaction
  * alone comes again when the agent starts anew.
  */
-static void alert_set_id(struct alert *alert, const char *function, const struct event_ref *event,
-	unsigned int n)
+static void alert_set_id(
+	struct alert *alert, const char *function, const struct event_ref *event, unsigned int n)
 {
 	static const struct siphash_key fixed = {0x6e65746c616d6264, 0x616c657274206964};
 	uint8_t bytes[96] = {0};
@@ -189,7 +189,8 @@ static int alert_address(struct builder *builder, const json_t *json, const char
 }
 
 /* A port or protocol, likewise; -1: none. */
-static int alert_number(const json_t *json, const char *name, const struct event_ref *event, int *ret)
+static int alert_number(
+	const json_t *json, const char *name, const struct event_ref *event, int *ret)
 {
 	const struct schema *schema = schema_builtin(event->event_id);
 	const struct schema_field *field = schema_find_field(schema, name);
@@ -288,7 +289,8 @@ static int read_writes(struct builder *builder, struct cursor *c)
 	/* A write is at least three empty texts: a count beyond that would only reserve memory. */
 	if (count > cursor_left(c) / 11)
 		return -EBADMSG;
-	if (list_reserve(&builder->writes, builder->write_count, count, sizeof(struct state_write)) < 0)
+	if (list_reserve(
+		    &builder->writes, builder->write_count, count, sizeof(struct state_write)) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
 		struct state_write write = {0};
@@ -400,8 +402,8 @@ int builder_add_result(struct builder *builder, const struct queue *queue, size_
 	return 0;
 }
 
-int builder_add_dead_letter(struct builder *builder, const struct queue *queue, unsigned int attempts,
-	const char *reason)
+int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
+	unsigned int attempts, const char *reason)
 {
 	struct checkpoint before = builder_checkpoint(builder);
 	const struct event_ref *event = queue_at(queue, queue->decided);
@@ -419,7 +421,8 @@ int builder_add_dead_letter(struct builder *builder, const struct queue *queue, 
 	letter.reason = builder_strdup(builder, reason);
 	letter.data = builder_strdup(builder, json);
 	if (!letter.reason || !letter.data ||
-		list_reserve(&builder->dead_letters, builder->dead_letter_count, 1, sizeof(letter)) < 0 ||
+		list_reserve(&builder->dead_letters, builder->dead_letter_count, 1,
+			sizeof(letter)) < 0 ||
 		add_events(builder, queue, 1) < 0) {
 		builder_restore(builder, &before);
 		return -ENOMEM;

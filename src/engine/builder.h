@@ -38,8 +38,8 @@ int builder_add_result(struct builder *builder, const struct queue *queue, size_
 	const uint8_t *payload, size_t size, struct verdict *ret_verdict) _must_check_;
 
 /* Appends the event at queue->decided as a dead letter. 0 or -ENOMEM, then nothing is changed. */
-int builder_add_dead_letter(struct builder *builder, const struct queue *queue, unsigned int attempts,
-	const char *reason) _must_check_;
+int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
+	unsigned int attempts, const char *reason) _must_check_;
 
 /* Rough size of what is held, to bound it. */
 size_t builder_bytes(const struct builder *builder);

@@ -16,8 +16,8 @@
 /* What a handler's file may be called; the first that is there is taken. */
 static const char *const suffixes[] = {".js", ".mjs", ".cjs"};
 
-int engine_new(struct loop *loop, const struct engine_options *options, const struct engine_ops *ops,
-	void *user, struct engine **ret_engine)
+int engine_new(struct loop *loop, const struct engine_options *options,
+	const struct engine_ops *ops, void *user, struct engine **ret_engine)
 {
 	_cleanup_(engine_freep) struct engine *engine = calloc(1, sizeof(*engine));
 
@@ -88,9 +88,11 @@ static int check_key(const char *const *key, char **ret_error)
 {
 	for (size_t i = 0; key && key[i]; i++) {
 		if (i == FUNCTION_KEYS_MAX)
-			return refuse(ret_error, -EINVAL, "key: more than %d fields", FUNCTION_KEYS_MAX);
+			return refuse(
+				ret_error, -EINVAL, "key: more than %d fields", FUNCTION_KEYS_MAX);
 		if (!field_exists(key[i]))
-			return refuse(ret_error, -EINVAL, "key: no event has a field \"%s\"", key[i]);
+			return refuse(
+				ret_error, -EINVAL, "key: no event has a field \"%s\"", key[i]);
 	}
 	return 0;
 }
@@ -116,8 +118,8 @@ static int check_handler(const struct function_options *options, char **ret_erro
 
 	if (!dot || dot == options->handler || !dot[1] || strchr(options->handler, '/'))
 		return refuse(ret_error, -EINVAL,
-			"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"", options->handler,
-			options->name);
+			"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"",
+			options->handler, options->name);
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
 		_cleanup_free_ char *path = NULL;
 
@@ -129,8 +131,9 @@ static int check_handler(const struct function_options *options, char **ret_erro
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	return refuse(ret_error, -ENOENT, "handler \"%s\": no readable file %s/%.*s.js (or .mjs, .cjs)",
-		options->handler, options->dir, (int)(dot - options->handler), options->handler);
+	return refuse(ret_error, -ENOENT,
+		"handler \"%s\": no readable file %s/%.*s.js (or .mjs, .cjs)", options->handler,
+		options->dir, (int)(dot - options->handler), options->handler);
 }
 
 static int check_options(const struct function_options *options, char **ret_error)
@@ -139,13 +142,15 @@ static int check_options(const struct function_options *options, char **ret_erro
 
 	if (!name_is_valid(options->name))
 		return refuse(ret_error, -EINVAL,
-			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an end",
+			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an "
+			"end",
 			options->name);
 	if (strcmp(options->runtime, "nodejs") != 0)
 		return refuse(ret_error, -EINVAL, "runtime \"%s\": there is only \"nodejs\"",
 			options->runtime);
 	if (options->dir[0] != '/')
-		return refuse(ret_error, -EINVAL, "dir \"%s\": expected an absolute path", options->dir);
+		return refuse(
+			ret_error, -EINVAL, "dir \"%s\": expected an absolute path", options->dir);
 	if (options->timeout_ns == 0 || options->attempts == 0 || options->batch_max == 0 ||
 		options->queue_max == 0 || options->queue_max > QUEUE_LIMIT)
 		return refuse(ret_error, -EINVAL,

@@ -9,8 +9,9 @@
  * An event that keeps failing becomes a dead letter inside an outcome, so every event pushed ends in
  * exactly one outcome.
  *
- * Failure never reorders the queue: a batch that crashes or overruns its deadline is tried again at
- * half the size, down to one event, so the culprit ends up alone; after `attempts` it is put aside.
+ * Failure never reorders the queue: the events of a batch that crashes or overruns its deadline are tried
+ * again one by one, so the culprit ends up alone; after `attempts` it is put aside. The size of batches is
+ * halved by such a loss, and grows back with success.
  *
  * One thread (the loop's) calls all of this. The engine never touches the store or the network: state
  * comes in through ops->load_state and goes out in outcomes. Nothing here assumes that functions run
@@ -33,25 +34,27 @@ struct event_ref {
 	uint32_t sequence; /* of its transaction */
 	uint16_t index;    /* in its transaction */
 	uint64_t time_ns;  /* event time, UNIX epoch */
-	const void *record; /* schema_builtin(event_id)->record_size bytes, copied by function_push() */
-	void *origin;      /* opaque; returned in the result */
+	const void *
+		record; /* schema_builtin(event_id)->record_size bytes, copied by function_push() */
+	void *origin;   /* opaque; returned in the result */
 };
 
 /* A finished run of events. Owned by the engine until engine_committed(). */
 struct result {
 	struct function *function;
-	struct outcome outcome;        /* marks are left empty */
+	struct outcome outcome;         /* marks are left empty */
 	const struct event_ref *events; /* the events that this finishes, oldest first */
-	size_t event_count;            /* at least 1 */
+	size_t event_count;             /* at least 1 */
 };
 
-typedef int (*state_row_fn)(void *arg, const char *key, const char *name, const char *value,
-	size_t value_len);
+typedef int (*state_row_fn)(
+	void *arg, const char *key, const char *name, const char *value, size_t value_len);
 
 struct engine_ops {
 	/*
 	 * Make result->outcome durable, then call engine_committed() (never from inside this call).
-	 * Results of one function come in order, and must be committed in order.
+	 * Results of one function come in order, one at a time: what finishes during a commit gathers
+	 * in the next result. So when one is refused, nothing that builds on it was made durable.
 	 */
 	void (*commit)(void *user, struct result *result);
 
@@ -60,11 +63,11 @@ struct engine_ops {
 };
 
 struct function_options {
-	const char *name;    /* [a-z0-9]([-a-z0-9]*[a-z0-9])?, at most 63, as a DNS label */
-	const char *runtime; /* "nodejs" */
-	const char *handler; /* "file.function", as Kubeless has it */
-	const char *dir;     /* absolute; where the handler's file is */
-	const char *config;  /* a JSON object, for the function as context.config; NULL = {} */
+	const char *name;       /* [a-z0-9]([-a-z0-9]*[a-z0-9])?, at most 63, as a DNS label */
+	const char *runtime;    /* "nodejs" */
+	const char *handler;    /* "file.function", as Kubeless has it */
+	const char *dir;        /* absolute; where the handler's file is */
+	const char *config;     /* a JSON object, for the function as context.config; NULL = {} */
 	const char *const *key; /* field names whose values make the state key; NULL-terminated */
 	uint64_t timeout_ns;    /* for one batch */
 	unsigned int attempts;  /* at least 1 */
@@ -73,19 +76,19 @@ struct function_options {
 };
 
 struct function_stats {
-	uint64_t events;       /* committed, dead letters included */
+	uint64_t events; /* committed, dead letters included */
 	uint64_t batches;
-	uint64_t failures;     /* events whose call threw, attempts counted */
-	uint64_t crashes;      /* workers that ended by themselves or broke the protocol */
-	uint64_t timeouts;     /* workers killed for overrunning the deadline */
+	uint64_t failures; /* events whose call threw, attempts counted */
+	uint64_t crashes;  /* workers that ended by themselves or broke the protocol */
+	uint64_t timeouts; /* workers killed for overrunning the deadline */
 	uint64_t dead_letters;
 	uint64_t alerts;
-	uint64_t refused;      /* events that function_push() refused */
-	uint64_t busy_ns;      /* sum over batches, dispatch to result */
-	size_t queued;         /* events now waiting or running */
-	int worker_pid;        /* 0: no worker is up */
-	const char *state;     /* "starting", "ready", "busy", "backoff", "failed" */
-	const char *error;     /* the last failure in words, or NULL */
+	uint64_t refused;  /* events that function_push() refused */
+	uint64_t busy_ns;  /* sum over batches, dispatch to result */
+	size_t queued;     /* events now waiting or running */
+	int worker_pid;    /* 0: no worker is up */
+	const char *state; /* "starting", "ready", "busy", "backoff", "failed" */
+	const char *error; /* the last failure in words, or NULL */
 };
 
 struct engine_options {
@@ -94,12 +97,13 @@ struct engine_options {
 };
 
 /* Returns 0, -ENOMEM. `ops` and `loop` are borrowed; `options` are copied. */
-int engine_new(struct loop *loop, const struct engine_options *options, const struct engine_ops *ops,
-	void *user, struct engine **ret_engine) _must_check_;
+int engine_new(struct loop *loop, const struct engine_options *options,
+	const struct engine_ops *ops, void *user, struct engine **ret_engine) _must_check_;
 
 /*
  * Stops all workers: closes their pipes, waits up to a second for them to go, then kills them.
- * Pending events are dropped; the server did not acknowledge them, so they will come again.
+ * Pending events are dropped; the server did not acknowledge them, so they will come again. Results under
+ * commit must have come back to the server's hands: they are freed, and not to be reported any more.
  */
 void engine_free(struct engine *engine);
 DEFINE_CLEANUP(struct engine, engine_free)
@@ -113,13 +117,19 @@ DEFINE_CLEANUP(struct engine, engine_free)
 int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error) _must_check_;
 
-/* Stops one function; its pending events are dropped. Outcomes under way are not reported again. */
+/*
+ * Stops one function; its pending events are dropped. A result under commit still comes back through
+ * engine_committed(); a new function of that name starts after that. Not from inside ops->commit.
+ */
 void engine_remove(struct function *function);
 
 const char *function_name(const struct function *function);
 void function_stats(const struct function *function, struct function_stats *ret_stats);
 
-/* Copies the event into the function's queue. 0; -ENOBUFS: the queue is full, push again later. */
+/*
+ * Copies the event into the function's queue. 0; -ENOBUFS: the queue is full, push again later;
+ * -EINVAL: no schema for its event id.
+ */
 int function_push(struct function *function, const struct event_ref *event) _must_check_;
 
 /*

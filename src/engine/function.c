@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_NS      (30 * NS_PER_SEC) /* for a worker to load its handler */
-#define PAUSE_NS      (50 * NS_PER_MS)  /* before the first restart; doubles with each */
-#define PAUSE_MAX_NS  (30 * NS_PER_SEC)
-#define RETRY_NS      (10 * NS_PER_MS)  /* before an event that failed runs again; doubles likewise */
-#define RETRY_MAX_NS  (5 * NS_PER_SEC)
-#define GATHER_MAX    (8U << 20)        /* bytes of undurable results, above which nothing runs */
-#define HEAP_MB       256
+#define START_NS     (30 * NS_PER_SEC) /* for a worker to load its handler */
+#define PAUSE_NS     (50 * NS_PER_MS)  /* before the first restart; doubles with each */
+#define PAUSE_MAX_NS (30 * NS_PER_SEC)
+#define RETRY_NS     (10 * NS_PER_MS) /* before an event that failed runs again; doubles likewise */
+#define RETRY_MAX_NS (5 * NS_PER_SEC)
+#define GATHER_MAX   (8U << 20) /* bytes of undurable results, above which nothing runs */
+#define HEAP_MB      256
 
 static void function_start(struct function *function);
 
@@ -35,7 +35,8 @@ static void function_set_error(struct function *function, const char *what, cons
 {
 	free(function->error);
 	function->error = NULL;
-	if (asprintf(&function->error, "%s%s%s", what, detail ? ": " : "", detail ? detail : "") < 0)
+	if (asprintf(&function->error, "%s%s%s", what, detail ? ": " : "", detail ? detail : "") <
+		0)
 		function->error = NULL;
 	log_message_limited(&function->failure_limit, LOG_LEVEL_WARNING, "function=%s %s%s%s",
 		function->name, what, detail ? ": " : "", detail ? detail : "");
@@ -50,6 +51,10 @@ static void function_submit(struct function *function)
 
 	if (function->committing || !function->gathering)
 		return;
+	if (builder_result(function->gathering)->event_count == 0) {
+		builder_free(TAKE_PTR(function->gathering));
+		return;
+	}
 	function->committing = TAKE_PTR(function->gathering);
 	engine->ops->commit(engine->user, builder_result(function->committing));
 }
@@ -61,22 +66,25 @@ static int function_gather(struct function *function)
 	return function->gathering ? 0 : builder_new(&source, &function->gathering);
 }
 
+/* The front of the queue has moved on. */
+static void function_decide(struct function *function, size_t count)
+{
+	function->front_attempts = 0;
+	function->suspects -= MIN(count, function->suspects);
+}
+
 /* The event at the front has failed alone for the last time. False: no memory, later then. */
 static bool function_put_aside(struct function *function, const char *reason)
 {
 	if (function_gather(function) < 0)
 		return false;
 	if (builder_add_dead_letter(
-		    function->gathering, &function->queue, function->front_attempts, reason) < 0) {
-		if (builder_result(function->gathering)->event_count == 0) {
-			builder_free(function->gathering);
-			function->gathering = NULL;
-		}
+		    function->gathering, &function->queue, function->front_attempts, reason) < 0)
 		return false;
-	}
 	function_set_error(function, "event put aside", reason);
 	function->queue.decided++;
-	function->front_attempts = 0;
+	queue_rewind_sent(&function->queue);
+	function_decide(function, 1);
 	return true;
 }
 
@@ -84,7 +92,8 @@ static bool function_put_aside(struct function *function, const char *reason)
 static bool function_blame_front(struct function *function, const char *reason)
 {
 	function->front_attempts++;
-	return function->front_attempts >= function->attempts && function_put_aside(function, reason);
+	return function->front_attempts >= function->attempts &&
+	       function_put_aside(function, reason);
 }
 
 /* ---- running ---- */
@@ -100,7 +109,8 @@ static void function_kill(struct function *function, enum worker_end end, const 
 static void function_dispatch(struct function *function)
 {
 	struct queue *queue = &function->queue;
-	size_t count = MIN(queue_waiting(queue), function->batch_limit);
+	size_t limit = function->suspects > 0 ? 1 : function->batch_limit;
+	size_t count = MIN(queue_waiting(queue), limit);
 	size_t frame;
 
 	if (function->phase != FUNCTION_READY || count == 0)
@@ -140,8 +150,7 @@ static int function_on_ready(struct function *function)
 	return 0;
 }
 
-static int function_on_load_failure(
-	struct function *function, const uint8_t *payload, size_t size)
+static int function_on_load_failure(struct function *function, const uint8_t *payload, size_t size)
 {
 	const char *message;
 	struct cursor c;
@@ -157,11 +166,7 @@ static int function_on_load_failure(
 
 static void function_grow_batch(struct function *function)
 {
-	if (function->batch < function->batch_limit)
-		return;
-	if (function->batch_limit < function->batch_threshold)
-		function->batch_limit = MIN(function->batch_limit * 2, function->batch_threshold);
-	else if (function->batch_limit < function->batch_max)
+	if (function->batch == function->batch_limit && function->batch_limit < function->batch_max)
 		function->batch_limit++;
 }
 
@@ -203,7 +208,7 @@ static int function_on_result(struct function *function, const uint8_t *payload,
 	queue->decided += verdict.done;
 	queue_rewind_sent(queue);
 	if (verdict.done > 0) {
-		function->front_attempts = 0;
+		function_decide(function, verdict.done);
 		function->failures = 0;
 	}
 	function->phase = FUNCTION_READY;
@@ -211,13 +216,7 @@ static int function_on_result(struct function *function, const uint8_t *payload,
 		function_on_exception(function, verdict.message);
 	else if (verdict.done == function->batch)
 		function_grow_batch(function);
-	/* Again: the front may have been put aside. */
-	queue_rewind_sent(queue);
 	function_dispatch(function);
-	if (builder_result(function->gathering)->event_count == 0) {
-		builder_free(function->gathering);
-		function->gathering = NULL;
-	}
 	function_submit(function);
 	return 0;
 }
@@ -238,15 +237,19 @@ static int on_frame(void *user, uint8_t type, const uint8_t *payload, size_t siz
 	}
 }
 
-/* A batch did not come back: one event at a time from here on, and if it was one, it is to blame. */
+/*
+ * A batch did not come back. Its events run again one by one, so that the culprit ends up alone; that
+ * costs as many round trips, where halving would cost a crash, or a whole deadline, each time. If it
+ * was one event, it is the culprit.
+ */
 static void function_blame_batch(struct function *function, const char *reason)
 {
-	size_t batch = function->batch;
-
-	function->batch_limit = 1;
-	function->batch_threshold = MAX(batch / 2, 1U);
-	if (batch == 1)
+	if (function->batch == 1) {
 		function_blame_front(function, reason);
+		return;
+	}
+	function->suspects = function->batch;
+	function->batch_limit = MAX(function->batch_limit / 2, 1U);
 }
 
 static void on_ended(void *user, enum worker_end end, const char *reason)
@@ -262,8 +265,8 @@ static void on_ended(void *user, enum worker_end end, const char *reason)
 	if (was_busy && end != WORKER_REPLACED)
 		function_blame_batch(function, reason);
 	function->failures++;
-	function_set_error(function, function->load_failed ? "handler does not load" : "worker lost",
-		reason);
+	function_set_error(
+		function, function->load_failed ? "handler does not load" : "worker lost", reason);
 	function_arm(function, pause_ns(PAUSE_NS, function->failures, PAUSE_MAX_NS));
 	function_submit(function);
 }
@@ -332,13 +335,24 @@ static int function_spawn(struct function *function)
 	return worker_start(&engine->pool, &options, &worker_ops, function, &function->worker);
 }
 
+/* True if results are out that the next worker must find in its state. */
+static bool function_must_wait(const struct function *function)
+{
+	if (function->committing || function->gathering)
+		return true;
+	/* A function of that name was removed a moment ago. */
+	for (struct function *other = function->engine->functions; other; other = other->next)
+		if (other->removed && strcmp(other->name, function->name) == 0)
+			return true;
+	return false;
+}
+
 static void function_start(struct function *function)
 {
 	const char *what = "committed state could not be read";
 	int r;
 
-	/* The new worker is to begin with all that the former one has achieved. */
-	function->start_due = function->committing || function->gathering;
+	function->start_due = function_must_wait(function);
 	if (function->start_due)
 		return;
 	r = function_put_opening(function);
@@ -387,7 +401,6 @@ void function_begin(struct function *function)
 	function->timer = (struct loop_timer){.fn = on_timer, .user = function};
 	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
 	function->batch_limit = function->batch_max;
-	function->batch_threshold = function->batch_max;
 	function->phase = FUNCTION_WAITING;
 	function_arm(function, 0);
 }
@@ -428,9 +441,12 @@ void function_stats(const struct function *function, struct function_stats *ret_
 
 int function_push(struct function *function, const struct event_ref *event)
 {
-	int r = queue_push(
-		&function->queue, event, schema_builtin(event->event_id)->record_size);
+	const struct schema *schema = schema_builtin(event->event_id);
+	int r;
 
+	if (!schema)
+		return -EINVAL;
+	r = queue_push(&function->queue, event, schema->record_size);
 	if (r < 0) {
 		function->stats.refused++;
 		return r;
@@ -453,6 +469,7 @@ static void function_on_refusal(struct function *function, int error)
 	builder_free(function->gathering);
 	function->gathering = NULL;
 	function->front_attempts = 0;
+	function->suspects = 0;
 	if (!function->worker)
 		function_set_error(function, "commit refused", strerror(-error));
 	else
@@ -466,6 +483,17 @@ static void function_on_refusal(struct function *function, int error)
 	}
 }
 
+/* A removed function's last result is back; its successor may have waited for that. */
+static void function_bury(struct function *function)
+{
+	struct engine *engine = function->engine;
+
+	function_free(function);
+	for (function = engine->functions; function; function = function->next)
+		if (function->start_due)
+			function_start(function);
+}
+
 void engine_committed(struct result *result, int error)
 {
 	struct function *function = result->function;
@@ -473,7 +501,7 @@ void engine_committed(struct result *result, int error)
 
 	if (function->removed) {
 		builder_free(builder);
-		function_free(function);
+		function_bury(function);
 		return;
 	}
 	if (error < 0) {

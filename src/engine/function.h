@@ -32,9 +32,9 @@ enum function_phase {
 	FUNCTION_WAITING,  /* no worker: a pause, or results that must come back first */
 	FUNCTION_STARTING, /* a worker loads the handler */
 	FUNCTION_READY,
-	FUNCTION_BUSY,     /* a batch runs */
-	FUNCTION_PAUSED,   /* before a failed event is tried again */
-	FUNCTION_ENDING,   /* killed, not yet gone */
+	FUNCTION_BUSY,   /* a batch runs */
+	FUNCTION_PAUSED, /* before a failed event is tried again */
+	FUNCTION_ENDING, /* killed, not yet gone */
 };
 
 struct function {
@@ -52,23 +52,24 @@ struct function {
 	struct queue queue;
 	enum function_phase phase;
 	struct worker *worker;
-	struct loop_timer timer;     /* the phase's deadline or pause */
-	struct loop_timer dispatch;  /* at the end of the loop's round: what came in it goes together */
-	struct pipe_buffer buffer;   /* frames being written */
+	struct loop_timer timer; /* the phase's deadline or pause */
+	struct loop_timer
+		dispatch; /* at the end of the loop's round: what came in it goes together */
+	struct pipe_buffer buffer; /* frames being written */
 	struct log_limit output_limit, failure_limit;
 
-	size_t batch;                /* events of the batch that runs */
+	size_t batch; /* events of the batch that runs */
 	uint64_t batch_start_ns;
-	size_t batch_limit;          /* like a congestion window: one after a failure, then doubled ... */
-	size_t batch_threshold;      /* ... up to here, then one more each time */
+	size_t batch_limit; /* halved by a lost batch, one more with each full one that succeeds */
+	size_t suspects;    /* events of a lost batch, from queue.decided on: they run alone */
 	unsigned int front_attempts; /* of the event at queue.decided, alone */
-	unsigned int failures;       /* ends of workers since the last progress; decides the pause */
-	bool start_due;              /* the pause is over, results are still out */
-	bool load_failed;            /* the last worker could not load the handler */
-	bool removed;                /* only a result under way still holds it */
+	unsigned int failures; /* ends of workers since the last progress; decides the pause */
+	bool start_due;        /* the pause is over, results are still out */
+	bool load_failed;      /* the last worker could not load the handler */
+	bool removed;          /* only a result under way still holds it */
 
-	struct builder *gathering;   /* NULL if nothing is decided that is not under commit */
-	struct builder *committing;  /* with the server */
+	struct builder *gathering;  /* NULL if nothing is decided that is not under commit */
+	struct builder *committing; /* with the server */
 
 	struct function_stats stats;
 	char *error;

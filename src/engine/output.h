@@ -14,7 +14,7 @@
 #define OUTPUT_LINE_MAX 1000 /* bytes */
 
 struct output {
-	const char *function; /* borrowed */
+	const char *function;    /* borrowed */
 	struct log_limit *limit; /* borrowed: lives longer than one worker */
 	size_t len;
 	bool cut; /* the rest of the present line is dropped */

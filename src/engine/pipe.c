@@ -126,8 +126,8 @@ void pipe_put_schema(struct pipe_buffer *buffer, const struct schema *schema)
 	pipe_end(buffer, frame);
 }
 
-bool pipe_put_state(struct pipe_buffer *buffer, const char *key, const char *name, const char *value,
-	size_t value_len)
+bool pipe_put_state(struct pipe_buffer *buffer, const char *key, const char *name,
+	const char *value, size_t value_len)
 {
 	size_t key_len = strlen(key), name_len = strlen(name);
 	size_t frame;

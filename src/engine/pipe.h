@@ -59,8 +59,8 @@ struct pipe_hello {
 void pipe_put_hello(struct pipe_buffer *buffer, const struct pipe_hello *hello);
 void pipe_put_schema(struct pipe_buffer *buffer, const struct schema *schema);
 /* One row a frame. False and nothing is put if the row does not fit into a frame. */
-bool pipe_put_state(struct pipe_buffer *buffer, const char *key, const char *name, const char *value,
-	size_t value_len);
+bool pipe_put_state(struct pipe_buffer *buffer, const char *key, const char *name,
+	const char *value, size_t value_len);
 void pipe_put_start(struct pipe_buffer *buffer);
 
 /* A batch is begun, filled with `count` events, and ended with pipe_end(). */

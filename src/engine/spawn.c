@@ -169,7 +169,8 @@ static int open_channels(int pipe_fds[static 2], int output_fds[static 2])
 
 int spawn(const struct spawn_options *options, struct spawned *ret_spawned)
 {
-	_cleanup_fd_ int pipe_ours = -1, pipe_theirs = -1, out_ours = -1, out_theirs = -1, null_fd = -1;
+	_cleanup_fd_ int pipe_ours = -1, pipe_theirs = -1, out_ours = -1, out_theirs = -1,
+			 null_fd = -1;
 	const char *search = getenv("PATH") ? getenv("PATH") : DEFAULT_PATH;
 	int pipe_fds[2] = {-1, -1}, output_fds[2] = {-1, -1};
 	_cleanup_free_ char *path = NULL, *env_path = NULL;

@@ -15,12 +15,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define RETIRE_NS       NS_PER_SEC
-#define READ_BYTES      (256U << 10)
-#define OUTPUT_ROUNDS   8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
-#define REASON_MAX      200
-#define KEEP_BYTES      (1U << 20) /* a buffer above this is given back after use */
-#define PIPE_EVENTS(w)  (EPOLLIN | ((w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
+#define RETIRE_NS      NS_PER_SEC
+#define READ_BYTES     (256U << 10)
+#define OUTPUT_ROUNDS  8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
+#define REASON_MAX     200
+#define KEEP_BYTES     (1U << 20) /* a buffer above this is given back after use */
+#define PIPE_EVENTS(w) (EPOLLIN | ((w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
 
 struct worker {
 	struct worker_pool *pool;
@@ -105,7 +105,8 @@ static void worker_take_frames(struct worker *worker)
 		len = cursor_get_le32(&c);
 		type = cursor_get_u8(&c);
 		if (left >= 4 && (len == 0 || len > PIPE_FRAME_MAX)) {
-			worker_kill(worker, WORKER_CRASHED, "wrote something that is no frame into its pipe");
+			worker_kill(worker, WORKER_CRASHED,
+				"wrote something that is no frame into its pipe");
 			return;
 		}
 		if (!cursor_ok(&c) || cursor_left(&c) < len - 1)
@@ -206,8 +207,9 @@ static void worker_describe_exit(struct worker *worker, const siginfo_t *info)
 		snprintf(worker->reason, sizeof(worker->reason), "worker exited with status %d",
 			info->si_status);
 	else if (info->si_pid != 0)
-		snprintf(worker->reason, sizeof(worker->reason), "worker was killed by signal %d, %s%s",
-			info->si_status, strsignal(info->si_status), hint);
+		snprintf(worker->reason, sizeof(worker->reason),
+			"worker was killed by signal %d, %s%s", info->si_status,
+			strsignal(info->si_status), hint);
 	else
 		snprintf(worker->reason, sizeof(worker->reason), "worker ended");
 }
@@ -223,7 +225,8 @@ static void on_exit_of(struct loop_io *io, uint32_t events _unused_)
 	for (int i = 0; i < OUTPUT_ROUNDS && worker_read_output(worker); i++)
 		;
 	output_finish(&worker->output);
-	worker_signal(worker); /* what it started, if anything, while its group cannot be another's */
+	/* What it started, if anything, while its group cannot be another's. */
+	worker_signal(worker);
 	if (waitid(P_PID, (id_t)worker->process.pid, &info, WEXITED | WNOHANG) < 0)
 		info.si_pid = 0; /* somebody else reaped it */
 	worker_describe_exit(worker, &info);

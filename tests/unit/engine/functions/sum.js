@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+'use strict';
+
+/* Functions for tests/unit/engine/test_engine.c. `data.syn` carries a number, `data.udp` an order. */
+
+const ORDERS = {
+  exit: 1,
+  throws: 2,
+  hang: 3,
+  loop: 4,
+  garbage: 5,
+  throwAfterWrite: 6,
+};
+
+const fs = require('node:fs');
+
+function obey(order, context) {
+  switch (order) {
+    case ORDERS.exit:
+      process.exit(3);
+      break;
+    case ORDERS.throws:
+      throw new Error('as told');
+    case ORDERS.hang:
+      return new Promise(() => {});
+    case ORDERS.loop:
+      for (;;);
+    case ORDERS.garbage:
+      fs.writeSync(3, 'this is no frame at all');
+      for (;;);
+    case ORDERS.throwAfterWrite:
+      context.state.counter('sum').add(1000000);
+      context.alert({ title: 'must not be seen' });
+      throw new Error('after a write');
+    default:
+      return undefined;
+  }
+}
+
+module.exports = {
+  /* Adds syn up by source and, as text, keeps the order in which numbers came. */
+  main(event, context) {
+    const { syn, udp } = event.data;
+    const waits = obey(udp, context);
+    if (waits) return waits;
+    context.state.counter('sum').add(syn);
+    context.state.set('last', syn);
+    return undefined;
+  },
+
+  async slow(event, context) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    return module.exports.main(event, context);
+  },
+
+  alerts(event, context) {
+    context.alert({ severity: 'high', title: 'first', category: 'test', data: { syn: event.data.syn } });
+    context.alert({ title: 'second', srcip: null, dstport: 99 });
+  },
+
+  /* Says what it sees of its surroundings. */
+  surroundings(event, context) {
+    context.state.set('seen', {
+      env: Object.keys(process.env).sort(),
+      fds: fs.readdirSync('/proc/self/fd').filter((fd) => Number(fd) < 4).length,
+      extraFds: fs.readdirSync('/proc/self/fd').map(Number).filter((fd) => fd > 3 && isFile(fd)),
+      status: /NoNewPrivs:\s*(\d)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1],
+      group: fs.readFileSync('/proc/self/stat', 'utf8').split(' ')[4] === String(process.pid),
+    });
+  },
+
+  prints(event) {
+    console.log(`told ${event.data.syn}\u001b[31m`);
+    console.error('x'.repeat(5000));
+  },
+};
+
+/* A file, or a socket that is not ours: what Node opens for itself is neither. */
+function isFile(fd) {
+  try {
+    const target = fs.readlinkSync(`/proc/self/fd/${fd}`);
+    return target.startsWith('/') && !target.startsWith('/dev/') && !target.startsWith('/proc/');
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,803 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The real engine with real Node.js workers in a real loop; only the store is replaced, by an array,
+ * through engine_ops, and commits come back a little later, as they would.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "event/render.h"
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROWS_MAX   64
+#define EVENTS_MAX 8192
+#define TEST_NS    (25 * NS_PER_SEC)
+
+enum order {
+	ORDER_NONE,
+	ORDER_EXIT,
+	ORDER_THROW,
+	ORDER_HANG,
+	ORDER_LOOP,
+	ORDER_GARBAGE,
+	ORDER_THROW_LATE
+};
+
+struct row {
+	char key[64], name[64], value[1024];
+	bool used;
+};
+
+struct world {
+	struct loop *loop;
+	struct engine *engine;
+	struct function *function;
+	struct row rows[ROWS_MAX];
+	struct result *result; /* under commit */
+	struct loop_timer commit_timer, watch_timer;
+	bool (*until)(struct world *world);
+	bool timed_out;
+	uint64_t commit_ns; /* how long a commit takes */
+	int commit_errors;  /* so many commits are refused */
+	unsigned int commits, refusals, loads;
+
+	uint32_t finished[EVENTS_MAX]; /* sequence of each, in order of commit */
+	size_t finished_count;
+	struct {
+		uint32_t sequence;
+		unsigned int attempts;
+		char reason[128], data[1024];
+	} letters[64];
+	size_t letter_count;
+	struct {
+		char id[48], title[64], severity[16], srcip[64], dstip[64], data[128];
+		int srcport, dstport, protocol;
+	} alerts[64];
+	size_t alert_count;
+	size_t largest;
+	size_t want; /* events, for `until` */
+};
+
+static struct row *find_row(struct world *world, const char *key, const char *name)
+{
+	struct row *free_row = NULL;
+
+	for (size_t i = 0; i < ROWS_MAX; i++) {
+		struct row *row = &world->rows[i];
+
+		if (row->used && strcmp(row->key, key) == 0 && strcmp(row->name, name) == 0)
+			return row;
+		if (!row->used && !free_row)
+			free_row = row;
+	}
+	assert_non_null(free_row);
+	return free_row;
+}
+
+static const char *value_of(struct world *world, const char *key, const char *name)
+{
+	struct row *row = find_row(world, key, name);
+
+	return row->used ? row->value : "(none)";
+}
+
+static void take_writes(struct world *world, const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->write_count; i++) {
+		const struct state_write *write = &outcome->writes[i];
+		struct row *row = find_row(world, write->key, write->name);
+
+		row->used = write->value != NULL;
+		if (!row->used)
+			continue;
+		assert_int_equal(strlen(write->value), write->value_len);
+		snprintf(row->key, sizeof(row->key), "%s", write->key);
+		snprintf(row->name, sizeof(row->name), "%s", write->name);
+		snprintf(row->value, sizeof(row->value), "%s", write->value);
+	}
+}
+
+static void take_alerts(struct world *world, const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->alert_count && world->alert_count < 64; i++) {
+		const struct alert *alert = &outcome->alerts[i];
+		__typeof__(&world->alerts[0]) to = &world->alerts[world->alert_count++];
+
+		snprintf(to->id, sizeof(to->id), "%s", alert->id);
+		snprintf(to->title, sizeof(to->title), "%s", alert->title);
+		snprintf(to->severity, sizeof(to->severity), "%s", alert->severity);
+		snprintf(
+			to->srcip, sizeof(to->srcip), "%s", alert->srcip ? alert->srcip : "(null)");
+		snprintf(
+			to->dstip, sizeof(to->dstip), "%s", alert->dstip ? alert->dstip : "(null)");
+		snprintf(to->data, sizeof(to->data), "%s", alert->data ? alert->data : "(null)");
+		to->srcport = alert->srcport;
+		to->dstport = alert->dstport;
+		to->protocol = alert->protocol;
+	}
+}
+
+static void take_letters(struct world *world, const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->dead_letter_count && world->letter_count < 64; i++) {
+		const struct dead_letter *letter = &outcome->dead_letters[i];
+		__typeof__(&world->letters[0]) to = &world->letters[world->letter_count++];
+
+		to->sequence = letter->sequence;
+		to->attempts = letter->attempts;
+		snprintf(to->reason, sizeof(to->reason), "%s", letter->reason);
+		snprintf(to->data, sizeof(to->data), "%s", letter->data);
+	}
+}
+
+static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct world *world = timer->user;
+	struct result *result = TAKE_PTR(world->result);
+
+	if (world->commit_errors > 0) {
+		world->commit_errors--;
+		world->refusals++;
+		engine_committed(result, -ENOSPC);
+		return;
+	}
+	world->commits++;
+	take_writes(world, &result->outcome);
+	take_alerts(world, &result->outcome);
+	take_letters(world, &result->outcome);
+	for (size_t i = 0; i < result->event_count; i++) {
+		assert_ptr_equal(result->events[i].origin, world);
+		assert_true(world->finished_count < EVENTS_MAX);
+		world->finished[world->finished_count++] = result->events[i].sequence;
+	}
+	world->largest = MAX(world->largest, result->event_count);
+	engine_committed(result, 0);
+}
+
+static void commit(void *user, struct result *result)
+{
+	struct world *world = user;
+
+	assert_null(world->result); /* one at a time, or a refusal could not be undone */
+	assert_true(result->event_count > 0);
+	world->result = result;
+	loop_arm_timer(world->loop, &world->commit_timer, clock_monotonic_ns() + world->commit_ns);
+}
+
+static int load_state(void *user, const char *function _unused_, state_row_fn fn, void *arg)
+{
+	struct world *world = user;
+	int r = 0;
+
+	assert_null(world->result); /* else it would miss what is about to be committed */
+	world->loads++;
+	for (size_t i = 0; i < ROWS_MAX && r == 0; i++)
+		if (world->rows[i].used)
+			r = fn(arg, world->rows[i].key, world->rows[i].name, world->rows[i].value,
+				strlen(world->rows[i].value));
+	return r;
+}
+
+static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
+
+static struct function_options options(const char *handler)
+{
+	static const char *const key[] = {"srcip", NULL};
+
+	return (struct function_options){
+		.name = "tested",
+		.runtime = "nodejs",
+		.handler = handler,
+		.dir = TEST_FUNCTIONS,
+		.key = key,
+		.timeout_ns = 5 * NS_PER_SEC,
+		.attempts = 3,
+		.batch_max = 64,
+		.queue_max = 4096,
+	};
+}
+
+static void world_init(struct world *world)
+{
+	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME, .node = "node"};
+
+	*world = (struct world){.commit_ns = NS_PER_MS};
+	world->commit_timer = (struct loop_timer){.fn = on_commit_done, .user = world};
+	assert_int_equal(loop_new(&world->loop), 0);
+	assert_int_equal(engine_new(world->loop, &engine_options, &ops, world, &world->engine), 0);
+}
+
+static void world_add(struct world *world, const struct function_options *function_options)
+{
+	char *error = NULL;
+	int r = engine_add(world->engine, function_options, &world->function, &error);
+
+	if (r < 0)
+		print_error("engine_add: %d: %s\n", r, error);
+	assert_int_equal(r, 0);
+}
+
+static void world_done(struct world *world)
+{
+	engine_free(world->engine);
+	loop_free(world->loop);
+}
+
+static void on_watch(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct world *world = timer->user;
+	static uint64_t deadline;
+
+	if (world->timed_out) {
+		deadline = now_ns + TEST_NS;
+		world->timed_out = false;
+	}
+	if (world->until(world)) {
+		loop_stop(world->loop);
+	} else if (now_ns > deadline) {
+		world->timed_out = true;
+		loop_stop(world->loop);
+	} else {
+		loop_arm_timer(world->loop, timer, now_ns + NS_PER_MS);
+	}
+}
+
+static void run_until(struct world *world, bool (*until)(struct world *world))
+{
+	struct function_stats stats;
+
+	world->until = until;
+	world->timed_out = true; /* sets the deadline */
+	world->watch_timer = (struct loop_timer){.fn = on_watch, .user = world};
+	loop_arm_timer(world->loop, &world->watch_timer, clock_monotonic_ns());
+	assert_int_equal(loop_run(world->loop), 0);
+	function_stats(world->function, &stats);
+	if (world->timed_out)
+		fail_msg("not there in time: state %s, error %s, queued %zu, finished %zu of %zu",
+			stats.state, stats.error, stats.queued, world->finished_count, world->want);
+}
+
+static bool all_finished(struct world *world)
+{
+	return world->finished_count >= world->want && !world->result;
+}
+
+static bool is_ready(struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	return strcmp(stats.state, "ready") == 0;
+}
+
+static int push(struct world *world, uint32_t sequence, uint32_t syn, enum order order)
+{
+	struct port_event record = {.dstport = 80, .protocol = 6, .syn = syn, .udp = order};
+	const struct event_ref event = {
+		.event_id = EVENT_PORT,
+		.switch_id = 7,
+		.sequence = sequence,
+		.time_ns = 1763884800000000000ULL + sequence,
+		.record = &record,
+		.origin = world,
+	};
+
+	assert_int_equal(ip_parse("10.0.0.3", &record.srcip), 0);
+	assert_int_equal(ip_parse("2001:db8::1", &record.dstip), 0);
+	return function_push(world->function, &event);
+}
+
+static void push_many(struct world *world, uint32_t from, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(push(world, from + i, 1, ORDER_NONE), 0);
+	world->want += count;
+}
+
+static void push_order(struct world *world, uint32_t sequence, enum order order)
+{
+	assert_int_equal(push(world, sequence, 1, order), 0);
+	world->want++;
+}
+
+static void assert_in_order(const struct world *world)
+{
+	assert_int_equal(world->finished_count, world->want);
+	for (size_t i = 0; i < world->finished_count; i++)
+		assert_int_equal(world->finished[i], i);
+}
+
+static int setup(void **state _unused_)
+{
+	log_set_level(getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	return schema_init();
+}
+
+/* ---- delivery ---- */
+
+static void events_run_in_order_and_state_adds_up(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1000);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "1000");
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.events, 1000);
+	assert_int_equal(stats.queued, 0);
+	assert_int_equal(stats.dead_letters + stats.failures + stats.crashes, 0);
+	world_done(&world);
+}
+
+static void what_has_queued_up_goes_in_one_batch_up_to_the_limit(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 200); /* while it starts */
+	run_until(&world, all_finished);
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.batches, 4); /* 64, 64, 64, 8 */
+	push_many(&world, 200, 30);         /* in one round of the loop */
+	run_until(&world, all_finished);
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.batches, 5);
+	assert_in_order(&world);
+	world_done(&world);
+}
+
+static void full_queue_refuses(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	o.queue_max = 10;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 10);
+	assert_int_equal(push(&world, 10, 1, ORDER_NONE), -ENOBUFS);
+	run_until(&world, all_finished);
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.refused, 1);
+	push_many(&world, 10, 5);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	world_done(&world);
+}
+
+static void slow_commits_gather_into_one(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.batch_max = 8;
+	world_init(&world);
+	world.commit_ns = 100 * NS_PER_MS;
+	world_add(&world, &o);
+	push_many(&world, 0, 800);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_in_range(world.commits, 2, 20); /* of 100 batches */
+	assert_true(world.largest > 8);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "800");
+	world_done(&world);
+}
+
+static void promises_are_awaited_in_order(void **state _unused_)
+{
+	struct function_options o = options("sum.slow");
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 100);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "100");
+	world_done(&world);
+}
+
+static void es_modules_load(void **state _unused_)
+{
+	struct function_options o = options("modern.main");
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 3);
+	run_until(&world, all_finished);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "3");
+	world_done(&world);
+}
+
+/* ---- failure ---- */
+
+/* 50 good events, one with an order, 50 good ones: it alone ends as a dead letter. */
+static void poison_ends_as_dead_letter(enum order order, const char *reason, uint64_t timeout_ns)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	o.timeout_ns = timeout_ns;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 50);
+	push_order(&world, 50, order);
+	push_many(&world, 51, 50);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_int_equal(world.letter_count, 1);
+	assert_int_equal(world.letters[0].sequence, 50);
+	assert_int_equal(world.letters[0].attempts, 3);
+	if (!strstr(world.letters[0].reason, reason))
+		fail_msg("reason: %s", world.letters[0].reason);
+	assert_non_null(strstr(world.letters[0].data, "\"srcip\":\"10.0.0.3\""));
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "100");
+	assert_int_equal(world.alert_count, 0);
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.dead_letters, 1);
+	assert_int_equal(stats.events, 101);
+	/* In company, then alone as often as it may; or just the latter, if it threw. */
+	assert_in_range(stats.crashes + stats.timeouts + stats.failures, 3, 4);
+	world_done(&world);
+}
+
+static void crashing_event_is_put_aside_alone(void **state _unused_)
+{
+	poison_ends_as_dead_letter(ORDER_EXIT, "exited with status 3", 5 * NS_PER_SEC);
+}
+
+static void throwing_event_is_put_aside_alone(void **state _unused_)
+{
+	poison_ends_as_dead_letter(ORDER_THROW, "Error: as told", 5 * NS_PER_SEC);
+}
+
+static void failed_event_leaves_neither_state_nor_alert(void **state _unused_)
+{
+	poison_ends_as_dead_letter(ORDER_THROW_LATE, "after a write", 5 * NS_PER_SEC);
+}
+
+static void promise_that_never_settles_overruns(void **state _unused_)
+{
+	poison_ends_as_dead_letter(ORDER_HANG, "deadline", 300 * NS_PER_MS);
+}
+
+static void endless_loop_overruns(void **state _unused_)
+{
+	poison_ends_as_dead_letter(ORDER_LOOP, "deadline", 300 * NS_PER_MS);
+}
+
+static void garbage_in_the_pipe_is_a_crash(void **state _unused_)
+{
+	poison_ends_as_dead_letter(ORDER_GARBAGE, "no frame", 5 * NS_PER_SEC);
+}
+
+static void batches_grow_back_after_a_crash(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats before, after;
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_order(&world, 0, ORDER_EXIT);
+	push_many(&world, 1, 1000);
+	run_until(&world, all_finished);
+	function_stats(world.function, &before);
+	assert_int_equal(before.crashes, 4); /* in company, then three attempts */
+	push_many(&world, 1001, 640);
+	run_until(&world, all_finished);
+	function_stats(world.function, &after);
+	assert_in_range(after.batches - before.batches, 10, 20);
+	assert_in_order(&world);
+	world_done(&world);
+}
+
+static void refused_commit_runs_again_from_committed_state(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.batch_max = 8;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 100);
+	run_until(&world, all_finished);
+	world.commit_errors = 2;
+	push_many(&world, 100, 200);
+	run_until(&world, all_finished);
+	assert_int_equal(world.refusals, 2);
+	assert_in_order(&world);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "300");
+	world_done(&world);
+}
+
+static bool killed_often(struct world *world)
+{
+	static uint64_t next_ns;
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	if (stats.worker_pid > 0 && clock_monotonic_ns() > next_ns) {
+		kill(stats.worker_pid, SIGKILL);
+		next_ns = clock_monotonic_ns() + 150 * NS_PER_MS;
+	}
+	return stats.crashes >= 5 || all_finished(world);
+}
+
+static void killed_worker_loses_and_doubles_nothing(void **state _unused_)
+{
+	struct function_options o = options("sum.slow");
+	struct world world;
+
+	o.attempts = 100; /* the events are not to blame */
+	world_init(&world);
+	world.commit_ns = 20 * NS_PER_MS;
+	world_add(&world, &o);
+	push_many(&world, 0, 500);
+	run_until(&world, killed_often);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_true(world.loads > 2);
+	assert_int_equal(world.letter_count, 0);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "500");
+	world_done(&world);
+}
+
+static bool has_failed_twice(struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	return world->loads >= 3 && strcmp(stats.state, "failed") == 0;
+}
+
+static void handler_that_does_not_load_is_said_and_tried_again(void **state _unused_)
+{
+	struct function_options o = options("broken.main");
+	struct function_stats stats;
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	assert_int_equal(push(&world, 0, 1, ORDER_NONE), 0);
+	run_until(&world, has_failed_twice);
+	function_stats(world.function, &stats);
+	assert_non_null(stats.error);
+	if (!strstr(stats.error, "broken on purpose"))
+		fail_msg("error: %s", stats.error);
+	assert_int_equal(stats.queued, 1);
+	world_done(&world);
+}
+
+/* ---- what comes out ---- */
+
+static void alerts_are_filled_in_from_their_event(void **state _unused_)
+{
+	struct function_options o = options("sum.alerts");
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 2);
+	run_until(&world, all_finished);
+	assert_int_equal(world.alert_count, 4);
+	assert_string_equal(world.alerts[0].title, "first");
+	assert_string_equal(world.alerts[0].severity, "high");
+	assert_string_equal(world.alerts[0].srcip, "10.0.0.3");
+	assert_string_equal(world.alerts[0].dstip, "2001:db8::1");
+	assert_string_equal(world.alerts[0].data, "{\"syn\":1}");
+	assert_int_equal(world.alerts[0].srcport, -1);
+	assert_int_equal(world.alerts[0].dstport, 80);
+	assert_int_equal(world.alerts[0].protocol, 6);
+	assert_string_equal(world.alerts[1].title, "second");
+	assert_string_equal(world.alerts[1].severity, "medium");
+	assert_string_equal(world.alerts[1].srcip, "(null)");
+	assert_int_equal(world.alerts[1].dstport, 99);
+	for (size_t i = 0; i < 4; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(world.alerts[i].id, world.alerts[j].id);
+	world_done(&world);
+}
+
+static void alert_of_an_event_that_runs_again_has_the_same_id(void **state _unused_)
+{
+	struct function_options o = options("sum.alerts");
+	struct world first, second;
+
+	world_init(&first);
+	world_add(&first, &o);
+	push_many(&first, 0, 1);
+	run_until(&first, all_finished);
+	world_init(&second);
+	world_add(&second, &o);
+	push_many(&second, 0, 1);
+	run_until(&second, all_finished);
+	assert_string_equal(first.alerts[0].id, second.alerts[0].id);
+	assert_string_equal(first.alerts[1].id, second.alerts[1].id);
+	world_done(&first);
+	world_done(&second);
+}
+
+static void worker_is_alone_with_its_pipe(void **state _unused_)
+{
+	struct function_options o = options("sum.surroundings");
+	struct world world;
+	_cleanup_free_ char *secret = strdup("s3cret");
+	int leak = open("/etc/passwd", O_RDONLY); /* deliberately without O_CLOEXEC */
+
+	setenv("NETLAMBDA_SECRET", secret, 1);
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1);
+	run_until(&world, all_finished);
+	assert_string_equal(value_of(&world, "10.0.0.3", "seen"),
+		"{\"env\":[\"HOME\",\"LANG\",\"PATH\"],\"fds\":4,\"extraFds\":[],\"status\":\"1\","
+		"\"group\":true}");
+	unsetenv("NETLAMBDA_SECRET");
+	close(leak);
+	world_done(&world);
+}
+
+static void function_output_goes_to_the_log_cleaned_and_cut(void **state _unused_)
+{
+	struct function_options o = options("sum.prints");
+	char path[] = "/tmp/test_engine.XXXXXX", text[8192] = {0};
+	int saved = dup(STDERR_FILENO), fd = mkstemp(path);
+	struct world world;
+	ssize_t n;
+
+	assert_true(saved >= 0 && fd >= 0);
+	unlink(path);
+	log_set_level(LOG_LEVEL_INFO);
+	dup2(fd, STDERR_FILENO);
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1);
+	run_until(&world, all_finished);
+	world_done(&world);
+	dup2(saved, STDERR_FILENO);
+	log_set_level(LOG_LEVEL_ERROR);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	close(fd);
+	close(saved);
+	assert_true(n > 0);
+	assert_non_null(strstr(text, "function=tested told 1?[31m\n"));
+	assert_non_null(strstr(text, "xxx [cut]\n"));
+	assert_true(n < 3000);
+}
+
+/* ---- adding and removing ---- */
+
+static void refuse(
+	struct world *world, const struct function_options *o, int error, const char *says)
+{
+	_cleanup_free_ char *message = NULL;
+	struct function *function;
+
+	assert_int_equal(engine_add(world->engine, o, &function, &message), error);
+	assert_non_null(message);
+	if (!strstr(message, says))
+		fail_msg("%s", message);
+}
+
+static void bad_options_are_refused_with_a_reason(void **state _unused_)
+{
+	static const char *const no_such_key[] = {"srcip", "colour", NULL};
+	struct function_options o;
+	struct world world;
+
+	world_init(&world);
+	o = options("sum.main");
+	o.name = "Not_A_Label";
+	refuse(&world, &o, -EINVAL, "Not_A_Label");
+	o = options("sum.main");
+	o.runtime = "cobol";
+	refuse(&world, &o, -EINVAL, "cobol");
+	o = options("sum.main");
+	o.key = no_such_key;
+	refuse(&world, &o, -EINVAL, "colour");
+	o = options("sum.main");
+	o.config = "{\"a\": }";
+	refuse(&world, &o, -EINVAL, "config: line 1");
+	o = options("nowhere.main");
+	refuse(&world, &o, -ENOENT, "nowhere");
+	o = options("../sum.main");
+	refuse(&world, &o, -EINVAL, "FILE.FUNCTION");
+	world_done(&world);
+}
+
+static bool is_committing(struct world *world)
+{
+	return world->result != NULL;
+}
+
+static void removed_function_gives_up_what_is_pending(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function *removed, *again;
+	struct world world;
+	char *error = NULL;
+
+	world_init(&world);
+	world.commit_ns = 50 * NS_PER_MS;
+	world_add(&world, &o);
+	run_until(&world, is_ready);
+	push_many(&world, 0, 10);
+	removed = world.function;
+	run_until(&world, is_committing);
+	engine_remove(removed);
+	assert_int_equal(engine_add(world.engine, &o, &again, &error), 0);
+	world.function = again;
+	run_until(&world, is_ready); /* not before the result under way came back */
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "10");
+	world_done(&world);
+}
+
+static void stopping_does_not_wait_for_an_endless_loop(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+	uint64_t start;
+
+	world_init(&world);
+	world_add(&world, &o);
+	run_until(&world, is_ready);
+	push_order(&world, 0, ORDER_LOOP);
+	world.want = 0;
+	run_until(&world, all_finished);
+	start = clock_monotonic_ns();
+	world_done(&world);
+	assert_true(clock_monotonic_ns() - start < 3 * NS_PER_SEC);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_run_in_order_and_state_adds_up),
+		cmocka_unit_test(what_has_queued_up_goes_in_one_batch_up_to_the_limit),
+		cmocka_unit_test(full_queue_refuses),
+		cmocka_unit_test(slow_commits_gather_into_one),
+		cmocka_unit_test(promises_are_awaited_in_order),
+		cmocka_unit_test(es_modules_load),
+		cmocka_unit_test(crashing_event_is_put_aside_alone),
+		cmocka_unit_test(throwing_event_is_put_aside_alone),
+		cmocka_unit_test(failed_event_leaves_neither_state_nor_alert),
+		cmocka_unit_test(promise_that_never_settles_overruns),
+		cmocka_unit_test(endless_loop_overruns),
+		cmocka_unit_test(garbage_in_the_pipe_is_a_crash),
+		cmocka_unit_test(batches_grow_back_after_a_crash),
+		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
+		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
+		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),
+		cmocka_unit_test(alerts_are_filled_in_from_their_event),
+		cmocka_unit_test(alert_of_an_event_that_runs_again_has_the_same_id),
+		cmocka_unit_test(worker_is_alone_with_its_pipe),
+		cmocka_unit_test(function_output_goes_to_the_log_cleaned_and_cut),
+		cmocka_unit_test(bad_options_are_refused_with_a_reason),
+		cmocka_unit_test(removed_function_gives_up_what_is_pending),
+		cmocka_unit_test(stopping_does_not_wait_for_an_endless_loop),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
