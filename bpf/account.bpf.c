@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "account.h"
+#include "clock.bpf.h"
 #include "parse.bpf.h"
 
 #define EEXIST 17
@@ -178,7 +179,7 @@ int netlambda_count(struct xdp_md *ctx)
 		total->malformed++;
 	if (verdict != PARSE_OK)
 		return XDP_PASS;
-	now = bpf_ktime_get_ns();
+	now = clock_now();
 	if (!flow_count(&pkt, size, now))
 		total->flow_shed++;
 	if (is_port_news(&pkt) && !port_count(&pkt, now))

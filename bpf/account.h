@@ -3,8 +3,8 @@
 #define BPF_ACCOUNT_H
 
 /*
- * What bpf/account.bpf.c keeps in its maps, and src/agent/collect.c reads. Times are the kernel's
- * monotonic clock here; they become UNIX time in user space. Keys have no byte that is not set:
+ * What bpf/account.bpf.c keeps in its maps, and src/agent/collect.c reads. Times are clock_now()'s,
+ * by default the kernel's monotonic clock; they become UNIX time in user space. Keys have no byte that is not set:
  * they are hashed as they lie.
  */
 

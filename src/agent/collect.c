@@ -22,6 +22,7 @@ struct double_table {
 struct collector {
 	struct account **programs; /* one an interface; the first owns the maps */
 	unsigned int interface_count;
+	bool driven;
 	int cpu_count;
 	struct double_table flows;
 	struct double_table ports;
@@ -100,6 +101,7 @@ static int load_program(struct collector *collector, const struct collector_opti
 		return -errno;
 	program->rodata->interface_slot = slot;
 	program->rodata->has_frags = has_frags;
+	program->rodata->clock_is_given = options->driven;
 	if (!has_frags) {
 		r = bpf_program__set_flags(program->progs.netlambda_count, 0);
 		if (r < 0)
@@ -127,6 +129,7 @@ int collector_new(const struct collector_options *options, struct collector **re
 	if (!collector->programs)
 		return -ENOMEM;
 	collector->interface_count = options->interface_count;
+	collector->driven = options->driven;
 	collector->cpu_count = libbpf_num_possible_cpus();
 	if (collector->cpu_count < 0)
 		return collector->cpu_count;
@@ -165,6 +168,12 @@ void collector_free(struct collector *collector)
 int collector_program_fd(const struct collector *collector, unsigned int slot)
 {
 	return bpf_program__fd(collector->programs[slot]->progs.netlambda_count);
+}
+
+void collector_set_time(struct collector *collector, uint64_t now_ns)
+{
+	for (unsigned int slot = 0; slot < collector->interface_count; slot++)
+		collector->programs[slot]->bss->clock_given_ns = now_ns;
 }
 
 /*
@@ -207,12 +216,14 @@ static int table_drain(struct collector *collector, struct double_table *table, 
 	const struct collect_sink *sink)
 {
 	/* Added to a monotonic time it gives UNIX time. */
-	const uint64_t epoch = clock_realtime_ns() - clock_monotonic_ns();
+	const uint64_t epoch = collector->driven ? 0 : clock_realtime_ns() - clock_monotonic_ns();
 	uint32_t position = 0, count = 0;
 	bool first = true;
-	int fd = -1, r;
+	int fd = table->inner_fd[table->active], r = 0;
 
-	r = table_swap(table, &fd);
+	/* No program runs while a driven one is collected: its table is quiet as it is. */
+	if (!collector->driven)
+		r = table_swap(table, &fd);
 	if (r < 0)
 		return r;
 	do {

@@ -15,6 +15,7 @@
 #include "base/attr.h"
 #include "netlambda/event.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,11 @@ struct collector_options {
 	unsigned int interface_count; /* at least 1 */
 	uint32_t flow_max; /* flows kept apart in one collecting period; what exceeds it is shed */
 	uint32_t port_max; /* port records, likewise */
+	/*
+	 * Nothing is attached: the caller runs the programs itself (BPF_PROG_TEST_RUN), none while
+	 * it collects, and says what time it is for each packet.
+	 */
+	bool driven;
 };
 
 /* Borrowed records, with UNIX times; `ended` is 0. */
@@ -47,9 +53,12 @@ DEFINE_CLEANUP(struct collector, collector_free)
 /* The program that counts for `slot`, to be attached. Owned by the collector. */
 int collector_program_fd(const struct collector *collector, unsigned int slot);
 
+/* The UNIX time of the packets that come next. Only for a driven collector; costs a store. */
+void collector_set_time(struct collector *collector, uint64_t now_ns);
+
 /*
  * Ends the period: hands on all that was counted since the last call. Waits for an RCU grace
- * period, some milliseconds. Returns 0 or a negative errno; nothing is lost then, the rest comes
+ * period, some milliseconds, unless it is driven. Returns 0 or a negative errno; nothing is lost then, the rest comes
  * with a later call.
  */
 int collector_collect(struct collector *collector, const struct collect_sink *sink) _must_check_;

@@ -186,6 +186,35 @@ static void times_are_unix_times_of_first_and_last_packet(void **state _unused_)
 }
 
 /* The flags of a TCP segment, and what they count as. */
+/* As a capture is replayed: in its own time, over several periods. */
+static void a_driven_collector_counts_in_the_time_it_is_given(void **state _unused_)
+{
+	const struct collector_options options = {
+		.interface_count = 1, .flow_max = 64, .port_max = 64, .driven = true};
+	const uint64_t start = 1000000000123456789ULL;
+	_cleanup_(collector_freep) struct collector *collector = NULL;
+	struct frame f;
+
+	assert_int_equal(collector_new(&options, &collector), 0);
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", web, TCP_SYN, 0);
+	for (uint64_t period = 0; period < 3; period++) {
+		struct taken taken = {0};
+
+		collector_set_time(collector, start + period * NS_PER_SEC);
+		run(collector, &f, 1);
+		collector_set_time(collector, start + period * NS_PER_SEC + 1);
+		run(collector, &f, 1);
+		collect(collector, &taken);
+		assert_int_equal(taken.flow_count, 1);
+		assert_int_equal(taken.flows[0].count, 2);
+		assert_int_equal(taken.flows[0].first, start + period * NS_PER_SEC);
+		assert_int_equal(taken.flows[0].last, start + period * NS_PER_SEC + 1);
+		assert_int_equal(taken.port_count, 1);
+		assert_int_equal(taken.ports[0].syn, 2);
+		assert_int_equal(taken.ports[0].last, start + period * NS_PER_SEC + 1);
+	}
+}
+
 static void syn_without_ack_and_rst_are_counted_by_port(void **state _unused_)
 {
 	static const struct {
@@ -458,6 +487,7 @@ int main(void)
 		cmocka_unit_test(ipv6_is_counted_alike),
 		cmocka_unit_test(each_five_tuple_is_its_own_flow),
 		cmocka_unit_test(times_are_unix_times_of_first_and_last_packet),
+		cmocka_unit_test(a_driven_collector_counts_in_the_time_it_is_given),
 		cmocka_unit_test(syn_without_ack_and_rst_are_counted_by_port),
 		cmocka_unit_test(only_empty_udp_is_counted_by_port),
 		cmocka_unit_test(source_ports_share_a_port_record),
