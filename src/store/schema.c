@@ -103,7 +103,7 @@ static int schema_upgrade(struct store *store, int64_t version)
 }
 
 /*
- * Walks all b-trees: some 5 ms a megabyte, once at start, and a damaged file is found before
+ * Walks all b-trees: some 3 ms a megabyte, once at start, and a damaged file is found before
  * anything is built on it.
  */
 static int schema_check_damage(struct store *store)
