@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/siphash.h"
+#include "engine/function.h"
 #include "engine/pipe.h"
 #include "event/render.h"
 
@@ -143,13 +144,14 @@ static const char *severity_find(const char *name)
 
 /*
  * NAME-SWITCH-HASH-N. The hash is over what names the event for good: its place in its transaction
- * alone comes again when the agent starts anew.
+ * alone comes again when the agent starts anew, and what is not acknowledged has no sequence: there
+ * only its record tells it from another at the same place that came at the same time.
  */
 static void alert_set_id(
 	struct alert *alert, const char *function, const struct event_ref *event, unsigned int n)
 {
 	static const struct siphash_key fixed = {0x6e65746c616d6264, 0x616c657274206964};
-	uint8_t bytes[96] = {0};
+	uint8_t bytes[96 + EVENT_RECORD_MAX] = {0};
 	struct cursor c;
 
 	cursor_write_init(&c, bytes, sizeof(bytes));
@@ -159,6 +161,7 @@ static void alert_set_id(
 	cursor_put_be(&c, event->index, 2);
 	cursor_put_be(&c, event->time_ns, 8);
 	cursor_put_bytes(&c, function, strnlen(function, 64));
+	cursor_put_bytes(&c, event->record, schema_builtin(event->event_id)->record_size);
 	snprintf(alert->id, sizeof(alert->id), "%.15s-%u-%016llx-%u", function, event->switch_id,
 		(unsigned long long)siphash(&fixed, bytes, c.pos), n % EVENT_ALERTS_MAX);
 }
@@ -252,6 +255,15 @@ static int alert_fill(struct builder *builder, struct alert *alert, const json_t
 	return r;
 }
 
+static uint64_t raised_ns(const struct builder *builder, const struct event_ref *event)
+{
+	const struct engine *engine = builder->result.function->engine;
+
+	if (!engine->ops->raised_ns)
+		return clock_realtime_ns();
+	return engine->ops->raised_ns(engine->user, event);
+}
+
 static int alert_add(struct builder *builder, const struct event_ref *event, unsigned int n,
 	const char *text, size_t len)
 {
@@ -268,7 +280,7 @@ static int alert_add(struct builder *builder, const struct event_ref *event, uns
 	alert = (struct alert *)builder->alerts.items + builder->alert_count;
 	*alert = (struct alert){
 		.time_ns = event->time_ns,
-		.raised_ns = clock_realtime_ns(),
+		.raised_ns = raised_ns(builder, event),
 		.switch_id = event->switch_id,
 		.event_id = event->event_id,
 	};

@@ -637,6 +637,24 @@ static void alert_of_an_event_that_runs_again_has_the_same_id(void **state _unus
 	world_done(&second);
 }
 
+/* Two datagrams that want no answer have no sequence, and may come at the same time. */
+static void alerts_of_events_that_differ_in_the_record_alone_have_different_ids(
+	void **state _unused_)
+{
+	struct function_options o = options("sum.alerts");
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	assert_int_equal(push(&world, 0, 1, ORDER_NONE), 0);
+	assert_int_equal(push(&world, 0, 2, ORDER_NONE), 0);
+	world.want = 2;
+	run_until(&world, all_finished);
+	assert_int_equal(world.alert_count, 4);
+	assert_string_not_equal(world.alerts[0].id, world.alerts[2].id);
+	world_done(&world);
+}
+
 static void worker_is_alone_with_its_pipe(void **state _unused_)
 {
 	struct function_options o = options("sum.surroundings");
@@ -789,6 +807,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
 		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),
 		cmocka_unit_test(alerts_are_filled_in_from_their_event),
+		cmocka_unit_test(alerts_of_events_that_differ_in_the_record_alone_have_different_ids),
 		cmocka_unit_test(alert_of_an_event_that_runs_again_has_the_same_id),
 		cmocka_unit_test(worker_is_alone_with_its_pipe),
 		cmocka_unit_test(function_output_goes_to_the_log_cleaned_and_cut),
