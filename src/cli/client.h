@@ -13,8 +13,8 @@
 int client_get(const struct cli *cli, const char *target, json_t **ret_json) _must_check_;
 
 /*
- * "NAME=VALUE" with what a URL does not allow escaped, behind "?" or "&"; nothing if `value` is NULL.
- * To be freed. NULL when out of memory.
+ * "NAME=VALUE" with what a URL does not allow escaped, behind "?" or "&"; nothing if `value` is
+ * NULL. To be freed. NULL when out of memory.
  */
 char *client_add_argument(const char *target, const char *name, const char *value);
 
@@ -25,9 +25,9 @@ enum client_end {
 };
 
 /*
- * GET `target` and hand over each line as it comes, without its line feed; before the first, NULL once
- * the server has answered. `fn` returns false to end it. SIGINT and SIGTERM must be blocked, and are
- * read from `signal_fd`.
+ * GET `target` and hand over each line as it comes, without its line feed; before the first, NULL
+ * once the server has answered. `fn` returns false to end it. SIGINT and SIGTERM must be blocked,
+ * and are read from `signal_fd`.
  */
 enum client_end client_follow(const struct cli *cli, const char *target, int signal_fd,
 	bool (*fn)(void *user, char *line), void *user);

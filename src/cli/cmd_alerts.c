@@ -47,7 +47,7 @@ static const char *format_endpoint(
 	int64_t port = get_count(eve, port_key);
 
 	if (!ip)
-		return strcpy(text, "-");
+		return "-";
 	if (!json_object_get(eve, port_key))
 		snprintf(text, FORMAT_MAX, "%s", ip);
 	else

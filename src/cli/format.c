@@ -30,7 +30,7 @@ const char *format_time(const char *rfc3339, char text[static FORMAT_MAX])
 	size_t len;
 
 	if (us < 0)
-		return strcpy(text, "-");
+		return "-";
 	localtime_r(&seconds, &tm);
 	len = strftime(text, FORMAT_MAX, "%Y-%m-%d %H:%M:%S", &tm);
 	snprintf(text + len, FORMAT_MAX - len, ".%03d", (int)(us / 1000 % 1000));
@@ -57,12 +57,14 @@ const char *format_ago(const char *rfc3339, char text[static FORMAT_MAX])
 {
 	int64_t us = parse_time_us(rfc3339);
 	int64_t now_s = (int64_t)(clock_realtime_ns() / NS_PER_SEC);
+	char duration[FORMAT_MAX];
 
 	if (us < 0)
-		return strcpy(text, "never");
+		return "never";
 	/* Clocks of two machines may differ. */
-	format_duration(MAX(now_s - us / 1000000, 0), text);
-	return strcat(text, " ago");
+	format_duration(MAX(now_s - us / 1000000, 0), duration);
+	snprintf(text, FORMAT_MAX, "%.*s ago", FORMAT_MAX - 8, duration);
+	return text;
 }
 
 const char *format_bytes(int64_t bytes, char text[static FORMAT_MAX])

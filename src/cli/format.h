@@ -2,7 +2,7 @@
 #ifndef CLI_FORMAT_H
 #define CLI_FORMAT_H
 
-/* Values of the API as people read them. Each writes into `text` and returns it. */
+/* Values of the API as people read them. `text` is room for the result. */
 
 #include "cli/table.h"
 

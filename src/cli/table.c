@@ -45,7 +45,8 @@ void table_free(struct table *table)
 }
 
 /*
- * C0, DEL, and C1 as UTF-8 has it (U+0080 to U+009F, bytes c2 80 to c2 9f), which some terminals obey.
+ * C0, DEL, and C1 as UTF-8 has it (U+0080 to U+009F, bytes c2 80 to c2 9f), which some terminals
+ * obey.
  */
 char *text_printable(const char *text)
 {
@@ -150,10 +151,9 @@ static void measure(const struct table *table, unsigned int widths[static TABLE_
 {
 	for (unsigned int i = 0; i < table->column_count; i++)
 		widths[i] = MAX(table->columns[i].least, text_width(table->columns[i].header));
-	for (size_t i = 0; i < table->count; i++) {
-		unsigned int column = (unsigned int)(i % table->column_count);
-
+	for (size_t i = 0, column = 0; i < table->count; i++) {
 		widths[column] = MAX(widths[column], text_width(cell_text(&table->cells[i])));
+		column = column + 1 < table->column_count ? column + 1 : 0;
 	}
 }
 
@@ -168,16 +168,17 @@ static void print_header(const struct table *table, const unsigned int *widths)
 
 static void print_rows(const struct table *table, const unsigned int *widths)
 {
-	for (size_t i = 0; i < table->count; i++) {
-		unsigned int column = (unsigned int)(i % table->column_count);
+	unsigned int column = 0;
 
+	for (size_t i = 0; i < table->count; i++) {
 		print_cell(table, column, widths[column], &table->cells[i]);
+		column = column + 1 < table->column_count ? column + 1 : 0;
 	}
 }
 
 void table_print(struct table *table)
 {
-	unsigned int widths[TABLE_COLUMNS_MAX];
+	unsigned int widths[TABLE_COLUMNS_MAX] = {0};
 
 	if (!table)
 		return;
@@ -188,7 +189,7 @@ void table_print(struct table *table)
 
 void table_stream(struct table *table)
 {
-	unsigned int widths[TABLE_COLUMNS_MAX];
+	unsigned int widths[TABLE_COLUMNS_MAX] = {0};
 
 	if (!table)
 		return;

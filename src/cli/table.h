@@ -3,9 +3,9 @@
 #define CLI_TABLE_H
 
 /*
- * Aligned tables for people. A table collects its rows and is printed when all are known; a stream is
- * printed row by row with the columns' least widths. What comes from functions and packets is shown
- * without control characters, so that it cannot drive the terminal.
+ * Aligned tables for people. A table collects its rows and is printed when all are known; a stream
+ * is printed row by row with the columns' least widths. What comes from functions and packets is
+ * shown without control characters, so that it cannot drive the terminal.
  */
 
 #include "base/attr.h"

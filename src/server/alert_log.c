@@ -178,8 +178,8 @@ int alert_log_reopen(struct alert_log *log)
 }
 
 /*
- * The line with its line feed, to be freed; NULL when out of memory. After a torn line it begins with
- * a line feed, so that the file is one damaged line and not two.
+ * The line with its line feed, to be freed; NULL when out of memory. After a torn line it begins
+ * with a line feed, so that the file is one damaged line and not two.
  */
 static char *render_line(
 	const char *function, const struct alert *alert, bool torn, size_t *ret_len)

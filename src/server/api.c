@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 /*
- * libmicrohttpd runs on the server's loop: its own epoll descriptor is readable when it has something
- * to do, and its timeout becomes a timer. A connection has a fixed memory pool, out of which request
- * line and headers come; what does not fit is refused by the library (414, 431). No request has a
- * body: one that is sent all the same is not read.
+ * libmicrohttpd runs on the server's loop: its own epoll descriptor is readable when it has
+ * something to do, and its timeout becomes a timer. A connection has a fixed memory pool, out of
+ * which request line and headers come; what does not fit is refused by the library (414, 431). No
+ * request has a body: one that is sent all the same is not read.
  */
 
 #define CONNECTION_MEMORY_BYTES (16 << 10)

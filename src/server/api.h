@@ -47,7 +47,7 @@ struct api_switch {
 	uint64_t restarts; /* of the agent */
 	uint64_t packets;  /* as its interfaces counted them, all together */
 	uint64_t bytes;
-	uint64_t shed;     /* packets without detail: the switch's tables were full */
+	uint64_t shed; /* packets without detail: the switch's tables were full */
 };
 
 struct api_function {

@@ -11,13 +11,14 @@
 #include <sys/epoll.h>
 
 /*
- * Alerts are sent as they are read: a chunk is taken from the database, rendered, and sent before the
- * next one is read, so neither a long list nor a slow client costs memory. Between chunks no read
- * transaction is open, so a slow client does not keep SQLite from shrinking its -wal file either.
+ * Alerts are sent as they are read: a chunk is taken from the database, rendered, and sent before
+ * the next one is read, so neither a long list nor a slow client costs memory. Between chunks no
+ * read transaction is open, so a slow client does not keep SQLite from shrinking its -wal file
+ * either.
  *
  * A follower's stream has no end. When it has sent all there is, its connection is suspended, and
- * api_alerts_committed() resumes it; meanwhile the loop watches its socket for the client's leaving,
- * which libmicrohttpd does not notice on a suspended connection.
+ * api_alerts_committed() resumes it; meanwhile the loop watches its socket for the client's
+ * leaving, which libmicrohttpd does not notice on a suspended connection.
  */
 
 #define CHUNK_BYTES    (32 << 10)
@@ -277,8 +278,8 @@ static int get_arguments(struct MHD_Connection *connection, struct alert_argumen
 }
 
 /*
- * after: go on from that row, oldest first. Else the newest `limit`; a follower that names neither a
- * limit nor a time gets only what comes from now on.
+ * after: go on from that row, oldest first. Else the newest `limit`; a follower that names neither
+ * a limit nor a time gets only what comes from now on.
  */
 static int stream_begin(struct alert_stream *stream, const struct alert_arguments *arguments)
 {

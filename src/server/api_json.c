@@ -25,9 +25,10 @@ static size_t sequence_length(unsigned char first)
 static bool sequence_valid(const char *at, size_t left, size_t len)
 {
 	json_t *string = len > 0 && len <= left ? json_stringn(at, len) : NULL;
+	bool valid = string != NULL;
 
 	json_decref(string);
-	return string;
+	return valid;
 }
 
 static json_t *json_repaired(const char *text)
@@ -35,7 +36,9 @@ static json_t *json_repaired(const char *text)
 	size_t left = strlen(text), len = 0;
 	_cleanup_free_ char *repaired = malloc(left * strlen(REPLACEMENT) + 1);
 
-	while (repaired && left > 0) {
+	if (!repaired)
+		return NULL;
+	while (left > 0) {
 		size_t sequence = sequence_length((unsigned char)*text);
 		bool valid = sequence_valid(text, left, sequence);
 		const char *from = valid ? text : REPLACEMENT;
@@ -46,7 +49,7 @@ static json_t *json_repaired(const char *text)
 		text += valid ? sequence : 1;
 		left -= valid ? sequence : 1;
 	}
-	return repaired ? json_stringn(repaired, len) : NULL;
+	return json_stringn(repaired, len);
 }
 
 void json_put(json_t **object, const char *key, json_t *value)
@@ -73,8 +76,11 @@ json_t *json_count(uint64_t value)
 
 json_t *json_text(const char *text)
 {
-	json_t *string = text ? json_string(text) : json_null();
+	json_t *string;
 
+	if (!text)
+		return json_null();
+	string = json_string(text);
 	return string ? string : json_repaired(text);
 }
 

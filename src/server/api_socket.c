@@ -77,14 +77,14 @@ int api_listen(const char *path, int *ret_fd, char **ret_error)
 		return fail_text(ret_error, -ENAMETOOLONG,
 			"%s: a socket's path has at most %zu characters", path,
 			sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path));
 	r = remove_stale(&address, ret_error);
 	if (r < 0)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail_text(ret_error, -errno, "%s: %s", path, strerror(errno));
-	/* bind(2) makes the file with the descriptor's mode less the umask: never wider than it shall be. */
+	/* bind(2) takes the descriptor's mode, less the umask: never wider than it shall be. */
 	if (fchmod(fd, SOCKET_MODE) < 0 ||
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 		chmod(path, SOCKET_MODE) < 0)

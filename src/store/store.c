@@ -104,8 +104,8 @@ const char *store_error(const struct store *store)
 }
 
 /*
- * Moves the -wal file into the database, so that the one file is all there is. SQLite does it when the
- * last connection closes, which may be a reader's, and then it cannot.
+ * Moves the -wal file into the database, so that the one file is all there is. SQLite does it when
+ * the last connection closes, which may be a reader's, and then it cannot.
  */
 static void checkpoint(struct store *store)
 {

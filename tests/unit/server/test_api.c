@@ -160,6 +160,7 @@ static void metrics_have_the_prometheus_type(void **state)
 	_cleanup_answer_ struct answer first = get(*state, "/metrics");
 	_cleanup_answer_ struct answer answer = get(*state, "/metrics");
 
+	assert_non_null(strstr(first.body, "netlambda_api_responses_total{code=\"2xx\"} 0\n"));
 	assert_string_equal(answer.type, "text/plain; version=0.0.4; charset=utf-8");
 	assert_non_null(strstr(answer.body, "\nnetlambda_test 42\n"));
 	assert_non_null(

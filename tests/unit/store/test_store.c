@@ -117,7 +117,10 @@ static void reopened_store_gives_back_what_was_committed(void **state)
 	assert_string_equal(get_state(store, "port-scan", "10.0.0.2", "syn", text), "{\"a\":1}");
 	assert_string_equal(get_state(store, "other", "10.0.0.2", "syn", text), "");
 	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
-	assert_memory_equal(&mark, &batch.mark, sizeof(mark));
+	assert_int_equal(mark.switch_id, batch.mark.switch_id);
+	assert_int_equal(mark.sequence, batch.mark.sequence);
+	assert_int_equal(mark.digest, batch.mark.digest);
+	assert_int_equal(mark.done, batch.mark.done);
 	assert_int_equal(store_each_dead_letter(store, NULL, 0, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "port-scan", 5, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "other", 5, check_letter, &seen), 0);
