@@ -131,13 +131,18 @@ function contextClass(constants, openState) {
       this.#alerts = alerts;
     }
 
+    /* A function of its own, so that it may be taken out of the context: main(event, { alert, state }). */
+    get alert() {
+      return (alert) => this.#raise(alert);
+    }
+
     get state() {
       if (!this.#open) throw new Error('the event is over: await what you start');
       this.#state ??= openState(this.#bytes, this.#at, this.#schema);
       return this.#state;
     }
 
-    alert(alert) {
+    #raise(alert) {
       if (!this.#open) throw new Error('the event is over: await what you start');
       if (this.#alerts.length >= ALERTS_MAX) throw new RangeError(`alert: more than ${ALERTS_MAX} for one event`);
       this.#alerts.push(alertText(alert));

@@ -55,6 +55,11 @@ class Reader {
     this.#bytes = bytes;
   }
 
+  u8() {
+    this.#at += 1;
+    return this.#bytes.readUInt8(this.#at - 1);
+  }
+
   u16() {
     this.#at += 2;
     return this.#bytes.readUInt16LE(this.#at - 2);

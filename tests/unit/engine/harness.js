@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+'use strict';
+
+/* Runs functions as the worker does, from BATCH payloads to RESULT frames, without a process around it. */
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '../../..');
+const { Reader } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
+const { compileSchema } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
+const { Runner } = require(path.join(ROOT, 'runtime/nodejs/runner.js'));
+const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
+
+/* As <netlambda/event.h> has them; test_engine.c runs with those that come from BTF. */
+const PORT = {
+  id: 1,
+  name: 'port',
+  recordSize: 72,
+  fields: [
+    ['srcip', 'ip', 0, 16],
+    ['dstip', 'ip', 16, 16],
+    ['dstport', 'port', 32, 2],
+    ['protocol', 'proto', 34, 1],
+    ['first', 'time', 40, 8],
+    ['last', 'time', 48, 8],
+    ['udp', 'uint', 56, 4],
+    ['syn', 'uint', 60, 4],
+    ['rst', 'uint', 64, 4],
+  ],
+};
+const FLOW = {
+  id: 2,
+  name: 'flow',
+  recordSize: 72,
+  fields: [
+    ['srcip', 'ip', 0, 16],
+    ['dstip', 'ip', 16, 16],
+    ['srcport', 'port', 32, 2],
+    ['dstport', 'port', 34, 2],
+    ['protocol', 'proto', 36, 1],
+    ['flags', 'flags', 37, 1],
+    ['ended', 'uint', 38, 1],
+    ['first', 'time', 40, 8],
+    ['last', 'time', 48, 8],
+    ['count', 'uint', 56, 8],
+    ['size', 'bytes', 64, 8],
+  ],
+};
+
+function field([name, kind, offset, size]) {
+  return { name, kind, offset, size };
+}
+
+const schemas = new Map(
+  [PORT, FLOW].map((schema) => [schema.id, compileSchema({ ...schema, fields: schema.fields.map(field) })]),
+);
+
+function putUint(bytes, offset, size, value) {
+  let left = BigInt(value);
+  for (let i = 0; i < size; i++, left >>= 8n) {
+    bytes[offset + (os.endianness() === 'LE' ? i : size - 1 - i)] = Number(left & 255n);
+  }
+}
+
+function putIp(bytes, offset, text) {
+  if (!text.includes(':')) {
+    bytes.writeUInt16BE(0xffff, offset + 10);
+    text.split('.').forEach((part, i) => (bytes[offset + 12 + i] = Number(part)));
+    return;
+  }
+  const [left, right] = text.split('::').map((half) => half.split(':').filter(Boolean));
+  const groups = right ? [...left, ...new Array(8 - left.length - right.length).fill('0'), ...right] : left;
+  groups.forEach((group, i) => bytes.writeUInt16BE(parseInt(group, 16), offset + 2 * i));
+}
+
+function record(schema, values) {
+  const bytes = Buffer.alloc(schema.recordSize);
+  for (const { name, kind, offset, size } of schema.fields) {
+    const value = values[name] ?? (kind === 'ip' ? '0.0.0.0' : 0);
+    if (kind === 'ip') putIp(bytes, offset, value);
+    else putUint(bytes, offset, size, value);
+  }
+  return bytes;
+}
+
+let sequence = 0;
+
+/* Events are {id, ms (event time), ...fields}. */
+function batch(events) {
+  const parts = [Buffer.alloc(4)];
+  parts[0].writeUInt32LE(events.length);
+  for (const { id, ms, ...values } of events) {
+    const bytes = record(schemas.get(id), values);
+    const header = Buffer.alloc(24);
+    header.writeUInt32LE(id, 0);
+    header.writeUInt32LE(7, 4);
+    header.writeUInt32LE(++sequence, 8);
+    header.writeUInt16LE(bytes.length, 14);
+    header.writeBigUInt64LE(BigInt(Math.round(ms * 1e6)), 16);
+    parts.push(header, bytes);
+  }
+  return Buffer.concat(parts);
+}
+
+function readResult(frame) {
+  const bytes = frame.subarray(5);
+  const reader = new Reader(bytes);
+  const result = { done: reader.u32(), writes: [], alerts: [] };
+  if (reader.u8() === 1) result.failure = reader.text();
+  for (let left = reader.u32(); left > 0; left--) {
+    const write = { key: reader.text(), name: reader.text() };
+    if (reader.u8() === 0) write.value = JSON.parse(reader.text());
+    result.writes.push(write);
+  }
+  for (let left = reader.u32(); left > 0; left--) {
+    result.alerts.push({ index: reader.u32(), ...JSON.parse(reader.text()) });
+  }
+  return result;
+}
+
+/* One function with its state. */
+class Bench {
+  constructor({ main, key = [], config = {}, state = new State() }) {
+    const hello = { name: 'tested', timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
+    this.runner = new Runner(hello, schemas, main, state);
+    this.alerts = [];
+  }
+
+  /* A function that we ship, with its manifest's settings. */
+  static shipped(name, config = {}) {
+    const dir = path.join(ROOT, 'functions', name);
+    const manifest = JSON.parse(fs.readFileSync(path.join(dir, 'function.json'), 'utf8'));
+    const [file, main] = manifest.handler.split('.');
+    const module = require(path.join(dir, file));
+    return new Bench({ main: module[main], key: manifest.key, config: { ...manifest.config, ...config } });
+  }
+
+  async send(...events) {
+    const result = readResult(await this.runner.run(batch(events)));
+    this.alerts.push(...result.alerts);
+    return result;
+  }
+
+  titles() {
+    return this.alerts.map((alert) => alert.title);
+  }
+}
+
+module.exports = { Bench, batch, schemas, PORT, FLOW, ROOT };

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: BSD-2-Clause
+'use strict';
+
+/* The Node.js runtime: frames, records, what a function is called with, state and its windows. */
+
+const assert = require('node:assert');
+const path = require('node:path');
+const { test } = require('node:test');
+const util = require('node:util');
+
+const { Bench, batch, schemas, ROOT } = require('./harness.js');
+const { Splitter, Writer, Reader, TYPE } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
+const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
+const { compileSchema } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
+
+const START = 1763884800000;
+const event = (ms, values = {}) => ({ id: 1, ms: START + ms, srcip: '10.0.0.3', dstip: '10.0.0.1', ...values });
+
+/* Calls `main` with the state of one key at a time in seconds. */
+function stateAt(state, seconds, key = 'k') {
+  return state.at(key, START + seconds * 1000);
+}
+
+/* What a fresh worker would be given. */
+function reloaded(state) {
+  const copy = new State();
+  const rows = new Map();
+  state.collect((key, name, json) => rows.set(`${key}\n${name}`, json));
+  for (const [id, json] of rows) if (json !== null) copy.load(...id.split('\n'), json);
+  return copy;
+}
+
+/* ---- frames ---- */
+
+test('frames come whole, however the stream is cut', () => {
+  const writer = new Writer();
+  const frames = ['one', 'zwei \u{1f40d}', 'x'.repeat(100000)].map((text) => {
+    writer.begin(TYPE.FAILED);
+    writer.text(text);
+    return writer.end();
+  });
+  const stream = Buffer.concat(frames);
+  for (const size of [1, 3, 4, 5, 7, 4096, stream.length]) {
+    const splitter = new Splitter();
+    const texts = [];
+    for (let at = 0; at < stream.length; at += size) {
+      splitter.feed(stream.subarray(at, at + size), (type, payload) => {
+        assert.strictEqual(type, TYPE.FAILED);
+        texts.push(new Reader(payload).text());
+      });
+    }
+    assert.deepStrictEqual(texts.map((text) => text.length), [3, 7, 100000], `cut into ${size}`);
+  }
+});
+
+test('a frame that is too long or empty is refused', () => {
+  const refuse = (length) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeUInt32LE(length);
+    assert.throws(() => new Splitter().feed(bytes, () => {}), /a frame of/);
+  };
+  refuse(0);
+  refuse((16 << 20) + 1);
+  refuse(0xffffffff);
+});
+
+test('a text that runs over its frame is refused', () => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(100);
+  assert.throws(() => new Reader(bytes).text(), RangeError);
+});
+
+/* ---- records ---- */
+
+async function seen(values, look = ({ data }) => data) {
+  let found;
+  const bench = new Bench({ main: (...args) => void (found = look(...args)) });
+  const { failure } = await bench.send(values);
+  assert.strictEqual(failure, undefined);
+  return found;
+}
+
+test("the thesis's names are there, addresses as text", async () => {
+  const data = await seen(event(0, { dstport: 65535, protocol: 6, udp: 1, syn: 4294967295, rst: 3 }));
+  assert.deepStrictEqual(data, {
+    srcip: '10.0.0.3',
+    dstip: '10.0.0.1',
+    dstport: 65535,
+    protocol: 6,
+    first: '',
+    last: '',
+    udp: 1,
+    syn: 4294967295,
+    rst: 3,
+  });
+  assert.deepStrictEqual(Object.keys({ ...data }).length, 9);
+});
+
+test('a flow has its ports, counts and sizes', async () => {
+  const flow = { id: 2, ms: START, srcip: '::1', dstip: '2001:db8::1:0:0:5', srcport: 1, dstport: 2, protocol: 17 };
+  const data = await seen({ ...flow, count: 5, size: 2 ** 40, flags: 18, first: 1763884800123456789n });
+  assert.strictEqual(data.size, 2 ** 40);
+  assert.strictEqual(data.count, 5);
+  assert.strictEqual(data.srcport, 1);
+  assert.strictEqual(data.srcip, '::1');
+  assert.strictEqual(data.dstip, '2001:db8::1:0:0:5');
+  assert.strictEqual(data.first, '2025-11-23T08:00:00.123456789Z');
+});
+
+test('a counter beyond 2^53 is the nearest number', async () => {
+  const flow = { id: 2, ms: START, srcip: '10.0.0.1', dstip: '10.0.0.2' };
+  assert.strictEqual((await seen({ ...flow, size: 2n ** 53n - 1n })).size, Number.MAX_SAFE_INTEGER);
+  assert.strictEqual((await seen({ ...flow, size: 2n ** 64n - 1n })).size, 2 ** 64);
+});
+
+test('signed fields of every size are signed', () => {
+  const fields = [1, 2, 4, 8].map((size, i) => ({ name: `f${size}`, kind: 'int', offset: [0, 2, 4, 8][i], size }));
+  const schema = compileSchema({ id: 16, name: 'mine', recordSize: 16, fields });
+  assert.deepStrictEqual(schema.decode(Buffer.alloc(16, 0xff), 0), { f1: -1, f2: -1, f4: -1, f8: -1 });
+});
+
+test('IPv6 text follows RFC 5952', async () => {
+  const text = async (srcip) => (await seen(event(0, { srcip }))).srcip;
+  assert.strictEqual(await text('2001:0db8:0:0:1:0:0:1'), '2001:db8::1:0:0:1');
+  assert.strictEqual(await text('fe80::1'), 'fe80::1');
+  assert.strictEqual(await text('2001:db8:0:1:1:1:1:1'), '2001:db8:0:1:1:1:1:1');
+});
+
+test('event and context have the form of Kubeless', async () => {
+  const found = await seen(event(1500, { syn: 1 }), (e, context) => ({ ...e.toJSON(), context, printed: util.inspect(e) }));
+  assert.match(found['event-id'], /^7-\d+-0$/);
+  assert.strictEqual(found['event-type'], 'port');
+  assert.strictEqual(found['event-time'], '2025-11-23T08:00:01.500000000Z');
+  assert.strictEqual(found['event-namespace'], 'switch/7');
+  assert.strictEqual(found.extensions['event-number'], 1);
+  assert.strictEqual(found.context['function-name'], 'tested');
+  assert.strictEqual(found.context.timeout, '10');
+  assert.strictEqual(found.context['memory-limit'], '256Mi');
+  assert.match(found.context.runtime, /^nodejs\d+$/);
+  assert.match(found.printed, /10\.0\.0\.3/);
+});
+
+test('config cannot be changed by an event', async () => {
+  const main = (e, { config }) => (config.inner.limit = 5);
+  const { failure } = await new Bench({ main, config: { inner: { limit: 1 } } }).send(event(0));
+  assert.match(failure, /TypeError/);
+});
+
+/* ---- batches ---- */
+
+test('an event that throws takes its changes back and ends the batch', async () => {
+  const main = (e, { state, alert }) => {
+    state.counter('sum').add(e.data.syn);
+    state.window('w', '10s').add(e.data.syn);
+    state.distinct('d', '10s').add(e.data.syn);
+    state.set('list', [...(state.get('list') ?? []), e.data.syn]);
+    alert({ title: `syn ${e.data.syn}` });
+    if (e.data.syn === 3) state.delete('sum');
+    if (e.data.syn === 3) throw new Error('three');
+  };
+  const bench = new Bench({ main, key: ['srcip'] });
+  const result = await bench.send(...[1, 2, 3, 4].map((syn) => event(syn * 1000, { syn })));
+  assert.strictEqual(result.done, 2);
+  assert.strictEqual(result.failure, 'Error: three');
+  assert.deepStrictEqual(bench.titles(), ['syn 1', 'syn 2']);
+  const values = Object.fromEntries(result.writes.map(({ name, value }) => [name, value]));
+  assert.strictEqual(values.sum, 3);
+  assert.deepStrictEqual(values.list, [1, 2]);
+  assert.deepStrictEqual(values.w.sums, [2, 1]);
+  const next = await bench.send(event(4000, { syn: 4 }));
+  assert.strictEqual(next.writes.find(({ name }) => name === 'sum').value, 7);
+});
+
+test('a first event that throws changes nothing at all', async () => {
+  const main = (e, { state }) => {
+    state.counter('sum').add(1);
+    state.window('w', '10s').add(1);
+    throw 'a text';
+  };
+  const bench = new Bench({ main });
+  const result = await bench.send(event(0));
+  assert.deepStrictEqual(result, { done: 0, writes: [], alerts: [], failure: 'threw a text' });
+  assert.strictEqual(bench.runner.state.count, 0);
+});
+
+test('a rejected promise is a failure like an exception', async () => {
+  const bench = new Bench({ main: async () => Promise.reject(new TypeError('late')) });
+  assert.strictEqual((await bench.send(event(0))).failure, 'TypeError: late');
+});
+
+test('a promise that was left behind cannot touch the next event', async () => {
+  const late = [];
+  const main = (e, context) => {
+    const { state, alert } = context;
+    late.push(() => state.set('x', 1), () => alert({ title: 't' }), () => context.state.set('x', 1));
+  };
+  const bench = new Bench({ main });
+  await bench.send(event(0));
+  for (const act of late) assert.throws(act, /the event is over/);
+});
+
+test('state is by key, and only what changed is written', async () => {
+  const main = (e, { state }) => state.counter('n').add(e.data.syn);
+  const bench = new Bench({ main, key: ['srcip', 'dstport'] });
+  const { writes } = await bench.send(event(0, { syn: 1, dstport: 80 }), event(0, { syn: 1, dstport: 81 }));
+  assert.deepStrictEqual(writes.map(({ key }) => key), ['10.0.0.3|80', '10.0.0.3|81']);
+  const again = await bench.send(event(0, { syn: 5, dstport: 81 }));
+  assert.deepStrictEqual(again.writes, [{ key: '10.0.0.3|81', name: 'n', value: 6 }]);
+});
+
+test('a batch with large changes ends early and loses nothing', async () => {
+  const main = (e, { state }) => void state.set(`n${e.data.syn}`, 'x'.repeat(60000));
+  const bench = new Bench({ main });
+  const first = await bench.send(...Array.from({ length: 40 }, (_, syn) => event(0, { syn })));
+  assert.ok(first.done > 0 && first.done < 40, `${first.done} done`);
+  assert.strictEqual(first.failure, undefined);
+  assert.strictEqual(first.writes.length, first.done);
+});
+
+test('alerts are checked where they are made', async () => {
+  const failure = async (alert) => (await new Bench({ main: (e, c) => c.alert(alert) }).send(event(0))).failure;
+  assert.match(await failure(), /title/);
+  assert.match(await failure({ title: 'x', severity: 'awful' }), /one of critical, high/);
+  assert.match(await failure({ title: 'x', data: [1] }), /expected an object/);
+  assert.match(await failure({ title: 'x', dstport: 70000 }), /dstport/);
+  assert.strictEqual(await failure({ title: 'x', srcip: null }), undefined);
+  const flood = (e, c) => Array.from({ length: 65 }, () => c.alert({ title: 'x' }));
+  assert.match((await new Bench({ main: flood }).send(event(0))).failure, /more than 64/);
+});
+
+/* ---- values ---- */
+
+test('what get() returns is a copy', () => {
+  const state = new State();
+  const keyed = stateAt(state, 0);
+  keyed.set('list', [1]);
+  keyed.get('list').push(2);
+  assert.deepStrictEqual(keyed.get('list'), [1]);
+  assert.strictEqual(keyed.get('nothing'), undefined);
+});
+
+test('values that cannot be kept are refused', () => {
+  const keyed = stateAt(new State(), 0);
+  assert.throws(() => keyed.set('x', undefined), TypeError);
+  assert.throws(() => keyed.set('', 1), TypeError);
+  assert.throws(() => keyed.set('x', 'y'.repeat(70000)), RangeError);
+  assert.throws(() => keyed.set('x', { $window: 1 }), /reserved/);
+  assert.throws(() => keyed.counter('c').add(NaN), TypeError);
+  assert.throws(() => keyed.counter('c').add('1'), TypeError);
+  assert.throws(() => keyed.window('w', '10 parsecs'), /expected a length/);
+  keyed.set('text', 'a');
+  assert.throws(() => keyed.counter('text').add(1), /something else/);
+  assert.throws(() => keyed.window('text', '1s').add(1), /something else/);
+});
+
+test('a deleted value is deleted in the database, too', () => {
+  const state = new State();
+  state.load('k', 'old', '1');
+  const keyed = stateAt(state, 0);
+  assert.strictEqual(keyed.delete('old'), true);
+  assert.strictEqual(keyed.delete('old'), false);
+  keyed.set('new', 1);
+  keyed.delete('new'); // the database never knew it
+  state.keep();
+  const writes = [];
+  state.collect((...write) => writes.push(write));
+  assert.deepStrictEqual(writes, [['k', 'old', null]]);
+});
+
+/* ---- windows ---- */
+
+test('a window sums over its length of event time', () => {
+  const state = new State();
+  const add = (seconds, n) => stateAt(state, seconds).window('w', '10s').add(n);
+  assert.strictEqual(add(0, 1), 1);
+  assert.strictEqual(add(5, 2), 3);
+  assert.strictEqual(add(9.9, 4), 7);
+  assert.strictEqual(add(10, 8), 14); // what came at 0 is out
+  assert.strictEqual(add(30, 16), 16);
+  assert.strictEqual(stateAt(state, 100).window('w', '10s').value, 0);
+});
+
+test('a late event counts where it belongs, one older than the window nowhere', () => {
+  const state = new State();
+  const add = (seconds, n) => stateAt(state, seconds).window('w', '10s').add(n);
+  add(20, 1);
+  assert.strictEqual(add(15, 2), 3);
+  assert.strictEqual(add(5, 4), 3);
+  assert.strictEqual(add(24.9, 0), 3);
+  assert.strictEqual(add(25.1, 0), 1); // the late one goes when its own time is over
+});
+
+test('distinct counts values, each for the window after it was last seen', () => {
+  const state = new State();
+  const add = (seconds, value) => stateAt(state, seconds).distinct('d', '10s').add(value);
+  assert.strictEqual(add(0, 'a'), 1);
+  assert.strictEqual(add(1, 'a'), 1);
+  assert.strictEqual(add(2, 'b'), 2);
+  assert.strictEqual(add(8, 'a'), 2);
+  assert.strictEqual(add(13, 'c'), 2); // b is out, a was seen again
+  assert.strictEqual(add(14, 1), 3);
+  assert.strictEqual(add(14, '1'), 3); // as text
+  assert.strictEqual(stateAt(state, 60).distinct('d', '10s').value, 0);
+});
+
+test('distinct is exact up to its cap and stays there', () => {
+  const state = new State();
+  const add = (value, options) => stateAt(state, 0).distinct('d', '10s', options).add(value);
+  for (let i = 1; i <= 300; i++) assert.strictEqual(add(i), Math.min(i, 256));
+  for (let i = 1; i <= 30; i++) {
+    assert.strictEqual(stateAt(state, 0).distinct('small', '10s', { cap: 20 }).add(i), Math.min(i, 20));
+  }
+  assert.throws(() => add(1, { cap: 5000 }), RangeError);
+});
+
+test('a hold-down says yes once, until it was quiet for its length', () => {
+  const state = new State();
+  const once = (seconds) => stateAt(state, seconds).once('o', '60s');
+  assert.deepStrictEqual([0, 1, 30, 89, 140].map(once), [true, false, false, false, false]);
+  assert.strictEqual(once(201), true);
+});
+
+test('all kinds of state survive a restart of the worker', () => {
+  const state = new State();
+  const keyed = stateAt(state, 7);
+  keyed.counter('c').add(5);
+  keyed.window('w', '10s').add(3);
+  stateAt(state, 12).window('w', '10s').add(4);
+  keyed.distinct('d', '10s').add('a');
+  stateAt(state, 12).distinct('d', '10s').add('b');
+  keyed.growth('g', 100, 'first');
+  keyed.once('o', '60s');
+  state.keep();
+  const after = stateAt(reloaded(state), 13);
+  assert.strictEqual(after.counter('c').value, 5);
+  assert.strictEqual(after.window('w', '10s').value, 7);
+  assert.strictEqual(after.distinct('d', '10s').add('a'), 2);
+  assert.strictEqual(after.growth('g', 150, 'first'), 50);
+  assert.strictEqual(after.once('o', '60s'), false);
+});
+
+test('a rollback after a restart gives back what was loaded', () => {
+  const before = new State();
+  stateAt(before, 0).window('w', '10s').add(3);
+  stateAt(before, 0).distinct('d', '10s').add('a');
+  before.keep();
+  const state = reloaded(before);
+  stateAt(state, 11).window('w', '10s').add(1);
+  stateAt(state, 11).distinct('d', '10s').add('b');
+  state.rollback();
+  assert.strictEqual(stateAt(state, 1).window('w', '10s').value, 3);
+  assert.strictEqual(stateAt(state, 1).distinct('d', '10s').add('c'), 2);
+});
+
+test('a window whose length was changed begins anew', () => {
+  const state = new State();
+  stateAt(state, 0).window('w', '10s').add(3);
+  assert.strictEqual(stateAt(state, 0).window('w', '20s').add(1), 1);
+  state.rollback();
+  assert.strictEqual(state.count, 0);
+});
+
+test('time sweeps away empty windows, and plain values stay', () => {
+  const state = new State();
+  for (let i = 0; i < 100; i++) stateAt(state, 0, `k${i}`).window('w', '10s').add(1);
+  stateAt(state, 0).set('plain', 1);
+  state.keep();
+  const loaded = reloaded(state);
+  for (const one of [state, loaded]) {
+    stateAt(one, 60, 'other').counter('n').add(1);
+    one.keep();
+    for (let i = 0; i < 20; i++) one.sweep(10);
+    assert.strictEqual(one.count, 2);
+  }
+  let deleted = 0;
+  loaded.collect((key, name, json) => (deleted += json === null));
+  assert.strictEqual(deleted, 100);
+});
+
+test('above the cap, what was not used for long is forgotten', () => {
+  const state = new State({ entriesMax: 1000 });
+  for (let i = 0; i < 5000; i++) {
+    stateAt(state, 0, `k${i}`).counter('n').add(1);
+    stateAt(state, 0, 'busy').counter('n').add(1);
+    state.keep();
+    state.sweep(2);
+  }
+  assert.strictEqual(state.count, 1000);
+  assert.strictEqual(state.forgotten, 4001);
+  assert.strictEqual(stateAt(state, 0, 'busy').counter('n').value, 5000);
+});
+
+test("a switch's runaway clock does not move windows", async () => {
+  const main = (e, { state }) => state.set('sum', state.window('w', '10s').add(1));
+  const bench = new Bench({ main });
+  const ns = (ms) => BigInt(START + ms) * 1000000n;
+  await bench.send(event(0), event(1000, { last: ns(86400e3) }));
+  const { writes } = await bench.send(event(2000, { last: ns(1900) }));
+  assert.strictEqual(writes.find(({ name }) => name === 'sum').value, 3);
+});
+
+test('a batch that no schema describes is refused', async () => {
+  const bytes = batch([event(0)]);
+  bytes.writeUInt32LE(99, 4);
+  await assert.rejects(new Bench({ main: () => {} }).runner.run(bytes), /no schema/);
+  assert.ok(schemas.has(1));
+});
