@@ -95,10 +95,11 @@ static int load_program(struct collector *collector, const struct collector_opti
 	unsigned int slot, bool has_frags)
 {
 	_cleanup_(account__destroyp) struct account *program = account__open();
+	const struct account *owner = collector->programs[0];
 	int r;
 
 	if (!program)
-		return -errno;
+		return errno > 0 ? -errno : -ENOMEM;
 	program->rodata->interface_slot = slot;
 	program->rodata->has_frags = has_frags;
 	program->rodata->clock_is_given = options->driven;
@@ -107,7 +108,7 @@ static int load_program(struct collector *collector, const struct collector_opti
 		if (r < 0)
 			return r;
 	}
-	r = slot == 0 ? size_maps(program, options) : share_maps(program, collector->programs[0]);
+	r = owner ? share_maps(program, owner) : size_maps(program, options);
 	if (r < 0)
 		return r;
 	r = account__load(program);
@@ -125,6 +126,8 @@ int collector_new(const struct collector_options *options, struct collector **re
 
 	if (!collector)
 		return -ENOMEM;
+	if (options->interface_count == 0)
+		return -EINVAL;
 	collector->programs = calloc(options->interface_count, sizeof(struct account *));
 	if (!collector->programs)
 		return -ENOMEM;

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -50,7 +51,10 @@ void agent_start(struct agent_process *agent, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	assert_non_null(program);
+	if (!program) {
+		fail_msg("NETLAMBDA_AGENT must name the agent");
+		abort();
+	}
 	memset(agent, 0, sizeof(*agent));
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
 	agent->pid = fork();
@@ -200,7 +204,7 @@ static void *receiver_main(void *arg _unused_)
 	if (udp_receiver_new(&receiver) < 0)
 		abort();
 	while (!atomic_load(&rig.stop) || count > 0) {
-		const struct datagram *datagrams;
+		const struct datagram *datagrams = NULL;
 
 		poll(&poll_fd, 1, 10);
 		count = udp_receive(receiver, rig.fd, &datagrams);
@@ -215,7 +219,7 @@ static void *receiver_main(void *arg _unused_)
 uint16_t receiver_start(unsigned int loss_percent)
 {
 	struct endpoint endpoint;
-	struct sockaddr_in address;
+	struct sockaddr_in address = {0};
 	socklen_t len = sizeof(address);
 	char *error = NULL;
 

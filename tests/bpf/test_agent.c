@@ -10,11 +10,25 @@
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static struct agent_process agent;
+
+/* A number of the agent's last line, "stopped packets=... shed=...". */
+static uint64_t summary(const char *field)
+{
+	const char *line = strstr(agent.output, "stopped ");
+	const char *at = line ? strstr(line, field) : NULL;
+
+	if (!at) {
+		fail_msg("no%s in: %s", field, agent.output);
+		return 0;
+	}
+	return strtoull(at + strlen(field), NULL, 10);
+}
 
 static int teardown(void **state _unused_)
 {
@@ -100,7 +114,10 @@ static void what_was_sent_is_what_the_server_adds_up(void **state _unused_)
 	assert_int_equal(told.interfaces.size, bytes);
 	assert_int_equal(told.interfaces.ifindex, if_nametoindex("veth0"));
 	assert_true(told.flow_updates > 0);
-	assert_non_null(strstr(agent.output, "shed=0 lost=0 unsent=0 packets_shed=0"));
+	assert_int_equal(summary(" shed="), 0);
+	assert_int_equal(summary(" lost="), 0);
+	assert_int_equal(summary(" unsent="), 0);
+	assert_int_equal(summary(" packets_shed="), 0);
 	assert_int_equal(lab_xdp_id("veth0"), 0);
 }
 
@@ -143,8 +160,6 @@ static void flush_is_bounded_and_says_what_is_left(void **state _unused_)
 {
 	uint16_t port = receiver_start(0);
 	struct told told;
-	uint64_t unsent = 0;
-	const char *at;
 
 	receiver_set_deaf(true);
 	agent_start(&agent,
@@ -155,11 +170,8 @@ static void flush_is_bounded_and_says_what_is_left(void **state _unused_)
 	send_mix();
 	assert_int_equal(agent_end(SIGTERM), 0);
 	receiver_stop(&told);
-	at = strstr(agent.output, " unsent=");
-	assert_non_null(at);
-	assert_int_equal(sscanf(at, " unsent=%lu", &unsent), 1);
 	/* Port records of 302 services at least (each period makes its own), 303 flows. */
-	assert_true(unsent >= 302 + 303);
+	assert_true(summary(" unsent=") >= 302 + 303);
 	assert_int_equal(lab_xdp_id("veth0"), 0);
 }
 
@@ -167,8 +179,6 @@ static void spool_that_is_full_sheds_and_declares_it(void **state _unused_)
 {
 	uint16_t port = receiver_start(0);
 	struct told told;
-	uint64_t shed = 0;
-	const char *at;
 
 	receiver_set_deaf(true);
 	agent_start(&agent,
@@ -180,12 +190,7 @@ static void spool_that_is_full_sheds_and_declares_it(void **state _unused_)
 	agent_wait_output(&agent, "events given up class=port");
 	assert_int_equal(agent_end(SIGTERM), 0);
 	receiver_stop(&told);
-	at = strstr(agent.output, "stopped ");
-	assert_non_null(at);
-	at = strstr(at, " shed=");
-	assert_non_null(at);
-	assert_int_equal(sscanf(at, " shed=%lu", &shed), 1);
-	assert_true(shed >= 302 + 303 - 2 * (64 + 60));
+	assert_true(summary(" shed=") >= 302 + 303 - 2 * (64 + 60));
 }
 
 static void second_signal_ends_at_once(void **state _unused_)
@@ -340,6 +345,37 @@ static void usage_errors_exit_with_2(void **state _unused_)
 	assert_non_null(strstr(agent.output, "--server HOST:PORT is missing"));
 }
 
+/* Runs the agent through setpriv(1), as root with these capabilities only. */
+static void start_with_capabilities(const char *capabilities)
+{
+	char program[512];
+
+	snprintf(program, sizeof(program), "%s", getenv("NETLAMBDA_AGENT"));
+	assert_int_equal(setenv("NETLAMBDA_AGENT", "/usr/bin/setpriv", 1), 0);
+	agent_start(&agent,
+		"--bounding-set %s --inh-caps -all %s --id 3 -i veth0 --server 127.0.0.1:9 "
+		"--flush-timeout 0s",
+		capabilities, program);
+	assert_int_equal(setenv("NETLAMBDA_AGENT", program, 1), 0);
+}
+
+static void three_capabilities_are_enough(void **state _unused_)
+{
+	start_with_capabilities("-all,+bpf,+perfmon,+net_admin");
+	agent_wait_output(&agent, "counting id=3");
+	assert_int_equal(agent_end(SIGTERM), 0);
+	assert_int_equal(lab_xdp_id("veth0"), 0);
+}
+
+static void missing_capabilities_are_named(void **state _unused_)
+{
+	start_with_capabilities("-all,+bpf");
+	assert_int_equal(agent_wait_exit(&agent), 1);
+	agent.pid = 0;
+	assert_non_null(strstr(
+		agent.output, "not permitted: missing CAP_PERFMON CAP_NET_ADMIN; run as root"));
+}
+
 static void native_is_insisted_on(void **state _unused_)
 {
 	/* The loopback interface has no native XDP. */
@@ -404,6 +440,8 @@ int main(void)
 		cmocka_unit_test_teardown(forced_agent_displaces_a_link, teardown),
 		cmocka_unit_test_teardown(mistyped_interface_is_named_with_a_suggestion, teardown),
 		cmocka_unit_test_teardown(usage_errors_exit_with_2, teardown),
+		cmocka_unit_test_teardown(three_capabilities_are_enough, teardown),
+		cmocka_unit_test_teardown(missing_capabilities_are_named, teardown),
 		cmocka_unit_test_teardown(native_is_insisted_on, teardown),
 		cmocka_unit_test_teardown(interface_that_goes_away_is_reported, teardown),
 		cmocka_unit_test_teardown(statistics_are_written_in_prometheus_form, teardown),

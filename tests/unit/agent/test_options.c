@@ -53,14 +53,14 @@ static void interfaces_may_be_given_in_each_way(void **state _unused_)
 	char line[] = "-n 1 -i a,b -s 127.0.0.1:1 --interface c d -f -i e";
 	enum options_outcome outcome;
 	struct agent_options options;
-	char names[64] = "";
+	/* What is no option comes last. */
+	static const char *const expected[] = {"a", "b", "c", "e", "d"};
 	char *error;
 
 	assert_int_equal(parse(line, &options, &outcome, &error), 0);
-	for (unsigned int i = 0; i < options.interface_count; i++)
-		strcat(names, options.interfaces[i]);
-	/* What is no option comes last. */
-	assert_string_equal(names, "abced");
+	assert_int_equal(options.interface_count, ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		assert_string_equal(options.interfaces[i], expected[i]);
 	assert_true(options.attach.force);
 }
 
