@@ -193,6 +193,8 @@ static ssize_t read_stream(void *cls, uint64_t pos _unused_, char *buffer, size_
 	len = MIN(stream->len - stream->pos, max);
 	if (len == 0 && !stream->follow)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	/* Whatever comes now is newer. */
+	stream->since_ns = len == 0 ? 0 : stream->since_ns;
 	if (len == 0)
 		return stream_suspend(stream) < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : 0;
 	memcpy(buffer, stream->chunk + stream->pos, len);

@@ -75,6 +75,8 @@ int api_get_number(struct MHD_Connection *connection, const struct api_number *n
 
 const char *api_get_text(struct MHD_Connection *connection, const char *name);
 
+void api_put_process_metrics(const struct api *api, struct metrics *metrics);
+
 /* Lets libmicrohttpd run after this round of callbacks: it does not notice resumed connections. */
 void api_run_soon(struct api *api);
 

@@ -80,6 +80,7 @@ enum MHD_Result api_answer_metrics(struct api *api, struct MHD_Connection *conne
 	if (metrics_new(&metrics) == 0) {
 		api->ops->metrics(api->user, metrics);
 		put_own_metrics(api, metrics);
+		api_put_process_metrics(api, metrics);
 		if (metrics_finish(metrics, &text, &len) < 0)
 			text = NULL;
 	}

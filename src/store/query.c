@@ -100,15 +100,17 @@ int store_each_mark(struct store *store,
 /*
  * Only the conditions that are asked for, so that SQLite takes the right index: the newest of one
  * function without reading the others', a time range from the first row in it on. Clocks may step
- * back, so the range's first row is only where to begin.
+ * back, so the range's first row is only where to begin. The unary + keeps SQLite from reading all
+ * rows to find the first one, and from sorting what comes in order already.
  */
 static void alert_sql(const struct alert_filter *filter, char sql[static ALERT_SQL_MAX])
 {
 	const char *function = filter->function ? " AND function = ?1" : "";
-	const char *since = filter->since_ns > 0
-				    ? " AND raised_ns >= ?3 AND row >= (SELECT min(row) FROM alerts"
-				      " WHERE raised_ns >= ?3)"
-				    : "";
+	const char *since =
+		filter->since_ns > 0
+			? " AND +raised_ns >= ?3 AND row >= (SELECT min(+row) FROM alerts"
+			  " WHERE raised_ns >= ?3)"
+			: "";
 
 	if (filter->limit > 0)
 		snprintf(sql, ALERT_SQL_MAX,

@@ -307,6 +307,13 @@ static void alerts_are_listed_and_filtered(void **state)
 	assert_lacks(result.out, "heavy");
 	run(live, "function dead-letters port-scan --limit 3", &result);
 	assert_string_equal(result.out, "no dead letters\n");
+	live_api_dead_letter(live, "port-scan");
+	live_api_dead_letter(live, "other");
+	run(live, "function dead-letters port-scan --limit 3", &result);
+	assert_int_equal(column_of(result.out, "TypeError: boo"), column_of(result.out, "REASON"));
+	assert_lacks(result.out, "other");
+	run(live, "-o json function dead-letters", &result);
+	assert_contains(result.out, "\"data\":{\"syn\":12}}\n{");
 }
 
 /* ---- following ---- */

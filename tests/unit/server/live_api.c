@@ -160,3 +160,20 @@ void live_api_alert(struct live_api *live, const char *id, const char *function)
 	assert_int_equal(store_commit(live->store, &outcome, 1), 0);
 	loop_wake(live->loop);
 }
+
+void live_api_dead_letter(struct live_api *live, const char *function)
+{
+	const struct dead_letter letter = {
+		.time_ns = clock_realtime_ns(),
+		.switch_id = 7,
+		.event_id = 1,
+		.sequence = 3,
+		.attempts = 3,
+		.reason = "TypeError: boo",
+		.data = "{\"syn\": 12}",
+	};
+	const struct outcome outcome = {
+		.function = function, .dead_letters = &letter, .dead_letter_count = 1};
+
+	assert_int_equal(store_commit(live->store, &outcome, 1), 0);
+}

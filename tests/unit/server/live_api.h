@@ -30,6 +30,9 @@ int live_api_stop(void **state);
 /* Commits one alert and tells the API. */
 void live_api_alert(struct live_api *live, const char *id, const char *function);
 
+/* Commits one dead letter: reason "TypeError: boo", event {"syn": 12}. */
+void live_api_dead_letter(struct live_api *live, const char *function);
+
 /* For tests that restart the server: the socket goes, and comes back. */
 void live_api_close(struct live_api *live);
 void live_api_open(struct live_api *live);

@@ -155,6 +155,19 @@ static void switches_and_functions_are_listed(void **state)
 	json_decref(functions);
 }
 
+/* The value of a metric without labels; fails if there is none. */
+static double metric(const char *body, const char *name)
+{
+	char line[128];
+	const char *at;
+
+	snprintf(line, sizeof(line), "\n%s ", name);
+	at = strstr(body, line);
+	if (!at)
+		fail_msg("no %s in:\n%s", name, body);
+	return strtod(at + strlen(line), NULL);
+}
+
 static void metrics_have_the_prometheus_type(void **state)
 {
 	_cleanup_answer_ struct answer first = get(*state, "/metrics");
@@ -163,6 +176,9 @@ static void metrics_have_the_prometheus_type(void **state)
 	assert_non_null(strstr(first.body, "netlambda_api_responses_total{code=\"2xx\"} 0\n"));
 	assert_string_equal(answer.type, "text/plain; version=0.0.4; charset=utf-8");
 	assert_non_null(strstr(answer.body, "\nnetlambda_test 42\n"));
+	assert_true(metric(answer.body, "process_resident_memory_bytes") > 100000);
+	assert_in_range(metric(answer.body, "process_open_fds"), 5, 100);
+	assert_true(metric(answer.body, "process_start_time_seconds") > 1000000000);
 	assert_non_null(
 		strstr(answer.body, "netlambda_build_info{version=\"" NETLAMBDA_VERSION "\"} 1\n"));
 	assert_non_null(strstr(answer.body, "netlambda_api_responses_total{code=\"2xx\"} 1\n"));
@@ -192,6 +208,26 @@ static void wrong_requests_are_told_what_was_expected(void **state)
 	assert_error(*state, "/v1/alerts?after=1x", 400, "after");
 	assert_error(*state, "/v1/alerts?since=99999999999999999999", 400, "since");
 	assert_error(*state, "/v1/dead-letters?limit=1001", 400, "1 to 1000");
+}
+
+static void dead_letters_are_listed_with_their_event(void **state)
+{
+	struct live_api *live = *state;
+	json_t *object, *letter;
+
+	live_api_dead_letter(live, "port-scan");
+	live_api_dead_letter(live, "other");
+	object = get_json(live, "/v1/dead-letters");
+	assert_int_equal(json_array_size(json_object_get(object, "dead_letters")), 2);
+	json_decref(object);
+	object = get_json(live, "/v1/dead-letters?function=port-scan&limit=5");
+	letter = json_array_get(json_object_get(object, "dead_letters"), 0);
+	assert_int_equal(json_array_size(json_object_get(object, "dead_letters")), 1);
+	assert_string_equal(json_string_value(json_object_get(letter, "reason")), "TypeError: boo");
+	assert_int_equal(json_integer_value(json_object_get(letter, "attempts")), 3);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(letter, "data"), "syn")), 12);
+	json_decref(object);
 }
 
 /* ---- alerts ---- */
@@ -336,10 +372,8 @@ static void follower_gets_alerts_as_they_are_committed(void **state)
 static long count_followers(const struct live_api *live)
 {
 	_cleanup_answer_ struct answer answer = get(live, "/metrics");
-	const char *at = strstr(answer.body, "\nnetlambda_api_followers ");
 
-	assert_non_null(at);
-	return strtol(at + strlen("\nnetlambda_api_followers "), NULL, 10);
+	return (long)metric(answer.body, "netlambda_api_followers");
 }
 
 static void followers_that_leave_make_room(void **state)
@@ -454,6 +488,7 @@ int main(void)
 		LIVE(metrics_have_the_prometheus_type),
 		LIVE(head_has_no_body),
 		LIVE(wrong_requests_are_told_what_was_expected),
+		LIVE(dead_letters_are_listed_with_their_event),
 		LIVE(alerts_are_filtered_and_paged),
 		LIVE(long_list_of_alerts_is_complete),
 		LIVE(follower_gets_alerts_as_they_are_committed),

@@ -6,9 +6,9 @@
 set -eu
 cd "$1"
 
-exported=$(grep -oh '"netlambda_[a-z_]*"' src/server/*.c | tr -d '"' | sort -u)
+exported=$(grep -oh -E '"(netlambda|process)_[a-z_]+"' src/server/*.c | tr -d '"' | sort -u)
 # shellcheck disable=SC2016 # the backquotes are Markdown's
-documented=$(grep -oh '`netlambda_[a-z_]*`' docs/operations.md | tr -d '\140' | sort -u)
+documented=$(grep -oh -E '`(netlambda|process)_[a-z_]+`' docs/operations.md | tr -d '\140' | sort -u)
 [ -n "$exported" ]
 diff <(echo "$exported") <(echo "$documented") >&2 || {
 	echo "'<': exported and not in docs/operations.md; '>': there and not exported" >&2
