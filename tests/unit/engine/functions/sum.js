@@ -48,6 +48,14 @@ module.exports = {
     return undefined;
   },
 
+  count(event, context) {
+    context.state.counter('syn').add(event.data.syn);
+  },
+
+  window(event, context) {
+    context.state.window('syn', '10s').add(event.data.syn);
+  },
+
   async slow(event, context) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     return module.exports.main(event, context);
