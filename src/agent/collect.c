@@ -5,6 +5,7 @@
 #include "account.skel.h"
 #include "base/clock.h"
 
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -144,6 +145,7 @@ int collector_new(const struct collector_options *options, struct collector **re
 			return r;
 	}
 	owner = collector->programs[0];
+	assert(owner);
 	collector->flows = (struct double_table){
 		.outer_fd = bpf_map__fd(owner->maps.flows),
 		.inner_fd = {bpf_map__fd(owner->maps.flows_a), bpf_map__fd(owner->maps.flows_b)},
