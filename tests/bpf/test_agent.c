@@ -424,6 +424,17 @@ static void statistics_are_written_in_prometheus_form(void **state _unused_)
 	assert_non_null(strstr(text, "# TYPE netlambda_agent_events_shed_total counter\n"));
 }
 
+static void sigusr1_writes_statistics_at_once(void **state _unused_)
+{
+	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --period 60s --flush-timeout 0s");
+	agent_wait_output(&agent, "counting id=3");
+	send_mix();
+	kill(agent.pid, SIGUSR1);
+	agent_wait_output(&agent,
+		"netlambda_agent_packets_total{interface=\"veth0\",mode=\"native\"} 2420\n");
+	assert_int_equal(agent_end(SIGTERM), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +456,7 @@ int main(void)
 		cmocka_unit_test_teardown(native_is_insisted_on, teardown),
 		cmocka_unit_test_teardown(interface_that_goes_away_is_reported, teardown),
 		cmocka_unit_test_teardown(statistics_are_written_in_prometheus_form, teardown),
+		cmocka_unit_test_teardown(sigusr1_writes_statistics_at_once, teardown),
 	};
 
 	lab_require();
