@@ -21,6 +21,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -85,41 +86,55 @@ static uint8_t protocol_of(const struct plan *plan)
 	return plan->kind == KIND_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 }
 
-/* The transport header and payload at `at`; returns their length. */
-static size_t put_segment(const struct plan *plan, uint64_t number, uint8_t *at)
+/* Where the transport's checksum is (RFC 768, RFC 9293 3.1). */
+static size_t checksum_offset(const struct plan *plan)
 {
-	size_t header = plan->kind == KIND_UDP ? sizeof(struct udphdr) : sizeof(struct tcphdr);
+	return plan->kind == KIND_UDP ? offsetof(struct udphdr, check)
+				      : offsetof(struct tcphdr, check);
+}
+
+/* The transport header without its checksum; returns its length. Headers stand at odd places in a
+ * frame, so they are made beside it and copied. */
+static size_t put_header(const struct plan *plan, uint64_t number, uint8_t *at)
+{
 	uint16_t to = (uint16_t)(plan->ports.first + number % plan->ports.count);
 	uint16_t from = (uint16_t)(plan->source_ports.first +
 				   number / plan->ports.count % plan->source_ports.count);
-	size_t size = header + plan->payload;
-	uint32_t sum = (uint32_t)size + protocol_of(plan);
+	struct udphdr udp = {.source = htons(from),
+		.dest = htons(to),
+		.len = htons((uint16_t)(sizeof(udp) + plan->payload))};
+	struct tcphdr tcp = {.source = htons(from),
+		.dest = htons(to),
+		.seq = htonl((uint32_t)number),
+		.doff = sizeof(tcp) / 4,
+		.window = htons(1024),
+		.syn = plan->kind == KIND_SYN,
+		.rst = plan->kind == KIND_RST,
+		.ack = plan->kind == KIND_ACK};
 
-	memset(at, 0, size);
 	if (plan->kind == KIND_UDP) {
-		struct udphdr *udp = (struct udphdr *)at;
-
-		*udp = (struct udphdr){
-			.source = htons(from), .dest = htons(to), .len = htons((uint16_t)size)};
-	} else {
-		struct tcphdr *tcp = (struct tcphdr *)at;
-
-		*tcp = (struct tcphdr){.source = htons(from),
-			.dest = htons(to),
-			.seq = htonl((uint32_t)number),
-			.doff = sizeof(*tcp) / 4,
-			.window = htons(1024),
-			.syn = plan->kind == KIND_SYN,
-			.rst = plan->kind == KIND_RST,
-			.ack = plan->kind == KIND_ACK};
+		memcpy(at, &udp, sizeof(udp));
+		return sizeof(udp);
 	}
+	memcpy(at, &tcp, sizeof(tcp));
+	return sizeof(tcp);
+}
+
+/* The transport header and payload at `at`; returns their length. */
+static size_t put_segment(const struct plan *plan, uint64_t number, uint8_t *at)
+{
+	size_t size = put_header(plan, number, at);
+	uint16_t checksum;
+	uint32_t sum;
+
+	memset(at + size, 0, plan->payload);
+	size += plan->payload;
+	sum = (uint32_t)size +
+	      protocol_of(plan); /* of the pseudo header, RFC 9293 3.1, RFC 8200 8.1 */
 	sum = checksum_add(sum, plan->source, address_bytes(plan));
 	sum = checksum_add(sum, plan->destination, address_bytes(plan));
-	sum = checksum_add(sum, at, size);
-	if (plan->kind == KIND_UDP)
-		((struct udphdr *)at)->check = checksum_end(sum);
-	else
-		((struct tcphdr *)at)->check = checksum_end(sum);
+	checksum = checksum_end(checksum_add(sum, at, size));
+	memcpy(at + checksum_offset(plan), &checksum, sizeof(checksum));
 	return size;
 }
 

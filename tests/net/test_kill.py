@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """kill -9 of the function's worker and of the server while events flow: the sums still equal."""
-import threading
+import concurrent.futures
 import time
 
 import harness
@@ -20,12 +20,12 @@ def test(checker):
 
 
 def killed_while_sending(checker, path, what, kill):
-    sender = threading.Thread(target=path.send, args=("syn", SYN), kwargs={"ports": "1-2000", "rate": RATE})
-    sender.start()
-    for _ in range(ROUNDS):
-        time.sleep(1)
-        kill(path)
-    sender.join()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(path.send, "syn", SYN, ports="1-2000", rate=RATE)
+        for _ in range(ROUNDS):
+            time.sleep(1)
+            kill(path)
+        sending.result()
     checker.equal(f"SYN segments summed, {what} killed {ROUNDS} times", SYN,
                   path.settle(SOURCE4, "syn", SYN, 30))
 
