@@ -26,6 +26,9 @@ class AlertFile:
         return [(now, json.loads(line)) for line in complete if line]
 
 
+SEVERITIES = {1: "high", 2: "medium", 3: "low"}  # EVE's numbers
+
+
 def describe(alert):
     """One alert in one line."""
     ends = f"{alert.get('src_ip', '?')} -> {alert.get('dest_ip', '?')}"
@@ -33,4 +36,5 @@ def describe(alert):
         ends += f":{alert['dest_port']}"
     inner = alert["alert"]
     function = alert.get("netlambda", {}).get("function", "?")
-    return f"{inner['signature']} [{inner['severity']}]  {ends}  (function {function})"
+    severity = SEVERITIES.get(inner["severity"], inner["severity"])
+    return f"{inner['signature']} [{severity}]  {ends}  (function {function})"

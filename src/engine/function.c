@@ -200,7 +200,7 @@ static int function_on_result(struct function *function, const uint8_t *payload,
 		function_kill(function, WORKER_REPLACED, "no memory for its result");
 		return 0;
 	}
-	if (r < 0)
+	if (r != 0)
 		return r;
 	loop_disarm_timer(&function->timer);
 	function->stats.batches++;

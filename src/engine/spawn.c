@@ -171,7 +171,7 @@ int spawn(const struct spawn_options *options, struct spawned *ret_spawned)
 {
 	_cleanup_fd_ int pipe_ours = -1, pipe_theirs = -1, out_ours = -1, out_theirs = -1,
 			 null_fd = -1;
-	const char *search = getenv("PATH") ? getenv("PATH") : DEFAULT_PATH;
+	const char *search = getenv("PATH");
 	int pipe_fds[2] = {-1, -1}, output_fds[2] = {-1, -1};
 	_cleanup_free_ char *path = NULL, *env_path = NULL;
 	char *envp[] = {NULL, (char *)"LANG=C.UTF-8", (char *)"HOME=/nonexistent", NULL};
@@ -179,8 +179,10 @@ int spawn(const struct spawn_options *options, struct spawned *ret_spawned)
 	int pid_fd, r;
 	pid_t pid;
 
+	if (!search)
+		search = DEFAULT_PATH;
 	r = find_program(options->program, search, &path);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (asprintf(&env_path, "PATH=%s", search) < 0)
 		return -ENOMEM;

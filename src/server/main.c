@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 	r = schema_init();
 	if (r == 0)
 		r = config_load(arguments.config_path, &config, &error);
-	if (r < 0) {
+	if (r != 0) {
 		fprintf(stderr, "netlambda-server: %s\n", error ? error : strerror(-r));
 		free(error);
 		return EXIT_FAILURE;
