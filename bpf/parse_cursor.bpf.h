@@ -10,15 +10,20 @@
 
 #include "parse_types.bpf.h"
 
-#include <stdbool.h>
+#include <linux/if_ether.h>
 
-#include <bpf/bpf_endian.h>
+/*
+ * More than the sum of all that the stages step over at most, so that only the verifier, which does
+ * not add it up, sees an offset above it; and what a packet pointer may be moved by.
+ */
+#define PARSE_OFFSET_MAX 0x7fff
 
 struct parse {
-	const void *at;  /* the next header */
+	const void *data;
 	const void *end; /* data_end */
-	__u32 beyond;    /* bytes of the frame behind `end` (xdp.frags) */
-	__u64 left;      /* bytes from `at` to the end of what encloses it, without padding */
+	const void *at;  /* the next header */
+	__u64 offset;    /* of `at` from `data` */
+	__u64 limit;     /* the offset at which what encloses that header ends, without padding */
 	__u16 type;      /* of the next header: EtherType, later an IP protocol number */
 };
 
@@ -36,16 +41,96 @@ typedef __u32 __attribute__((aligned(1), may_alias)) wire_u32;
 typedef __u64 __attribute__((aligned(1), may_alias)) wire_u64;
 #endif
 
-static __always_inline bool parse_has(const struct parse *p, __u32 bytes)
+/*
+ * The difference of two packet pointers, which the verifier takes for any number. The empty asm
+ * keeps the compiler from computing with it before it is a number.
+ */
+static __always_inline __u64 parse_distance(const void *from, const void *to)
 {
-	return (const __u8 *)p->at + bytes <= (const __u8 *)p->end && p->left >= bytes;
+	__u64 bytes;
+
+	__asm__ volatile("" : "+r"(to));
+	bytes = (const __u8 *)to - (const __u8 *)from;
+	__asm__ volatile("" : "+r"(bytes));
+	return bytes;
 }
 
-/* Only behind a parse_has() of as much, or with a `bytes` that was compared with `left`. */
-static __always_inline void parse_skip(struct parse *p, __u32 bytes)
+static __always_inline void parse_init(
+	struct parse *p, const void *data, const void *data_end, __u64 frame_bytes)
+{
+	__asm__ volatile(""
+			 : "+r"(frame_bytes)); /* as in parse_distance(), if the caller did not */
+	*p = (struct parse){.data = data, .end = data_end, .at = data, .limit = frame_bytes};
+}
+
+/* Bytes from `at` to the limit, be they in reach or not. */
+static __always_inline __u64 parse_left(const struct parse *p)
+{
+	return p->limit - p->offset;
+}
+
+/* The bytes are there to be read. */
+static __always_inline bool parse_in_reach(const struct parse *p, __u64 bytes)
+{
+	return (const __u8 *)p->at + bytes <= (const __u8 *)p->end;
+}
+
+/* They are, and belong to the next header. */
+static __always_inline bool parse_has(const struct parse *p, __u64 bytes)
+{
+	return parse_in_reach(p, bytes) && p->offset + bytes <= p->limit;
+}
+
+/* In all of these `bytes` is at most what is left; what lies at the new place is unchecked. */
+static __always_inline void parse_skip(struct parse *p, __u64 bytes)
 {
 	p->at = (const __u8 *)p->at + bytes;
-	p->left -= bytes;
+	p->offset += bytes;
+}
+
+/*
+ * The same for a number of bytes that the frame says. The verifier knows two sums of a pointer and
+ * such a number as two places, so the compiler must not make the sum anew for each access.
+ */
+static __always_inline void parse_jump(struct parse *p, __u64 bytes)
+{
+	parse_skip(p, bytes);
+	__asm__ volatile("" : "+r"(p->at));
+}
+
+static __always_inline void parse_confine(struct parse *p, __u64 bytes)
+{
+	p->limit = p->offset + bytes;
+}
+
+/*
+ * Makes the verifier forget by which way `at` was reached: it is then some offset up to
+ * PARSE_OFFSET_MAX, so that the paths through tags, labels and extension headers merge, where each
+ * known offset would be walked on its own (more than the million instructions allowed).
+ */
+static __always_inline bool parse_settle(struct parse *p)
+{
+	p->offset = parse_distance(p->data, p->at);
+	if (p->offset > PARSE_OFFSET_MAX)
+		return false;
+	p->at = (const __u8 *)p->data + p->offset;
+	__asm__ volatile("" : "+r"(p->at));
+	return true;
+}
+
+/* The value, of which the verifier knows nothing any more: for a constant that keeps paths apart.
+ */
+static __always_inline __u64 parse_forget(const struct parse *p, __u64 value)
+{
+	return value ^ parse_distance(p->data, p->data);
+}
+
+/* For what carries IP without saying which (RFC 4928 3): its EtherType, or 0 if it is neither. */
+static __always_inline __u16 ip_type_by_version(__u8 first_byte)
+{
+	if (first_byte >> 4 == 4)
+		return ETH_P_IP;
+	return first_byte >> 4 == 6 ? ETH_P_IPV6 : 0;
 }
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "netlambda/event.h"
 
+#include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
+
 /* bpf_helpers.h says the same; <linux/stddef.h> only says `inline`, which may stay a call. */
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
@@ -44,14 +48,15 @@ enum parse_verdict {
 enum fragment_kind {
 	FRAGMENT_NONE,
 	FRAGMENT_FIRST, /* has the transport header, and more is to come */
-	FRAGMENT_LATER, /* has no ports, flags or ICMP type: they are 0 */
+	FRAGMENT_LATER, /* has no ports, flags or ICMP type: they are 0. Addresses and protocol hold
+			 */
 };
 
-/* What the addresses and ports were found inside; the bits of parse_options.inside. */
+/* What the addresses and ports were found inside; the bits of the parameter `inside`. */
 enum tunnel_kind {
 	TUNNEL_NONE = 0,
-	TUNNEL_IPIP = 1 << 0, /* IPv4 or IPv6 in IPv4 or IPv6, protocol 4 (RFC 2003, 2473) */
-	TUNNEL_6IN4 = 1 << 1, /* the same, protocol 41 (RFC 4213, 2473) */
+	TUNNEL_IPIP = 1 << 0, /* IPv4 in IP: protocol 4 (RFC 2003, 2473) */
+	TUNNEL_6IN4 = 1 << 1, /* IPv6 in IP: protocol 41 (RFC 4213, 2473) */
 	TUNNEL_GRE = 1 << 2,
 	TUNNEL_VXLAN = 1 << 3,
 	TUNNEL_GENEVE = 1 << 4,
@@ -77,13 +82,25 @@ struct packet {
 	__u8 tunnel;   /* enum tunnel_kind */
 	__u8 payload_known;
 	__u8 pad;
-	__u32 payload_bytes; /* behind the transport header, without Ethernet padding; if known */
+	__u32 payload_bytes; /* behind the transport header, without Ethernet padding; 0 if unknown
+			      */
 } __attribute__((aligned(8)));
 
 _Static_assert(sizeof(struct packet) == 48, "struct packet has no hidden padding");
 
+/* An ip_addr of a struct packet as words: aligned there, and may_alias makes the access legal. */
+typedef __u64 __attribute__((may_alias)) addr_u64;
+typedef __u32 __attribute__((may_alias)) addr_u32;
+
+/* Of a parsed packet: an IPv6 header with a v4-mapped address is not PARSE_OK. */
+static __always_inline bool packet_is_ipv4(const struct packet *pkt)
+{
+	return *(const addr_u64 *)&pkt->srcip.bytes[0] == 0 &&
+	       *(const addr_u32 *)&pkt->srcip.bytes[8] == bpf_htonl(0xffff);
+}
+
 /* What scanners of UDP ports send: the flag is exact, since Ethernet padding does not count. */
-static __always_inline int packet_is_empty_udp(const struct packet *pkt)
+static __always_inline bool packet_is_empty_udp(const struct packet *pkt)
 {
 	return pkt->protocol == 17 && pkt->payload_known && pkt->payload_bytes == 0;
 }
