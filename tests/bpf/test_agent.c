@@ -400,8 +400,24 @@ static void interface_that_goes_away_is_reported(void **state _unused_)
 	assert_int_equal(agent_end(SIGTERM), 0);
 }
 
+/* The value of a metric with one label, netlambda_agent_NAME{class="CLASS"}. */
+static uint64_t metric(const char *text, const char *name, const char *class)
+{
+	char label[128];
+	const char *at;
+
+	snprintf(label, sizeof(label), "\nnetlambda_agent_%s{class=\"%s\"} ", name, class);
+	at = strstr(text, label);
+	if (!at) {
+		fail_msg("no%s in:%s", label, text);
+		return 0;
+	}
+	return strtoull(at + strlen(label), NULL, 10);
+}
+
 static void statistics_are_written_in_prometheus_form(void **state _unused_)
 {
+	static const char *const classes[] = {"port", "flow_end", "interface", "flow"};
 	char path[] = "/tmp/netlambda-agent-stats-XXXXXX";
 	char text[16384] = "";
 	int fd = mkstemp(path);
@@ -422,6 +438,13 @@ static void statistics_are_written_in_prometheus_form(void **state _unused_)
 	assert_non_null(strstr(
 		text, "netlambda_agent_packets_total{interface=\"veth0\",mode=\"native\"} 2420\n"));
 	assert_non_null(strstr(text, "# TYPE netlambda_agent_events_shed_total counter\n"));
+	/* What went in came out, or is declared. */
+	assert_true(metric(text, "events_total", "flow_end") >= 303);
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		assert_int_equal(metric(text, "events_total", classes[i]),
+			metric(text, "events_sent_total", classes[i]) +
+				metric(text, "events_lost_total", classes[i]) +
+				metric(text, "events_waiting", classes[i]));
 }
 
 static void sigusr1_writes_statistics_at_once(void **state _unused_)
