@@ -12,6 +12,7 @@ const { State } = require('./state.js');
 
 const BATCH_CHANGES_MAX = 1 << 20; // characters of JSON, after which a batch ends early
 const MESSAGE_MAX = 500; // characters
+const SWEEP_LEAST = 32; // entries looked at after each batch
 
 function deepFreeze(value) {
   if (value !== null && typeof value === 'object') Object.values(value).forEach(deepFreeze);
@@ -112,12 +113,12 @@ class Runner {
       done++;
       at += HEADER_BYTES + size;
     }
-    if (done > 0) this.#sweep(done);
+    if (done > 0) this.#sweep();
     return this.#result(done, failure, alerts);
   }
 
-  #sweep(done) {
-    this.state.sweep(2 * done);
+  #sweep() {
+    this.state.sweep(SWEEP_LEAST);
     if (this.state.forgotten < this.#told * 2 || this.state.forgotten === this.#told) return;
     this.#told = this.state.forgotten;
     console.error(`state is full: ${this.#told} of the entries longest unused were forgotten since the start`);

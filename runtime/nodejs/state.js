@@ -8,7 +8,7 @@
  * which the entry that was not used for longest (of a few looked at) is forgotten.
  */
 
-const { Window, Distinct, Growth, Once, parseLength } = require('./windows.js');
+const { Window, Distinct, Growth, Once, DISTINCT_MAX, parseLength } = require('./windows.js');
 
 const ENTRIES_MAX = 100000;
 const VALUE_MAX = 64 << 10; // characters of JSON
@@ -23,25 +23,38 @@ class Entry {
   constructor(key, name, json, stored) {
     this.key = key;
     this.name = name;
-    this.json = json; // its value, or undefined while `live` holds it
-    this.live = undefined; // one of CLASSES
+    this.json = json; // its value, or undefined while only `live` holds it
+    this.live = undefined; // one of CLASSES, or a counter's number
     this.stored = stored; // the database has a row of it
+    this.changed = false; // it is in the list of what changed
     this.gone = false;
     this.used = 0;
   }
 
   text() {
-    return this.live ? JSON.stringify(this.live) : this.json;
+    if (this.live === undefined) return this.json;
+    return typeof this.live === 'number' ? String(this.live) : this.live.toText();
+  }
+}
+
+/* What an entry was before an event changed it. */
+class Saved {
+  constructor(entry, first) {
+    this.entry = entry;
+    this.json = entry.json;
+    this.live = entry.live;
+    this.first = first; // the entry had not changed before
   }
 }
 
 class State {
   #keys = new Map(); // key -> Map(name -> Entry)
   #count = 0;
-  #changed = new Set();
-  #undo = [];
+  #changed = []; // entries, in the order in which they first changed
+  #undo = []; // functions and Saveds, to be taken back from the last to the first
   #now = -Infinity; // the newest event time
   #use = 0;
+  #made = 0; // entries since the last sweep
   #entriesMax;
   #sweeper = this.#walk();
   forgotten = 0; // entries given up for the cap
@@ -52,7 +65,7 @@ class State {
     this.#entriesMax = entriesMax;
   }
 
-  get count() {
+  get size() {
     return this.#count;
   }
 
@@ -65,7 +78,7 @@ class State {
   at(key, now) {
     if (now > this.#now) this.#now = now;
     this.#use++;
-    return new KeyedState(this, key, now);
+    return new KeyedState({ state: this, key, now });
   }
 
   /* The event's changes stay. */
@@ -76,30 +89,47 @@ class State {
 
   /* The event's changes are taken back. */
   rollback() {
-    while (this.#undo.length > 0) this.#undo.pop()();
+    while (this.#undo.length > 0) {
+      const item = this.#undo.pop();
+      if (typeof item === 'function') item();
+      else this.#takeBack(item);
+    }
     this.changeSize = this.#changeSizeBefore;
+  }
+
+  #takeBack({ entry, json, live, first }) {
+    entry.json = json;
+    entry.live = live;
+    if (!first) return;
+    entry.changed = false;
+    this.#changed.pop();
   }
 
   /* Calls write(key, name, json or null) for all that changed since the last time. */
   collect(write) {
     let count = 0;
     for (const entry of this.#changed) {
+      entry.changed = false;
       if (entry.gone && !entry.stored) continue;
       write(entry.key, entry.name, entry.gone ? null : entry.text());
       entry.stored = !entry.gone;
       count++;
     }
-    this.#changed.clear();
+    this.#changed.length = 0;
     this.changeSize = this.#changeSizeBefore = 0;
     return count;
   }
 
-  /* Looks at some entries, to delete those that time has emptied, and keeps to the cap. */
-  sweep(budget) {
-    for (; budget > 0 && this.#count > 0; budget--) {
+  /*
+   * Looks at some entries, to delete those that time has emptied, and keeps to the cap. Between events
+   * only. It looks at more than were made, so it comes round.
+   */
+  sweep(least) {
+    for (let left = least + 2 * this.#made; left > 0 && this.#count > 0; left--) {
       const entry = this.#step();
       if (this.#isExpired(entry)) this.#drop(entry);
     }
+    this.#made = 0;
     while (this.#count > this.#entriesMax) {
       let oldest = this.#step();
       for (let i = 1; i < CANDIDATES; i++) {
@@ -127,6 +157,7 @@ class State {
     const entry = new Entry(key, name, undefined, false);
     entry.used = this.#use;
     this.#put(entry);
+    this.#made++;
     this.#undo.push(() => this.#remove(entry));
     return entry;
   }
@@ -137,7 +168,7 @@ class State {
     let { live } = entry;
     if (live === undefined && entry.json !== undefined) live = entry.live = restore(entry);
     if (live instanceof Class && fits(live)) return entry;
-    if (live || entry.json !== undefined) {
+    if (live !== undefined || entry.json !== undefined) {
       if (!(live instanceof Class)) {
         throw new TypeError(`state: "${name}" holds something else than a ${Class.name.toLowerCase()}`);
       }
@@ -149,39 +180,53 @@ class State {
 
   setJson(key, name, json) {
     const entry = this.claim(key, name);
-    const { json: jsonBefore, live } = entry;
-    this.#undo.push(() => ([entry.json, entry.live] = [jsonBefore, live]));
+    this.#save(entry);
     entry.json = json;
     entry.live = undefined;
-    this.changed(entry, json.length);
+    this.changeSize += json.length;
     if (this.changeSize - this.#changeSizeBefore > EVENT_CHANGES_MAX) {
       throw new RangeError('state: one event changes too much');
     }
   }
 
+  count(key, name, amount) {
+    const entry = this.claim(key, name);
+    const value = counterValue(entry) + amount;
+    this.#save(entry);
+    entry.json = undefined;
+    entry.live = value;
+    this.changeSize += 16;
+    return value;
+  }
+
   delete(key, name) {
     const entry = this.find(key, name);
     if (!entry) return false;
+    this.#save(entry);
     this.#remove(entry);
     this.#undo.push(() => {
       entry.gone = false;
       this.#put(entry);
     });
-    this.#note(entry);
     return true;
   }
 
-  /* The event changed the entry. */
-  #note(entry) {
-    if (this.#changed.has(entry)) return;
-    this.#changed.add(entry);
-    this.#undo.push(() => this.#changed.delete(entry));
+  /* The entry's live object has changed, and knows how to take that back. */
+  liveChanged(entry) {
+    if (!entry.changed) this.#save(entry);
+    entry.json = undefined;
+    this.changeSize += 256;
   }
 
-  changed(entry, size = 256) {
-    if (entry.live) entry.json = undefined;
-    this.changeSize += size;
-    this.#note(entry);
+  #save(entry) {
+    const first = !entry.changed;
+    this.#undo.push(new Saved(entry, first));
+    if (first) this.#note(entry);
+  }
+
+  #note(entry) {
+    entry.changed = true;
+    this.#changed.push(entry);
   }
 
   get undo() {
@@ -206,12 +251,14 @@ class State {
 
   #drop(entry) {
     this.#remove(entry);
-    this.#changed.add(entry);
+    if (!entry.changed) this.#note(entry);
   }
 
   #isExpired(entry) {
-    if (!entry.live && LIVE.test(entry.json)) return restore(entry).expired(this.#now);
-    return entry.live !== undefined && entry.live.expired(this.#now);
+    const { live, json } = entry;
+    if (typeof live === 'object') return live.expired(this.#now);
+    /* Most values are no window: the third character says so at once. */
+    return live === undefined && json.charCodeAt(2) === 36 && restore(entry)?.expired(this.#now) === true;
   }
 
   /* Maps may change while they are walked through: what is added comes last, what is gone is skipped. */
@@ -231,37 +278,93 @@ function restore(entry) {
   return CLASSES[kind]?.fromJSON(JSON.parse(entry.json));
 }
 
-const always = () => true;
+function counterValue({ live, json, name }) {
+  if (typeof live === 'number') return live;
+  const value = live === undefined ? Number(json ?? '0') : NaN;
+  if (!Number.isFinite(value)) throw new TypeError(`state: "${name}" holds something else than a counter`);
+  return value;
+}
+
+function checkAmount(amount) {
+  if (typeof amount !== 'number' || !Number.isFinite(amount)) {
+    throw new TypeError(`expected a number, found ${typeof amount === 'number' ? amount : typeof amount}`);
+  }
+  return amount;
+}
+
+/*
+ * One event's access to the state of its key: {state, key, now}. When the event is over `state` is taken
+ * out of it: a promise that was left behind must not touch another event's state.
+ */
+function open(session) {
+  if (session.state === undefined) throw new Error('the event is over: await what you start');
+  return session.state;
+}
+
+/* What counter(), window() and distinct() give. */
+class Counter {
+  #session;
+  #name;
+
+  constructor(session, name) {
+    this.#session = session;
+    this.#name = name;
+  }
+
+  add(amount = 1) {
+    return open(this.#session).count(this.#session.key, this.#name, checkAmount(amount));
+  }
+
+  get value() {
+    const entry = open(this.#session).find(this.#session.key, this.#name);
+    return entry ? counterValue(entry) : 0;
+  }
+}
+
+class Moving {
+  #session;
+  #find;
+  #check;
+
+  /* `find` gives the entry with its live object, made if need be. */
+  constructor(session, find, check) {
+    this.#session = session;
+    this.#find = find;
+    this.#check = check;
+  }
+
+  add(what) {
+    const state = open(this.#session);
+    const entry = this.#find(state);
+    const { now } = this.#session;
+    if (entry.live.add(now, this.#check(what), state.undo)) state.liveChanged(entry);
+    return entry.live.value(now);
+  }
+
+  get value() {
+    return this.#find(open(this.#session)).live.value(this.#session.now);
+  }
+}
 
 /* context.state: what a function sees of its state while one event runs. */
 class KeyedState {
-  #state;
-  #key;
-  #now;
+  #session;
 
-  constructor(state, key, now) {
-    this.#state = state;
-    this.#key = key;
-    this.#now = now;
+  constructor(session) {
+    this.#session = session;
   }
 
-  #check() {
-    if (!this.#state) throw new Error('the event is over: await what you start');
-    return this.#state;
-  }
-
-  /* The event is over: a promise that was left behind must not touch another event's state. */
   close() {
-    this.#state = undefined;
+    this.#session.state = undefined;
   }
 
   get key() {
-    return this.#key;
+    return this.#session.key;
   }
 
   /* A copy: changing it changes nothing, set() does. */
   get(name) {
-    const text = this.#check().find(this.#key, name)?.text();
+    const text = open(this.#session).find(this.#session.key, name)?.text();
     return text === undefined ? undefined : JSON.parse(text);
   }
 
@@ -270,86 +373,56 @@ class KeyedState {
     if (json === undefined) throw new TypeError(`state: "${name}" cannot be a ${typeof value}`);
     if (json.length > VALUE_MAX) throw new RangeError(`state: "${name}" is ${json.length} characters of JSON`);
     if (LIVE.test(json)) throw new TypeError(`state: "${name}": a first member that begins with "$" is reserved`);
-    this.#check().setJson(this.#key, name, json);
+    open(this.#session).setJson(this.#session.key, name, json);
     return value;
   }
 
   delete(name) {
-    return this.#check().delete(this.#key, name);
+    return open(this.#session).delete(this.#session.key, name);
   }
 
   counter(name) {
-    const read = () => {
-      const text = this.#check().find(this.#key, name)?.text() ?? '0';
-      const value = Number(text);
-      if (!Number.isFinite(value)) throw new TypeError(`state: "${name}" holds something else than a counter`);
-      return value;
-    };
-    return {
-      add: (amount = 1) => {
-        const value = read() + checkAmount(amount);
-        this.#check().setJson(this.#key, name, String(value));
-        return value;
-      },
-      get value() {
-        return read();
-      },
-    };
+    open(this.#session);
+    return new Counter(this.#session, name);
   }
 
   window(name, length) {
+    open(this.#session);
+    const { key } = this.#session;
     const ms = parseLength(length);
-    const find = () =>
-      this.#check().live(this.#key, name, Window, () => new Window(ms), (live) => live.length === ms);
-    return this.#handle(find, checkAmount);
+    const make = () => new Window(ms);
+    const fits = (live) => live.length === ms;
+    return new Moving(this.#session, (state) => state.live(key, name, Window, make, fits), checkAmount);
   }
 
   distinct(name, length, { cap } = {}) {
+    open(this.#session);
+    const { key } = this.#session;
     const ms = parseLength(length);
     const make = () => new Distinct(ms, cap);
-    const wanted = cap ?? make().cap;
+    const wanted = cap ?? DISTINCT_MAX;
     const fits = (live) => live.length === ms && live.cap === wanted;
-    return this.#handle(() => this.#check().live(this.#key, name, Distinct, make, fits), (value) => value);
+    return new Moving(this.#session, (state) => state.live(key, name, Distinct, make, fits), (value) => value);
   }
 
   growth(name, value, incarnation = '') {
-    const state = this.#check();
-    const entry = state.live(this.#key, name, Growth, () => new Growth(), always);
-    const grown = entry.live.add(this.#now, checkAmount(value), String(incarnation), state.undo);
-    state.changed(entry);
+    const state = open(this.#session);
+    const { key, now } = this.#session;
+    const entry = state.live(key, name, Growth, () => new Growth(), () => true);
+    const [grown, changed] = entry.live.add(now, checkAmount(value), String(incarnation), state.undo);
+    if (changed) state.liveChanged(entry);
     return grown;
   }
 
   once(name, length) {
     const ms = parseLength(length);
-    const state = this.#check();
-    const entry = state.live(this.#key, name, Once, () => new Once(ms), (live) => live.length === ms);
-    const [answer, changed] = entry.live.ask(this.#now, state.undo);
-    if (changed) state.changed(entry);
+    const state = open(this.#session);
+    const { key, now } = this.#session;
+    const entry = state.live(key, name, Once, () => new Once(ms), (live) => live.length === ms);
+    const [answer, changed] = entry.live.ask(now, state.undo);
+    if (changed) state.liveChanged(entry);
     return answer;
   }
-
-  #handle(find, check) {
-    const now = this.#now;
-    const state = this.#check();
-    return {
-      add: (what) => {
-        const entry = find();
-        if (entry.live.add(now, check(what), state.undo)) state.changed(entry);
-        return entry.live.value(now);
-      },
-      get value() {
-        return find().live.value(now);
-      },
-    };
-  }
-}
-
-function checkAmount(amount) {
-  if (typeof amount !== 'number' || !Number.isFinite(amount)) {
-    throw new TypeError(`expected a number, found ${typeof amount === 'number' ? amount : typeof amount}`);
-  }
-  return amount;
 }
 
 module.exports = { State };

@@ -4,8 +4,8 @@
 /*
  * What state can hold besides plain values. Each is a pure data structure: time comes in as a parameter
  * (event time, milliseconds), nothing reads a clock. Each change pushes a function onto `undo` that
- * takes it back, so that an event that fails leaves no trace. `toJSON` is what the database keeps; its
- * first member names the class and begins with "$", which plain values may not.
+ * takes it back, so that an event that fails leaves no trace. `toText` is what the database keeps: JSON,
+ * whose first member names the class and begins with "$", which plain values may not.
  *
  * A window of a length is cut into BUCKETS parts: it covers between 9/10 of its length and all of it.
  * Its end is the newest event time that it was told. An event that is late, but still in the window,
@@ -22,37 +22,33 @@ class Window {
   constructor(length) {
     this.length = length;
     this.newest = -Infinity; // a bucket's number: time / width
-    this.sums = new Array(BUCKETS).fill(0); // bucket b is at b % BUCKETS
+    this.sums = new Array(BUCKETS).fill(0); // by age: the newest bucket's first
   }
 
   static fromJSON({ $window: length, at, sums }) {
     const window = new Window(length);
     window.newest = at;
-    sums.forEach((sum, age) => (window.sums[window.slot(at - age)] = sum));
+    sums.forEach((sum, age) => (window.sums[age] = sum));
     return window;
   }
 
-  toJSON() {
-    const sums = [];
-    for (let age = 0; age < BUCKETS; age++) sums.push(this.sums[this.slot(this.newest - age)]);
-    while (sums[sums.length - 1] === 0) sums.pop();
-    return { $window: this.length, at: this.newest, sums };
+  /* By hand, since windows are what is written most: a third of the time of JSON.stringify(). */
+  toText() {
+    let count = BUCKETS;
+    while (count > 0 && this.sums[count - 1] === 0) count--;
+    const at = this.newest === -Infinity ? null : this.newest;
+    return `{"$window":${this.length},"at":${at},"sums":[${this.sums.slice(0, count).join(',')}]}`;
   }
 
   bucket(now) {
     return Math.floor((now * BUCKETS) / this.length);
   }
 
-  slot(bucket) {
-    return ((bucket % BUCKETS) + BUCKETS) % BUCKETS;
-  }
-
   advance(bucket, undo) {
     const { newest, sums } = this;
+    const steps = Math.min(bucket - newest, BUCKETS);
     undo.push(() => ([this.newest, this.sums] = [newest, sums]));
-    this.sums = sums.slice();
-    if (bucket - newest >= BUCKETS) this.sums.fill(0);
-    else for (let b = newest + 1; b <= bucket; b++) this.sums[this.slot(b)] = 0;
+    this.sums = [...new Array(steps).fill(0), ...sums.slice(0, BUCKETS - steps)];
     this.newest = bucket;
   }
 
@@ -61,19 +57,19 @@ class Window {
     const bucket = this.bucket(now);
     if (amount === 0 || bucket <= this.newest - BUCKETS) return false;
     if (bucket > this.newest) this.advance(bucket, undo);
-    const slot = this.slot(bucket);
+    const age = this.newest - bucket;
     const { sums } = this;
-    const before = sums[slot];
-    undo.push(() => (sums[slot] = before));
-    sums[slot] += amount;
+    const before = sums[age];
+    undo.push(() => (sums[age] = before));
+    sums[age] += amount;
     return true;
   }
 
   /* The sum over the window that ends now, or at the newest time that it knows. */
   value(now) {
-    const end = Math.max(this.bucket(now), this.newest);
+    const left = BUCKETS - Math.max(0, this.bucket(now) - this.newest);
     let sum = 0;
-    for (let b = end - BUCKETS + 1; b <= this.newest; b++) sum += this.sums[this.slot(b)];
+    for (let age = 0; age < left; age++) sum += this.sums[age];
     return sum;
   }
 
@@ -100,14 +96,14 @@ class Distinct {
     return distinct;
   }
 
-  toJSON() {
+  toText() {
     const byAge = new Map();
     for (const [value, bucket] of this.seen) {
       const age = this.newest - bucket;
       if (byAge.has(age)) byAge.get(age).push(value);
       else byAge.set(age, [age, value]);
     }
-    return { $distinct: this.length, cap: this.cap, at: this.newest, seen: [...byAge.values()] };
+    return JSON.stringify({ $distinct: this.length, cap: this.cap, at: this.newest, seen: [...byAge.values()] });
   }
 
   bucket(now) {
@@ -171,21 +167,22 @@ class Growth {
     return Object.assign(new Growth(), { last, incarnation: of, at });
   }
 
-  toJSON() {
-    return { $growth: this.last, of: this.incarnation, at: this.at };
+  toText() {
+    return JSON.stringify({ $growth: this.last, of: this.incarnation, at: this.at });
   }
 
+  /* [the growth, true if that changed anything] */
   add(now, value, incarnation, undo) {
     const { last, at } = this;
     const before = this.incarnation;
     const isNew = incarnation !== before || (!incarnation && value < last / 2);
     const grown = isNew ? value : Math.max(0, value - last);
-    if (grown === 0 && !isNew) return 0;
-    undo.push(() => [this.last, this.incarnation, this.at] = [last, before, at]);
+    if (grown === 0 && !isNew) return [0, false];
+    undo.push(() => ([this.last, this.incarnation, this.at] = [last, before, at]));
     this.last = value;
     this.incarnation = incarnation;
     this.at = Math.max(at, Math.floor(now));
-    return grown;
+    return [grown, true];
   }
 
   expired(now) {
@@ -204,8 +201,8 @@ class Once {
     return Object.assign(new Once(length), { at });
   }
 
-  toJSON() {
-    return { $once: this.length, at: this.at };
+  toText() {
+    return JSON.stringify({ $once: this.length, at: this.at });
   }
 
   /* [the answer, true if that changed anything]; it is noted to a tenth of the length. */
@@ -239,4 +236,4 @@ function parseLength(length) {
   return ms;
 }
 
-module.exports = { Window, Distinct, Growth, Once, parseLength };
+module.exports = { Window, Distinct, Growth, Once, DISTINCT_MAX, parseLength };

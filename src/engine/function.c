@@ -186,7 +186,7 @@ static void function_on_exception(struct function *function, const char *message
 static int function_on_result(struct function *function, const uint8_t *payload, size_t size)
 {
 	struct queue *queue = &function->queue;
-	struct verdict verdict;
+	struct verdict verdict = {0};
 	int r;
 
 	if (function->phase != FUNCTION_BUSY)

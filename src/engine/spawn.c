@@ -184,7 +184,7 @@ int spawn(const struct spawn_options *options, struct spawned *ret_spawned)
 	r = find_program(options->program, search, &path);
 	if (r != 0)
 		return r;
-	if (asprintf(&env_path, "PATH=%s", search) < 0)
+	if (!path || asprintf(&env_path, "PATH=%s", search) < 0)
 		return -ENOMEM;
 	envp[0] = env_path;
 	r = open_channels(pipe_fds, output_fds);

@@ -138,10 +138,10 @@ test('a second scan after the hold-down is a second alert', async () => {
 test('a scan leaves no state behind for ever', async () => {
   const bench = Bench.shipped('port-scan');
   for (let i = 0; i < 200; i++) await bench.send(port(i, `10.2.0.${i}`, WEB, 1, { syn: 1 }));
-  const before = bench.runner.state.count;
+  const before = bench.runner.state.size;
   for (let i = 0; i < 400; i++) await bench.send(port(3600e3 + i, CLIENT, WEB, 80, { syn: 1 }));
   assert.ok(before >= 400, `${before} entries`);
-  assert.ok(bench.runner.state.count < 10, `${bench.runner.state.count} entries`);
+  assert.ok(bench.runner.state.size < 10, `${bench.runner.state.size} entries`);
 });
 
 test('a flood from forged sources is found by its target', async () => {

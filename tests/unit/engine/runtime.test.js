@@ -180,7 +180,7 @@ test('a first event that throws changes nothing at all', async () => {
   const bench = new Bench({ main });
   const result = await bench.send(event(0));
   assert.deepStrictEqual(result, { done: 0, writes: [], alerts: [], failure: 'threw a text' });
-  assert.strictEqual(bench.runner.state.count, 0);
+  assert.strictEqual(bench.runner.state.size, 0);
 });
 
 test('a rejected promise is a failure like an exception', async () => {
@@ -357,7 +357,7 @@ test('a window whose length was changed begins anew', () => {
   stateAt(state, 0).window('w', '10s').add(3);
   assert.strictEqual(stateAt(state, 0).window('w', '20s').add(1), 1);
   state.rollback();
-  assert.strictEqual(state.count, 0);
+  assert.strictEqual(state.size, 0);
 });
 
 test('time sweeps away empty windows, and plain values stay', () => {
@@ -370,7 +370,7 @@ test('time sweeps away empty windows, and plain values stay', () => {
     stateAt(one, 60, 'other').counter('n').add(1);
     one.keep();
     for (let i = 0; i < 20; i++) one.sweep(10);
-    assert.strictEqual(one.count, 2);
+    assert.strictEqual(one.size, 2);
   }
   let deleted = 0;
   loaded.collect((key, name, json) => (deleted += json === null));
@@ -385,7 +385,7 @@ test('above the cap, what was not used for long is forgotten', () => {
     state.keep();
     state.sweep(2);
   }
-  assert.strictEqual(state.count, 1000);
+  assert.strictEqual(state.size, 1000);
   assert.strictEqual(state.forgotten, 4001);
   assert.strictEqual(stateAt(state, 0, 'busy').counter('n').value, 5000);
 });

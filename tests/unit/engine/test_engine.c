@@ -807,7 +807,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
 		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),
 		cmocka_unit_test(alerts_are_filled_in_from_their_event),
-		cmocka_unit_test(alerts_of_events_that_differ_in_the_record_alone_have_different_ids),
+		cmocka_unit_test(
+			alerts_of_events_that_differ_in_the_record_alone_have_different_ids),
 		cmocka_unit_test(alert_of_an_event_that_runs_again_has_the_same_id),
 		cmocka_unit_test(worker_is_alone_with_its_pipe),
 		cmocka_unit_test(function_output_goes_to_the_log_cleaned_and_cut),
