@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/engine.h"
 
+#include "base/error.h"
 #include "engine/function.h"
 
 #include <ctype.h>
@@ -51,18 +52,6 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
-/* A message for the operator. Returns `error`. */
-static int _printf_(3, 4) refuse(char **ret_error, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return error;
-}
-
 /* RFC 1123 2.1. */
 static bool name_is_valid(const char *name)
 {
@@ -88,10 +77,10 @@ static int check_key(const char *const *key, char **ret_error)
 {
 	for (size_t i = 0; key && key[i]; i++) {
 		if (i == FUNCTION_KEYS_MAX)
-			return refuse(
+			return error_set(
 				ret_error, -EINVAL, "key: more than %d fields", FUNCTION_KEYS_MAX);
 		if (!field_exists(key[i]))
-			return refuse(
+			return error_set(
 				ret_error, -EINVAL, "key: no event has a field \"%s\"", key[i]);
 	}
 	return 0;
@@ -104,10 +93,10 @@ static int check_config(const char *config, char **ret_error)
 	bool is_object = json_is_object(json);
 
 	if (!json)
-		return refuse(ret_error, -EINVAL, "config: line %d: %s", error.line, error.text);
+		return error_set(ret_error, -EINVAL, "config: line %d: %s", error.line, error.text);
 	json_decref(json);
 	if (!is_object)
-		return refuse(ret_error, -EINVAL, "config: expected a JSON object");
+		return error_set(ret_error, -EINVAL, "config: expected a JSON object");
 	return 0;
 }
 
@@ -117,7 +106,7 @@ static int check_handler(const struct function_options *options, char **ret_erro
 	const char *dot = strrchr(options->handler, '.');
 
 	if (!dot || dot == options->handler || !dot[1] || strchr(options->handler, '/'))
-		return refuse(ret_error, -EINVAL,
+		return error_set(ret_error, -EINVAL,
 			"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"",
 			options->handler, options->name);
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
@@ -131,7 +120,7 @@ static int check_handler(const struct function_options *options, char **ret_erro
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	return refuse(ret_error, -ENOENT,
+	return error_set(ret_error, -ENOENT,
 		"handler \"%s\": no readable file %s/%.*s.js (or .mjs, .cjs)", options->handler,
 		options->dir, (int)(dot - options->handler), options->handler);
 }
@@ -141,19 +130,19 @@ static int check_options(const struct function_options *options, char **ret_erro
 	int r;
 
 	if (!name_is_valid(options->name))
-		return refuse(ret_error, -EINVAL,
+		return error_set(ret_error, -EINVAL,
 			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an "
 			"end",
 			options->name);
 	if (strcmp(options->runtime, "nodejs") != 0)
-		return refuse(ret_error, -EINVAL, "runtime \"%s\": there is only \"nodejs\"",
+		return error_set(ret_error, -EINVAL, "runtime \"%s\": there is only \"nodejs\"",
 			options->runtime);
 	if (options->dir[0] != '/')
-		return refuse(
+		return error_set(
 			ret_error, -EINVAL, "dir \"%s\": expected an absolute path", options->dir);
 	if (options->timeout_ns == 0 || options->attempts == 0 || options->batch_max == 0 ||
 		options->queue_max == 0 || options->queue_max > QUEUE_LIMIT)
-		return refuse(ret_error, -EINVAL,
+		return error_set(ret_error, -EINVAL,
 			"timeout, attempts, batch and queue: expected at least 1, queue at most %u",
 			QUEUE_LIMIT);
 	r = check_key(options->key, ret_error);

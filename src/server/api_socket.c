@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/error.h"
 #include "base/fd.h"
 #include "server/api_internal.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,19 +11,6 @@
 #include <sys/un.h>
 
 #define SOCKET_MODE 0660
-
-static int fail_text(char **ret_error, int r, const char *fmt, ...) _printf_(3, 4);
-
-static int fail_text(char **ret_error, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return r;
-}
 
 /* Whether somebody accepts connections there: 0, -EADDRINUSE, or another errno of connect(2). */
 static int probe(const struct sockaddr_un *address)
@@ -48,21 +35,21 @@ static int remove_stale(const struct sockaddr_un *address, char **ret_error)
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT
 			       ? 0
-			       : fail_text(ret_error, -errno, "%s: %s", path, strerror(errno));
+			       : error_set(ret_error, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return fail_text(ret_error, -EEXIST,
+		return error_set(ret_error, -EEXIST,
 			"%s: expected a socket or nothing, found another kind of file: name "
 			"another "
 			"path for the API",
 			path);
 	r = probe(address);
 	if (r == -EADDRINUSE)
-		return fail_text(ret_error, r,
+		return error_set(ret_error, r,
 			"%s: a server answers there already: stop that one, or name another path "
 			"for the API",
 			path);
 	if (r < 0 || (unlink(path) < 0 && errno != ENOENT))
-		return fail_text(ret_error, r < 0 ? r : -errno, "%s: cannot replace the socket: %s",
+		return error_set(ret_error, r < 0 ? r : -errno, "%s: cannot replace the socket: %s",
 			path, strerror(r < 0 ? -r : errno));
 	return 0;
 }
@@ -74,7 +61,7 @@ int api_listen(const char *path, int *ret_fd, char **ret_error)
 	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return fail_text(ret_error, -ENAMETOOLONG,
+		return error_set(ret_error, -ENAMETOOLONG,
 			"%s: a socket's path has at most %zu characters", path,
 			sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path));
@@ -83,17 +70,17 @@ int api_listen(const char *path, int *ret_fd, char **ret_error)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail_text(ret_error, -errno, "%s: %s", path, strerror(errno));
+		return error_set(ret_error, -errno, "%s: %s", path, strerror(errno));
 	/* bind(2) takes the descriptor's mode, less the umask: never wider than it shall be. */
 	if (fchmod(fd, SOCKET_MODE) < 0 ||
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 		chmod(path, SOCKET_MODE) < 0)
-		return fail_text(ret_error, -errno,
+		return error_set(ret_error, -errno,
 			"%s: cannot make the socket: %s: its directory must be there, and writable "
 			"by user id %d",
 			path, strerror(errno), (int)geteuid());
 	if (listen(fd, API_CONNECTIONS_MAX) < 0)
-		return fail_text(ret_error, -errno, "%s: %s", path, strerror(errno));
+		return error_set(ret_error, -errno, "%s: %s", path, strerror(errno));
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

@@ -2,12 +2,12 @@
 #include "server/server.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "server/server_private.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,19 +17,6 @@
 #define RECEIVE_ROUNDS 16
 #define SETTLE_NS      (50 * NS_PER_MS)
 #define STOP_NS        (2 * NS_PER_SEC)
-
-static int fail(char **ret_error, int error, const char *fmt, ...) _printf_(3, 4);
-
-static int fail(char **ret_error, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (!*ret_error && vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return error;
-}
 
 /* splitmix64: good enough to throw datagrams away with. */
 static double random_unit(uint64_t *state)
@@ -174,15 +161,17 @@ static int open_stores(struct server *server, char **ret_error)
 	if (r == 0)
 		r = store_open(path, STORE_READ_ONLY, &server->reader, ret_error);
 	if (r < 0)
-		return fail(ret_error, r, "%s: %s", path, strerror(-r));
+		return error_set(ret_error, r, "%s: %s", path, strerror(-r));
 	if (server->config->alerts) {
 		r = alert_log_open(server->config->alerts, &server->alert_log);
 		if (r < 0)
-			return fail(ret_error, r, "%s: %s", server->config->alerts, strerror(-r));
+			return error_set(
+				ret_error, r, "%s: %s", server->config->alerts, strerror(-r));
 	}
 	r = committer_new(server->store, on_committer_done, server->loop, &server->committer);
 	if (r < 0)
-		return fail(ret_error, r, "cannot start the committing thread: %s", strerror(-r));
+		return error_set(
+			ret_error, r, "cannot start the committing thread: %s", strerror(-r));
 	server->store = NULL; /* the committer's now */
 	return 0;
 }
@@ -194,14 +183,14 @@ static int open_socket(struct server *server, char **ret_error)
 
 	r = endpoint_parse(server->config->listen, &endpoint, ret_error);
 	if (r < 0)
-		return fail(ret_error, r, "listen: %s", strerror(-r));
+		return error_set(ret_error, r, "listen: %s", strerror(-r));
 	r = udp_listen(&endpoint);
 	if (r < 0)
-		return fail(ret_error, r, "cannot listen on udp %s: %s", server->config->listen,
-			strerror(-r));
+		return error_set(ret_error, r, "cannot listen on udp %s: %s",
+			server->config->listen, strerror(-r));
 	server->udp_fd = r;
 	r = udp_receiver_new(&server->receiver);
-	return r < 0 ? fail(ret_error, r, "%s", strerror(-r)) : 0;
+	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
 }
 
 static int start_functions(struct server *server, char **ret_error)
@@ -235,7 +224,7 @@ static int start_functions(struct server *server, char **ret_error)
 			server->units, server->engine, server->config, clock_monotonic_ns());
 	if (r == 0)
 		r = store_each_mark(server->reader, restore_mark, server);
-	return r < 0 ? fail(ret_error, r, "cannot start the functions: %s", strerror(-r)) : 0;
+	return r < 0 ? error_set(ret_error, r, "cannot start the functions: %s", strerror(-r)) : 0;
 }
 
 static int open_api(struct server *server, char **ret_error)
@@ -248,7 +237,7 @@ static int open_api(struct server *server, char **ret_error)
 
 	r = api_new(server->loop, &options, &server_api_ops, server, &server->api, ret_error);
 	if (r < 0)
-		return fail(ret_error, r, "%s: %s", server->config->api, strerror(-r));
+		return error_set(ret_error, r, "%s: %s", server->config->api, strerror(-r));
 	server->commits.api = server->api;
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/store.h"
 
+#include "base/error.h"
 #include "base/fd.h"
 #include "store/internal.h"
 
@@ -131,19 +132,6 @@ void store_close(struct store *store)
 
 /* ---- opening ---- */
 
-static int fail_text(char **ret_error, int r, const char *fmt, ...) _printf_(3, 4);
-
-static int fail_text(char **ret_error, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return r;
-}
-
 static int check_file(const char *path, bool read_only, char **ret_error)
 {
 	struct stat st;
@@ -151,10 +139,10 @@ static int check_file(const char *path, bool read_only, char **ret_error)
 	if (stat(path, &st) < 0) {
 		if (errno == ENOENT && !read_only)
 			return 0;
-		return fail_text(ret_error, -errno, "%s: %s", path, strerror(errno));
+		return error_set(ret_error, -errno, "%s: %s", path, strerror(errno));
 	}
 	if (S_ISDIR(st.st_mode))
-		return fail_text(ret_error, -EISDIR,
+		return error_set(ret_error, -EISDIR,
 			"%s: expected a database file, found a directory", path);
 	return 0;
 }
@@ -173,13 +161,13 @@ static int take_lock(struct store *store, char **ret_error)
 		return -ENOMEM;
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
-		return fail_text(ret_error, -errno,
+		return error_set(ret_error, -errno,
 			"%s: %s: the directory must be there, and writable by user id %d",
 			lock_path, strerror(errno), (int)geteuid());
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
-			return fail_text(ret_error, -errno, "%s: %s", lock_path, strerror(errno));
-		return fail_text(ret_error, -EBUSY,
+			return error_set(ret_error, -errno, "%s: %s", lock_path, strerror(errno));
+		return error_set(ret_error, -EBUSY,
 			"%s: another netlambda-server is using it: stop that one, or give this one "
 			"a \"store\" of its own",
 			store->path);
@@ -197,7 +185,7 @@ static int create_file(const struct store *store, char **ret_error)
 	if (fd >= 0)
 		close(fd);
 	else if (errno != EEXIST)
-		return fail_text(ret_error, -errno, "%s: %s", store->path, strerror(errno));
+		return error_set(ret_error, -errno, "%s: %s", store->path, strerror(errno));
 	return 0;
 }
 
@@ -262,20 +250,20 @@ static int explain(const struct store *store, int r, char **ret_error)
 
 	switch (r) {
 	case -EBADMSG:
-		return fail_text(ret_error, r,
+		return error_set(ret_error, r,
 			"%s: not a database, or a damaged one (%s); it was left as it is. To save "
 			"what can be saved: sqlite3 '%s' .recover | sqlite3 '%s.recovered'",
 			path, store->error, path, path);
 	case -EACCES:
-		return fail_text(ret_error, r,
+		return error_set(ret_error, r,
 			"%s: %s: the file, its -wal and -shm files and their directory must be "
 			"writable by user id %d",
 			path, store->error, (int)geteuid());
 	case -ENOSPC:
-		return fail_text(
+		return error_set(
 			ret_error, r, "%s: %s: make room on its file system", path, store->error);
 	default:
-		return fail_text(ret_error, r, "%s: %s", path,
+		return error_set(ret_error, r, "%s: %s", path,
 			store->error[0] ? store->error : strerror(-r));
 	}
 }
@@ -288,7 +276,7 @@ int store_open(const char *path, enum store_flags flags, struct store **ret_stor
 
 	store = calloc(1, sizeof(*store));
 	if (!store)
-		return fail_text(ret_error, -ENOMEM, "%s: out of memory", path);
+		return error_set(ret_error, -ENOMEM, "%s: out of memory", path);
 	store->lock_fd = -1;
 	store->path = strdup(path);
 	r = store->path ? check_file(path, flags & STORE_READ_ONLY, &error) : -ENOMEM;
