@@ -7,18 +7,23 @@
 #include "base/attr.h"
 #include "base/fd.h"
 #include "bench/bare.skel.h"
+#include "bench/baseline/tuple.h"
+#include "bench/flow_subject.h"
 #include "bench/hash.skel.h"
 #include "bench/parse_only.skel.h"
 #include "bench/report.h"
 #include "bench/thesis.skel.h"
 #include "bench/xdp_ruler.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RUNS_MAX 101
+#define RUNS_MAX      101
+#define SLOTS_PER_CPU 65536 /* 2 MiB: see docs/data-plane.md */
+#define THESIS_SLOTS  200000
 
 enum subject_id {
 	EMPTY, /* the floor: first */
@@ -26,6 +31,7 @@ enum subject_id {
 	THESIS,
 	HASH,
 	PERCPU_LRU,
+	FLOW_TABLE,
 	SUBJECTS,
 };
 
@@ -33,6 +39,7 @@ struct subject {
 	const char *name;
 	int prog_fd;
 	struct shuffled *shuffled;
+	uint64_t sent;              /* packets, in this case */
 	double cost[RUNS_MAX];      /* ns a packet over the floor of the same run */
 	double to_thesis[RUNS_MAX]; /* the same, as a multiple of the thesis's */
 };
@@ -42,6 +49,7 @@ struct bench {
 	struct parse_only *parse_only;
 	struct thesis *thesis;
 	struct hash *hash;
+	struct flow_subject *flow;
 	struct ruler *ruler;
 	struct report *report;
 	struct subject subjects[SUBJECTS];
@@ -52,12 +60,16 @@ struct bench {
 struct flows_case {
 	enum ruler_flows flows;
 	const char *name;
+	const char *cost_goal; /* NULL: none */
+	double cost_most;      /* ns */
+	const char *ratio_goal;
+	double ratio_most;
 };
 
 static const struct flows_case cases[] = {
-	{RULER_ONE, "one-flow"},
-	{RULER_UNIFORM, "128k-uniform"},
-	{RULER_ZIPF, "1M-zipf"},
+	{RULER_ONE, "one-flow", "at most 25 ns", 25, "at most 0.4 (2.5x cheaper)", 0.4},
+	{RULER_UNIFORM, "128k-uniform", NULL, 0, "at most 0.6", 0.6},
+	{RULER_ZIPF, "1M-zipf", NULL, 0, "at most 0.5", 0.5},
 };
 
 static void bench_done(struct bench *b)
@@ -68,16 +80,16 @@ static void bench_done(struct bench *b)
 	parse_only__destroy(b->parse_only);
 	thesis__destroy(b->thesis);
 	hash__destroy(b->hash);
+	flow_subject_close(b->flow);
 }
 
-static int subject_init(
-	struct bench *b, enum subject_id id, const char *name, const struct bpf_program *program)
+static int subject_init(struct bench *b, enum subject_id id, const char *name, int prog_fd)
 {
 	struct subject *s = &b->subjects[id];
 
 	s->name = name;
-	s->prog_fd = bpf_program__fd(program);
-	return ruler_add(b->ruler, s->prog_fd, &s->shuffled);
+	s->prog_fd = prog_fd;
+	return ruler_add(b->ruler, prog_fd, &s->shuffled);
 }
 
 static int bench_load(struct bench *b)
@@ -96,15 +108,23 @@ static int bench_init(struct bench *b)
 	if (r == 0)
 		r = ruler_new(&b->ruler);
 	if (r == 0)
-		r = subject_init(b, EMPTY, "empty", b->bare->progs.bare_pass);
-	if (r == 0)
-		r = subject_init(b, PARSE_ONLY, "parse-only", b->parse_only->progs.parse_only);
-	if (r == 0)
-		r = subject_init(b, THESIS, "thesis", b->thesis->progs.thesis);
-	if (r == 0)
-		r = subject_init(b, HASH, "hash", b->hash->progs.hash);
-	if (r == 0)
-		r = subject_init(b, PERCPU_LRU, "percpu-lru", b->hash->progs.percpu_lru);
+		r = flow_subject_open(SLOTS_PER_CPU, &b->flow);
+	if (r < 0)
+		return r;
+	const struct {
+		enum subject_id id;
+		const char *name;
+		int prog_fd;
+	} subjects[] = {
+		{EMPTY, "empty", bpf_program__fd(b->bare->progs.bare_pass)},
+		{PARSE_ONLY, "parse-only", bpf_program__fd(b->parse_only->progs.parse_only)},
+		{THESIS, "thesis", bpf_program__fd(b->thesis->progs.thesis)},
+		{HASH, "hash", bpf_program__fd(b->hash->progs.hash)},
+		{PERCPU_LRU, "percpu-lru", bpf_program__fd(b->hash->progs.percpu_lru)},
+		{FLOW_TABLE, "flow-table", flow_subject_program_fd(b->flow)},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(subjects) && r == 0; i++)
+		r = subject_init(b, subjects[i].id, subjects[i].name, subjects[i].prog_fd);
 	b->report = report_new("xdp");
 	return r;
 }
@@ -117,75 +137,152 @@ static int turn(struct bench *b, double ret_cost[SUBJECTS])
 	int r = 0;
 
 	for (int i = 0; i < SUBJECTS && r == 0; i++) {
-		r = ruler_run(b->ruler, b->subjects[i].shuffled, b->packets / 2, &warm_up);
+		struct subject *s = &b->subjects[i];
+
+		r = ruler_run(b->ruler, s->shuffled, b->packets / 2, &warm_up);
 		if (r == 0)
-			r = ruler_run(b->ruler, b->subjects[i].shuffled, b->packets, &ret_cost[i]);
+			r = ruler_run(b->ruler, s->shuffled, b->packets, &ret_cost[i]);
+		s->sent += b->packets / 2 + b->packets;
 	}
 	return r;
 }
 
-static void report_case(struct bench *b, const char *name)
+static void report_costs(struct bench *b, const struct flows_case *c)
 {
 	char metric[64];
 
 	for (int i = 0; i < SUBJECTS; i++) {
 		const struct subject *s = &b->subjects[i];
+		const char *goal = i == FLOW_TABLE ? c->cost_goal : NULL;
 
 		snprintf(metric, sizeof(metric), "%s: cost", s->name);
-		report_add(b->report, &(struct report_row){
-					      .name = name,
-					      .metric = metric,
-					      .unit = "ns/packet",
-					      .values = s->cost,
-					      .runs = b->runs,
-					      .beside = i == EMPTY ? NULL : "empty",
-				      });
+		report_add(b->report,
+			&(struct report_row){
+				.name = c->name,
+				.metric = metric,
+				.unit = "ns/packet",
+				.values = s->cost,
+				.runs = b->runs,
+				.goal = goal,
+				.met = goal && report_median(s->cost, b->runs) <= c->cost_most,
+				.beside = i == EMPTY ? NULL : "empty",
+			});
+	}
+}
+
+static void report_ratio(struct bench *b, const struct flows_case *c)
+{
+	const double *ratios = b->subjects[FLOW_TABLE].to_thesis;
+
+	report_add(b->report, &(struct report_row){
+				      .name = c->name,
+				      .metric = "flow-table: cost by thesis's",
+				      .unit = "",
+				      .values = ratios,
+				      .runs = b->runs,
+				      .goal = c->ratio_goal,
+				      .met = report_median(ratios, b->runs) <= c->ratio_most,
+				      .beside = "thesis",
+			      });
+}
+
+static void report_value(
+	struct bench *b, const char *name, const char *metric, const char *unit, double value)
+{
+	report_add(b->report,
+		&(struct report_row){
+			.name = name, .metric = metric, .unit = unit, .values = &value, .runs = 1});
+}
+
+/* Sent, less what is in a record or declared to be in none. Ours must be 0. */
+static void report_exactness(struct bench *b, const struct flows_case *c)
+{
+	const struct flow_subject_totals ours = flow_subject_take(b->flow);
+	const double sent = (double)b->subjects[FLOW_TABLE].sent;
+	const double missing = sent - (double)ours.packets - (double)ours.shed;
+
+	report_add(b->report, &(struct report_row){
+				      .name = c->name,
+				      .metric = "flow-table: packets missing",
+				      .unit = "",
+				      .values = &missing,
+				      .runs = 1,
+				      .goal = "none",
+				      .met = missing == 0,
+				      .beside = "thesis",
+			      });
+	report_value(b, c->name, "flow-table: packets shed", "%", 100 * (double)ours.shed / sent);
+	report_value(b, c->name, "flow-table: records made room", "%",
+		100 * (double)ours.records / sent);
+}
+
+/* What the thesis's table holds of what was sent since it was last emptied; empties it. */
+static int report_thesis_loss(struct bench *b, const struct flows_case *c)
+{
+	const int fd = bpf_map__fd(b->thesis->maps.flow_map);
+	const double sent = (double)b->subjects[THESIS].sent;
+	const struct flow_meta none = {0};
+	double counted = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < THESIS_SLOTS && r == 0; i++) {
+		struct flow_meta flow;
+
+		r = bpf_map_lookup_elem(fd, &i, &flow);
+		if (r == 0)
+			r = bpf_map_update_elem(fd, &i, &none, BPF_ANY);
+		counted += (double)flow.count;
+	}
+	if (r == 0)
+		report_value(b, c->name, "thesis: packets forgotten", "%",
+			100 * (sent - counted) / sent);
+	return r;
+}
+
+static void keep_costs(struct bench *b, unsigned int run, const double cost[SUBJECTS])
+{
+	for (int i = 0; i < SUBJECTS; i++) {
+		struct subject *s = &b->subjects[i];
+		const double over = cost[i] - cost[EMPTY];
+
+		s->cost[run] = i == EMPTY ? cost[i] : over;
+		s->to_thesis[run] = over / (cost[THESIS] - cost[EMPTY]);
 	}
 }
 
 static int measure(struct bench *b, const struct flows_case *c)
 {
 	double cost[SUBJECTS];
-	int r = 0;
+	int r;
 
+	for (int i = 0; i < SUBJECTS; i++)
+		b->subjects[i].sent = 0;
 	ruler_set_flows(b->ruler, c->flows);
 	r = turn(b, cost);
 	for (unsigned int run = 0; run < b->runs && r == 0; run++) {
 		r = turn(b, cost);
-		for (int i = 0; i < SUBJECTS; i++) {
-			struct subject *s = &b->subjects[i];
-
-			s->cost[run] = i == EMPTY ? cost[i] : cost[i] - cost[EMPTY];
-			s->to_thesis[run] = (cost[i] - cost[EMPTY]) / (cost[THESIS] - cost[EMPTY]);
-		}
+		keep_costs(b, run, cost);
 	}
-	if (r == 0)
-		report_case(b, c->name);
-	return r;
-}
-
-static void report_count(struct bench *b, const char *program, const char *metric, double value)
-{
-	report_add(b->report, &(struct report_row){
-				      .name = program,
-				      .metric = metric,
-				      .unit = "",
-				      .values = &value,
-				      .runs = 1,
-			      });
+	if (r < 0)
+		return r;
+	report_costs(b, c);
+	report_ratio(b, c);
+	report_exactness(b, c);
+	return report_thesis_loss(b, c);
 }
 
 static int report_sizes(struct bench *b)
 {
 	for (int i = 0; i < SUBJECTS; i++) {
+		const struct subject *s = &b->subjects[i];
 		struct program_size size;
-		int r = program_size(b->subjects[i].prog_fd, &size);
+		int r = program_size(s->prog_fd, &size);
 
 		if (r < 0)
 			return r;
-		report_count(b, b->subjects[i].name, "instructions", size.instructions);
-		report_count(b, b->subjects[i].name, "verified instructions", size.verified);
-		report_count(b, b->subjects[i].name, "machine code bytes", size.jited_bytes);
+		report_value(b, s->name, "instructions", "", size.instructions);
+		report_value(b, s->name, "instructions verified", "", size.verified);
+		report_value(b, s->name, "machine code", "bytes", size.jited_bytes);
 	}
 	return 0;
 }

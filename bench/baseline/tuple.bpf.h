@@ -7,7 +7,8 @@
  * extension headers (thesis 5.1.2). All baselines parse alike, so that they differ by their table.
  */
 
-#include <linux/types.h>
+#include "tuple.h"
+
 #include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
@@ -19,29 +20,6 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
-
-struct address {
-	__u32 words[4]; /* network order; IPv4 in the first, the others 0 */
-};
-
-struct tuple {
-	struct address src, dst;
-	__u16 srcport, dstport; /* network order */
-	__u8 protocol;
-	__u8 is_ip6;
-	__u16 pad;
-};
-
-struct flow_meta {
-	struct tuple tuple;
-	__u64 count;
-	__u64 bytes;
-	__u64 modified; /* monotonic ns; 0 = an entry that was never used */
-};
-
-#ifndef __cplusplus
-_Static_assert(sizeof(struct flow_meta) == 64, "user space reads it");
-#endif
 
 static __always_inline bool tuple_parse_ports(void *l4, void *data_end, struct tuple *t)
 {

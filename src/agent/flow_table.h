@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef AGENT_FLOW_TABLE_H
+#define AGENT_FLOW_TABLE_H
+
+/*
+ * User space's side of the flow table (bpf/flow_table.bpf.h; docs/data-plane.md is the tour): maps
+ * it, and reads what changed while the kernel goes on counting, without a system call and without
+ * either waiting for the other.
+ *
+ * What it hands on are increments, each packet in exactly one: increments + shed + what is still to
+ * be read = packets, always. Where the same flow was in the table more than once, on several CPUs
+ * or one after the other, it has more than one increment; adding them up is the caller's.
+ *
+ * No clock, no log. One thread a table. The bpf_object must outlive it; mappings are its own.
+ */
+
+#include "base/attr.h"
+#include "netlambda/event.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bpf_object;
+struct flow_settings;
+struct flow_table;
+
+/* The tick `tick` began at the UNIX time `time_ns`. */
+struct flow_clock {
+	uint64_t tick;
+	uint64_t time_ns;
+	uint64_t tick_ns;
+};
+
+/* Sizes are those of all CPUs together, and rounded down to powers of two a CPU. */
+struct flow_table_options {
+	uint32_t cpu_count;    /* possible CPUs: each has its part of the table */
+	uint32_t slots4;       /* flows of IPv4 that are kept apart; 36 bytes each, and 16 here */
+	uint32_t slots6;       /* of IPv6; 64 bytes each, and 16 here */
+	uint32_t ring_records; /* that wait for user space; 64 bytes each */
+	uint64_t stale_ns;     /* flows that pause for longer are the first to leave a full table */
+	struct flow_clock clock;
+};
+
+/* Increments have UNIX times and `ended` 0; flags are all that the flow had so far. */
+struct flow_sink {
+	void (*flow)(void *user, const struct flow_event *increment); /* borrows it */
+	void *user;
+};
+
+struct flow_table_counters {
+	uint64_t shed_packets; /* in no increment: the table and a ring were full */
+	uint64_t shed_bytes;
+	uint64_t records; /* slots that the kernel gave up for other flows */
+};
+
+/*
+ * Before loading: sets the sizes of the object's maps and fills the program's flow_settings. Returns
+ * 0, -EINVAL (sizes too small or large), -ENOENT (the object has no flow table) or libbpf's error.
+ */
+int flow_table_prepare(const struct flow_table_options *options, struct bpf_object *object,
+	struct flow_settings *ret_settings) _must_check_;
+
+/* After loading. Returns 0, -ENOENT, -ENOMEM, or mmap's error. */
+int flow_table_open(const struct flow_table_options *options, const struct flow_settings *settings,
+	const struct bpf_object *object, struct flow_table **ret_table) _must_check_;
+void flow_table_close(struct flow_table *table);
+DEFINE_CLEANUP(struct flow_table, flow_table_close)
+
+/*
+ * Hands on what was counted since the last call. `tick` is the present one. Returns the number of
+ * increments. Costs by what changed, beside a look at 1/256 of the table's memory.
+ */
+size_t flow_table_collect(struct flow_table *table, uint64_t tick, const struct flow_sink *sink);
+
+/*
+ * Hands on records from the rings alone, at most `max` of each CPU. To be called in between, when
+ * flows come so fast that a ring would be full before the next flow_table_collect(). Returns how
+ * many there were.
+ */
+size_t flow_table_drain(
+	struct flow_table *table, uint64_t tick, size_t max, const struct flow_sink *sink);
+
+/* The number of records in the fullest ring, and what a ring holds. */
+size_t flow_table_backlog(const struct flow_table *table, size_t *ret_capacity);
+
+void flow_table_read_counters(
+	const struct flow_table *table, struct flow_table_counters *ret_counters);
+
+#endif
