@@ -86,8 +86,7 @@ static __always_inline enum parse_verdict parse_inside(
  * In an xdp.frags program, or with a packet that a capture cut, `frame_bytes` is more than is
  * there: bpf_xdp_get_buff_len(ctx). Length fields are then checked against the whole frame, and
  * "truncated" means "beyond data_end". A caller that wants those headers too copies the first
- * bytes (bpf_xdp_load_bytes) and parses the copy with the same `frame_bytes`; Linux drivers put the
- * first 128 bytes and more into the linear part, which holds all but long chains of headers.
+ * bytes (bpf_xdp_load_bytes) and parses the copy with the same `frame_bytes`.
  *
  * `inside`: tunnels to look into, bits of enum tunnel_kind. From a `const volatile` setting, the
  * verifier removes the code of those that are off.

@@ -179,6 +179,36 @@ static void pppoe_cuts_ip(struct frame *f)
 	pppoe[5] = 2 + 40; /* less than the IPv4 total length, 44 */
 }
 
+static void pppoe_length(struct frame *f, uint8_t length)
+{
+	uint8_t *pppoe;
+
+	frame_ethernet(f);
+	pppoe = frame_pppoe(f);
+	frame_ipv4(f, A4, B4);
+	syn_4(f);
+	frame_finish(f);
+	f->length_count = 0;
+	pppoe[5] = length;
+}
+
+static void pppoe_length_1(struct frame *f)
+{
+	pppoe_length(f, 1);
+}
+
+static void pppoe_beyond_frame(struct frame *f)
+{
+	pppoe_length(f, 2 + 45);
+}
+
+static void pppoe_terminate(struct frame *f)
+{
+	frame_ethernet(f);
+	frame_pppoe(f)[1] = 0xa7; /* PADT */
+	inner_ipv4(f);
+}
+
 static void ipv4_options(struct frame *f)
 {
 	frame_ethernet(f);
@@ -241,6 +271,21 @@ static void ipv4_last_fragment(struct frame *f)
 	syn_4(f);
 }
 
+/* Only the highest bit of the offset is set. */
+static void ipv4_far_fragment(struct frame *f)
+{
+	frame_ethernet(f);
+	frame_ipv4_fragment(frame_ipv4(f, A4, B4), 0x1000, 1);
+	syn_4(f);
+}
+
+static void ipv4_ah_fragment(struct frame *f)
+{
+	frame_ethernet(f);
+	frame_ipv4_fragment(frame_ipv4(f, A4, B4), 100, 0);
+	frame_protocol(f, IPPROTO_AH, 40);
+}
+
 static void ipv4_tiny_fragment(struct frame *f)
 {
 	frame_ethernet(f);
@@ -285,6 +330,13 @@ static void ipv6_mapped(struct frame *f)
 {
 	frame_ethernet(f);
 	frame_ipv6(f, A6, "::ffff:10.0.0.2");
+	syn_4(f);
+}
+
+static void ipv6_mapped_source(struct frame *f)
+{
+	frame_ethernet(f);
+	frame_ipv6(f, "::ffff:10.0.0.1", B6);
 	syn_4(f);
 }
 
@@ -637,6 +689,26 @@ static void geneve_control(struct frame *f)
 	inner_ipv4(f);
 }
 
+static void geneve_version_1(struct frame *f)
+{
+	outer_ipv4(f);
+	frame_geneve(f, 42, 0)[8] = 0x40;
+	inner_ipv4(f);
+}
+
+/* The outer IP packet has a byte more than its datagram, and the inner one would reach into it. */
+static void geneve_udp_cuts_ip(struct frame *f)
+{
+	uint8_t *udp;
+
+	outer_ipv4(f);
+	udp = frame_geneve(f, 42, 0);
+	inner_ipv4(f);
+	frame_finish(f);
+	f->length_count = 0;
+	udp[5] -= 1;
+}
+
 static void gtpu_ipv4(struct frame *f)
 {
 	outer_ipv4(f);
@@ -655,6 +727,67 @@ static void gtpu_echo(struct frame *f)
 {
 	outer_ipv4(f);
 	frame_gtpu(f, 0, 0)[9] = 1;
+	inner_ipv4(f);
+}
+
+static void gtpu_short_length(struct frame *f)
+{
+	uint8_t *udp;
+
+	outer_ipv4(f);
+	udp = frame_gtpu(f, 77, 0);
+	inner_ipv4(f);
+	frame_finish(f);
+	f->length_count = 0;
+	udp[8 + 3] -= 1;
+}
+
+/* With a sequence number only, the byte that would name an extension means nothing (TS 29.281 5.1). */
+static void gtpu_sequence(struct frame *f)
+{
+	uint8_t *gtp;
+
+	outer_ipv4(f);
+	gtp = frame_gtpu(f, 77, 0) + 8;
+	gtp[0] |= 0x02;
+	memset(frame_payload(f, 4), 0x85, 4);
+	inner_ipv4(f);
+}
+
+/* `count` extension headers, each of 4 bytes but the last one of 8. */
+static void gtpu_extensions(struct frame *f, size_t count)
+{
+	uint8_t *ext;
+
+	outer_ipv4(f);
+	ext = frame_gtpu(f, 77, 1) + 8 + 12;
+	for (size_t i = 1; i < count; i++) {
+		ext[3] = 0x85;
+		ext = frame_payload(f, 4);
+		ext[0] = 1;
+		ext[3] = 0;
+	}
+	ext[0] = 2;
+	ext[3] = 0xc0;
+	ext = frame_payload(f, 4);
+	ext[3] = 0;
+	inner_ipv6(f);
+}
+
+static void gtpu_4_extensions(struct frame *f)
+{
+	gtpu_extensions(f, 4);
+}
+
+static void gtpu_5_extensions(struct frame *f)
+{
+	gtpu_extensions(f, 5);
+}
+
+static void gtpu_extension_of_0(struct frame *f)
+{
+	outer_ipv4(f);
+	frame_gtpu(f, 77, 1)[8 + 12] = 0;
 	inner_ipv4(f);
 }
 
@@ -688,6 +821,9 @@ const struct parse_case parse_cases[] = {
 	{"pppoe_lcp", pppoe_lcp, 0, PARSE_NOT_IP},
 	{"pppoe_wrong_version", pppoe_wrong_version, 0, PARSE_BAD_PPPOE},
 	{"pppoe_cuts_ip", pppoe_cuts_ip, 0, PARSE_IP_BEYOND_FRAME},
+	{"pppoe_length_1", pppoe_length_1, 0, PARSE_BAD_PPPOE},
+	{"pppoe_beyond_frame", pppoe_beyond_frame, 0, PARSE_BAD_PPPOE},
+	{"pppoe_terminate", pppoe_terminate, 0, PARSE_BAD_PPPOE},
 	{"ipv4_tcp", ipv4_syn, 0, PARSE_OK, A4, B4, SYN4},
 	{"ipv4_options", ipv4_options, 0, PARSE_OK, A4, B4, SYN4},
 	{"ipv4_short_ihl", ipv4_short_ihl, 0, PARSE_BAD_IPV4},
@@ -699,6 +835,10 @@ const struct parse_case parse_cases[] = {
 		{SYN, .fragment = FRAGMENT_FIRST}},
 	{"ipv4_last_fragment", ipv4_last_fragment, 0, PARSE_OK, A4, B4,
 		{.protocol = IPPROTO_TCP, .fragment = FRAGMENT_LATER}},
+	{"ipv4_far_fragment", ipv4_far_fragment, 0, PARSE_OK, A4, B4,
+		{.protocol = IPPROTO_TCP, .fragment = FRAGMENT_LATER}},
+	{"ipv4_ah_fragment", ipv4_ah_fragment, 0, PARSE_OK, A4, B4,
+		{.protocol = IPPROTO_AH, .fragment = FRAGMENT_LATER}},
 	{"ipv4_tiny_fragment", ipv4_tiny_fragment, 0, PARSE_SHORT_FRAGMENT},
 	{"ipv4_udp_first_fragment", ipv4_udp_first_fragment, 0, PARSE_OK, A4, B4,
 		{.srcport = 53, .dstport = 3333, .protocol = IPPROTO_UDP,
@@ -707,6 +847,7 @@ const struct parse_case parse_cases[] = {
 	{"ipv6_tcp", ipv6_syn, 0, PARSE_OK, A6, B6, SYN4},
 	{"ipv6_version_4", ipv6_version_4, 0, PARSE_BAD_IPV6},
 	{"ipv6_mapped", ipv6_mapped, 0, PARSE_BAD_IPV6},
+	{"ipv6_mapped_source", ipv6_mapped_source, 0, PARSE_BAD_IPV6},
 	{"ipv6_beyond_frame", ipv6_beyond_frame, 0, PARSE_IP_BEYOND_FRAME},
 	{"ipv6_all_extensions", ipv6_all_extensions, 0, PARSE_OK, A6, B6, SYN4},
 	{"ipv6_seven_extensions", ipv6_seven_extensions, 0, PARSE_TOO_MANY_EXTENSIONS},
@@ -776,10 +917,20 @@ const struct parse_case parse_cases[] = {
 		INNER(TUNNEL_GENEVE)},
 	{"geneve_control", geneve_control, TUNNEL_GENEVE, PARSE_OK, OUT4A, OUT4B,
 		{.srcport = 50000, .dstport = 6081, .protocol = IPPROTO_UDP, KNOWN(8 + 44)}},
+	{"geneve_version_1", geneve_version_1, TUNNEL_GENEVE, PARSE_OK, OUT4A, OUT4B,
+		{.srcport = 50000, .dstport = 6081, .protocol = IPPROTO_UDP, KNOWN(8 + 44)}},
+	{"geneve_udp_cuts_ip", geneve_udp_cuts_ip, TUNNEL_GENEVE, PARSE_IP_BEYOND_FRAME},
 	{"gtpu", gtpu_ipv4, TUNNEL_ALL, PARSE_OK, A4, B4, INNER(TUNNEL_GTPU)},
 	{"gtpu_extended", gtpu_extended_ipv6, TUNNEL_GTPU, PARSE_OK, A6, B6, INNER(TUNNEL_GTPU)},
 	{"gtpu_echo", gtpu_echo, TUNNEL_GTPU, PARSE_OK, OUT4A, OUT4B,
 		{.srcport = 2152, .dstport = 2152, .protocol = IPPROTO_UDP, KNOWN(8 + 44)}},
+	{"gtpu_short_length", gtpu_short_length, TUNNEL_GTPU, PARSE_OK, OUT4A, OUT4B,
+		{.srcport = 2152, .dstport = 2152, .protocol = IPPROTO_UDP, KNOWN(8 + 44)}},
+	{"gtpu_sequence", gtpu_sequence, TUNNEL_GTPU, PARSE_OK, A4, B4, INNER(TUNNEL_GTPU)},
+	{"gtpu_4_extensions", gtpu_4_extensions, TUNNEL_GTPU, PARSE_OK, A6, B6,
+		INNER(TUNNEL_GTPU)},
+	{"gtpu_5_extensions", gtpu_5_extensions, TUNNEL_GTPU, PARSE_TOO_MANY_EXTENSIONS},
+	{"gtpu_extension_of_0", gtpu_extension_of_0, TUNNEL_GTPU, PARSE_TRUNCATED_TUNNEL},
 	{"gtpu_extension_past_packet", gtpu_extension_past_packet, TUNNEL_GTPU,
 		PARSE_TRUNCATED_TUNNEL},
 };
