@@ -41,4 +41,17 @@ int parse_tunnels(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* A jumbo frame's payload goes on behind data_end. */
+SEC("xdp.frags")
+int parse_frags(struct xdp_md *ctx)
+{
+	struct packet pkt;
+
+	verdict = packet_parse_head((const void *)(long)ctx->data,
+		(const void *)(long)ctx->data_end, bpf_xdp_get_buff_len(ctx), &pkt);
+	if (verdict == PARSE_OK)
+		parsed = pkt;
+	return XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -92,6 +92,32 @@ static void each_frame_cut_anywhere_is_parsed_the_same_in_the_kernel(void **stat
 	}
 }
 
+/* 9000 bytes do not fit in one page, so that the kernel makes fragments of them. */
+static void a_jumbo_frame_is_parsed_by_its_first_part(void **state _unused_)
+{
+	struct parse_result r;
+	uint8_t bytes[9000] = {0};
+	struct frame f;
+
+	frame_init(&f);
+	frame_ethernet(&f);
+	frame_ipv4(&f, "10.0.0.1", "10.0.0.2");
+	frame_tcp(&f, 40000, 80, TCP_ACK);
+	frame_finish(&f);
+	memcpy(bytes, f.bytes, f.size);
+	bytes[16] = (sizeof(bytes) - 14) >> 8;
+	bytes[17] = (sizeof(bytes) - 14) & 0xff;
+
+	r = parse_kernel(skeleton->progs.parse_frags, bytes, sizeof(bytes), sizeof(bytes), 0);
+	assert_string_equal(parse_verdict_name(r.verdict), "ok");
+	assert_int_equal(r.packet.srcport, 40000);
+	assert_int_equal(r.packet.payload_bytes, sizeof(bytes) - 54);
+
+	bytes[17]++;
+	r = parse_kernel(skeleton->progs.parse_frags, bytes, sizeof(bytes), sizeof(bytes), 0);
+	assert_string_equal(parse_verdict_name(r.verdict), "ip_beyond_frame");
+}
+
 /* xorshift64 (Marsaglia 2003): the same frames for the same seed, on any machine. */
 static uint64_t random_next(uint64_t *random)
 {
@@ -174,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_frame_is_parsed_the_same_in_the_kernel),
 		cmocka_unit_test(each_frame_cut_anywhere_is_parsed_the_same_in_the_kernel),
+		cmocka_unit_test(a_jumbo_frame_is_parsed_by_its_first_part),
 		cmocka_unit_test(mutated_frames_are_parsed_the_same_in_the_kernel),
 	};
 
