@@ -91,10 +91,13 @@ static int check_options(const struct traffic_options *options)
 	return options->cpus >= 1 && options->cpus <= TRAFFIC_CPUS_MAX ? 0 : -EINVAL;
 }
 
-static void settings_init(struct traffic_settings *s, const struct traffic_options *options)
+void traffic_settings_init(
+	struct traffic_settings *ret_settings, const struct traffic_options *options)
 {
+	struct traffic_settings *s = ret_settings;
 	const uint32_t least = MAX((uint32_t)TRAFFIC_FRAME_MIN, headers_bytes(options));
 
+	memset(s, 0, sizeof(*s));
 	s->kind = options->kind;
 	s->spread = options->spread;
 	s->family = options->family;
@@ -106,9 +109,10 @@ static void settings_init(struct traffic_settings *s, const struct traffic_optio
 	s->size_max = least;
 	s->size_count = MAX(options->size_count, 1U);
 	for (uint32_t i = 0; i < s->size_count; i++) {
-		s->sizes[i] = MAX(options->sizes[i], least);
+		s->sizes[i] = MAX(MAX(options->sizes[i], least), headers_bytes(options) + 1);
 		s->size_max = MAX(s->size_max, s->sizes[i]);
 	}
+	/* Rounded down: the last flow is not exceeded. */
 	s->log2_flows = (uint32_t)(log2(options->flows + 1.0) * (1 << 26));
 	for (int i = 0; i <= TRAFFIC_POWERS; i++)
 		s->powers[i] =
@@ -182,7 +186,7 @@ int traffic_new(const struct traffic_options *options, struct traffic **ret_traf
 	if (!traffic->bpf)
 		return -errno;
 	settings = &traffic->bpf->rodata->settings;
-	settings_init(settings, options);
+	traffic_settings_init(settings, options);
 	settings->ifindex = ifindex;
 	r = traffic_bpf__load(traffic->bpf);
 	if (r == 0)

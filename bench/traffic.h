@@ -32,7 +32,7 @@ struct traffic_options {
 	uint32_t flows;
 	uint32_t family; /* 4 or 6 */
 	uint32_t tags;
-	/* Of frames with data, without FCS; raised to what the headers need. None: 60. */
+	/* Of frames with data, without FCS; raised to hold the headers and a byte. None: 60. */
 	uint32_t sizes[TRAFFIC_SIZES_MAX];
 	uint32_t size_count;
 	uint64_t seed;
@@ -59,6 +59,10 @@ struct traffic_result {
 	 */
 	double cpu_ns;
 };
+
+/* What the options come to; but for `ifindex`. */
+void traffic_settings_init(
+	struct traffic_settings *ret_settings, const struct traffic_options *options);
 
 /*
  * Returns 0, -EINVAL (options out of range), -ENODEV (no such interface), or what the kernel says.

@@ -29,7 +29,7 @@ int traffic_net_bridge(const char *bridge, const char *a, const char *b) _must_c
 
 struct interface_counts {
 	uint64_t packets, bytes; /* received */
-	uint64_t dropped;        /* lost before its XDP program or behind it */
+	uint64_t dropped; /* before its XDP program, for want of room, or behind it, unwanted */
 };
 
 /* The interface's own counters. */

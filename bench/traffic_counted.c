@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bench/traffic_counted.h"
+
+#include "agent/attach.h"
+#include "agent/options.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct counted {
+	struct agent_options options;
+	struct collect_sink sink;
+	struct collector *collector;
+	struct attachment attachment;
+	bool attached;
+	pthread_t thread;
+	pthread_mutex_t mutex; /* over `stop` */
+	pthread_cond_t stopped;
+	bool stop;
+	int error;
+};
+
+static int agent_defaults(struct agent_options *ret_options)
+{
+	static char program[] = "netlambda-agent", id[] = "--id=1",
+		    interface[] = "--interface=veth", server[] = "--server=127.0.0.1:1";
+	char *argv[] = {program, id, interface, server, NULL};
+	_cleanup_free_ char *error = NULL;
+	enum options_outcome outcome;
+
+	return agent_options_parse(ARRAY_SIZE(argv) - 1, argv, ret_options, &outcome, &error);
+}
+
+int counted_new(const struct collect_sink *sink, struct counted **ret_counted)
+{
+	_cleanup_(counted_freep) struct counted *counted = calloc(1, sizeof(*counted));
+	struct collector_options options = {.interface_count = 1};
+	pthread_condattr_t clock;
+	int r;
+
+	if (!counted)
+		return -ENOMEM;
+	pthread_mutex_init(&counted->mutex, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&counted->stopped, &clock);
+	pthread_condattr_destroy(&clock);
+	counted->sink = *sink;
+	r = agent_defaults(&counted->options);
+	if (r < 0)
+		return r;
+	options.flow_max = counted->options.flow_max;
+	options.port_max = counted->options.port_max;
+	r = collector_new(&options, &counted->collector);
+	if (r < 0)
+		return r;
+	*ret_counted = TAKE_PTR(counted);
+	return 0;
+}
+
+static void collect(struct counted *counted)
+{
+	int r = collector_collect(counted->collector, &counted->sink);
+
+	if (r < 0 && counted->error == 0)
+		counted->error = r;
+}
+
+/* False when it was told to stop. */
+static bool wait_until(struct counted *counted, uint64_t ns)
+{
+	const struct timespec at = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
+	bool stop;
+	int r = 0;
+
+	pthread_mutex_lock(&counted->mutex);
+	while (!counted->stop && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&counted->stopped, &counted->mutex, &at);
+	stop = counted->stop;
+	pthread_mutex_unlock(&counted->mutex);
+	return !stop;
+}
+
+static void *collect_periodically(void *arg)
+{
+	struct counted *counted = arg;
+	uint64_t next_ns = clock_monotonic_ns() + counted->options.period_ns;
+
+	while (wait_until(counted, next_ns)) {
+		collect(counted);
+		next_ns = MAX(next_ns + counted->options.period_ns, clock_monotonic_ns());
+	}
+	return NULL;
+}
+
+int counted_attach(struct counted *counted, const char *interface)
+{
+	const struct attach_options options = {.mode = ATTACH_NATIVE};
+	_cleanup_free_ char *error = NULL;
+	int r;
+
+	log_set_level(LOG_LEVEL_WARNING);
+	r = attachment_open(interface, collector_program_fd(counted->collector, 0), &options,
+		&counted->attachment, &error);
+	if (r < 0) {
+		fprintf(stderr, "%s\n", error ? error : strerror(-r));
+		return r;
+	}
+	counted->error = 0;
+	counted->stop = false;
+	r = -pthread_create(&counted->thread, NULL, collect_periodically, counted);
+	if (r < 0)
+		attachment_close(&counted->attachment);
+	counted->attached = r == 0;
+	return r;
+}
+
+/* Afterwards no packet is counted any more, and nobody collects. */
+static void stop(struct counted *counted)
+{
+	pthread_mutex_lock(&counted->mutex);
+	counted->stop = true;
+	pthread_cond_signal(&counted->stopped);
+	pthread_mutex_unlock(&counted->mutex);
+	pthread_join(counted->thread, NULL);
+	attachment_close(&counted->attachment);
+	counted->attached = false;
+}
+
+int counted_detach(struct counted *counted)
+{
+	stop(counted);
+	collect(counted);
+	return counted->error;
+}
+
+void counted_free(struct counted *counted)
+{
+	if (!counted)
+		return;
+	if (counted->attached)
+		stop(counted);
+	collector_free(counted->collector);
+	pthread_cond_destroy(&counted->stopped);
+	pthread_mutex_destroy(&counted->mutex);
+	free(counted);
+}
+
+int counted_read(const struct counted *counted, struct interface_event *ret_totals)
+{
+	memset(ret_totals, 0, sizeof(*ret_totals));
+	return collector_read_interface(counted->collector, 0, ret_totals);
+}
