@@ -281,7 +281,7 @@ static int carry_out(struct run *run)
 {
 	_cleanup_(traffic_freep) struct traffic *traffic = NULL;
 	struct interface_counts received = {0};
-	struct traffic_result result;
+	struct traffic_result result = {0};
 	int r = traffic_new(&run->options, &traffic);
 
 	if (r == 0)

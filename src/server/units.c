@@ -24,7 +24,6 @@ static void function_config_free(struct function_config *config)
 	function_config_done(config);
 	free(config);
 }
-DEFINE_CLEANUP(struct function_config, function_config_free)
 
 void units_free(struct units *units)
 {
