@@ -24,6 +24,8 @@ static const struct {
 	rlim_t limit;
 } limits[] = {
 	{RLIMIT_CORE, 0},
+	{RLIMIT_DATA,
+		1U << 30}, /* bytes: V8's heap has its own, lower limit; buffers lie outside it */
 	{RLIMIT_NOFILE, 256},
 	{RLIMIT_FSIZE, 64U << 20}, /* bytes a file */
 	{RLIMIT_MSGQUEUE, 0},

@@ -51,8 +51,8 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 pid_t worker_pid(const struct worker *worker);
 
 /*
- * Sends whole frames. Takes the buffer's bytes and leaves it empty; it may come back through
- * worker_recycle() when it has gone out. Errors show as the worker's end.
+ * Sends whole frames. Takes the buffer's bytes and leaves it empty, to be filled again. Errors show as
+ * the worker's end.
  */
 void worker_send(struct worker *worker, struct pipe_buffer *buffer);
 

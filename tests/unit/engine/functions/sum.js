@@ -10,6 +10,7 @@ const ORDERS = {
   loop: 4,
   garbage: 5,
   throwAfterWrite: 6,
+  memory: 7,
 };
 
 const fs = require('node:fs');
@@ -28,6 +29,8 @@ function obey(order, context) {
     case ORDERS.garbage:
       fs.writeSync(3, 'this is no frame at all');
       for (;;);
+    case ORDERS.memory:
+      throw new Error(`got ${Array.from({ length: 20 }, () => Buffer.alloc(100 << 20)).length}`);
     case ORDERS.throwAfterWrite:
       context.state.counter('sum').add(1000000);
       context.alert({ title: 'must not be seen' });

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/unit/engine/world.h"
+
+#include "base/clock.h"
+#include "event/render.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct row *find_row(struct world *world, const char *key, const char *name)
+{
+	struct row *free_row = NULL;
+
+	for (size_t i = 0; i < ROWS_MAX; i++) {
+		struct row *row = &world->rows[i];
+
+		if (row->used && strcmp(row->key, key) == 0 && strcmp(row->name, name) == 0)
+			return row;
+		if (!row->used && !free_row)
+			free_row = row;
+	}
+	assert_non_null(free_row);
+	return free_row;
+}
+
+const char *value_of(struct world *world, const char *key, const char *name)
+{
+	struct row *row = find_row(world, key, name);
+
+	return row->used ? row->value : "(none)";
+}
+
+static void take_writes(struct world *world, const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->write_count; i++) {
+		const struct state_write *write = &outcome->writes[i];
+		struct row *row = find_row(world, write->key, write->name);
+
+		row->used = write->value != NULL;
+		if (!row->used)
+			continue;
+		assert_int_equal(strlen(write->value), write->value_len);
+		snprintf(row->key, sizeof(row->key), "%s", write->key);
+		snprintf(row->name, sizeof(row->name), "%s", write->name);
+		snprintf(row->value, sizeof(row->value), "%s", write->value);
+	}
+}
+
+static void take_alerts(struct world *world, const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->alert_count && world->alert_count < 64; i++) {
+		const struct alert *alert = &outcome->alerts[i];
+		__typeof__(&world->alerts[0]) to = &world->alerts[world->alert_count++];
+
+		snprintf(to->id, sizeof(to->id), "%s", alert->id);
+		snprintf(to->title, sizeof(to->title), "%s", alert->title);
+		snprintf(to->severity, sizeof(to->severity), "%s", alert->severity);
+		snprintf(
+			to->srcip, sizeof(to->srcip), "%s", alert->srcip ? alert->srcip : "(null)");
+		snprintf(
+			to->dstip, sizeof(to->dstip), "%s", alert->dstip ? alert->dstip : "(null)");
+		snprintf(to->data, sizeof(to->data), "%s", alert->data ? alert->data : "(null)");
+		to->srcport = alert->srcport;
+		to->dstport = alert->dstport;
+		to->protocol = alert->protocol;
+	}
+}
+
+static void take_letters(struct world *world, const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->dead_letter_count && world->letter_count < 64; i++) {
+		const struct dead_letter *letter = &outcome->dead_letters[i];
+		__typeof__(&world->letters[0]) to = &world->letters[world->letter_count++];
+
+		to->sequence = letter->sequence;
+		to->attempts = letter->attempts;
+		snprintf(to->reason, sizeof(to->reason), "%s", letter->reason);
+		snprintf(to->data, sizeof(to->data), "%s", letter->data);
+	}
+}
+
+static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct world *world = timer->user;
+	struct result *result = TAKE_PTR(world->result);
+
+	if (world->commit_errors > 0) {
+		world->commit_errors--;
+		world->refusals++;
+		engine_committed(result, -ENOSPC);
+		return;
+	}
+	world->commits++;
+	take_writes(world, &result->outcome);
+	take_alerts(world, &result->outcome);
+	take_letters(world, &result->outcome);
+	for (size_t i = 0; i < result->event_count; i++) {
+		assert_ptr_equal(result->events[i].origin, world);
+		assert_true(world->finished_count < EVENTS_MAX);
+		world->finished[world->finished_count++] = result->events[i].sequence;
+	}
+	world->largest = MAX(world->largest, result->event_count);
+	engine_committed(result, 0);
+}
+
+static void commit(void *user, struct result *result)
+{
+	struct world *world = user;
+
+	assert_null(world->result); /* one at a time, or a refusal could not be undone */
+	assert_true(result->event_count > 0);
+	world->result = result;
+	loop_arm_timer(world->loop, &world->commit_timer, clock_monotonic_ns() + world->commit_ns);
+}
+
+static int load_state(void *user, const char *function _unused_, state_row_fn fn, void *arg)
+{
+	struct world *world = user;
+	int r = 0;
+
+	assert_null(world->result); /* else it would miss what is about to be committed */
+	world->loads++;
+	for (size_t i = 0; i < ROWS_MAX && r == 0; i++)
+		if (world->rows[i].used)
+			r = fn(arg, world->rows[i].key, world->rows[i].name, world->rows[i].value,
+				strlen(world->rows[i].value));
+	return r;
+}
+
+static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
+
+struct function_options options(const char *handler)
+{
+	static const char *const key[] = {"srcip", NULL};
+
+	return (struct function_options){
+		.name = "tested",
+		.runtime = "nodejs",
+		.handler = handler,
+		.dir = TEST_FUNCTIONS,
+		.key = key,
+		.timeout_ns = 5 * NS_PER_SEC,
+		.attempts = 3,
+		.batch_max = 64,
+		.queue_max = 4096,
+	};
+}
+
+void world_init(struct world *world)
+{
+	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME, .node = "node"};
+
+	*world = (struct world){.commit_ns = NS_PER_MS};
+	world->commit_timer = (struct loop_timer){.fn = on_commit_done, .user = world};
+	assert_int_equal(loop_new(&world->loop), 0);
+	assert_int_equal(engine_new(world->loop, &engine_options, &ops, world, &world->engine), 0);
+}
+
+void world_add(struct world *world, const struct function_options *function_options)
+{
+	char *error = NULL;
+	int r = engine_add(world->engine, function_options, &world->function, &error);
+
+	if (r < 0)
+		print_error("engine_add: %d: %s\n", r, error);
+	assert_int_equal(r, 0);
+}
+
+void world_done(struct world *world)
+{
+	engine_free(world->engine);
+	loop_free(world->loop);
+}
+
+static void on_watch(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct world *world = timer->user;
+	static uint64_t deadline;
+
+	if (world->timed_out) {
+		deadline = now_ns + TEST_NS;
+		world->timed_out = false;
+	}
+	if (world->until(world)) {
+		loop_stop(world->loop);
+	} else if (now_ns > deadline) {
+		world->timed_out = true;
+		loop_stop(world->loop);
+	} else {
+		loop_arm_timer(world->loop, timer, now_ns + NS_PER_MS);
+	}
+}
+
+void run_until(struct world *world, bool (*until)(struct world *world))
+{
+	struct function_stats stats;
+
+	world->until = until;
+	world->timed_out = true; /* sets the deadline */
+	world->watch_timer = (struct loop_timer){.fn = on_watch, .user = world};
+	loop_arm_timer(world->loop, &world->watch_timer, clock_monotonic_ns());
+	assert_int_equal(loop_run(world->loop), 0);
+	function_stats(world->function, &stats);
+	if (world->timed_out)
+		fail_msg("not there in time: state %s, error %s, queued %zu, finished %zu of %zu",
+			stats.state, stats.error, stats.queued, world->finished_count, world->want);
+}
+
+bool all_finished(struct world *world)
+{
+	return world->finished_count >= world->want && !world->result;
+}
+
+bool is_ready(struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	return strcmp(stats.state, "ready") == 0;
+}
+
+int push(struct world *world, uint32_t sequence, uint32_t syn, enum order order)
+{
+	struct port_event record = {.dstport = 80, .protocol = 6, .syn = syn, .udp = order};
+	const struct event_ref event = {
+		.event_id = EVENT_PORT,
+		.switch_id = 7,
+		.sequence = sequence,
+		.time_ns = 1763884800000000000ULL + sequence,
+		.record = &record,
+		.origin = world,
+	};
+
+	assert_int_equal(ip_parse("10.0.0.3", &record.srcip), 0);
+	assert_int_equal(ip_parse("2001:db8::1", &record.dstip), 0);
+	return function_push(world->function, &event);
+}
+
+void push_many(struct world *world, uint32_t from, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(push(world, from + i, 1, ORDER_NONE), 0);
+	world->want += count;
+}
+
+void push_order(struct world *world, uint32_t sequence, enum order order)
+{
+	assert_int_equal(push(world, sequence, 1, order), 0);
+	world->want++;
+}
+
+void assert_in_order(const struct world *world)
+{
+	assert_int_equal(world->finished_count, world->want);
+	for (size_t i = 0; i < world->finished_count; i++)
+		assert_int_equal(world->finished[i], i);
+}

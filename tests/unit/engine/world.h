@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TESTS_UNIT_ENGINE_WORLD_H
+#define TESTS_UNIT_ENGINE_WORLD_H
+
+/*
+ * A world around the real engine, with real Node.js workers in a real loop. Only the store is replaced,
+ * by arrays, through engine_ops; commits come back a little later, as they would.
+ */
+
+#include "engine/engine.h"
+#include "tests/unit/test.h"
+
+#define ROWS_MAX   64
+#define EVENTS_MAX 8192
+#define TEST_NS    (25 * NS_PER_SEC)
+
+enum order {
+	ORDER_NONE,
+	ORDER_EXIT,
+	ORDER_THROW,
+	ORDER_HANG,
+	ORDER_LOOP,
+	ORDER_GARBAGE,
+	ORDER_THROW_LATE,
+	ORDER_MEMORY
+};
+
+struct row {
+	char key[64], name[64], value[1024];
+	bool used;
+};
+
+struct world {
+	struct loop *loop;
+	struct engine *engine;
+	struct function *function;
+	struct row rows[ROWS_MAX];
+	struct result *result; /* under commit */
+	struct loop_timer commit_timer, watch_timer;
+	bool (*until)(struct world *world);
+	bool timed_out;
+	uint64_t commit_ns; /* how long a commit takes */
+	int commit_errors;  /* so many commits are refused */
+	unsigned int commits, refusals, loads;
+
+	uint32_t finished[EVENTS_MAX]; /* sequence of each, in order of commit */
+	size_t finished_count;
+	struct {
+		uint32_t sequence;
+		unsigned int attempts;
+		char reason[128], data[1024];
+	} letters[64];
+	size_t letter_count;
+	struct {
+		char id[48], title[64], severity[16], srcip[64], dstip[64], data[128];
+		int srcport, dstport, protocol;
+	} alerts[64];
+	size_t alert_count;
+	size_t largest;
+	size_t want; /* events, for `until` */
+};
+
+const char *value_of(struct world *world, const char *key, const char *name);
+struct function_options options(const char *handler);
+void world_init(struct world *world);
+void world_add(struct world *world, const struct function_options *function_options);
+void world_done(struct world *world);
+void run_until(struct world *world, bool (*until)(struct world *world));
+bool all_finished(struct world *world);
+bool is_ready(struct world *world);
+int push(struct world *world, uint32_t sequence, uint32_t syn, enum order order);
+void push_many(struct world *world, uint32_t from, uint32_t count);
+void push_order(struct world *world, uint32_t sequence, enum order order);
+void assert_in_order(const struct world *world);
+
+#endif
