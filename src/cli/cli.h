@@ -43,7 +43,7 @@ struct command {
 };
 
 extern const struct command command_status, command_alerts, command_switches, command_functions,
-	command_function, command_version, command_help;
+	command_function, command_replay, command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];

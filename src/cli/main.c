@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&command_functions,
 	&command_function,
 	&command_switches,
+	&command_replay,
 	&command_version,
 	&command_help,
 	NULL,

@@ -2,6 +2,7 @@
 #include "replay/backend.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "engine/engine.h"
 #include "server/commits.h"
 #include "server/ingest.h"
@@ -10,7 +11,6 @@
 #include "store/committer.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,17 +38,6 @@ struct backend {
 	struct backend_row *rows; /* one for each trigger */
 	size_t row_count;
 };
-
-static int _printf_(3, 4) fail(char **ret_error, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (!*ret_error && vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return error;
-}
 
 /* ---- what the server's parts call ---- */
 
@@ -150,10 +139,11 @@ static int open_stores(struct backend *backend, char **ret_error)
 	if (r == 0)
 		r = store_open(path, STORE_READ_ONLY, &backend->reader, ret_error);
 	if (r < 0)
-		return fail(ret_error, r, "%s: %s", path, strerror(-r));
+		return error_set(ret_error, r, "%s: %s", path, strerror(-r));
 	r = committer_new(backend->store, on_committer_done, backend->loop, &backend->committer);
 	if (r < 0)
-		return fail(ret_error, r, "cannot start the committing thread: %s", strerror(-r));
+		return error_set(
+			ret_error, r, "cannot start the committing thread: %s", strerror(-r));
 	backend->store = NULL; /* the committer's now */
 	return 0;
 }
@@ -228,7 +218,7 @@ int backend_new(struct loop *loop, struct config *config, const struct backend_o
 	if (r == 0)
 		r = make_rows(backend);
 	if (r < 0)
-		return fail(ret_error, r, "cannot start the functions: %s", strerror(-r));
+		return error_set(ret_error, r, "cannot start the functions: %s", strerror(-r));
 	*ret_backend = TAKE_PTR(backend);
 	return 0;
 }
@@ -267,13 +257,13 @@ static int check_unit(struct backend *backend, const struct unit *unit, bool sta
 	if (!unit->config)
 		return 0;
 	if (!unit->function)
-		return fail(&backend->error, -ENOEXEC,
+		return error_set(&backend->error, -ENOEXEC,
 			"function %s cannot be started; the line above says why",
 			unit->config->name);
 	function_stats(unit->function, &stats);
 	if (strcmp(stats.state, "failed") != 0 && !(starting && stats.error))
 		return 0;
-	return fail(&backend->error, -ENOEXEC, "function %s: %s", unit->config->name,
+	return error_set(&backend->error, -ENOEXEC, "function %s: %s", unit->config->name,
 		stats.error ? stats.error : "does not start");
 }
 
@@ -282,8 +272,9 @@ static int check(struct backend *backend, bool starting)
 	if (backend->interrupted)
 		return -EINTR;
 	if (backend->commits.refused > 0)
-		return fail(&backend->error, backend->commits.last_error, "%s: cannot commit: %s",
-			backend->config->store, strerror(-backend->commits.last_error));
+		return error_set(&backend->error, backend->commits.last_error,
+			"%s: cannot commit: %s", backend->config->store,
+			strerror(-backend->commits.last_error));
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		int r = check_unit(backend, &backend->units->units[i], starting);
 
@@ -393,8 +384,8 @@ static int check_taken(struct backend *backend)
 		lost += counters->malformed[error];
 	if (lost == 0)
 		return 0;
-	return fail(&backend->error, -EPROTO, "the server's part did not take %llu of the events",
-		(unsigned long long)lost);
+	return error_set(&backend->error, -EPROTO,
+		"the server's part did not take %llu of the events", (unsigned long long)lost);
 }
 
 int backend_drain(struct backend *backend)

@@ -2,12 +2,12 @@
 #include "replay/capture.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "replay/link.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pcap/pcap.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,17 +23,6 @@ struct capture {
 	uint8_t buffer[CAPTURE_FRAME_MAX]; /* for frames that are not taken as they lie */
 };
 
-static int _printf_(3, 4) fail(char **ret_error, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return error;
-}
-
 /* ---- opening ---- */
 
 /* What libpcap would tell in its own terms. */
@@ -42,13 +31,13 @@ static int check_first_byte(FILE *file, const char *path, char **ret_error)
 	int first = getc(file);
 
 	if (first == EOF && ferror(file))
-		return fail(ret_error, -EIO, "%s: cannot read: %s", path, strerror(errno));
+		return error_set(ret_error, -EIO, "%s: cannot read: %s", path, strerror(errno));
 	if (first == EOF)
-		return fail(ret_error, -EINVAL,
+		return error_set(ret_error, -EINVAL,
 			"%s: the file is empty: expected a pcap or pcapng capture", path);
 	ungetc(first, file);
 	if (first == GZIP_FIRST)
-		return fail(ret_error, -EINVAL,
+		return error_set(ret_error, -EINVAL,
 			"%s: compressed: unpack it first, or use zcat %s | netlambda replay -",
 			path, path);
 	return 0;
@@ -63,7 +52,7 @@ static int open_pcap(struct capture *capture, FILE *file, char **ret_error)
 	if (capture->pcap)
 		return 0;
 	fclose(file);
-	return fail(
+	return error_set(
 		ret_error, -EINVAL, "%s: not a pcap or pcapng capture: %s", capture->path, error);
 }
 
@@ -75,7 +64,7 @@ static int find_link(struct capture *capture, char **ret_error)
 	capture->link = link_find(dlt);
 	if (capture->link)
 		return 0;
-	return fail(ret_error, -EPROTONOSUPPORT,
+	return error_set(ret_error, -EPROTONOSUPPORT,
 		"%s: link type %d (%s) cannot be replayed: expected Ethernet, raw IP, Linux cooked "
 		"or "
 		"BSD loopback",
@@ -91,7 +80,7 @@ int capture_open(const char *path, struct capture **ret_capture, char **ret_erro
 	int r;
 
 	if (!file)
-		return fail(ret_error, -errno, "%s: cannot open: %s", path, strerror(errno));
+		return error_set(ret_error, -errno, "%s: cannot open: %s", path, strerror(errno));
 	if (capture)
 		capture->path = strdup(from_pipe ? "standard input" : path);
 	if (!capture || !capture->path) {
@@ -204,9 +193,9 @@ static int damaged(struct capture *capture, char **ret_error)
 	long long at = ftello(pcap_file(capture->pcap));
 
 	if (at < 0)
-		return fail(ret_error, -EBADMSG, "%s: after packet %" PRIu64 ": %s", capture->path,
-			capture->counters.packets, pcap_geterr(capture->pcap));
-	return fail(ret_error, -EBADMSG, "%s: after packet %" PRIu64 ", at byte %lld: %s",
+		return error_set(ret_error, -EBADMSG, "%s: after packet %" PRIu64 ": %s",
+			capture->path, capture->counters.packets, pcap_geterr(capture->pcap));
+	return error_set(ret_error, -EBADMSG, "%s: after packet %" PRIu64 ", at byte %lld: %s",
 		capture->path, capture->counters.packets, at, pcap_geterr(capture->pcap));
 }
 

@@ -3,11 +3,11 @@
 
 #include "agent/options.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/suggest.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,17 +80,6 @@ static const struct option long_options[] = {
 /* ':' first: a missing argument is told from an unknown option. */
 static const char short_options[] = ":c:n:p:o:hV";
 
-static int _printf_(2, 3) fail(char **ret_error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return -EINVAL;
-}
-
 static int take_number(const char *option, uint32_t max, uint32_t *ret_value, char **ret_error)
 {
 	unsigned long value;
@@ -120,8 +109,8 @@ static int take_duration(const char *option, uint64_t min_ns, uint64_t *ret_ns, 
 static int take_output(struct replay_options *options, char **ret_error)
 {
 	if (strcmp(optarg, "table") != 0 && strcmp(optarg, "json") != 0)
-		return fail(ret_error, "--output: expected \"table\" or \"json\", found \"%s\"",
-			optarg);
+		return error_set(ret_error, -EINVAL,
+			"--output: expected \"table\" or \"json\", found \"%s\"", optarg);
 	options->json = strcmp(optarg, "json") == 0;
 	return 0;
 }
@@ -129,8 +118,8 @@ static int take_output(struct replay_options *options, char **ret_error)
 static int take_log_level(struct replay_options *options, char **ret_error)
 {
 	if (log_level_parse(optarg, &options->log_level) < 0)
-		return fail(ret_error, "--log-level %s: expected error, warning, info or debug",
-			optarg);
+		return error_set(ret_error, -EINVAL,
+			"--log-level %s: expected error, warning, info or debug", optarg);
 	return 0;
 }
 
@@ -141,13 +130,14 @@ static int unknown_option(char **argv, char **ret_error)
 	size_t count = 0;
 
 	if (optopt != 0 && optopt < 256)
-		return fail(ret_error, "there is no option -%c", optopt);
+		return error_set(ret_error, -EINVAL, "there is no option -%c", optopt);
 	for (; long_options[count].name; count++)
 		names[count] = long_options[count].name;
 	near = suggest_nearest(given + strspn(given, "-"), names, count);
 	if (near)
-		return fail(ret_error, "there is no option %s: did you mean --%s?", given, near);
-	return fail(ret_error, "there is no option %s", given);
+		return error_set(ret_error, -EINVAL, "there is no option %s: did you mean --%s?",
+			given, near);
+	return error_set(ret_error, -EINVAL, "there is no option %s", given);
 }
 
 static int take_option(int option, char **argv, struct replay_options *options, char **ret_error)
@@ -177,7 +167,7 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 	case OPT_LOG_LEVEL:
 		return take_log_level(options, ret_error);
 	case ':':
-		return fail(ret_error, "%s needs a value", argv[optind - 1]);
+		return error_set(ret_error, -EINVAL, "%s needs a value", argv[optind - 1]);
 	default:
 		return unknown_option(argv, ret_error);
 	}
@@ -186,13 +176,14 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 static int take_operands(int argc, char **argv, struct replay_options *options, char **ret_error)
 {
 	if (optind == argc)
-		return fail(ret_error, "which capture? a pcap or pcapng file, or \"-\"");
+		return error_set(
+			ret_error, -EINVAL, "which capture? a pcap or pcapng file, or \"-\"");
 	if (argc - optind > 1)
 		return fail(
 			ret_error, "unexpected \"%s\": one capture at a time", argv[optind + 1]);
 	options->capture = argv[optind];
 	if (options->config && options->functions_dir)
-		return fail(ret_error, "--config and --functions exclude each other");
+		return error_set(ret_error, -EINVAL, "--config and --functions exclude each other");
 	return 0;
 }
 

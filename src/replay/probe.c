@@ -4,13 +4,13 @@
 #include "agent/collect.h"
 #include "agent/flows.h"
 #include "agent/preflight.h"
+#include "base/error.h"
 #include "parse.bpf.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -162,12 +162,13 @@ static void emit_totals(struct probe *probe)
 
 static int explain(char **ret_error, int error)
 {
-	if (asprintf(ret_error, "cannot load the XDP program and its maps: %s%s", strerror(-error),
-		    error == -EPERM ? "; look at lockdown, SELinux or, before Linux 5.11, at the "
-				      "memlock limit (ulimit -l)"
-				    : "; the kernel's reasons are in the lines above") < 0)
-		*ret_error = NULL;
-	return error;
+	const char *advice = "the kernel's reasons are in the lines above";
+
+	if (error == -EPERM)
+		advice = "look at lockdown, SELinux or, before Linux 5.11, at the memlock limit "
+			 "(ulimit -l)";
+	return error_set(ret_error, error, "cannot load the XDP program and its maps: %s; %s",
+		strerror(-error), advice);
 }
 
 static int flows_init(struct probe *probe)

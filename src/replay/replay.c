@@ -2,7 +2,7 @@
 #include "replay/replay.h"
 
 #include "agent/preflight.h"
-#include "base/clock.h"
+#include "base/error.h"
 #include "base/loop.h"
 #include "replay/backend.h"
 #include "replay/capture.h"
@@ -174,12 +174,9 @@ static int make_store_path(struct replay *replay, char **ret_path)
 {
 	const char *wanted = replay->options->store;
 
-	if (wanted && access(wanted, F_OK) == 0) {
-		if (asprintf(&replay->error,
-			    "--store %s: exists; a replay begins with an empty store", wanted) < 0)
-			replay->error = NULL;
-		return -EEXIST;
-	}
+	if (wanted && access(wanted, F_OK) == 0)
+		return error_set(&replay->error, -EEXIST,
+			"--store %s: exists; a replay begins with an empty store", wanted);
 	if (wanted)
 		*ret_path = strdup(wanted);
 	else if (asprintf(ret_path, "%s/store.db", replay->scratch.dir) < 0)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "replay/scratch.h"
 
+#include "base/error.h"
+
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -20,14 +22,9 @@ int scratch_open(struct scratch *scratch, char **ret_error)
 		dir = NULL;
 		return -ENOMEM;
 	}
-	if (!mkdtemp(dir)) {
-		int error = -errno;
-
-		if (asprintf(ret_error, "cannot make a directory in %s: %s", parent,
-			    strerror(-error)) < 0)
-			*ret_error = NULL;
-		return error;
-	}
+	if (!mkdtemp(dir))
+		return error_set(ret_error, -errno, "cannot make a directory in %s: %s", parent,
+			strerror(errno));
 	scratch->dir = TAKE_PTR(dir);
 	return 0;
 }

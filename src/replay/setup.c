@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "replay/setup.h"
 
+#include "base/error.h"
 #include "event/schema.h"
 
 #include <dirent.h>
@@ -20,18 +21,6 @@ struct data_dirs {
 	char functions[PATH_MAX];
 	char runtime[PATH_MAX];
 };
-
-/* For messages of this file alone; config_load() has its own. */
-static int _printf_(3, 4) fail(char **ret_error, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return error;
-}
 
 static bool join(char path[static PATH_MAX], const char *dir, const char *name)
 {
@@ -107,7 +96,7 @@ static int add_function(json_t *triggers, const char *dir, const char *function,
 		return 0;
 	manifest = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!manifest)
-		return fail(ret_error, -EINVAL, "%s:%d: %s", path, error.line, error.text);
+		return error_set(ret_error, -EINVAL, "%s:%d: %s", path, error.line, error.text);
 	events = json_object_get(manifest, "events");
 	json_array_foreach (events, i, id)
 		if (r == 0)
@@ -127,7 +116,7 @@ static int add_functions(json_t *triggers, const char *dir, char **ret_error)
 	int r = 0;
 
 	if (count < 0)
-		return fail(ret_error, -errno, "%s: %s; give --config or --functions", dir,
+		return error_set(ret_error, -errno, "%s: %s; give --config or --functions", dir,
 			strerror(errno));
 	for (int i = 0; i < count; i++) {
 		if (r == 0 && entries[i]->d_name[0] != '.')
@@ -136,7 +125,7 @@ static int add_functions(json_t *triggers, const char *dir, char **ret_error)
 	}
 	free(entries);
 	if (r == 0 && json_object_size(triggers) == 0)
-		return fail(ret_error, -ENOENT,
+		return error_set(ret_error, -ENOENT,
 			"%s: no function there (NAME/" MANIFEST "); give --config or --functions",
 			dir);
 	return r;
@@ -151,7 +140,7 @@ static int write_config(const struct setup_options *options, const char *path, c
 
 	r = find_data(options->functions_dir, &dirs);
 	if (r < 0)
-		return fail(ret_error, r, "%s: %s", options->functions_dir, strerror(-r));
+		return error_set(ret_error, r, "%s: %s", options->functions_dir, strerror(-r));
 	root = json_object();
 	triggers = json_object();
 	json_object_set_new(root, "functions_dir", json_string(dirs.functions));
@@ -160,7 +149,7 @@ static int write_config(const struct setup_options *options, const char *path, c
 	r = json_object_size(root) == 3 ? add_functions(triggers, dirs.functions, ret_error)
 					: -ENOMEM;
 	if (r == 0 && json_dump_file(root, path, JSON_INDENT(2)) < 0)
-		r = fail(ret_error, -EIO, "%s: cannot write", path);
+		r = error_set(ret_error, -EIO, "%s: cannot write", path);
 	json_decref(root);
 	return r;
 }

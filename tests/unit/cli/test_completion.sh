@@ -44,15 +44,21 @@ expect _netlambda 'netlambda function dead-letters --l' '--limit'
 expect _netlambda 'netlambda alerts --limit ' ''
 expect _netlambda 'netlambda help sw' 'switches'
 expect _netlambda "netlambda -s $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda 'netlambda r' 'replay'
+expect _netlambda "netlambda replay $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda 'netlambda replay x.pcap --fl' '--flow-idle --flows'
+expect _netlambda 'netlambda replay x.pcap --log-level i' 'info'
+expect _netlambda 'netlambda replay x.pcap --output ' 'table json'
+expect _netlambda "netlambda replay x.pcap -c $directory/netlambda-s" "$directory/netlambda-server"
 expect _netlambda_server 'netlambda-server --l' '--log-level'
 expect _netlambda_server 'netlambda-server --log-level w' 'warning'
 expect _netlambda_server "netlambda-server -c $directory/netlambda-s" "$directory/netlambda-server"
 
 # What is completed is what the program knows.
 while read -r command _; do
-	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches version help | grep "^$command" | paste -sd ' ')"
+	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches replay version help | grep "^$command" | paste -sd ' ')"
 done < <("$program" help | sed -n '/^Commands:/,/^$/s/^  //p')
-for command in status alerts functions function switches version help; do
+for command in status alerts functions function switches replay version help; do
 	"$program" help "$command" >/dev/null || failed=1
 done
 exit $failed
