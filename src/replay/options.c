@@ -88,8 +88,8 @@ static int take_number(const char *option, uint32_t max, uint32_t *ret_value, ch
 	errno = 0;
 	value = strtoul(optarg, &end, 10);
 	if (*optarg < '0' || *optarg > '9' || *end || errno != 0 || value < 1 || value > max)
-		return fail(
-			ret_error, "--%s %s: expected a number from 1 to %u", option, optarg, max);
+		return error_set(ret_error, -EINVAL, "--%s %s: expected a number from 1 to %u",
+			option, optarg, max);
 	*ret_value = (uint32_t)value;
 	return 0;
 }
@@ -179,8 +179,8 @@ static int take_operands(int argc, char **argv, struct replay_options *options, 
 		return error_set(
 			ret_error, -EINVAL, "which capture? a pcap or pcapng file, or \"-\"");
 	if (argc - optind > 1)
-		return fail(
-			ret_error, "unexpected \"%s\": one capture at a time", argv[optind + 1]);
+		return error_set(ret_error, -EINVAL, "unexpected \"%s\": one capture at a time",
+			argv[optind + 1]);
 	options->capture = argv[optind];
 	if (options->config && options->functions_dir)
 		return error_set(ret_error, -EINVAL, "--config and --functions exclude each other");
