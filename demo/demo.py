@@ -174,7 +174,7 @@ def tell_kept(scene, story):
     lab, api = scene.lab, scene.server.config["api"]
     story.heading("The network is still up")
     story.line(f"  sudo ip netns exec {lab.full('h3')} bash     # be the attacker; h1 is {HOSTS['h1'][0]}")
-    story.line(f"  sudo {scene.build}/src/cli/netlambda --api {api} alerts --follow")
+    story.line(f"  sudo {scene.build}/src/cli/netlambda --socket {api} alerts --follow")
     story.line(f"  files and logs: {lab.directory}")
     story.line("  sudo ./dev demo --remove     # removes it")
 
