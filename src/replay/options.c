@@ -99,7 +99,7 @@ static int take_duration(const char *option, uint64_t min_ns, uint64_t *ret_ns, 
 	uint64_t value;
 
 	if (duration_parse(optarg, &value) < 0 || value < min_ns || value > 86400 * NS_PER_SEC)
-		return fail(ret_error,
+		return error_set(ret_error, -EINVAL,
 			"--%s %s: expected a time from %llums to 1440m, such as 200ms or 2s",
 			option, optarg, (unsigned long long)(min_ns / NS_PER_MS));
 	*ret_ns = value;
