@@ -22,7 +22,6 @@ struct backend {
 	struct config *config;
 	struct backend_options options;
 	struct loop_timer tick;
-	bool interrupted;
 	char *error;
 	const bool *wanted; /* of backend_wait_for() */
 
@@ -269,7 +268,7 @@ static int check_unit(struct backend *backend, const struct unit *unit, bool sta
 
 static int check(struct backend *backend, bool starting)
 {
-	if (backend->interrupted)
+	if (*backend->options.interrupted)
 		return -EINTR;
 	if (backend->commits.refused > 0)
 		return error_set(&backend->error, backend->commits.last_error,
@@ -402,12 +401,6 @@ int backend_pump(struct backend *backend)
 	loop_arm_timer(backend->loop, &backend->tick, 1);
 	r = loop_run(backend->loop);
 	return r < 0 ? r : check(backend, false);
-}
-
-void backend_interrupt(struct backend *backend)
-{
-	backend->interrupted = true;
-	loop_stop(backend->loop);
 }
 
 /* ---- about it ---- */

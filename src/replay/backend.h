@@ -13,6 +13,7 @@
 #include "server/config.h"
 #include "store/store.h"
 
+#include <signal.h>
 #include <stdint.h>
 
 struct backend;
@@ -22,6 +23,8 @@ struct backend_options {
 	void (*reply)(void *user, const void *bytes, size_t size);
 	/* Called every now and then while waiting. */
 	void (*waiting)(void *user);
+	/* Not 0: what waits ends. A signal handler may set it. */
+	const volatile sig_atomic_t *interrupted;
 	void *user;
 };
 
@@ -44,7 +47,7 @@ void backend_free(struct backend *backend);
 DEFINE_CLEANUP(struct backend, backend_free)
 
 /*
- * The calls that wait return 0; -EINTR after backend_interrupt(); or another negative errno: a
+ * The calls that wait return 0; -EINTR when `interrupted`; or another negative errno: a
  * function or the store failed for good, and backend_error() says why.
  */
 int backend_wait_ready(struct backend *backend) _must_check_;
@@ -59,8 +62,6 @@ int backend_drain(struct backend *backend) _must_check_;
 /* Lets the functions' processes and the committer get on with it. Does not wait. */
 int backend_pump(struct backend *backend) _must_check_;
 
-/* From a callback of the loop: ends what waits. */
-void backend_interrupt(struct backend *backend);
 /* To be freed; NULL if nothing is known. */
 char *backend_take_error(struct backend *backend);
 

@@ -14,6 +14,7 @@
 #include "replay/setup.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,19 +36,39 @@ struct replay {
 	unsigned int unpumped; /* frames */
 	char *damage;          /* of the capture */
 	char *error;
-	int signo; /* what ends the replay early */
 };
 
-/* ---- what the parts call ---- */
+/* ---- signals ---- */
 
-static void on_signal(void *user, int signo)
+/*
+ * The signal that ends the replay early; 0 = none yet. Reading a pipe may wait for ever, so these
+ * signals interrupt it, and all else looks here now and then.
+ */
+static volatile sig_atomic_t caught_signal;
+
+static void on_signal(int signo)
 {
-	struct replay *replay = user;
-
-	replay->signo = signo;
-	if (replay->backend)
-		backend_interrupt(replay->backend);
+	caught_signal = signo;
 }
+
+/* Also in the threads that are made while they are blocked: only this one shall be interrupted. */
+static int block_signals(bool blocked)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	/* Without SA_RESTART. */
+	const struct sigaction action = {.sa_handler = on_signal};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		sigaddset(&set, signals[i]);
+		if (sigaction(signals[i], &action, NULL) < 0)
+			return -errno;
+	}
+	return -pthread_sigmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+/* ---- what the parts call ---- */
 
 static void on_reply(void *user, const void *bytes, size_t size)
 {
@@ -146,6 +167,8 @@ static int replay_frames(struct replay *replay)
 		if (r < 0)
 			return r;
 	}
+	if (caught_signal)
+		return -EINTR;
 	return r == -EBADMSG ? 0 : r;
 }
 
@@ -187,7 +210,11 @@ static int make_store_path(struct replay *replay, char **ret_path)
 static int start_backend(struct replay *replay)
 {
 	const struct backend_options options = {
-		.reply = on_reply, .waiting = on_waiting, .user = replay};
+		.reply = on_reply,
+		.waiting = on_waiting,
+		.interrupted = &caught_signal,
+		.user = replay,
+	};
 	struct setup_options setup = {
 		.config_path = replay->options->config,
 		.functions_dir = replay->options->functions_dir,
@@ -203,7 +230,7 @@ static int start_backend(struct replay *replay)
 		r = setup_load(&setup, &config, &replay->error);
 	if (r == 0)
 		r = backend_new(replay->loop, config, &options, &replay->backend, &replay->error);
-	return r < 0 ? r : backend_wait_ready(replay->backend);
+	return r;
 }
 
 static int start_probe(struct replay *replay)
@@ -223,7 +250,6 @@ static int start_probe(struct replay *replay)
 /* What may be wrong with the command comes first, then what costs time. */
 static int start(struct replay *replay)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	int r;
 
 	r = capture_open(replay->options->capture, &replay->capture, &replay->error);
@@ -232,10 +258,14 @@ static int start(struct replay *replay)
 	if (r == 0)
 		r = loop_new(&replay->loop);
 	if (r == 0)
-		r = loop_add_signals(replay->loop, signals, ARRAY_SIZE(signals), on_signal, replay);
+		r = block_signals(true);
 	if (r == 0)
 		r = scratch_open(&replay->scratch, &replay->error);
-	return r < 0 ? r : start_backend(replay);
+	if (r == 0)
+		r = start_backend(replay);
+	if (r == 0)
+		r = block_signals(false);
+	return r < 0 ? r : backend_wait_ready(replay->backend);
 }
 
 static void replay_done(struct replay *replay)
@@ -286,8 +316,8 @@ static int print(struct replay *replay)
 static int fail(struct replay *replay, int error)
 {
 	progress_clear(&replay->progress);
-	if (replay->signo != 0)
-		return 128 + replay->signo;
+	if (caught_signal)
+		return 128 + caught_signal;
 	if (!replay->error && replay->backend)
 		replay->error = backend_take_error(replay->backend);
 	fprintf(stderr, "netlambda replay: %s\n", replay->error ? replay->error : strerror(-error));
