@@ -14,11 +14,15 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <getopt.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define SECONDS_MAX  600
@@ -223,21 +227,36 @@ static int parse_options(struct run *run, int argc, char **argv)
 	return optind == argc ? 0 : -EINVAL;
 }
 
-/* True in the namespace of the machine's first process, or where that cannot be told. */
+/* True in the namespace of the machine's first process, as far as that may be seen. */
 static bool is_machines_network(void)
 {
 	struct stat own, first;
 
-	return stat("/proc/self/ns/net", &own) < 0 || stat("/proc/1/ns/net", &first) < 0 ||
-	       (own.st_dev == first.st_dev && own.st_ino == first.st_ino);
+	return stat("/proc/self/ns/net", &own) == 0 && stat("/proc/1/ns/net", &first) == 0 &&
+	       own.st_dev == first.st_dev && own.st_ino == first.st_ino;
+}
+
+/* Any other would put the frames on a wire. */
+static bool is_veth(const char *interface)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq request = {.ifr_data = (void *)&driver};
+	_cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	return fd >= 0 && ioctl(fd, SIOCETHTOOL, &request) == 0 &&
+	       strcmp(driver.driver, "veth") == 0;
 }
 
 static int open_network(struct run *run)
 {
 	int r;
 
-	if (run->options.interface)
+	if (run->options.interface) {
+		if (!is_veth(run->options.interface))
+			return -EOPNOTSUPP;
 		return is_machines_network() ? -EPERM : 0;
+	}
 	run->own_network = true;
 	run->options.interface = "gen0";
 	r = traffic_net_enter();
@@ -314,7 +333,9 @@ int main(int argc, char **argv)
 			stderr);
 		return getenv("NETLAMBDA_REQUIRE_BPF") ? EXIT_FAILURE : EXIT_SKIPPED;
 	}
-	if (r < 0)
+	if (r == -EOPNOTSUPP)
+		fprintf(stderr, "traffic: %s: no veth\n", run.options.interface);
+	else if (r < 0)
 		fprintf(stderr, "traffic: %s\n", strerror(-r));
 	else if (r > 0)
 		fputs("traffic: the interface received something else than was sent\n", stderr);

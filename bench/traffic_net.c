@@ -24,22 +24,22 @@ static int _printf_(1, 2) ip(const char *fmt, ...)
 	return system(command) == 0 ? 0 : -EIO;
 }
 
-/* Interfaces with IPv6 would send neighbour and router solicitations, multicast reports. */
-static int silence_ipv6(void)
+/* A setting of this namespace; one that the kernel does not have is none. */
+static int sysctl_set(const char *path, const char *value)
 {
-	_cleanup_fd_ int fd =
-		open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return write(fd, "1", 1) == 1 ? 0 : -errno;
+	return write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
 int traffic_net_enter(void)
 {
 	int r = netns_enter_private();
 
-	return r < 0 ? r : silence_ipv6();
+	/* With IPv6 it would send neighbour and router solicitations, multicast reports. */
+	return r < 0 ? r : sysctl_set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
 int traffic_net_pair(const char *a, const char *b)
@@ -56,8 +56,10 @@ int traffic_net_pair(const char *a, const char *b)
 
 int traffic_net_bridge(const char *bridge, const char *a, const char *b)
 {
-	int r = ip("link add %s type bridge stp_state 0 mcast_snooping 0", bridge);
+	int r = sysctl_set("/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
 
+	if (r == 0)
+		r = ip("link add %s type bridge stp_state 0 mcast_snooping 0", bridge);
 	if (r == 0)
 		r = ip("link set %s master %s", a, bridge);
 	if (r == 0)

@@ -24,7 +24,7 @@ int traffic_net_enter(void) _must_check_;
  */
 int traffic_net_pair(const char *a, const char *b) _must_check_;
 
-/* A bridge that is up, with two ports: what `a` receives goes out of `b`. */
+/* A bridge that is up, with two ports: what `a` receives goes out of `b`. No netfilter there. */
 int traffic_net_bridge(const char *bridge, const char *a, const char *b) _must_check_;
 
 struct interface_counts {
