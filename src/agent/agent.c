@@ -35,8 +35,7 @@ struct agent {
 
 static void collect_report(const struct agent *agent, struct report *ret_report)
 {
-	report_collect(agent->counting, agent->options->interface_count, agent->spool,
-		agent->uplink, ret_report);
+	report_collect(agent->counting, agent->spool, agent->uplink, ret_report);
 }
 
 static void write_stats_file(const struct agent *agent, const struct report *report)
@@ -45,8 +44,7 @@ static void write_stats_file(const struct agent *agent, const struct report *rep
 
 	if (!agent->options->stats_file)
 		return;
-	r = report_write_file(report, agent->counting, agent->options->interface_count,
-		agent->options->stats_file);
+	r = report_write_file(report, agent->counting, agent->options->stats_file);
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARNING, "cannot write statistics file=%s reason=\"%s\"",
 			agent->options->stats_file, strerror(-r));
@@ -73,7 +71,7 @@ static void dump_stats(const struct agent *agent)
 		write_stats_file(agent, &report);
 		return;
 	}
-	report_write(&report, agent->counting, agent->options->interface_count, stdout);
+	report_write(&report, agent->counting, stdout);
 	fflush(stdout);
 }
 
@@ -140,9 +138,11 @@ static int counting_init(struct agent *agent)
 {
 	const struct agent_options *options = agent->options;
 	const struct counting_options counting = {
-		.interfaces = options->interfaces,
-		.interface_count = options->interface_count,
-		.attach = options->attach,
+		.slots = {.wanted = options->interfaces,
+			.wanted_count = options->interface_count,
+			.follow_max = options->follow_max,
+			.wait = options->wait,
+			.attach = options->attach},
 		.period_ns = options->period_ns,
 		.flow_idle_ns = options->flow_idle_ns,
 		.flow_max = options->flow_max,
@@ -206,8 +206,11 @@ static int agent_loop(struct agent *agent)
 	int r = counting_start(agent->counting);
 
 	if (r == 0) {
+		struct slots_stats stats;
+
+		slots_get_stats(counting_slots(agent->counting), &stats);
 		log_info("counting id=%u interfaces=%u server=%s period_ms=%llu",
-			agent->options->switch_id, agent->options->interface_count,
+			agent->options->switch_id, stats.attached,
 			endpoint_render(&agent->options->server, text),
 			(unsigned long long)(agent->options->period_ns / NS_PER_MS));
 		notify_manager("READY=1");

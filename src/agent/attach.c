@@ -2,6 +2,7 @@
 #include "agent/attach.h"
 
 #include "agent/foreign.h"
+#include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/suggest.h"
@@ -10,10 +11,13 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
-#define NAMES_MAX 1024 /* interfaces among which one is suggested */
+#define NAMES_MAX 1024  /* interfaces among which one is suggested */
+#define GRACE_US  50000 /* far longer than a CPU stays in one read-side section */
 
 static const char *const mode_names[] = {
 	[ATTACH_AUTO] = "auto",
@@ -37,18 +41,6 @@ int attach_mode_parse(const char *name, enum attach_mode *ret_mode)
 	return -EINVAL;
 }
 
-/* `ret_error` is NULL when there is no memory even for that. */
-static int _printf_(3, 4) fail(int error, char **ret_error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return error;
-}
-
 static int no_such_interface(const char *name, char **ret_error)
 {
 	struct if_nameindex *list = if_nameindex();
@@ -63,11 +55,11 @@ static int no_such_interface(const char *name, char **ret_error)
 	}
 	near = suggest_nearest(name, names, count);
 	if (near)
-		r = fail(-ENODEV, ret_error, "%s: no such interface (did you mean \"%s\"?)", name,
-			near);
+		r = error_set(ret_error, -ENODEV, "%s: no such interface (did you mean \"%s\"?)",
+			name, near);
 	else
-		r = fail(-ENODEV, ret_error, "%s: no such interface (`ip -brief link` lists them)",
-			name);
+		r = error_set(ret_error, -ENODEV,
+			"%s: no such interface (`ip -brief link` lists them)", name);
 	if (list)
 		if_freenameindex(list);
 	return r;
@@ -117,7 +109,7 @@ static int link_create_any(const char *name, int ifindex, int program_fd, enum a
 
 static int refuse_foreign(const char *name, const struct foreign *foreign, char **ret_error)
 {
-	return fail(-EBUSY, ret_error,
+	return error_set(ret_error, -EBUSY,
 		"%s: XDP program \"%s\" (id %u) is attached already, and not by this agent; "
 		"detach it (`bpftool net` shows its owner), or displace it with --force",
 		name, foreign->name, foreign->program_id);
@@ -126,17 +118,17 @@ static int refuse_foreign(const char *name, const struct foreign *foreign, char 
 static int explain(int error, const char *name, enum attach_mode wanted, char **ret_error)
 {
 	if (error == -EPERM)
-		return fail(error, ret_error,
+		return error_set(ret_error, error,
 			"%s: not permitted to attach XDP programs; CAP_NET_ADMIN is needed", name);
 	if (error == -EBUSY || error == -EEXIST)
-		return fail(error, ret_error,
+		return error_set(ret_error, error,
 			"%s: an XDP program has just been attached by somebody else", name);
 	if (wanted == ATTACH_NATIVE)
-		return fail(error, ret_error,
+		return error_set(ret_error, error,
 			"%s: the driver refuses native XDP: %s (try a smaller MTU, or --mode "
 			"generic)",
 			name, strerror(-error));
-	return fail(error, ret_error, "%s: cannot attach: %s", name, strerror(-error));
+	return error_set(ret_error, error, "%s: cannot attach: %s", name, strerror(-error));
 }
 
 /* Makes room for this agent's program, or refuses to. */
@@ -149,14 +141,14 @@ static int clear_foreign(
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
-		return fail(
-			r, ret_error, "%s: cannot ask for its XDP program: %s", name, strerror(-r));
+		return error_set(
+			ret_error, r, "%s: cannot ask for its XDP program: %s", name, strerror(-r));
 	if (!force)
 		return refuse_foreign(name, &foreign, ret_error);
 	r = foreign_detach(ifindex, &foreign, &attachment->displaced_fd);
 	if (r < 0)
-		return fail(r, ret_error, "%s: cannot detach XDP program \"%s\" (id %u): %s", name,
-			foreign.name, foreign.program_id, strerror(-r));
+		return error_set(ret_error, r, "%s: cannot detach XDP program \"%s\" (id %u): %s",
+			name, foreign.name, foreign.program_id, strerror(-r));
 	attachment->displaced_flags = foreign.flags;
 	log_warning("displaced an XDP program interface=%s program=%s id=%u put_back_at_exit=%s",
 		name, foreign.name, foreign.program_id,
@@ -172,35 +164,55 @@ static void put_back(struct attachment *attachment)
 		return;
 	r = bpf_xdp_attach(
 		attachment->ifindex, attachment->displaced_fd, attachment->displaced_flags, NULL);
-	if (r < 0)
+	if (r < 0 && r != -ENODEV)
 		log_error("cannot put the displaced XDP program back interface=%s reason=\"%s\"",
 			attachment->name, strerror(-r));
 	close(TAKE_FD(attachment->displaced_fd));
 }
 
-int attachment_open(const char *name, int program_fd, const struct attach_options *options,
-	struct attachment *ret_attachment, char **ret_error)
+int attachment_open_index(const char *name, int ifindex, int program_fd,
+	const struct attach_options *options, struct attachment *ret_attachment, char **ret_error)
 {
-	struct attachment attachment = {.link_fd = -1, .displaced_fd = -1};
+	struct attachment attachment = {.ifindex = ifindex, .link_fd = -1, .displaced_fd = -1};
 	int r;
 
-	attachment.ifindex = interface_find(name, ret_error);
-	if (attachment.ifindex < 0)
-		return attachment.ifindex;
 	snprintf(attachment.name, sizeof(attachment.name), "%s", name);
-	r = clear_foreign(name, attachment.ifindex, options->force, &attachment, ret_error);
+	r = clear_foreign(name, ifindex, options->force, &attachment, ret_error);
 	if (r < 0)
 		return r;
-	attachment.link_fd = link_create_any(
-		name, attachment.ifindex, program_fd, options->mode, &attachment.mode);
+	attachment.link_fd =
+		link_create_any(name, ifindex, program_fd, options->mode, &attachment.mode);
 	if (attachment.link_fd < 0) {
 		put_back(&attachment);
 		return explain(attachment.link_fd, name, options->mode, ret_error);
 	}
-	log_info("attached interface=%s ifindex=%d mode=%s", name, attachment.ifindex,
+	log_info("attached interface=%s ifindex=%d mode=%s", name, ifindex,
 		attach_mode_name(attachment.mode));
 	*ret_attachment = attachment;
 	return 0;
+}
+
+int attachment_open(const char *name, int program_fd, const struct attach_options *options,
+	struct attachment *ret_attachment, char **ret_error)
+{
+	int ifindex = interface_find(name, ret_error);
+
+	return ifindex < 0 ? ifindex
+			   : attachment_open_index(
+				     name, ifindex, program_fd, options, ret_attachment, ret_error);
+}
+
+void attachment_disable(struct attachment *attachment)
+{
+	if (attachment->link_fd >= 0)
+		(void)bpf_link_detach(attachment->link_fd);
+}
+
+/* Programs run inside an RCU read-side section, and this waits for all that have begun. */
+void attach_wait_unused(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		usleep(GRACE_US); /* a kernel with nohz_full= has no such wait */
 }
 
 void attachment_close(struct attachment *attachment)
@@ -208,24 +220,17 @@ void attachment_close(struct attachment *attachment)
 	if (attachment->link_fd < 0)
 		return;
 	/* Closing would do, but this has happened when it returns. */
-	(void)bpf_link_detach(attachment->link_fd);
+	attachment_disable(attachment);
 	close(TAKE_FD(attachment->link_fd));
 	put_back(attachment);
 }
 
-bool attachment_check(struct attachment *attachment)
+bool attachment_is_alive(const struct attachment *attachment)
 {
 	struct bpf_link_info info = {0};
 	uint32_t size = sizeof(info);
 
-	if (attachment->link_fd < 0 || attachment->lost)
-		return !attachment->lost;
-	/* The kernel clears the index when the device is unregistered. */
-	if (bpf_obj_get_info_by_fd(attachment->link_fd, &info, &size) < 0 || info.xdp.ifindex != 0)
-		return true;
-	attachment->lost = true;
-	log_error("interface gone, its packets are no longer counted interface=%s; restart the "
-		  "agent when it is back",
-		attachment->name);
-	return false;
+	/* The kernel clears the index when the device is unregistered, or the link detached. */
+	return bpf_obj_get_info_by_fd(attachment->link_fd, &info, &size) < 0 ||
+	       info.xdp.ifindex != 0;
 }

@@ -38,7 +38,6 @@ struct attachment {
 	/* A program that was there before, to be put back: only one without a link can be. */
 	int displaced_fd;
 	uint32_t displaced_flags;
-	bool lost; /* the interface went away under it */
 };
 
 /*
@@ -49,16 +48,28 @@ int interface_find(const char *name, char **ret_error) _must_check_;
 
 /*
  * Attaches. Returns 0 or a negative errno with a message for the operator in `ret_error` (to be
- * freed): -EBUSY: somebody else's program is there; -EOPNOTSUPP and others: what the driver said.
+ * freed; start with NULL): -EBUSY: somebody else's program is there; -EOPNOTSUPP and others: what the driver said.
  * `ret_attachment` is untouched on failure, and so is the interface.
  */
 int attachment_open(const char *name, int program_fd, const struct attach_options *options,
 	struct attachment *ret_attachment, char **ret_error) _must_check_;
 
+/* The same, for one whose index is known already. */
+int attachment_open_index(const char *name, int ifindex, int program_fd,
+	const struct attach_options *options, struct attachment *ret_attachment,
+	char **ret_error) _must_check_;
+
 /* Detaches, and puts back what --force displaced. */
 void attachment_close(struct attachment *attachment);
 
-/* False, and logged once, when the interface is gone. */
-bool attachment_check(struct attachment *attachment);
+/*
+ * The first half of it: the kernel begins to do without the program. After attach_wait_unused(),
+ * which is for any number of them, no CPU runs it any more, and its counters are final.
+ */
+void attachment_disable(struct attachment *attachment);
+void attach_wait_unused(void);
+
+/* False when the interface is gone from under it, or somebody detached it. */
+bool attachment_is_alive(const struct attachment *attachment);
 
 #endif

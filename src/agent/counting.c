@@ -3,6 +3,7 @@
 
 #include "agent/flows.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
 
@@ -14,21 +15,22 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define CHECK_NS NS_PER_SEC /* between looks whether the interfaces still exist */
+#define FOLLOW_NS (5 * NS_PER_SEC) /* between looks at the interfaces without word of a change */
+#define SETTLE_NS                                                                                  \
+	(20 * NS_PER_MS) /* from the first word of a change to the look: they come in bursts */
 
 struct counting {
 	struct counting_options options;
 	struct collector *collector;
-	struct attachment *attachments; /* one a slot */
-	unsigned int attached;          /* slots in use */
-	uint64_t attached_ns;           /* UNIX epoch */
+	struct slots *slots;
 	struct flows *flows;
 
 	pthread_t thread;
 	bool started;
 	struct loop *loop;
 	struct loop_timer period_timer;
-	uint64_t next_check_ns;
+	struct loop_timer follow_timer;
+	struct loop_io interfaces_io;
 
 	atomic_bool stopping;
 	atomic_bool abandoned;
@@ -88,12 +90,23 @@ static void on_port(void *user, const struct port_event *event)
 
 static void push_interfaces(struct counting *counting)
 {
-	for (unsigned int slot = 0; slot < counting->options.interface_count; slot++) {
+	for (unsigned int slot = 0; slot < slots_count(counting->slots); slot++) {
+		struct slot_info info;
 		struct interface_event totals;
 
-		if (counting_read_interface(counting, slot, &totals) == 0)
+		/* Of one that is gone, the last were sent. */
+		if (slots_get(counting->slots, slot, &info) && info.attached &&
+			slots_read(counting->slots, slot, &totals) == 0)
 			push(counting, SPOOL_INTERFACE, &totals);
 	}
+}
+
+static void on_last_totals(void *user, const struct interface_event *totals)
+{
+	struct counting *counting = user;
+
+	push(counting, SPOOL_INTERFACE, totals);
+	counting->options.notify(counting->options.user);
 }
 
 /* ---- the thread ---- */
@@ -116,13 +129,23 @@ static void collect(struct counting *counting)
 	push_interfaces(counting);
 }
 
-static void check_interfaces(struct counting *counting, uint64_t now_ns)
+static void on_follow(struct loop_timer *timer, uint64_t now_ns)
 {
-	if (now_ns < counting->next_check_ns)
-		return;
-	counting->next_check_ns = now_ns + CHECK_NS;
-	for (unsigned int slot = 0; slot < counting->attached; slot++)
-		(void)attachment_check(&counting->attachments[slot]);
+	struct counting *counting = timer->user;
+
+	slots_follow(counting->slots, now_ns);
+	loop_arm_timer(counting->loop, timer, now_ns + FOLLOW_NS);
+}
+
+static void on_interfaces(struct loop_io *io, uint32_t events _unused_)
+{
+	struct counting *counting = io->user;
+	struct loop_timer *timer = &counting->follow_timer;
+	uint64_t due_ns = loop_now_ns(counting->loop) + SETTLE_NS;
+
+	slots_drain(counting->slots);
+	if (timer->at_ns == 0 || timer->at_ns > due_ns)
+		loop_arm_timer(counting->loop, timer, due_ns);
 }
 
 static void on_period(struct loop_timer *timer, uint64_t now_ns)
@@ -136,7 +159,6 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 	flows_expire(counting->flows, now_ns);
 	atomic_store_explicit(
 		&counting->flow_count, flows_count(counting->flows), memory_order_relaxed);
-	check_interfaces(counting, now_ns);
 	counting->options.notify(counting->options.user);
 
 	next_ns = now_ns + period_ns;
@@ -147,19 +169,15 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 	loop_arm_timer(counting->loop, timer, next_ns);
 }
 
-static void detach(struct counting *counting)
-{
-	for (unsigned int slot = 0; slot < counting->attached; slot++)
-		attachment_close(&counting->attachments[slot]);
-}
-
 /* Detaching comes first: then no packet is counted that nobody will collect. */
 static void on_stop(void *user)
 {
 	struct counting *counting = user;
 
 	loop_disarm_timer(&counting->period_timer);
-	detach(counting);
+	loop_disarm_timer(&counting->follow_timer);
+	loop_remove_io(&counting->interfaces_io);
+	slots_detach(counting->slots);
 	collect(counting);
 	flows_end(counting->flows);
 	atomic_store_explicit(&counting->flow_count, 0, memory_order_relaxed);
@@ -176,6 +194,7 @@ static void *counting_main(void *user)
 	pthread_setname_np(pthread_self(), "collect");
 	loop_arm_timer(counting->loop, &counting->period_timer,
 		clock_monotonic_ns() + counting->options.period_ns);
+	loop_arm_timer(counting->loop, &counting->follow_timer, clock_monotonic_ns() + FOLLOW_NS);
 	r = loop_run(counting->loop);
 	if (r < 0)
 		log_error("collecting thread: waiting failed reason=\"%s\"", strerror(-r));
@@ -193,50 +212,9 @@ static int explain_load(int error, const struct counting_options *options, char 
 			 "SELinux or, before Linux 5.11, at the memlock limit (ulimit -l)";
 	else if (error == -ENOMEM || error == -E2BIG)
 		advice = "lower --flows or --ports, or raise the memory limit";
-	if (asprintf(ret_error,
-		    "cannot load the XDP program and its maps (%u flows, %u ports): %s; %s",
-		    options->flow_max, options->port_max, strerror(-error), advice) < 0)
-		*ret_error = NULL;
-	return error;
-}
-
-/* Before anything is loaded: a typing error should cost nothing. */
-static int check_names(const struct counting_options *options, char **ret_error)
-{
-	for (unsigned int i = 0; i < options->interface_count; i++) {
-		int ifindex = interface_find(options->interfaces[i], ret_error);
-
-		if (ifindex < 0)
-			return ifindex;
-		for (unsigned int j = 0; j < i; j++) {
-			if (if_nametoindex(options->interfaces[j]) != (unsigned int)ifindex)
-				continue;
-			if (asprintf(ret_error, "%s: given twice", options->interfaces[i]) < 0)
-				*ret_error = NULL;
-			return -EEXIST;
-		}
-	}
-	return 0;
-}
-
-static int attach_all(struct counting *counting, char **ret_error)
-{
-	const struct counting_options *options = &counting->options;
-
-	counting->attachments = calloc(options->interface_count, sizeof(*counting->attachments));
-	if (!counting->attachments)
-		return -ENOMEM;
-	counting->attached_ns = clock_realtime_ns();
-	for (unsigned int slot = 0; slot < options->interface_count; slot++) {
-		int r = attachment_open(options->interfaces[slot],
-			collector_program_fd(counting->collector, slot), &options->attach,
-			&counting->attachments[slot], ret_error);
-
-		if (r < 0)
-			return r;
-		counting->attached++;
-	}
-	return 0;
+	return error_set(ret_error, error,
+		"cannot load the XDP program and its maps (%u flows, %u ports): %s; %s",
+		options->flow_max, options->port_max, strerror(-error), advice);
 }
 
 static int flows_init(struct counting *counting)
@@ -257,13 +235,27 @@ static int flows_init(struct counting *counting)
 static int collector_init(struct counting *counting, char **ret_error)
 {
 	const struct collector_options options = {
-		.interface_count = counting->options.interface_count,
+		.interface_count = slots_needed(&counting->options.slots),
 		.flow_max = counting->options.flow_max,
 		.port_max = counting->options.port_max,
 	};
 	int r = collector_new(&options, &counting->collector);
 
 	return r < 0 ? explain_load(r, &counting->options, ret_error) : 0;
+}
+
+static int slots_init(struct counting *counting, char **ret_error)
+{
+	struct slots_options options = counting->options.slots;
+	int r;
+
+	options.last_totals = on_last_totals;
+	options.user = counting;
+	r = slots_new(&options, counting->collector, &counting->slots, ret_error);
+	if (r < 0)
+		return r;
+	return loop_add_io(
+		counting->loop, &counting->interfaces_io, slots_fd(counting->slots), EPOLLIN);
 }
 
 int counting_new(
@@ -277,7 +269,9 @@ int counting_new(
 		return -ENOMEM;
 	counting->options = *options;
 	counting->period_timer = (struct loop_timer){.fn = on_period, .user = counting};
-	r = check_names(options, ret_error);
+	counting->follow_timer = (struct loop_timer){.fn = on_follow, .user = counting};
+	counting->interfaces_io = (struct loop_io){.fn = on_interfaces, .user = counting};
+	r = slots_check(&options->slots, ret_error); /* a typing error should cost nothing */
 	if (r < 0)
 		return r;
 	r = loop_new(&counting->loop);
@@ -290,7 +284,7 @@ int counting_new(
 	r = collector_init(counting, ret_error);
 	if (r < 0)
 		return r;
-	r = attach_all(counting, ret_error);
+	r = slots_init(counting, ret_error);
 	if (r < 0)
 		return r;
 	*ret_counting = TAKE_PTR(counting);
@@ -302,8 +296,7 @@ void counting_free(struct counting *counting)
 	if (!counting)
 		return;
 	counting_join(counting);
-	detach(counting);
-	free(counting->attachments);
+	slots_free(counting->slots);
 	collector_free(counting->collector);
 	flows_free(counting->flows);
 	loop_free(counting->loop);
@@ -356,21 +349,7 @@ void counting_get_stats(const struct counting *counting, struct counting_stats *
 	};
 }
 
-const struct attachment *counting_attachment(const struct counting *counting, unsigned int slot)
+struct slots *counting_slots(const struct counting *counting)
 {
-	return &counting->attachments[slot];
-}
-
-int counting_read_interface(
-	const struct counting *counting, unsigned int slot, struct interface_event *ret_totals)
-{
-	struct interface_event totals = {
-		.ifindex = (uint32_t)counting->attachments[slot].ifindex,
-		.first = counting->attached_ns,
-	};
-	int r = collector_read_interface(counting->collector, slot, &totals);
-
-	if (r == 0)
-		*ret_totals = totals;
-	return r;
+	return counting->slots;
 }

@@ -8,8 +8,8 @@
  * only thing that comes back from the collecting thread is `notify`.
  */
 
-#include "agent/attach.h"
 #include "agent/collect.h"
+#include "agent/slots.h"
 #include "agent/spool.h"
 
 #include <stdbool.h>
@@ -17,9 +17,7 @@
 struct counting;
 
 struct counting_options {
-	const char *const *interfaces;
-	unsigned int interface_count;
-	struct attach_options attach;
+	struct slots_options slots; /* but for `last_totals` and `user` */
 	uint64_t period_ns;
 	uint64_t flow_idle_ns;
 	uint32_t flow_max; /* flows kept apart in a period; twice as many are remembered */
@@ -63,9 +61,7 @@ bool counting_is_finished(const struct counting *counting);
 
 void counting_get_stats(const struct counting *counting, struct counting_stats *ret_stats);
 
-/* The slot's interface. */
-const struct attachment *counting_attachment(const struct counting *counting, unsigned int slot);
-int counting_read_interface(const struct counting *counting, unsigned int slot,
-	struct interface_event *ret_totals) _must_check_;
+/* The interfaces, from any thread; also after the end. */
+struct slots *counting_slots(const struct counting *counting);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/options.h"
 
+#include "agent/slots.h"
 #include "base/clock.h"
 #include "base/suggest.h"
 
@@ -18,13 +19,16 @@ const char agent_help[] =
 	"\n"
 	"  -n, --id N                this switch's number, 1 to 4294967295\n"
 	"  -i, --interface IF...     interfaces to count on: several, comma-separated, or\n"
-	"                            the option again\n"
+	"                            the option again; patterns such as 'eth*' follow those\n"
+	"                            that come and go\n"
 	"  -s, --server HOST:PORT    the server; an IPv6 address stands in brackets\n"
 	"\n"
 	"Attaching:\n"
 	"  -m, --mode MODE           auto (native XDP, or generic where the driver refuses;\n"
 	"                            the default), native, or generic\n"
 	"  -f, --force               displace another's XDP program\n"
+	"  -w, --wait                wait for interfaces that are not there yet\n"
+	"      --follow-max N        interfaces at a time that match patterns; default 16\n"
 	"\n"
 	"Collecting:\n"
 	"  -p, --period TIME         between collections; default 200ms\n"
@@ -55,6 +59,7 @@ const char agent_help[] =
 
 enum long_only {
 	OPT_FLOW_IDLE = 256,
+	OPT_FOLLOW_MAX,
 	OPT_FLUSH_TIMEOUT,
 	OPT_FLOWS,
 	OPT_PORTS,
@@ -69,6 +74,8 @@ static const struct option long_options[] = {
 	{"server", required_argument, NULL, 's'},
 	{"mode", required_argument, NULL, 'm'},
 	{"force", no_argument, NULL, 'f'},
+	{"wait", no_argument, NULL, 'w'},
+	{"follow-max", required_argument, NULL, OPT_FOLLOW_MAX},
 	{"period", required_argument, NULL, 'p'},
 	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
 	{"flows", required_argument, NULL, OPT_FLOWS},
@@ -83,7 +90,7 @@ static const struct option long_options[] = {
 };
 
 /* ':' first: a missing argument is told from an unknown option. */
-static const char short_options[] = ":n:i:s:m:fp:hV";
+static const char short_options[] = ":n:i:s:m:fwp:hV";
 
 struct parsing {
 	struct agent_options *options;
@@ -179,10 +186,10 @@ static int take_interfaces(struct parsing *parsing, char *list)
 	char *name;
 
 	while ((name = strsep(&list, ",")) != NULL) {
-		if (name[0] == '\0' || strlen(name) >= IF_NAMESIZE)
+		if (name[0] == '\0' || (!is_pattern(name) && strlen(name) >= IF_NAMESIZE))
 			return fail(parsing,
 				"--interface: \"%s\" cannot be an interface: expected 1 to %d "
-				"characters",
+				"characters, or a pattern",
 				name, IF_NAMESIZE - 1);
 		if (options->interface_count == AGENT_INTERFACES_MAX)
 			return fail(parsing, "--interface: more than %d interfaces",
@@ -240,6 +247,12 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 	case 'f':
 		options->attach.force = true;
 		return 0;
+	case 'w':
+		options->wait = true;
+		return 0;
+	case OPT_FOLLOW_MAX:
+		return take_number(
+			parsing, "follow-max", AGENT_INTERFACES_MAX, &options->follow_max);
 	case 'p':
 		return take_duration(parsing, "period", 10 * NS_PER_MS, &options->period_ns);
 	case OPT_FLOW_IDLE:
@@ -298,6 +311,7 @@ int agent_options_parse(int argc, char **argv, struct agent_options *ret_options
 		.flow_max = 65536,
 		.port_max = 65536,
 		.spool_max = 65536,
+		.follow_max = 16,
 		.log_level = LOG_LEVEL_INFO,
 	};
 	struct parsing parsing = {.options = &options, .ret_error = ret_error};

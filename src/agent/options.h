@@ -15,8 +15,10 @@
 
 struct agent_options {
 	uint32_t switch_id;
-	const char *interfaces[AGENT_INTERFACES_MAX]; /* point into argv */
+	const char *interfaces[AGENT_INTERFACES_MAX]; /* names and patterns; point into argv */
 	unsigned int interface_count;
+	uint32_t follow_max; /* interfaces at a time that match patterns */
+	bool wait;
 	struct endpoint server;
 	struct attach_options attach;
 	uint64_t period_ns;

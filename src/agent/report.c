@@ -10,9 +10,20 @@
 
 #define PREFIX "netlambda_agent_"
 
-void report_collect(const struct counting *counting, unsigned int interface_count,
-	const struct spool *spool, const struct uplink *uplink, struct report *ret_report)
+static void add_totals(struct interface_event *sum, const struct interface_event *totals)
 {
+	sum->packets += totals->packets;
+	sum->size += totals->size;
+	sum->not_ip += totals->not_ip;
+	sum->malformed += totals->malformed;
+	sum->flow_shed += totals->flow_shed;
+	sum->port_shed += totals->port_shed;
+}
+
+void report_collect(const struct counting *counting, const struct spool *spool,
+	const struct uplink *uplink, struct report *ret_report)
+{
+	struct slots *slots = counting_slots(counting);
 	struct report report = {0};
 
 	counting_get_stats(counting, &report.counting);
@@ -23,17 +34,13 @@ void report_collect(const struct counting *counting, unsigned int interface_coun
 		report.spool[class].waiting =
 			spool_count(spool, class) + uplink_outstanding(uplink, class);
 	}
-	for (unsigned int slot = 0; slot < interface_count; slot++) {
+	slots_get_stats(slots, &report.slots);
+	slots_read_past(slots, &report.totals);
+	for (unsigned int slot = 0; slot < slots_count(slots); slot++) {
 		struct interface_event totals;
 
-		if (counting_read_interface(counting, slot, &totals) < 0)
-			continue;
-		report.totals.packets += totals.packets;
-		report.totals.size += totals.size;
-		report.totals.not_ip += totals.not_ip;
-		report.totals.malformed += totals.malformed;
-		report.totals.flow_shed += totals.flow_shed;
-		report.totals.port_shed += totals.port_shed;
+		if (slots_read(slots, slot, &totals) == 0)
+			add_totals(&report.totals, &totals);
 	}
 	*ret_report = report;
 }
@@ -70,24 +77,49 @@ static const struct {
 		offsetof(struct interface_event, port_shed)},
 };
 
-static void write_interfaces(FILE *out, const struct counting *counting, unsigned int count)
+static void write_interface_metric(FILE *out, struct slots *slots, unsigned int slot, size_t metric)
+{
+	struct interface_event totals;
+	struct slot_info info;
+	uint64_t value;
+
+	if (!slots_get(slots, slot, &info) || slots_read(slots, slot, &totals) < 0)
+		return;
+	memcpy(&value, (const char *)&totals + interface_metrics[metric].offset, sizeof(value));
+	fprintf(out, PREFIX "%s{interface=\"%s\",mode=\"%s\"} %" PRIu64 "\n",
+		interface_metrics[metric].name, info.name, attach_mode_name(info.mode), value);
+}
+
+static void write_attached(FILE *out, struct slots *slots)
+{
+	struct slot_info info;
+
+	write_head(out, "interface_attached", "gauge",
+		"1: packets are counted there; 0: the interface is gone");
+	for (unsigned int slot = 0; slot < slots_count(slots); slot++)
+		if (slots_get(slots, slot, &info))
+			fprintf(out, PREFIX "interface_attached{interface=\"%s\",mode=\"%s\"} %d\n",
+				info.name, attach_mode_name(info.mode), info.attached);
+}
+
+static void write_interfaces(FILE *out, const struct report *report, struct slots *slots)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(interface_metrics); i++) {
 		write_head(out, interface_metrics[i].name, "counter", interface_metrics[i].help);
-		for (unsigned int slot = 0; slot < count; slot++) {
-			const struct attachment *attachment = counting_attachment(counting, slot);
-			struct interface_event totals;
-			uint64_t value;
-
-			if (counting_read_interface(counting, slot, &totals) < 0)
-				continue;
-			memcpy(&value, (const char *)&totals + interface_metrics[i].offset,
-				sizeof(value));
-			fprintf(out, PREFIX "%s{interface=\"%s\",mode=\"%s\"} %" PRIu64 "\n",
-				interface_metrics[i].name, attachment->name,
-				attach_mode_name(attachment->mode), value);
-		}
+		for (unsigned int slot = 0; slot < slots_count(slots); slot++)
+			write_interface_metric(out, slots, slot, i);
 	}
+	write_attached(out, slots);
+	write_plain(out, "interfaces_attached", "gauge", "Interfaces that are counted on",
+		report->slots.attached);
+	write_plain(out, "interfaces_generic", "gauge",
+		"Interfaces in generic mode, which costs more: alarm if it is not what you chose",
+		report->slots.generic);
+	write_plain(out, "interfaces_missing", "gauge",
+		"Interfaces asked for that are not there, or that cannot be attached to",
+		report->slots.missing);
+	write_plain(out, "interface_changes_total", "counter", "Interfaces attached to or lost",
+		report->slots.changes);
 }
 
 static void write_classes(
@@ -119,12 +151,11 @@ static void write_spool(FILE *out, const struct report *report)
 		"Events that could not be sent and will not be again", report->uplink.lost);
 }
 
-void report_write(const struct report *report, const struct counting *counting,
-	unsigned int interface_count, FILE *out)
+void report_write(const struct report *report, const struct counting *counting, FILE *out)
 {
 	const struct uplink_stats *uplink = &report->uplink;
 
-	write_interfaces(out, counting, interface_count);
+	write_interfaces(out, report, counting_slots(counting));
 	write_spool(out, report);
 	write_plain(out, "flows", "gauge", "Flows remembered", report->counting.flows);
 	write_plain(out, "periods_total", "counter", "Collections", report->counting.periods);
@@ -146,8 +177,8 @@ void report_write(const struct report *report, const struct counting *counting,
 	fprintf(out, PREFIX "rtt_seconds %.9f\n", (double)uplink->rtt_ns / 1e9);
 }
 
-int report_write_file(const struct report *report, const struct counting *counting,
-	unsigned int interface_count, const char *path)
+int report_write_file(
+	const struct report *report, const struct counting *counting, const char *path)
 {
 	_cleanup_free_ char *temporary = NULL;
 	FILE *out;
@@ -160,7 +191,7 @@ int report_write_file(const struct report *report, const struct counting *counti
 	out = fopen(temporary, "we");
 	if (!out)
 		return -errno;
-	report_write(report, counting, interface_count, out);
+	report_write(report, counting, out);
 	if (ferror(out))
 		r = -EIO;
 	if (fclose(out) != 0 && r == 0)

@@ -75,8 +75,10 @@ static bool read_output(struct agent_process *agent)
 
 	poll(&poll_fd, 1, 50);
 	n = read(agent->output_fd, agent->output + agent->output_len, room);
-	if (n > 0)
+	if (n > 0) {
 		agent->output_len += (size_t)n;
+		agent->output[agent->output_len] = '\0';
+	}
 	return n != 0;
 }
 
@@ -112,6 +114,43 @@ int agent_wait_exit(struct agent_process *agent)
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+int agent_end(struct agent_process *agent, int signo)
+{
+	int code;
+
+	kill(agent->pid, signo);
+	code = agent_wait_exit(agent);
+	agent->pid = 0;
+	return code;
+}
+
+void agent_clean_up(struct agent_process *agent)
+{
+	if (agent->pid > 0 && kill(agent->pid, 0) == 0) {
+		kill(agent->pid, SIGKILL);
+		waitpid(agent->pid, NULL, 0);
+	}
+	agent->pid = 0;
+}
+
+uint64_t agent_summary(const struct agent_process *agent, const char *field)
+{
+	const char *line = strstr(agent->output, "stopped ");
+	const char *at = line ? strstr(line, field) : NULL;
+
+	if (!at) {
+		fail_msg("no%s in: %s", field, agent->output);
+		return 0;
+	}
+	return strtoull(at + strlen(field), NULL, 10);
+}
+
+void agent_forget_output(struct agent_process *agent)
+{
+	agent->output_len = 0;
+	agent->output[0] = '\0';
+}
+
 /* ---- the receiver ---- */
 
 static struct {
@@ -141,6 +180,32 @@ static void add_flow(const struct flow_event *flow, bool wants_ack)
 	rig.told.bytes += flow->size;
 }
 
+static void add_interface(const struct interface_event *event)
+{
+	unsigned int i = 0;
+
+	rig.told.interfaces = *event;
+	while (i < rig.told.incarnation_count &&
+		(rig.told.incarnations[i].ifindex != event->ifindex ||
+			rig.told.incarnations[i].first != event->first))
+		i++;
+	if (i == RIG_INTERFACES_MAX)
+		abort();
+	if (i == rig.told.incarnation_count)
+		rig.told.incarnation_count++;
+	if (event->packets >= rig.told.incarnations[i].packets)
+		rig.told.incarnations[i] = *event;
+}
+
+uint64_t told_interface_packets(const struct told *told)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < told->incarnation_count; i++)
+		sum += told->incarnations[i].packets;
+	return sum;
+}
+
 static void add_events(struct v1_transaction *transaction)
 {
 	struct v1_event event;
@@ -149,7 +214,7 @@ static void add_events(struct v1_transaction *transaction)
 		if (event.event_id == EVENT_FLOW) {
 			add_flow(&event.record.flow, transaction->wants_ack);
 		} else if (event.event_id == EVENT_INTERFACE) {
-			rig.told.interfaces = event.record.interface;
+			add_interface(&event.record.interface);
 		} else {
 			rig.told.port_events++;
 			rig.told.syn += event.record.port.syn;

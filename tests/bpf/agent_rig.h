@@ -30,6 +30,17 @@ void agent_wait_output(struct agent_process *agent, const char *text);
 /* Waits until it ends; fails the test after ten seconds. Returns its exit code, or -signal. */
 int agent_wait_exit(struct agent_process *agent);
 
+/* Sends a signal and waits for the end: agent_wait_exit()'s result. */
+int agent_end(struct agent_process *agent, int signo);
+/* Ends one that a failed test left behind. */
+void agent_clean_up(struct agent_process *agent);
+/* A number of the agent's last line, "stopped packets=... shed=...". */
+uint64_t agent_summary(const struct agent_process *agent, const char *field);
+/* Forgets what it wrote so far. */
+void agent_forget_output(struct agent_process *agent);
+
+#define RIG_INTERFACES_MAX 64
+
 /* What the server's side was told. */
 struct told {
 	uint64_t syn, rst, udp;  /* sums over port events */
@@ -38,7 +49,13 @@ struct told {
 	uint64_t duplicates;               /* transactions that came again */
 	uint64_t bad;                      /* datagrams that are against the protocol */
 	struct interface_event interfaces; /* the last */
+	/* The last of each incarnation (ifindex and first). */
+	struct interface_event incarnations[RIG_INTERFACES_MAX];
+	unsigned int incarnation_count;
 };
+
+/* Over all incarnations. */
+uint64_t told_interface_packets(const struct told *told);
 
 /* Receives in a thread from the call on. Returns the port on 127.0.0.1. */
 uint16_t receiver_start(unsigned int loss_percent);
