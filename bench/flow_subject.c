@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define RING_RECORDS  65536
+#define RING_RECORDS  32768
 #define DRAIN_US      2000 /* what the ring holds at 30 M records/s */
 #define DRAINS_A_POLL 100
 

@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define RUNS_MAX      101
-#define SLOTS_PER_CPU 65536 /* 2 MiB: see docs/data-plane.md */
+#define SLOTS_PER_CPU 32768 /* 1 MiB: see docs/data-plane.md */
 #define THESIS_SLOTS  200000
 
 enum subject_id {
