@@ -3,6 +3,7 @@
 
 #include "flow_slots.h"
 
+#include <assert.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -451,6 +452,7 @@ size_t flow_table_collect(struct flow_table *table, uint64_t tick, const struct 
 {
 	struct collection c = {.table = table, .sink = sink, .tick = tick};
 
+	assert(table->cpu_count > 0);
 	for (uint32_t cpu = 0; cpu < table->cpu_count; cpu++)
 		drain_cpu(&c, cpu, SIZE_MAX);
 	collect_family(&c, &table->family4);
