@@ -23,7 +23,7 @@
 #define SENDER        "gen0"
 #define RECEIVER      "sw0"
 #define RUNS_MAX      100
-#define PACKETS       4000000
+#define PACKETS       3000000
 #define PACKETS_QUICK 300000
 #define PACKETS_MAX   50000000
 #define CPUS          2 /* at most */

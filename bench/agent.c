@@ -91,8 +91,8 @@ static void pass_time(uint64_t ns)
 /* From when the first period and the first packets are over, to before the last. */
 static int observe(const struct bench *b, pid_t pid, double ret_found[METRICS])
 {
-	struct agent_memory memory;
-	struct reading before, after;
+	struct agent_memory memory = {0};
+	struct reading before = {0}, after = {0};
 	double seconds;
 	int r;
 

@@ -211,7 +211,7 @@ static int read_maps(pid_t pid, uint64_t *ret_bytes)
 
 int agent_memory(pid_t pid, struct agent_memory *ret_memory)
 {
-	uint64_t peak, mapped, maps;
+	uint64_t peak = 0, mapped = 0, maps = 0;
 	int r = read_peak(pid, &peak);
 
 	if (r == 0)

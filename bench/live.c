@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What counting does to the rate at which a machine passes frames on: live frames through a bridge,
- * with an XDP program on its first port that does nothing, with the thesis's, with a hash map's, and
- * with the agent's own, its collector running beside it. All take turns. The rate is that of a core:
- * packets by the CPU time of the sending thread, which includes all softirqs that carry a frame to
- * its end, so that other processes on the machine do not count. docs/data-plane.md, "Live frames".
- * Needs root.
+ * with an XDP program on its first port that does nothing, with the thesis's, with a hash map's, with
+ * the flow table alone, and with the agent's own; the last two with their readers beside them. All
+ * take turns. The rate is that of a core: packets by the CPU time of the sending thread, which
+ * includes all softirqs that carry a frame to its end, so that other processes on the machine do not
+ * count. docs/data-plane.md, "Live frames". Needs root.
  */
 #include "bench/bare.skel.h"
+#include "bench/flow_subject.h"
 #include "bench/hash.skel.h"
 #include "bench/live_exit.skel.h"
 #include "bench/report.h"
@@ -25,21 +26,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SENDER       "gen0"
-#define PORT_IN      "sw0"
-#define PORT_OUT     "sw1"
-#define BEHIND       "out0"
-#define RUNS_MAX     101
-#define PACKETS_MIN  1000
-#define PACKETS_MAX  100000000
-#define GOAL_SHARE   0.9
-#define EXIT_USAGE   2
-#define EXIT_SKIPPED 77
+#define SENDER        "gen0"
+#define PORT_IN       "sw0"
+#define PORT_OUT      "sw1"
+#define BEHIND        "out0"
+#define SLOTS_PER_CPU 65536 /* as bench/xdp.c */
+#define RUNS_MAX      101
+#define PACKETS_MIN   1000
+#define PACKETS_MAX   100000000
+#define GOAL_SHARE    0.9
+#define EXIT_USAGE    2
+#define EXIT_SKIPPED  77
 
 enum subject_id {
 	EMPTY, /* the baseline of all that pass: first */
 	THESIS,
 	HASH,
+	FLOW_TABLE,
 	AGENT,
 	BARE_DROP,
 	SUBJECTS,
@@ -69,6 +72,7 @@ struct bench {
 	struct thesis *thesis;
 	struct hash *hash;
 	struct live_exit *exit;
+	struct flow_subject *flow_table;
 	struct counted *counted;
 	struct report *report;
 	struct subject subjects[SUBJECTS];
@@ -80,6 +84,7 @@ static void bench_done(struct bench *b)
 {
 	report_free(b->report);
 	counted_free(b->counted);
+	flow_subject_close(b->flow_table);
 	bare__destroy(b->bare);
 	thesis__destroy(b->thesis);
 	hash__destroy(b->hash);
@@ -94,28 +99,31 @@ static void ignore_port(void *user _unused_, const struct port_event *event _unu
 {
 }
 
-static void subject_init(
-	struct bench *b, enum subject_id id, const char *name, const struct bpf_program *program)
+static void subject_init(struct bench *b, enum subject_id id, const char *name, int prog_fd)
 {
 	b->subjects[id].name = name;
-	b->subjects[id].prog_fd = program ? bpf_program__fd(program) : -1;
+	b->subjects[id].prog_fd = prog_fd;
 }
 
 static int bench_load(struct bench *b)
 {
 	const struct collect_sink sink = {.flow = ignore_flow, .port = ignore_port};
+	int r = flow_subject_open(SLOTS_PER_CPU, &b->flow_table);
 
+	if (r < 0)
+		return r;
 	b->bare = bare__open_and_load();
 	b->thesis = thesis__open_and_load();
 	b->hash = hash__open_and_load();
 	b->exit = live_exit__open_and_load();
 	if (!b->bare || !b->thesis || !b->hash || !b->exit)
 		return -errno;
-	subject_init(b, EMPTY, "empty", b->bare->progs.bare_pass);
-	subject_init(b, THESIS, "thesis", b->thesis->progs.thesis);
-	subject_init(b, HASH, "hash", b->hash->progs.hash);
-	subject_init(b, AGENT, "agent", NULL);
-	subject_init(b, BARE_DROP, "bare drop", b->bare->progs.bare_drop);
+	subject_init(b, EMPTY, "empty", bpf_program__fd(b->bare->progs.bare_pass));
+	subject_init(b, THESIS, "thesis", bpf_program__fd(b->thesis->progs.thesis));
+	subject_init(b, HASH, "hash", bpf_program__fd(b->hash->progs.hash));
+	subject_init(b, FLOW_TABLE, "flow-table", flow_subject_program_fd(b->flow_table));
+	subject_init(b, AGENT, "agent", -1);
+	subject_init(b, BARE_DROP, "bare drop", bpf_program__fd(b->bare->progs.bare_drop));
 	return counted_new(&sink, &b->counted);
 }
 
