@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/attach.h"
 
+#include "agent/advice.h"
 #include "agent/foreign.h"
+#include "agent/preflight.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -16,8 +18,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define NAMES_MAX 1024  /* interfaces among which one is suggested */
-#define GRACE_US  50000 /* far longer than a CPU stays in one read-side section */
+#define NAMES_MAX  1024 /* interfaces among which one is suggested */
+#define REASON_MAX 1536
+#define GRACE_US   50000 /* far longer than a CPU stays in one read-side section */
 
 static const char *const mode_names[] = {
 	[ATTACH_AUTO] = "auto",
@@ -88,22 +91,81 @@ static bool is_final(int error)
 	       error == -ENOMEM;
 }
 
-/* Returns the link, and the mode that it came to be in. */
-static int link_create_any(const char *name, int ifindex, int program_fd, enum attach_mode wanted,
+/*
+ * The kernel says why it refuses, but not to those who ask for a link. So ask once more the old way;
+ * should that succeed, the obstacle has just gone, and the program is taken away again.
+ */
+static void ask_reason(int ifindex, int program_fd, char *reason, size_t size)
+{
+	const uint32_t flags = XDP_FLAGS_DRV_MODE;
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = program_fd);
+
+	preflight_capture(reason, size);
+	if (bpf_xdp_attach(ifindex, program_fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL) == 0)
+		(void)bpf_xdp_detach(ifindex, flags, &options);
+	preflight_capture(NULL, 0);
+}
+
+/* Why native XDP is refused, and what to do about it. */
+static void write_reason(
+	const char *name, int ifindex, int program_fd, int error, char text[REASON_MAX])
+{
+	struct interface_facts facts;
+	char advice[ADVICE_MAX], kernel[256];
+
+	ask_reason(ifindex, program_fd, kernel, sizeof(kernel));
+	facts_gather(name, &facts);
+	if (strstr(kernel, "does not support XDP"))
+		facts.mtu = 0; /* then it is not at fault */
+	advice_write(&facts, true, advice);
+	snprintf(text, REASON_MAX, "%s%s%s%s%s", strerror(-error), kernel[0] ? ": " : "", kernel,
+		advice[0] ? "; " : "", advice);
+}
+
+/* Native where the driver can; else generic, and that is said. Returns the link and its mode. */
+static int create_auto(const char *name, int ifindex, int program_fd, enum attach_mode *ret_mode)
+{
+	char reason[REASON_MAX];
+	int fd = link_create(ifindex, program_fd, ATTACH_NATIVE);
+
+	if (fd >= 0 || is_final(fd)) {
+		*ret_mode = ATTACH_NATIVE;
+		return fd;
+	}
+	write_reason(name, ifindex, program_fd, fd, reason);
+	log_warning("the driver refuses native XDP, so generic is used, which costs more "
+		    "interface=%s reason=\"%s\"",
+		name, reason);
+	*ret_mode = ATTACH_GENERIC;
+	return link_create(ifindex, program_fd, ATTACH_GENERIC);
+}
+
+/* What does not keep the program away, but from counting well. */
+static void warn_of_traps(const char *name)
+{
+	struct interface_facts facts;
+	char advice[ADVICE_MAX];
+
+	facts_gather(name, &facts);
+	advice_write(&facts, false, advice);
+	if (advice[0])
+		log_warning("hint interface=%s: %s", name, advice);
+}
+
+static int create_link(const char *name, int ifindex, int program_fd, enum attach_mode wanted,
 	enum attach_mode *ret_mode)
 {
-	enum attach_mode mode = wanted == ATTACH_AUTO ? ATTACH_NATIVE : wanted;
-	int fd = link_create(ifindex, program_fd, mode);
+	int fd;
 
-	if (fd < 0 && wanted == ATTACH_AUTO && !is_final(fd)) {
-		log_warning("the driver refuses native XDP, so generic is used, which costs more "
-			    "interface=%s reason=\"%s\"",
-			name, strerror(-fd));
-		mode = ATTACH_GENERIC;
-		fd = link_create(ifindex, program_fd, mode);
+	if (wanted == ATTACH_AUTO) {
+		fd = create_auto(name, ifindex, program_fd, ret_mode);
+	} else {
+		*ret_mode = wanted;
+		fd = link_create(ifindex, program_fd, wanted);
 	}
-	if (fd >= 0)
-		*ret_mode = mode;
+	/* In auto mode, generic is the answer to a refusal, which gave all the advice. */
+	if (fd >= 0 && *ret_mode != (wanted == ATTACH_AUTO ? ATTACH_GENERIC : ATTACH_AUTO))
+		warn_of_traps(name);
 	return fd;
 }
 
@@ -115,20 +177,26 @@ static int refuse_foreign(const char *name, const struct foreign *foreign, char 
 		name, foreign->name, foreign->program_id);
 }
 
-static int explain(int error, const char *name, enum attach_mode wanted, char **ret_error)
+static int explain(const struct attachment *attachment, int program_fd, enum attach_mode wanted,
+	char **ret_error)
 {
+	const char *name = attachment->name;
+	int error = attachment->link_fd;
+	char reason[REASON_MAX];
+
 	if (error == -EPERM)
 		return error_set(ret_error, error,
 			"%s: not permitted to attach XDP programs; CAP_NET_ADMIN is needed", name);
 	if (error == -EBUSY || error == -EEXIST)
 		return error_set(ret_error, error,
 			"%s: an XDP program has just been attached by somebody else", name);
-	if (wanted == ATTACH_NATIVE)
-		return error_set(ret_error, error,
-			"%s: the driver refuses native XDP: %s (try a smaller MTU, or --mode "
-			"generic)",
-			name, strerror(-error));
-	return error_set(ret_error, error, "%s: cannot attach: %s", name, strerror(-error));
+	if (wanted != ATTACH_NATIVE || error == -ENODEV)
+		return error_set(ret_error, error, "%s: cannot attach: %s", name, strerror(-error));
+	write_reason(name, attachment->ifindex, program_fd, error, reason);
+	return error_set(ret_error, error,
+		"%s: the driver refuses native XDP: %s (--mode generic works everywhere, but "
+		"costs more)",
+		name, reason);
 }
 
 /* Makes room for this agent's program, or refuses to. */
@@ -181,10 +249,10 @@ int attachment_open_index(const char *name, int ifindex, int program_fd,
 	if (r < 0)
 		return r;
 	attachment.link_fd =
-		link_create_any(name, ifindex, program_fd, options->mode, &attachment.mode);
+		create_link(name, ifindex, program_fd, options->mode, &attachment.mode);
 	if (attachment.link_fd < 0) {
 		put_back(&attachment);
-		return explain(attachment.link_fd, name, options->mode, ret_error);
+		return explain(&attachment, program_fd, options->mode, ret_error);
 	}
 	log_info("attached interface=%s ifindex=%d mode=%s", name, ifindex,
 		attach_mode_name(attachment.mode));

@@ -10,12 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #define KERNEL_MAJOR 5
 #define KERNEL_MINOR 15
+#define MEMCG_MINOR  11 /* from here on maps count into the memory cgroup */
 
 static bool has_capability(const struct __user_cap_data_struct *data, unsigned int capability)
 {
@@ -50,21 +52,69 @@ int preflight_capabilities(char **ret_error)
 	return -EPERM;
 }
 
+void kernel_version_parse(const char *release, unsigned long *ret_major, unsigned long *ret_minor)
+{
+	char *rest = NULL;
+
+	*ret_major = strtoul(release, &rest, 10);
+	*ret_minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
+}
+
+static bool is_older(unsigned long major, unsigned long minor, unsigned long than_minor)
+{
+	return major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < than_minor);
+}
+
+static void raise_memlock(void)
+{
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit limit;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return;
+	log_warning("before Linux 5.11 maps count into the limit of locked memory, and it cannot "
+		    "be raised; in the systemd unit set LimitMEMLOCK=infinity limit_bytes=%llu",
+		(unsigned long long)limit.rlim_cur);
+}
+
 void preflight_kernel(void)
 {
 	struct utsname name;
-	char *rest = NULL;
 	unsigned long major, minor;
 
 	if (uname(&name) < 0)
 		return;
-	major = strtoul(name.release, &rest, 10);
-	minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
-	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
+	kernel_version_parse(name.release, &major, &minor);
+	if (is_older(major, minor, KERNEL_MINOR))
 		log_warning("this kernel is older than %d.%d, the oldest that is supported; "
-			    "loading may "
-			    "fail release=%s",
+			    "loading may fail release=%s",
 			KERNEL_MAJOR, KERNEL_MINOR, name.release);
+	if (is_older(major, minor, MEMCG_MINOR))
+		raise_memlock();
+}
+
+static _Thread_local struct {
+	char *text;
+	size_t size;
+} capture;
+
+void preflight_capture(char *text, size_t size)
+{
+	capture.text = text;
+	capture.size = size;
+	if (text)
+		text[0] = '\0';
+}
+
+static void take_kernel_words(const char *message)
+{
+	static const char prefix[] = "Kernel error message: ";
+	const char *words = strstr(message, prefix);
+
+	if (!words)
+		return;
+	snprintf(capture.text, capture.size, "%s", words + strlen(prefix));
+	capture.text[strcspn(capture.text, "\n")] = '\0';
 }
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -73,8 +123,16 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 	_cleanup_free_ char *text = NULL;
 	char *rest, *line;
 
-	if (!log_enabled(ours) || vasprintf(&text, fmt, ap) < 0)
+	if (!capture.text && !log_enabled(ours))
 		return 0;
+	if (vasprintf(&text, fmt, ap) < 0) {
+		text = NULL;
+		return 0;
+	}
+	if (capture.text) {
+		take_kernel_words(text);
+		return 0;
+	}
 	rest = text;
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (line[0])

@@ -7,16 +7,30 @@
 
 #include "base/attr.h"
 
+#include <stddef.h>
+
 /*
  * Capabilities. Returns 0, or -EPERM with a message in `ret_error` (to be freed) that names those
  * that are missing.
  */
 int preflight_capabilities(char **ret_error) _must_check_;
 
-/* Logs a warning on a kernel older than 5.15, on which nothing is promised. */
+/*
+ * Logs a warning on a kernel older than 5.15, on which nothing is promised. Before 5.11 also raises
+ * the limit of locked memory, which maps count into there, or warns that it cannot.
+ */
 void preflight_kernel(void);
+
+/* "6.1.0-25-amd64" -> 6, 1. */
+void kernel_version_parse(const char *release, unsigned long *ret_major, unsigned long *ret_minor);
 
 /* Sends libbpf's own messages to our log, line by line. */
 void preflight_route_libbpf(void);
+
+/*
+ * Until the call with NULL, and on this thread only, the kernel's own words about a refusal (its
+ * extended acknowledgement), which libbpf prints, go into `text` and nothing of it into the log.
+ */
+void preflight_capture(char *text, size_t size);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The whole agent, in a network namespace: real packets in, real datagrams out. */
+#include "agent/advice.h"
 #include "tests/bpf/agent_rig.h"
 #include "tests/bpf/lab.h"
 #include "tests/unit/test.h"
@@ -353,6 +354,20 @@ static void missing_capabilities_are_named(void **state _unused_)
 		agent.output, "not permitted: missing CAP_PERFMON CAP_NET_ADMIN; run as root"));
 }
 
+static void facts_of_a_real_interface_are_read(void **state _unused_)
+{
+	struct interface_facts facts;
+
+	lab_run("ip link set veth0 mtu 1400");
+	facts_gather("veth0", &facts);
+	lab_run("ip link set veth0 mtu 1500");
+	assert_string_equal(facts.driver, "veth");
+	assert_int_equal(facts.mtu, 1400);
+	assert_true(facts.queues > 0);
+	assert_true(facts.cpus > 0);
+	assert_false(facts.lro);
+}
+
 static void native_is_insisted_on(void **state _unused_)
 {
 	/* The loopback interface has no native XDP. */
@@ -362,6 +377,8 @@ static void native_is_insisted_on(void **state _unused_)
 	agent_start(&agent, "--id 3 -i lo --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "the driver refuses native XDP, so generic is used"));
+	/* The kernel's own words. */
+	assert_non_null(strstr(agent.output, "driver does not support XDP in native mode"));
 	assert_non_null(strstr(agent.output, "mode=generic"));
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 }
@@ -453,6 +470,7 @@ int main(void)
 		cmocka_unit_test_teardown(usage_errors_exit_with_2, teardown),
 		cmocka_unit_test_teardown(three_capabilities_are_enough, teardown),
 		cmocka_unit_test_teardown(missing_capabilities_are_named, teardown),
+		cmocka_unit_test_teardown(facts_of_a_real_interface_are_read, teardown),
 		cmocka_unit_test_teardown(native_is_insisted_on, teardown),
 		cmocka_unit_test_teardown(interface_that_goes_away_is_reported, teardown),
 		cmocka_unit_test_teardown(statistics_are_written_in_prometheus_form, teardown),
