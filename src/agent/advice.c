@@ -72,10 +72,6 @@ static void read_parent(const char *sysfs, struct interface_facts *facts)
 
 void facts_read_sysfs(const char *sysfs, struct interface_facts *facts)
 {
-	char mtu[16];
-
-	if (read_word(sysfs, facts->name, "mtu", mtu, sizeof(mtu)))
-		facts->mtu = (unsigned int)strtoul(mtu, NULL, 10);
 	if (!read_word(
 		    sysfs, facts->name, "bonding/mode", facts->bond_mode, sizeof(facts->bond_mode)))
 		facts->bond_mode[0] = '\0';
@@ -93,6 +89,14 @@ static bool ask_ethtool(int fd, const char *name, void *command)
 	return ioctl(fd, SIOCETHTOOL, &request) == 0;
 }
 
+static unsigned int read_mtu(int fd, const char *name)
+{
+	struct ifreq request = {0};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	return ioctl(fd, SIOCGIFMTU, &request) == 0 ? (unsigned int)request.ifr_mtu : 0;
+}
+
 void facts_read_ethtool(struct interface_facts *facts)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
@@ -106,6 +110,7 @@ void facts_read_ethtool(struct interface_facts *facts)
 	if (ask_ethtool(fd, facts->name, &driver))
 		snprintf(facts->driver, sizeof(facts->driver), "%.*s",
 			(int)sizeof(facts->driver) - 1, driver.driver);
+	facts->mtu = read_mtu(fd, facts->name);
 	if (ask_ethtool(fd, facts->name, &flags))
 		facts->lro = flags.data & ETH_FLAG_LRO;
 	if (ask_ethtool(fd, facts->name, &channels)) {
@@ -119,8 +124,11 @@ void facts_gather(const char *name, struct interface_facts *ret_facts)
 	struct interface_facts facts = {.cpus = (unsigned int)get_nprocs_conf()};
 
 	snprintf(facts.name, sizeof(facts.name), "%s", name);
-	facts_read_sysfs("/sys/class/net", &facts);
 	facts_read_ethtool(&facts);
+	/* The sysfs that is mounted may be another network namespace's: ask it only what must be. */
+	if (strcmp(facts.driver, "bonding") == 0 ||
+		strcmp(facts.driver, "802.1Q VLAN Support") == 0)
+		facts_read_sysfs("/sys/class/net", &facts);
 	*ret_facts = facts;
 }
 

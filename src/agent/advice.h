@@ -26,7 +26,10 @@ struct interface_facts {
 	unsigned int cpus;
 };
 
-/* `sysfs` is "/sys/class/net". What cannot be read stays empty. */
+/*
+ * What cannot be read stays empty. A VLAN's parent and a bond's mode are in `sysfs`
+ * ("/sys/class/net").
+ */
 void facts_read_sysfs(const char *sysfs, struct interface_facts *facts);
 void facts_read_ethtool(struct interface_facts *facts);
 void facts_gather(const char *name, struct interface_facts *ret_facts);
