@@ -17,14 +17,9 @@
 #include "account.h"
 #include "clock.bpf.h"
 #include "parse.bpf.h"
+#include "port_news.bpf.h"
 
 #define EEXIST 17
-
-enum tcp_flag {
-	SYN = 0x02,
-	RST = 0x04,
-	ACK = 0x10,
-};
 
 const volatile __u32 interface_slot; /* which of `interfaces` is this program's */
 const volatile bool has_frags;       /* frames may have more than a linear part (Linux 5.18) */
@@ -112,23 +107,8 @@ static __always_inline bool flow_count(const struct packet *pkt, __u64 size, __u
 	return true;
 }
 
-static __always_inline bool is_open_attempt(const struct packet *pkt)
-{
-	return pkt->protocol == IPPROTO_TCP && (pkt->flags & (SYN | ACK)) == SYN;
-}
-
-static __always_inline bool is_reset(const struct packet *pkt)
-{
-	return pkt->protocol == IPPROTO_TCP && (pkt->flags & RST);
-}
-
-/* A packet that counts in its port record. */
-static __always_inline bool is_port_news(const struct packet *pkt)
-{
-	return is_open_attempt(pkt) || is_reset(pkt) || packet_is_empty_udp(pkt);
-}
-
-static __always_inline bool port_count(const struct packet *pkt, __u64 now)
+/* Counts the news, bits of enum port_news, in the record of the packet's source and service. */
+static __always_inline bool port_count(const struct packet *pkt, __u32 news, __u64 now)
 {
 	const struct port_key key = {
 		.srcip = pkt->srcip,
@@ -141,14 +121,38 @@ static __always_inline bool port_count(const struct packet *pkt, __u64 now)
 
 	if (!port)
 		return false;
-	if (is_open_attempt(pkt))
+	if (news & NEWS_SYN)
 		__sync_fetch_and_add(&port->syn, 1);
-	if (is_reset(pkt))
+	if (news & NEWS_RST)
 		__sync_fetch_and_add(&port->rst, 1);
-	if (packet_is_empty_udp(pkt))
+	if (news & NEWS_UDP)
 		__sync_fetch_and_add(&port->udp, 1);
+	if (news & NEWS_COMPLETED)
+		__sync_fetch_and_add(&port->completed, 1);
+	if (news & NEWS_REFUSED)
+		__sync_fetch_and_add(&port->refused, 1);
 	port->last = now;
 	return true;
+}
+
+/*
+ * A refusal is news of two records: an RST of its source, and a refusal that its destination met. Not
+ * inlined, to keep what is rare out of the way of what is frequent. Gives how many were shed.
+ */
+static __noinline __u32 port_take(const struct packet *pkt, __u32 news, __u64 now)
+{
+	struct packet asked;
+	__u32 shed = 0;
+
+	if (!pkt)
+		return 0;
+	if (news & ~NEWS_REFUSED)
+		shed += !port_count(pkt, news & ~NEWS_REFUSED, now);
+	if (news & NEWS_REFUSED) {
+		asked = packet_reversed(pkt);
+		shed += !port_count(&asked, NEWS_REFUSED, now);
+	}
+	return shed;
 }
 
 /* Bytes from the Ethernet header on, of all fragments of a jumbo frame. */
@@ -165,6 +169,7 @@ int netlambda_count(struct xdp_md *ctx)
 	const __u64 size = frame_size(ctx);
 	enum parse_verdict verdict;
 	struct packet pkt;
+	__u32 news;
 	__u64 now;
 
 	if (!total)
@@ -182,8 +187,9 @@ int netlambda_count(struct xdp_md *ctx)
 	now = clock_now();
 	if (!flow_count(&pkt, size, now))
 		total->flow_shed++;
-	if (is_port_news(&pkt) && !port_count(&pkt, now))
-		total->port_shed++;
+	news = port_news(&pkt, 0);
+	if (news)
+		total->port_shed += port_take(&pkt, news, now);
 	return XDP_PASS;
 }
 

@@ -43,6 +43,8 @@ struct port_counters {
 	__u32 udp;
 	__u32 syn;
 	__u32 rst;
+	__u32 completed;
+	__u32 refused;
 	__u32 pad;
 };
 
@@ -60,7 +62,7 @@ struct interface_counters {
 _Static_assert(sizeof(struct flow_key) == 40, "both sides agree");
 _Static_assert(sizeof(struct flow_counters) == 40, "both sides agree");
 _Static_assert(sizeof(struct port_key) == 36, "both sides agree");
-_Static_assert(sizeof(struct port_counters) == 32, "both sides agree");
+_Static_assert(sizeof(struct port_counters) == 40, "both sides agree");
 _Static_assert(sizeof(struct interface_counters) == 48, "both sides agree");
 #endif
 

@@ -84,6 +84,7 @@ static __always_inline enum parse_verdict parse_tcp(struct parse *p, struct pack
 		return PARSE_BAD_TCP;
 	set_ports(pkt, tcp);
 	pkt->flags = tcp->flags;
+	pkt->seq_is_zero = tcp->seq == 0;
 	set_payload(pkt, parse_left(p) - bytes);
 	return PARSE_OK;
 }

@@ -37,6 +37,8 @@ local f = {
 	udp = ProtoField.uint32("netlambda.udp", "udp"),
 	syn = ProtoField.uint32("netlambda.syn", "syn"),
 	rst = ProtoField.uint32("netlambda.rst", "rst"),
+	completed = ProtoField.uint32("netlambda.completed", "completed"),
+	refused = ProtoField.uint32("netlambda.refused", "refused"),
 	packets = ProtoField.uint32("netlambda.count_packets", "count"),
 	size = ProtoField.uint64("netlambda.size", "size"),
 	ifindex = ProtoField.uint32("netlambda.ifindex", "ifindex"),
@@ -60,6 +62,7 @@ netlambda.experts = { refused }
 local v4 = { { f.srcip, 4 }, { f.dstip, 4 } }
 local v6 = { { f.srcip6, 16 }, { f.dstip6, 16 } }
 local port = { { f.dstport, 4 }, { f.protocol, 4 }, { f.udp, 4 }, { f.syn, 4 }, { f.rst, 4 } }
+local port_more = { { f.completed, 4 }, { f.refused, 4 } } -- unless both are 0
 local flow = { { f.srcport, 2 }, { f.dstport, 2 }, { f.protocol, 4 }, { f.packets, 4 }, { f.size, 8 } }
 local interface = { { f.ifindex, 4 }, { f.if_packets, 8 }, { f.size, 8 }, { f.not_ip, 8 },
 	{ f.malformed, 8 }, { f.flow_shed, 8 }, { f.port_shed, 8 } }
@@ -76,7 +79,10 @@ end
 
 -- By event id and octets of payload.
 local layouts = {
-	[1] = { [28] = concat(v4, port), [52] = concat(v6, port) },
+	[1] = {
+		[28] = concat(v4, port), [36] = concat(concat(v4, port), port_more),
+		[52] = concat(v6, port), [60] = concat(concat(v6, port), port_more),
+	},
 	[2] = { [28] = concat(v4, flow), [52] = concat(v6, flow) },
 	[5] = { [52] = interface },
 }
@@ -89,11 +95,16 @@ local function payload_is_bad(id, payload)
 	if id == 5 then
 		return false
 	end
-	local addresses = payload:len() == 52 and 32 or 8
+	local addresses = payload:len() >= 52 and 32 or 8
 	if addresses == 32 and is_v4_mapped(payload(0, 16)) and is_v4_mapped(payload(16, 16)) then
 		return true
 	end
 	if id == 1 and payload(addresses, 4):uint() > 0xffff then
+		return true
+	end
+	local more = id == 1 and (payload:len() == 36 or payload:len() == 60)
+	if more and payload(payload:len() - 8, 4):uint() == 0 and
+		payload(payload:len() - 4, 4):uint() == 0 then
 		return true
 	end
 	return payload(addresses + 4, 4):uint() > 0xff

@@ -48,6 +48,8 @@ struct port_event {
 	__u32 udp; /* empty UDP datagrams */
 	__u32 syn; /* TCP segments with SYN and without ACK */
 	__u32 rst; /* TCP segments with RST */
+	__u32 completed; /* handshakes that the source completed (third segment) */
+	__u32 refused;   /* segments that the service's host answered with RST: nobody listens */
 	__u32 pad2;
 };
 
@@ -84,11 +86,11 @@ struct interface_event {
 	__u64 not_ip;    /* packets that are neither IPv4 nor IPv6 (ARP, LLDP ...) */
 	__u64 malformed; /* packets whose headers do not hold together */
 	__u64 flow_shed; /* packets counted here but in no flow record: the table was full */
-	__u64 port_shed; /* packets whose port counters were given up, likewise */
+	__u64 port_shed; /* port counts that were given up, likewise; a refusal counts in two */
 };
 
 #ifndef __cplusplus
-_Static_assert(sizeof(struct port_event) == 72, "a record has no hidden padding");
+_Static_assert(sizeof(struct port_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct flow_event) == 72, "a record has no hidden padding");
 _Static_assert(sizeof(struct interface_event) == 64, "a record has no hidden padding");
 #endif

@@ -278,6 +278,8 @@ static void hand_on_port(const struct collector *collector, uint32_t index, uint
 		.udp = counters->udp,
 		.syn = counters->syn,
 		.rst = counters->rst,
+		.completed = counters->completed,
+		.refused = counters->refused,
 	};
 
 	sink->port(sink->user, &event);

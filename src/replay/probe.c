@@ -128,6 +128,8 @@ static void emit_ports(struct probe *probe)
 			sum.udp += ports[i].udp;
 			sum.syn += ports[i].syn;
 			sum.rst += ports[i].rst;
+			sum.completed += ports[i].completed;
+			sum.refused += ports[i].refused;
 			sum.last = MAX(sum.last, ports[i].last);
 		}
 		emit(probe, EVENT_PORT, &sum, true);

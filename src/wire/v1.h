@@ -12,13 +12,15 @@
  *   id 1  28 bytes: srcip u32, dstip u32, dstport u32, protocol u32, udp u32, syn u32, rst u32
  *   id 2  28 bytes: srcip u32, dstip u32, ports u32 (source << 16 | destination), protocol u32,
  *         count u32, size u64
- *   id 1 and 2 with 52 bytes: the same with 16-byte addresses, for IPv6 (our extension; the length
- *         says which; IPv4 always travels in the thesis's form)
+ *   id 1 and 2 with 24 bytes more: the same with 16-byte addresses, for IPv6 (our extension; the
+ *         length says which; IPv4 always travels in the thesis's form)
+ *   id 1 with 8 bytes more: completed u32, refused u32 behind the others (our extension), unless
+ *         both are 0
  *   id 5  our extension: ifindex u32, packets u64, size u64, not_ip u64, malformed u64,
  *         flow_shed u64, port_shed u64
  * Counters that exceed a u32 field are sent as 2^32-1 (and counted by the encoder). What version 1
  * has no field for (first, last, flags, ended) is 0 after decoding. Each record has one encoding
- * only: two v4-mapped addresses in the IPv6 form are refused.
+ * only: two v4-mapped addresses in the IPv6 form are refused, and so is a needlessly long one.
  */
 
 #include "base/attr.h"
@@ -50,7 +52,7 @@ enum v1_error {
 	V1_BAD_FLAG,      /* acknowledge flag neither 0 nor 1 */
 	V1_MIXED_FLAGS,   /* events of both kinds in one transaction */
 	V1_UNKNOWN_EVENT, /* an event id this side knows no payload for */
-	V1_BAD_PAYLOAD,   /* a port or protocol that cannot be, or IPv4 in the IPv6 form */
+	V1_BAD_PAYLOAD,   /* a port or protocol that cannot be, or a longer form than needed */
 	V1_TRAILING, /* bytes after the last event (zero padding after a u32 count is accepted) */
 	V1_ERROR_COUNT,
 };

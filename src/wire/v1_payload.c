@@ -4,6 +4,7 @@
 #define PORT_BYTES      28
 #define FLOW_BYTES      28
 #define IPV6_MORE_BYTES 24 /* two addresses of 16 bytes instead of 4 */
+#define PORT_MORE_BYTES 8  /* completed and refused, unless both are 0 */
 #define INTERFACE_BYTES 52
 
 #define PORT_NUM_MAX 0xffff
@@ -22,10 +23,24 @@ bool payload_known(uint32_t event_id)
 	return event_id == EVENT_PORT || event_id == EVENT_FLOW || event_id == EVENT_INTERFACE;
 }
 
+/* Of a size that a port payload has. */
+static bool port_has_more(size_t size)
+{
+	return size == PORT_BYTES + PORT_MORE_BYTES ||
+	       size == PORT_BYTES + IPV6_MORE_BYTES + PORT_MORE_BYTES;
+}
+
+/* Of a size that a port or flow payload has. */
+static bool has_ipv6_form(size_t size)
+{
+	return size >= PORT_BYTES + IPV6_MORE_BYTES;
+}
+
 bool payload_has_size(uint32_t event_id, size_t size)
 {
 	switch (event_id) {
 	case EVENT_PORT:
+		size -= port_has_more(size) ? PORT_MORE_BYTES : 0;
 		return size == PORT_BYTES || size == PORT_BYTES + IPV6_MORE_BYTES;
 	case EVENT_FLOW:
 		return size == FLOW_BYTES || size == FLOW_BYTES + IPV6_MORE_BYTES;
@@ -65,23 +80,32 @@ enum v1_error payload_check(uint32_t event_id, const uint8_t *bytes, size_t size
 	if (event_id == EVENT_INTERFACE)
 		return V1_OK;
 	cursor_read_init(&c, bytes, size);
-	if (!get_addresses(&c, size > PORT_BYTES, &src, &dst))
+	if (!get_addresses(&c, has_ipv6_form(size), &src, &dst))
 		return V1_BAD_PAYLOAD;
 	ports = cursor_get_be32(&c);
 	if (event_id == EVENT_PORT && ports > PORT_NUM_MAX)
 		return V1_BAD_PAYLOAD;
 	protocol = cursor_get_be32(&c);
-	return protocol > PROTOCOL_MAX ? V1_BAD_PAYLOAD : V1_OK;
+	if (protocol > PROTOCOL_MAX)
+		return V1_BAD_PAYLOAD;
+	if (event_id != EVENT_PORT || !port_has_more(size))
+		return V1_OK;
+	cursor_read_init(&c, bytes + size - PORT_MORE_BYTES, PORT_MORE_BYTES);
+	return cursor_get_be64(&c) == 0 ? V1_BAD_PAYLOAD : V1_OK;
 }
 
-static void get_port(struct cursor *c, bool v6, struct port_event *port)
+static void get_port(struct cursor *c, size_t size, struct port_event *port)
 {
-	get_addresses(c, v6, &port->srcip, &port->dstip);
+	get_addresses(c, has_ipv6_form(size), &port->srcip, &port->dstip);
 	port->dstport = (port_num)cursor_get_be32(c);
 	port->protocol = (ip_proto)cursor_get_be32(c);
 	port->udp = cursor_get_be32(c);
 	port->syn = cursor_get_be32(c);
 	port->rst = cursor_get_be32(c);
+	if (!port_has_more(size))
+		return;
+	port->completed = cursor_get_be32(c);
+	port->refused = cursor_get_be32(c);
 }
 
 static void get_flow(struct cursor *c, bool v6, struct flow_event *flow)
@@ -116,11 +140,11 @@ void payload_decode(
 	switch (event_id) {
 	case EVENT_PORT:
 		ret_event->record_size = sizeof(ret_event->record.port);
-		get_port(&c, size > PORT_BYTES, &ret_event->record.port);
+		get_port(&c, size, &ret_event->record.port);
 		break;
 	case EVENT_FLOW:
 		ret_event->record_size = sizeof(ret_event->record.flow);
-		get_flow(&c, size > FLOW_BYTES, &ret_event->record.flow);
+		get_flow(&c, has_ipv6_form(size), &ret_event->record.flow);
 		break;
 	case EVENT_INTERFACE:
 		ret_event->record_size = sizeof(ret_event->record.interface);
@@ -136,6 +160,11 @@ static bool needs_v6(const ip_addr *src, const ip_addr *dst)
 	return !ip_is_v4(src) || !ip_is_v4(dst);
 }
 
+static bool port_needs_more(const struct port_event *port)
+{
+	return port->completed || port->refused;
+}
+
 size_t payload_size(uint32_t event_id, const void *record)
 {
 	const struct port_event *port = record;
@@ -143,7 +172,8 @@ size_t payload_size(uint32_t event_id, const void *record)
 
 	switch (event_id) {
 	case EVENT_PORT:
-		return PORT_BYTES + (needs_v6(&port->srcip, &port->dstip) ? IPV6_MORE_BYTES : 0);
+		return PORT_BYTES + (needs_v6(&port->srcip, &port->dstip) ? IPV6_MORE_BYTES : 0) +
+		       (port_needs_more(port) ? PORT_MORE_BYTES : 0);
 	case EVENT_FLOW:
 		return FLOW_BYTES + (needs_v6(&flow->srcip, &flow->dstip) ? IPV6_MORE_BYTES : 0);
 	case EVENT_INTERFACE:
@@ -169,6 +199,10 @@ static void put_port(struct cursor *c, const struct port_event *port)
 	cursor_put_be(c, port->udp, 4);
 	cursor_put_be(c, port->syn, 4);
 	cursor_put_be(c, port->rst, 4);
+	if (!port_needs_more(port))
+		return;
+	cursor_put_be(c, port->completed, 4);
+	cursor_put_be(c, port->refused, 4);
 }
 
 static unsigned int put_flow(struct cursor *c, const struct flow_event *flow)

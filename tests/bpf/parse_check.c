@@ -54,7 +54,7 @@ static void check_ranges(const struct parse_result *r, size_t size, uint32_t ins
 		give_up("no such verdict", size, size);
 	if (r->verdict != PARSE_OK)
 		return;
-	if (pkt->fragment > FRAGMENT_LATER || pkt->pad != 0 || pkt->payload_known > 1)
+	if (pkt->fragment > FRAGMENT_LATER || pkt->seq_is_zero > 1 || pkt->payload_known > 1)
 		give_up("a member is out of range", size, size);
 	if (pkt->tunnel & ~inside || pkt->tunnel & (pkt->tunnel - 1))
 		give_up("a tunnel that was not asked for", size, size);

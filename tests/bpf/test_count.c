@@ -28,7 +28,7 @@ struct taken {
 	struct port_event ports[RECORDS_MAX];
 	size_t port_count;
 	uint64_t packets, bytes;
-	uint64_t syn, rst, udp;
+	uint64_t syn, rst, udp, completed, refused;
 };
 
 static void take_flow(void *user, const struct flow_event *flow)
@@ -52,6 +52,8 @@ static void take_port(void *user, const struct port_event *port)
 	taken->syn += port->syn;
 	taken->rst += port->rst;
 	taken->udp += port->udp;
+	taken->completed += port->completed;
+	taken->refused += port->refused;
 }
 
 static void collect(struct collector *collector, struct taken *taken)
@@ -243,6 +245,56 @@ static void syn_without_ack_and_rst_are_counted_by_port(void **state _unused_)
 		assert_int_equal(taken.rst, 5 * cases[i].rst);
 		assert_int_equal(taken.udp, 0);
 	}
+}
+
+/* As a scanned host answers: RFC 9293 3.10.7.1. */
+static void refusal(struct frame *f, const char *server, const char *client, uint16_t port)
+{
+	frame_init(f);
+	frame_ethernet(f);
+	frame_ipv4(f, server, client);
+	memset(frame_tcp(f, port, 40000, TCP_RST | TCP_ACK) + 4, 0, 4);
+	frame_finish(f);
+}
+
+static void refusal_is_counted_to_whom_it_answers(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(1, 64, 64);
+	struct taken taken = {0};
+	const struct port_event *asked;
+	struct frame f;
+
+	lab_tcp4(&f, "192.0.2.1", "198.51.100.2", (uint16_t[2]){40000, 23}, TCP_SYN, 0);
+	run(collector, &f, 3);
+	refusal(&f, "198.51.100.2", "192.0.2.1", 23);
+	run(collector, &f, 3);
+	collect(collector, &taken);
+	assert_int_equal(taken.port_count, 2);
+	asked = &taken.ports[taken.ports[0].dstport == 23 ? 0 : 1];
+	assert_ip(&asked->srcip, "192.0.2.1");
+	assert_ip(&asked->dstip, "198.51.100.2");
+	assert_int_equal(asked->dstport, 23);
+	assert_int_equal(asked->syn, 3);
+	assert_int_equal(asked->refused, 3);
+	assert_int_equal(asked->rst, 0);
+	assert_int_equal(taken.rst, 3);
+	assert_int_equal(taken.refused, 3);
+	assert_int_equal(totals(collector, 0).port_shed, 0);
+}
+
+static void refusal_in_a_full_table_is_shed_twice(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(1, 64, 1);
+	struct taken taken = {0};
+	struct frame f;
+
+	lab_tcp4(&f, "192.0.2.9", "198.51.100.9", web, TCP_SYN, 0);
+	run(collector, &f, 1);
+	refusal(&f, "198.51.100.2", "192.0.2.1", 23);
+	run(collector, &f, 4);
+	collect(collector, &taken);
+	assert_int_equal(taken.syn, 1);
+	assert_int_equal(taken.rst + taken.refused + totals(collector, 0).port_shed, 8);
 }
 
 static void only_empty_udp_is_counted_by_port(void **state _unused_)
@@ -489,6 +541,8 @@ int main(void)
 		cmocka_unit_test(times_are_unix_times_of_first_and_last_packet),
 		cmocka_unit_test(a_driven_collector_counts_in_the_time_it_is_given),
 		cmocka_unit_test(syn_without_ack_and_rst_are_counted_by_port),
+		cmocka_unit_test(refusal_is_counted_to_whom_it_answers),
+		cmocka_unit_test(refusal_in_a_full_table_is_shed_twice),
 		cmocka_unit_test(only_empty_udp_is_counted_by_port),
 		cmocka_unit_test(source_ports_share_a_port_record),
 		cmocka_unit_test(a_period_begins_at_zero),

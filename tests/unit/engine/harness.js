@@ -17,7 +17,7 @@ const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
 const PORT = {
   id: 1,
   name: 'port',
-  recordSize: 72,
+  recordSize: 80,
   fields: [
     ['srcip', 'ip', 0, 16],
     ['dstip', 'ip', 16, 16],
@@ -28,6 +28,8 @@ const PORT = {
     ['udp', 'uint', 56, 4],
     ['syn', 'uint', 60, 4],
     ['rst', 'uint', 64, 4],
+    ['completed', 'uint', 68, 4],
+    ['refused', 'uint', 72, 4],
   ],
 };
 const FLOW = {

@@ -92,8 +92,10 @@ test("the thesis's names are there, addresses as text", async () => {
     udp: 1,
     syn: 4294967295,
     rst: 3,
+    completed: 0,
+    refused: 0,
   });
-  assert.deepStrictEqual(Object.keys({ ...data }).length, 9);
+  assert.deepStrictEqual(Object.keys({ ...data }).length, 11);
 });
 
 test('a flow has its ports, counts and sizes', async () => {

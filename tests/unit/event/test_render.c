@@ -60,7 +60,8 @@ static void record_renders_as_json(void **state _unused_)
 	assert_string_equal(text,
 		"{\"srcip\":\"10.0.0.3\",\"dstip\":\"10.0.0.1\",\"dstport\":80,\"protocol\":6,"
 		"\"first\":\"1970-01-01T00:00:00.000000000Z\","
-		"\"last\":\"1970-01-01T00:00:00.000000000Z\",\"udp\":0,\"syn\":3,\"rst\":0}");
+		"\"last\":\"1970-01-01T00:00:00.000000000Z\",\"udp\":0,\"syn\":3,\"rst\":0,"
+		"\"completed\":0,\"refused\":0}");
 }
 
 static void short_buffer_is_never_overrun(void **state _unused_)

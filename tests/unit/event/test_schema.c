@@ -18,7 +18,7 @@ static void port_fields_are_read_from_btf(void **state _unused_)
 	assert_non_null(schema);
 	assert_string_equal(schema->name, "port");
 	assert_int_equal(schema->record_size, sizeof(struct port_event));
-	assert_int_equal(schema->field_count, 9);
+	assert_int_equal(schema->field_count, 11);
 
 	field = schema_find_field(schema, "srcip");
 	assert_non_null(field);

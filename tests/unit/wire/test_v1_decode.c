@@ -46,6 +46,8 @@ static void port_event_is_decoded_field_by_field(void **state _unused_)
 	assert_int_equal(event.record.port.udp, 0);
 	assert_int_equal(event.record.port.syn, 42);
 	assert_int_equal(event.record.port.rst, 2);
+	assert_int_equal(event.record.port.completed, 0);
+	assert_int_equal(event.record.port.refused, 0);
 	assert_int_equal(event.record.port.first, 0);
 	assert_int_equal(event.record.port.last, 0);
 	assert_false(v1_next_event(&transaction, &event));
@@ -97,6 +99,28 @@ static void ipv6_forms_carry_whole_addresses(void **state _unused_)
 	assert_int_equal(event.record.flow.dstport, 22);
 	assert_int_equal(event.record.flow.count, UINT32_MAX);
 	assert_int_equal(event.record.flow.size, 1250999896491);
+}
+
+static void port_event_may_tell_handshakes(void **state _unused_)
+{
+	uint8_t bytes[V1_VECTOR_MAX];
+	struct v1_transaction transaction = decode_ok("port-completed-v4", bytes);
+	struct v1_event event;
+
+	assert_true(v1_next_event(&transaction, &event));
+	assert_int_equal(event.record_size, sizeof(struct port_event));
+	assert_ip(&event.record.port.srcip, "::ffff:10.0.0.3");
+	assert_int_equal(event.record.port.syn, 42);
+	assert_int_equal(event.record.port.completed, 40);
+	assert_int_equal(event.record.port.refused, 1);
+	assert_false(v1_next_event(&transaction, &event));
+
+	transaction = decode_ok("port-refused-v6", bytes);
+	assert_true(v1_next_event(&transaction, &event));
+	assert_ip(&event.record.port.dstip, "2001:db8::1");
+	assert_int_equal(event.record.port.dstport, 23);
+	assert_int_equal(event.record.port.completed, 0);
+	assert_int_equal(event.record.port.refused, UINT32_MAX);
 }
 
 static void interface_event_is_decoded_field_by_field(void **state _unused_)
@@ -327,6 +351,7 @@ int main(void)
 		cmocka_unit_test(port_event_is_decoded_field_by_field),
 		cmocka_unit_test(flow_event_is_decoded_field_by_field),
 		cmocka_unit_test(ipv6_forms_carry_whole_addresses),
+		cmocka_unit_test(port_event_may_tell_handshakes),
 		cmocka_unit_test(interface_event_is_decoded_field_by_field),
 		cmocka_unit_test(events_of_different_lengths_come_in_order),
 		cmocka_unit_test(copy_of_a_transaction_iterates_on_its_own),

@@ -65,6 +65,42 @@ const struct v1_vector v1_vectors[] = {
 		"00 00 00 06              protocol 6, TCP\n"
 		"ff ff ff ff              count 4294967295, or more\n"
 		"00 00 01 23 45 67 89 ab  size 1250999896491\n"},
+	{"port-completed-v4", V1_OK,
+		"01                       version\n"
+		"00 00 00 07              switch id 7\n"
+		"00 00 00 04              sequence 4\n"
+		"01                       1 event\n"
+		"00 00 00 2d              length 45\n"
+		"00 00 00 01              event id 1, port\n"
+		"01                       wants an acknowledgement\n"
+		"0a 00 00 03              srcip 10.0.0.3\n"
+		"0a 00 00 01              dstip 10.0.0.1\n"
+		"00 00 00 50              dstport 80\n"
+		"00 00 00 06              protocol 6, TCP\n"
+		"00 00 00 00              udp 0\n"
+		"00 00 00 2a              syn 42\n"
+		"00 00 00 02              rst 2\n"
+		"00 00 00 28              completed 40\n"
+		"00 00 00 01              refused 1\n"},
+	{"port-refused-v6", V1_OK,
+		"01                       version\n"
+		"00 00 00 07              switch id 7\n"
+		"00 00 00 05              sequence 5\n"
+		"01                       1 event\n"
+		"00 00 00 45              length 69\n"
+		"00 00 00 01              event id 1, port\n"
+		"01                       wants an acknowledgement\n"
+		"20 01 0d b8 00 00 00 00\n"
+		"00 00 00 00 00 00 00 03  srcip 2001:db8::3\n"
+		"20 01 0d b8 00 00 00 00\n"
+		"00 00 00 00 00 00 00 01  dstip 2001:db8::1\n"
+		"00 00 00 17              dstport 23\n"
+		"00 00 00 06              protocol 6, TCP\n"
+		"00 00 00 00              udp 0\n"
+		"00 00 00 00              syn 0\n"
+		"00 00 00 00              rst 0\n"
+		"00 00 00 00              completed 0\n"
+		"ff ff ff ff              refused 4294967295, or more\n"},
 	{"interface", V1_OK,
 		"01                       version\n"
 		"00 00 00 07              switch id 7\n"
@@ -238,6 +274,15 @@ const struct v1_vector v1_vectors[] = {
 		"00 00 00 50 00 00 00 06     dstport, protocol\n"
 		"00 00 00 00 00 00 00 2a     udp, syn\n"
 		"00 00 00 02                 rst\n"},
+	{"port-needlessly-long", V1_BAD_PAYLOAD,
+		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
+		"01                          1 event\n"
+		"00 00 00 2d 00 00 00 01 01  length 45, port, wants an acknowledgement\n"
+		"0a 00 00 03 0a 00 00 01     srcip, dstip\n"
+		"00 00 00 50 00 00 00 06     dstport, protocol\n"
+		"00 00 00 00 00 00 00 2a     udp, syn\n"
+		"00 00 00 02                 rst\n"
+		"00 00 00 00 00 00 00 00     completed, refused\n"},
 	{"padded-10", V1_TRAILING,
 		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
 		"01                          1 event\n"
