@@ -31,7 +31,7 @@ static void get_remarks(const struct report *report, struct remark remarks[stati
 		{"late", "dated before the packet ahead of them, taken as of its time",
 			capture->late},
 		{"too_short", "without a whole Ethernet header, left out", capture->too_short},
-		{"too_long", "too long for any interface, left out",
+		{"too_long", "too long, left out",
 			capture->too_long + report->probe->refused},
 		{"no_protocol", "of no known network protocol, left out", capture->no_protocol},
 		{"flow_shed", "in no flow, the table being full (see --flows)",
