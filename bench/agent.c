@@ -158,13 +158,25 @@ static int measure_once(const struct bench *b, size_t which, double *ret_found)
 	return r < 0 ? r : stopped;
 }
 
+static void report_cpu(struct bench *b, size_t which, const struct report_row *cpu, double mpps)
+{
+	const bool loaded = cases[which].flows > 0;
+	const bool reached = !loaded || mpps >= RATE_REACHED * RATE / 1e6;
+	struct report_row row = *cpu;
+	char goal[64] = "at most 0.5";
+
+	if (loaded)
+		snprintf(goal, sizeof(goal), "at most 5 at 1 Mpps; here at %.2f", mpps);
+	row.goal = goal;
+	/* At a lower rate nothing is shown. */
+	row.met =
+		reached && report_median(row.values, row.runs) <= (loaded ? GOAL_LOAD : GOAL_REST);
+	report_add(b->report, &row);
+}
+
 static void report_metric(
 	struct bench *b, size_t which, int metric, double values[METRICS][RUNS_MAX])
 {
-	const bool loaded = cases[which].flows > 0;
-	const double median = report_median(values[metric], b->runs);
-	const bool reached =
-		!loaded || report_median(values[REACHED], b->runs) >= RATE_REACHED * RATE / 1e6;
 	struct report_row row = {
 		.name = cases[which].name,
 		.metric = metrics[metric].name,
@@ -174,11 +186,12 @@ static void report_metric(
 	};
 
 	if (metric == CPU) {
-		row.goal = loaded ? "at most 5, at 1 Mpps" : "at most 0.5";
-		row.met = reached && median <= (loaded ? GOAL_LOAD : GOAL_REST);
-	} else if (metric == MEMORY) {
+		report_cpu(b, which, &row, report_median(values[REACHED], b->runs));
+		return;
+	}
+	if (metric == MEMORY) {
 		row.goal = "at most 20";
-		row.met = median <= GOAL_MB;
+		row.met = report_median(row.values, row.runs) <= GOAL_MB;
 	}
 	report_add(b->report, &row);
 }
