@@ -23,6 +23,7 @@
 
 const volatile __u32 interface_slot; /* which of `interfaces` is this program's */
 const volatile bool has_frags;       /* frames may have more than a linear part (Linux 5.18) */
+const volatile __u32 look_inside;    /* tunnels to look into, bits of enum tunnel_kind */
 
 /* Sizes are set before loading. Two of each: one in use, one being read. */
 struct flow_table {
@@ -161,6 +162,15 @@ static __always_inline __u64 frame_size(struct xdp_md *ctx)
 	return has_frags ? bpf_xdp_get_buff_len(ctx) : ctx->data_end - ctx->data;
 }
 
+static __always_inline void count_unparsed(
+	struct interface_counters *total, enum parse_verdict verdict, __u64 size)
+{
+	if (verdict >= PARSE_VERDICTS) /* never: the verifier must see it */
+		return;
+	total->unparsed[verdict].packets++;
+	total->unparsed[verdict].bytes += size;
+}
+
 SEC("xdp.frags")
 int netlambda_count(struct xdp_md *ctx)
 {
@@ -176,14 +186,12 @@ int netlambda_count(struct xdp_md *ctx)
 		return XDP_PASS;
 	total->packets++;
 	total->size += size;
-	verdict = packet_parse_head(
-		(const void *)(long)ctx->data, (const void *)(long)ctx->data_end, size, &pkt);
-	if (verdict == PARSE_NOT_IP)
-		total->not_ip++;
-	else if (verdict != PARSE_OK)
-		total->malformed++;
-	if (verdict != PARSE_OK)
+	verdict = packet_parse_with((const void *)(long)ctx->data,
+		(const void *)(long)ctx->data_end, size, look_inside, &pkt);
+	if (verdict != PARSE_OK) {
+		count_unparsed(total, verdict, size);
 		return XDP_PASS;
+	}
 	now = clock_now();
 	if (!flow_count(&pkt, size, now))
 		total->flow_shed++;

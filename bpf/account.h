@@ -8,7 +8,7 @@
  * they are hashed as they lie.
  */
 
-#include "netlambda/event.h"
+#include "parse_types.bpf.h"
 
 struct flow_key {
 	ip_addr srcip;
@@ -52,10 +52,13 @@ struct port_counters {
 struct interface_counters {
 	__u64 packets;
 	__u64 size;
-	__u64 not_ip;
-	__u64 malformed;
 	__u64 flow_shed;
 	__u64 port_shed;
+	/* Frames without a key, by enum parse_verdict. */
+	struct {
+		__u64 packets;
+		__u64 bytes;
+	} unparsed[PARSE_VERDICTS];
 };
 
 #ifndef __cplusplus
@@ -63,7 +66,7 @@ _Static_assert(sizeof(struct flow_key) == 40, "both sides agree");
 _Static_assert(sizeof(struct flow_counters) == 40, "both sides agree");
 _Static_assert(sizeof(struct port_key) == 36, "both sides agree");
 _Static_assert(sizeof(struct port_counters) == 40, "both sides agree");
-_Static_assert(sizeof(struct interface_counters) == 48, "both sides agree");
+_Static_assert(sizeof(struct interface_counters) == 32 + 16 * PARSE_VERDICTS, "both sides agree");
 #endif
 
 #endif

@@ -147,6 +147,7 @@ static int counting_init(struct agent *agent)
 		.flow_idle_ns = options->flow_idle_ns,
 		.flow_max = options->flow_max,
 		.port_max = options->port_max,
+		.inside = options->inside,
 		.spool = agent->spool,
 		.notify = notify,
 		.user = agent->loop,

@@ -103,6 +103,7 @@ static int load_program(struct collector *collector, const struct collector_opti
 		return errno > 0 ? -errno : -ENOMEM;
 	program->rodata->interface_slot = slot;
 	program->rodata->has_frags = has_frags;
+	program->rodata->look_inside = options->inside;
 	program->rodata->clock_is_given = options->driven;
 	if (!has_frags) {
 		r = bpf_program__set_flags(program->progs.netlambda_count, 0);
@@ -295,12 +296,13 @@ int collector_collect(struct collector *collector, const struct collect_sink *si
 	return table_drain(collector, &collector->flows, hand_on_flow, sink);
 }
 
-int collector_read_interface(
-	const struct collector *collector, unsigned int slot, struct interface_event *ret_totals)
+/* The sum over CPUs. */
+static int read_counters(
+	const struct collector *collector, unsigned int slot, struct interface_counters *ret_sum)
 {
 	_cleanup_free_ struct interface_counters *counters = NULL;
 	const uint32_t key = slot;
-	struct interface_event sum = {0};
+	struct interface_counters sum = {0};
 
 	counters = calloc((size_t)collector->cpu_count, sizeof(*counters));
 	if (!counters)
@@ -311,13 +313,48 @@ int collector_read_interface(
 	for (int cpu = 0; cpu < collector->cpu_count; cpu++) {
 		sum.packets += counters[cpu].packets;
 		sum.size += counters[cpu].size;
-		sum.not_ip += counters[cpu].not_ip;
-		sum.malformed += counters[cpu].malformed;
 		sum.flow_shed += counters[cpu].flow_shed;
 		sum.port_shed += counters[cpu].port_shed;
+		for (int cause = 0; cause < PARSE_VERDICTS; cause++) {
+			sum.unparsed[cause].packets += counters[cpu].unparsed[cause].packets;
+			sum.unparsed[cause].bytes += counters[cpu].unparsed[cause].bytes;
+		}
 	}
-	sum.ifindex = ret_totals->ifindex;
-	sum.first = ret_totals->first;
-	*ret_totals = sum;
+	*ret_sum = sum;
+	return 0;
+}
+
+int collector_read_interface(
+	const struct collector *collector, unsigned int slot, struct interface_event *ret_totals)
+{
+	struct interface_counters sum;
+	int r = read_counters(collector, slot, &sum);
+
+	if (r < 0)
+		return r;
+	ret_totals->packets = sum.packets;
+	ret_totals->size = sum.size;
+	ret_totals->flow_shed = sum.flow_shed;
+	ret_totals->port_shed = sum.port_shed;
+	ret_totals->not_ip = sum.unparsed[PARSE_NOT_IP].packets;
+	ret_totals->malformed = 0;
+	for (int cause = 0; cause < PARSE_VERDICTS; cause++)
+		if (cause != PARSE_NOT_IP)
+			ret_totals->malformed += sum.unparsed[cause].packets;
+	return 0;
+}
+
+int collector_read_unparsed(
+	const struct collector *collector, unsigned int slot, struct unparsed *ret_unparsed)
+{
+	struct interface_counters sum;
+	int r = read_counters(collector, slot, &sum);
+
+	if (r < 0)
+		return r;
+	for (int cause = 0; cause < PARSE_VERDICTS; cause++) {
+		ret_unparsed->causes[cause].packets = sum.unparsed[cause].packets;
+		ret_unparsed->causes[cause].bytes = sum.unparsed[cause].bytes;
+	}
 	return 0;
 }

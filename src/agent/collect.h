@@ -14,6 +14,7 @@
 
 #include "base/attr.h"
 #include "netlambda/event.h"
+#include "parse_types.bpf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,11 +26,20 @@ struct collector_options {
 	unsigned int interface_count; /* at least 1 */
 	uint32_t flow_max; /* flows kept apart in one collecting period; what exceeds it is shed */
 	uint32_t port_max; /* port records, likewise */
+	uint32_t inside;   /* tunnels to look into: bits of enum tunnel_kind */
 	/*
 	 * Nothing is attached: the caller runs the programs itself (BPF_PROG_TEST_RUN), none while
 	 * it collects, and says what time it is for each packet.
 	 */
 	bool driven;
+};
+
+/* Frames that have no key, by enum parse_verdict; [PARSE_OK] stays 0. */
+struct unparsed {
+	struct {
+		uint64_t packets;
+		uint64_t bytes;
+	} causes[PARSE_VERDICTS];
 };
 
 /* Borrowed records, with UNIX times; `ended` is 0. */
@@ -66,5 +76,8 @@ int collector_collect(struct collector *collector, const struct collect_sink *si
 /* The slot's totals so far. Sets the counters; `ifindex` and `first` are the caller's. */
 int collector_read_interface(const struct collector *collector, unsigned int slot,
 	struct interface_event *ret_totals) _must_check_;
+/* What is behind its `not_ip` and `malformed`. */
+int collector_read_unparsed(const struct collector *collector, unsigned int slot,
+	struct unparsed *ret_unparsed) _must_check_;
 
 #endif

@@ -238,6 +238,7 @@ static int collector_init(struct counting *counting, char **ret_error)
 		.interface_count = slots_needed(&counting->options.slots),
 		.flow_max = counting->options.flow_max,
 		.port_max = counting->options.port_max,
+		.inside = counting->options.inside,
 	};
 	int r = collector_new(&options, &counting->collector);
 

@@ -22,6 +22,7 @@ struct counting_options {
 	uint64_t flow_idle_ns;
 	uint32_t flow_max; /* flows kept apart in a period; twice as many are remembered */
 	uint32_t port_max;
+	uint32_t inside;     /* tunnels to look into */
 	struct spool *spool; /* borrowed; the collecting thread is its producer */
 	void (*notify)(
 		void *user); /* on the collecting thread: the spool got more, or it finished */

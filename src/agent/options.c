@@ -2,6 +2,7 @@
 #include "agent/options.h"
 
 #include "agent/slots.h"
+#include "agent/tunnels.h"
 #include "base/clock.h"
 #include "base/suggest.h"
 
@@ -35,6 +36,8 @@ const char agent_help[] =
 	"      --flow-idle TIME      a flow ends when idle for so long; default 15s\n"
 	"      --flows N             flows counted apart in a period; default 65536\n"
 	"      --ports N             port records counted apart in a period; default 65536\n"
+	"      --inside TUNNEL...    look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or\n"
+	"                            all, with commas between; default none\n"
 	"\n"
 	"Sending:\n"
 	"      --spool N             events of each class that may wait; default 65536\n"
@@ -63,6 +66,7 @@ enum long_only {
 	OPT_FLUSH_TIMEOUT,
 	OPT_FLOWS,
 	OPT_PORTS,
+	OPT_INSIDE,
 	OPT_SPOOL,
 	OPT_STATS_FILE,
 	OPT_LOG_LEVEL,
@@ -80,6 +84,7 @@ static const struct option long_options[] = {
 	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"ports", required_argument, NULL, OPT_PORTS},
+	{"inside", required_argument, NULL, OPT_INSIDE},
 	{"spool", required_argument, NULL, OPT_SPOOL},
 	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
@@ -206,6 +211,15 @@ static int take_mode(struct parsing *parsing)
 	return 0;
 }
 
+static int take_inside(struct parsing *parsing)
+{
+	_cleanup_free_ char *why = NULL;
+
+	if (tunnels_parse(optarg, &parsing->options->inside, &why) < 0)
+		return fail(parsing, "--inside: %s", why ? why : optarg);
+	return 0;
+}
+
 static int take_log_level(struct parsing *parsing)
 {
 	if (log_level_parse(optarg, &parsing->options->log_level) < 0)
@@ -263,6 +277,8 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 		return take_number(parsing, "flows", 1U << 24, &options->flow_max);
 	case OPT_PORTS:
 		return take_number(parsing, "ports", 1U << 24, &options->port_max);
+	case OPT_INSIDE:
+		return take_inside(parsing);
 	case OPT_SPOOL:
 		return take_number(parsing, "spool", 1U << 24, &options->spool_max);
 	case OPT_STATS_FILE:

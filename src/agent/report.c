@@ -90,6 +90,36 @@ static void write_interface_metric(FILE *out, struct slots *slots, unsigned int 
 		interface_metrics[metric].name, info.name, attach_mode_name(info.mode), value);
 }
 
+/* Of each interface those causes that there were: a metric of 22 zeros an interface helps nobody. */
+static void write_causes(FILE *out, struct slots *slots, unsigned int slot, bool bytes)
+{
+	struct unparsed unparsed;
+	struct slot_info info;
+
+	if (!slots_get(slots, slot, &info) || slots_read_unparsed(slots, slot, &unparsed) < 0)
+		return;
+	for (unsigned int cause = 0; cause < PARSE_VERDICTS; cause++)
+		if (unparsed.causes[cause].packets > 0)
+			fprintf(out,
+				PREFIX "unparsed_%s_total{interface=\"%s\",mode=\"%s\","
+				       "cause=\"%s\"} %" PRIu64 "\n",
+				bytes ? "bytes" : "packets", info.name, attach_mode_name(info.mode),
+				parse_verdict_name(cause),
+				bytes ? unparsed.causes[cause].bytes
+				      : unparsed.causes[cause].packets);
+}
+
+static void write_unparsed(FILE *out, struct slots *slots)
+{
+	write_head(out, "unparsed_packets_total", "counter",
+		"Packets without a key, so in the interface's totals only, by cause");
+	for (unsigned int slot = 0; slot < slots_count(slots); slot++)
+		write_causes(out, slots, slot, false);
+	write_head(out, "unparsed_bytes_total", "counter", "Their bytes");
+	for (unsigned int slot = 0; slot < slots_count(slots); slot++)
+		write_causes(out, slots, slot, true);
+}
+
 static void write_attached(FILE *out, struct slots *slots)
 {
 	struct slot_info info;
@@ -109,6 +139,7 @@ static void write_interfaces(FILE *out, const struct report *report, struct slot
 		for (unsigned int slot = 0; slot < slots_count(slots); slot++)
 			write_interface_metric(out, slots, slot, i);
 	}
+	write_unparsed(out, slots);
 	write_attached(out, slots);
 	write_plain(out, "interfaces_attached", "gauge", "Interfaces that are counted on",
 		report->slots.attached);

@@ -25,6 +25,7 @@ struct slot {
 	uint64_t gone_ns;  /* monotonic */
 	/* The collector's counters when it was attached, and what it had counted when it was gone. */
 	struct interface_event base, last;
+	struct unparsed unparsed_base, unparsed_last;
 };
 
 /* An interface that cannot be attached to. */
@@ -141,6 +142,40 @@ int slots_read(struct slots *slots, unsigned int slot, struct interface_event *r
 	return r;
 }
 
+static int read_unparsed(
+	const struct slots *slots, unsigned int index, struct unparsed *ret_unparsed)
+{
+	const struct slot *slot = &slots->slots[index];
+	struct unparsed unparsed;
+	int r;
+
+	if (!slot->used)
+		return -ENOENT;
+	if (!is_attached(slot)) {
+		*ret_unparsed = slot->unparsed_last;
+		return 0;
+	}
+	r = collector_read_unparsed(slots->collector, index, &unparsed);
+	if (r < 0)
+		return r;
+	for (int cause = 0; cause < PARSE_VERDICTS; cause++) {
+		unparsed.causes[cause].packets -= slot->unparsed_base.causes[cause].packets;
+		unparsed.causes[cause].bytes -= slot->unparsed_base.causes[cause].bytes;
+	}
+	*ret_unparsed = unparsed;
+	return 0;
+}
+
+int slots_read_unparsed(struct slots *slots, unsigned int slot, struct unparsed *ret_unparsed)
+{
+	int r;
+
+	pthread_mutex_lock(&slots->lock);
+	r = read_unparsed(slots, slot, ret_unparsed);
+	pthread_mutex_unlock(&slots->lock);
+	return r;
+}
+
 void slots_read_past(struct slots *slots, struct interface_event *ret_totals)
 {
 	pthread_mutex_lock(&slots->lock);
@@ -164,10 +199,13 @@ static int slot_attach(struct slots *slots, unsigned int index, const struct int
 	struct slot *slot = &slots->slots[index];
 	struct attachment attachment;
 	struct interface_event base = {0};
+	struct unparsed unparsed = {0};
 	/* Before the first packet. */
 	int r = collector_read_interface(slots->collector, index, &base);
 	uint64_t since_ns = clock_realtime_ns();
 
+	if (r == 0)
+		r = collector_read_unparsed(slots->collector, index, &unparsed);
 	if (r < 0)
 		return error_set(ret_error, r, "%s: cannot read its counters: %s", interface->name,
 			strerror(-r));
@@ -184,6 +222,8 @@ static int slot_attach(struct slots *slots, unsigned int index, const struct int
 	slot->since_ns = since_ns;
 	slot->base = base;
 	slot->last = (struct interface_event){0};
+	slot->unparsed_base = unparsed;
+	slot->unparsed_last = (struct unparsed){0};
 	slots->changes++;
 	pthread_mutex_unlock(&slots->lock);
 	return 0;
@@ -194,12 +234,14 @@ static void slot_close(struct slots *slots, unsigned int index)
 {
 	struct slot *slot = &slots->slots[index];
 	struct interface_event last = {0};
+	struct unparsed unparsed = {0};
 
 	pthread_mutex_lock(&slots->lock);
-	if (read_totals(slots, index, &last) < 0)
+	if (read_totals(slots, index, &last) < 0 || read_unparsed(slots, index, &unparsed) < 0)
 		log_error("cannot read the last counters interface=%s", slot->attachment.name);
 	attachment_close(&slot->attachment);
 	slot->last = last;
+	slot->unparsed_last = unparsed;
 	slot->gone_ns = clock_monotonic_ns();
 	slots->changes++;
 	pthread_mutex_unlock(&slots->lock);

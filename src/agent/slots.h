@@ -70,6 +70,9 @@ bool slots_get(struct slots *slots, unsigned int slot, struct slot_info *ret_inf
 /* -ENOENT: it was never used. The totals of a slot whose interface is gone are its last. */
 int slots_read(
 	struct slots *slots, unsigned int slot, struct interface_event *ret_totals) _must_check_;
+/* The same for frames that have no key. */
+int slots_read_unparsed(
+	struct slots *slots, unsigned int slot, struct unparsed *ret_unparsed) _must_check_;
 /* Of those that were in slots which others have now. */
 void slots_read_past(struct slots *slots, struct interface_event *ret_totals);
 

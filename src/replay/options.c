@@ -2,6 +2,7 @@
 #include "replay/options.h"
 
 #include "agent/options.h"
+#include "agent/tunnels.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/suggest.h"
@@ -32,6 +33,8 @@ const char replay_help[] =
 	"      --flow-idle TIME   a flow ends when idle for so long; default 15s\n"
 	"      --flows N          flows counted apart in a period; default 65536\n"
 	"      --ports N          port records counted apart in a period; default 65536\n"
+	"      --inside TUNNEL... look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or all,\n"
+	"                         with commas between; default none\n"
 	"\n"
 	"  -o, --output FORMAT    table (the default) or json\n"
 	"      --log-level LEVEL  error, warning (the default), info (also what functions\n"
@@ -58,6 +61,7 @@ enum long_only {
 	OPT_FLOW_IDLE,
 	OPT_FLOWS,
 	OPT_PORTS,
+	OPT_INSIDE,
 	OPT_LOG_LEVEL,
 };
 
@@ -70,6 +74,7 @@ static const struct option long_options[] = {
 	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"ports", required_argument, NULL, OPT_PORTS},
+	{"inside", required_argument, NULL, OPT_INSIDE},
 	{"output", required_argument, NULL, 'o'},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, 'h'},
@@ -140,6 +145,15 @@ static int unknown_option(char **argv, char **ret_error)
 	return error_set(ret_error, -EINVAL, "there is no option %s", given);
 }
 
+static int take_inside(struct replay_options *options, char **ret_error)
+{
+	_cleanup_free_ char *why = NULL;
+
+	if (tunnels_parse(optarg, &options->inside, &why) < 0)
+		return error_set(ret_error, -EINVAL, "--inside: %s", why ? why : optarg);
+	return 0;
+}
+
 static int take_option(int option, char **argv, struct replay_options *options, char **ret_error)
 {
 	switch (option) {
@@ -162,6 +176,8 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 		return take_number("flows", 1U << 24, &options->flow_max, ret_error);
 	case OPT_PORTS:
 		return take_number("ports", 1U << 24, &options->port_max, ret_error);
+	case OPT_INSIDE:
+		return take_inside(options, ret_error);
 	case 'o':
 		return take_output(options, ret_error);
 	case OPT_LOG_LEVEL:

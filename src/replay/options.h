@@ -20,6 +20,7 @@ struct replay_options {
 	uint64_t flow_idle_ns;
 	uint32_t flow_max;
 	uint32_t port_max;
+	uint32_t inside; /* tunnels to look into: bits of enum tunnel_kind */
 	bool json;
 	enum log_level log_level;
 };

@@ -196,6 +196,7 @@ int probe_new(const struct probe_options *options, struct probe **ret_probe, cha
 		.interface_count = 1,
 		.flow_max = options->flow_max,
 		.port_max = options->port_max,
+		.inside = options->inside,
 		.driven = true,
 	};
 	int r;

@@ -22,6 +22,7 @@ struct probe_options {
 	uint64_t flow_idle_ns;
 	uint32_t flow_max; /* as collector_options; twice as many flows are remembered */
 	uint32_t port_max;
+	uint32_t inside; /* tunnels to look into: bits of enum tunnel_kind */
 	/* Takes an event that a switch would send now. Borrowed. 0, or a negative errno. */
 	int (*event)(void *user, uint32_t event_id, const void *record, bool wants_ack);
 	void *user;

@@ -239,6 +239,7 @@ static int start_probe(struct replay *replay)
 		.flow_idle_ns = replay->options->flow_idle_ns,
 		.flow_max = replay->options->flow_max,
 		.port_max = replay->options->port_max,
+		.inside = replay->options->inside,
 		.event = on_event,
 		.user = replay,
 	};

@@ -59,6 +59,18 @@ static uint64_t send_mix(void)
 	return bytes;
 }
 
+/* Frames that are shorter than their IPv4 header says. */
+static void send_cut(unsigned int count)
+{
+	struct frame f;
+	int fd = lab_open("veth1");
+
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", (uint16_t[2]){40000, 80}, TCP_ACK, 0);
+	f.size -= 4;
+	lab_send(fd, &f, count);
+	close(fd);
+}
+
 static void assert_told_the_mix(const struct told *told, uint64_t times, uint64_t bytes)
 {
 	assert_int_equal(told->bad, 0);
@@ -422,6 +434,7 @@ static void statistics_are_written_in_prometheus_form(void **state _unused_)
 		"--id 3 -i veth0 --server 127.0.0.1:9 --stats-file %s --flush-timeout 0s", path);
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
+	send_cut(3);
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	file = fopen(path, "r");
 	assert_non_null(file);
@@ -429,7 +442,13 @@ static void statistics_are_written_in_prometheus_form(void **state _unused_)
 	fclose(file);
 	unlink(path);
 	assert_non_null(strstr(
-		text, "netlambda_agent_packets_total{interface=\"veth0\",mode=\"native\"} 2420\n"));
+		text, "netlambda_agent_packets_total{interface=\"veth0\",mode=\"native\"} 2423\n"));
+	assert_non_null(strstr(text,
+		"netlambda_agent_unparsed_packets_total{interface=\"veth0\",mode=\"native\","
+		"cause=\"ip_beyond_frame\"} 3\n"));
+	assert_non_null(strstr(text,
+		"netlambda_agent_unparsed_bytes_total{interface=\"veth0\",mode=\"native\","
+		"cause=\"ip_beyond_frame\"} 150\n"));
 	assert_non_null(strstr(text, "# TYPE netlambda_agent_events_shed_total counter\n"));
 	/* What went in came out, or is declared. */
 	assert_true(metric(text, "events_total", "flow_end") >= 303);

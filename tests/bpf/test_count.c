@@ -382,6 +382,71 @@ static void totals_say_what_is_not_ip_and_what_is_malformed(void **state _unused
 	assert_int_equal(taken.packets, 2);
 }
 
+static void what_has_no_key_is_counted_by_cause(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(1, 8, 8);
+	struct unparsed unparsed;
+	uint64_t packets = 0;
+	struct frame f;
+
+	frame_init(&f);
+	frame_ethernet(&f);
+	frame_set_next(&f, 0x0806); /* ARP */
+	frame_payload(&f, 46);
+	frame_finish(&f);
+	run(collector, &f, 3);
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", web, TCP_ACK, 0);
+	run(collector, &f, 2);
+	f.bytes[14 + 20 + 12] = 0x40; /* TCP's data offset */
+	run(collector, &f, 4);
+	f.size -= 4;
+	run(collector, &f, 5);
+	assert_int_equal(collector_read_unparsed(collector, 0, &unparsed), 0);
+	assert_int_equal(unparsed.causes[PARSE_NOT_IP].packets, 3);
+	assert_int_equal(unparsed.causes[PARSE_NOT_IP].bytes, 3 * 60);
+	assert_int_equal(unparsed.causes[PARSE_BAD_TCP].packets, 4);
+	assert_int_equal(unparsed.causes[PARSE_BAD_TCP].bytes, 4 * 54);
+	assert_int_equal(unparsed.causes[PARSE_IP_BEYOND_FRAME].packets, 5);
+	assert_int_equal(unparsed.causes[PARSE_IP_BEYOND_FRAME].bytes, 5 * 50);
+	for (int cause = 0; cause < PARSE_VERDICTS; cause++)
+		packets += unparsed.causes[cause].packets;
+	assert_int_equal(packets, 12);
+	assert_int_equal(unparsed.causes[PARSE_OK].packets, 0);
+}
+
+/* The key of a flow in VXLAN, with and without looking for it. */
+static void tunnels_are_looked_into_on_request(void **state _unused_)
+{
+	static const char *const sources[] = {"192.0.2.1", "10.9.0.1"};
+
+	for (unsigned int look = 0; look < 2; look++) {
+		const struct collector_options options = {
+			.interface_count = 1,
+			.flow_max = 64,
+			.port_max = 8,
+			.inside = look ? TUNNEL_GRE | TUNNEL_VXLAN : TUNNEL_GRE,
+		};
+		_cleanup_(collector_freep) struct collector *collector = NULL;
+		struct taken taken = {0};
+		struct frame f;
+
+		assert_int_equal(collector_new(&options, &collector), 0);
+		frame_init(&f);
+		frame_ethernet(&f);
+		frame_ipv4(&f, "192.0.2.1", "192.0.2.2");
+		frame_vxlan(&f, 7);
+		frame_ethernet(&f);
+		frame_ipv4(&f, "10.9.0.1", "10.9.0.2");
+		frame_tcp(&f, 40000, 80, TCP_SYN);
+		frame_finish(&f);
+		run(collector, &f, 2);
+		collect(collector, &taken);
+		assert_int_equal(taken.flow_count, 1);
+		assert_ip(&taken.flows[0].srcip, sources[look]);
+		assert_int_equal(taken.syn, look ? 2 : 0);
+	}
+}
+
 /* A frame larger than a page comes in fragments, of which the program sees the first. */
 static void jumbo_frame_is_counted_whole(void **state _unused_)
 {
@@ -547,6 +612,8 @@ int main(void)
 		cmocka_unit_test(source_ports_share_a_port_record),
 		cmocka_unit_test(a_period_begins_at_zero),
 		cmocka_unit_test(totals_say_what_is_not_ip_and_what_is_malformed),
+		cmocka_unit_test(what_has_no_key_is_counted_by_cause),
+		cmocka_unit_test(tunnels_are_looked_into_on_request),
 		cmocka_unit_test(jumbo_frame_is_counted_whole),
 		cmocka_unit_test(interfaces_have_their_own_totals_and_share_flows),
 		cmocka_unit_test(full_tables_shed_and_say_so),

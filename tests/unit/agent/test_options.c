@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/options.h"
 #include "base/clock.h"
+#include "parse_types.bpf.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -44,8 +45,37 @@ static void minimal_command_line_has_the_documented_defaults(void **state _unuse
 	assert_int_equal(options.flow_idle_ns, 15 * NS_PER_SEC);
 	assert_int_equal(options.flush_timeout_ns, 2 * NS_PER_SEC);
 	assert_int_equal(options.flow_max, 65536);
+	assert_int_equal(options.inside, TUNNEL_NONE);
 	assert_int_equal(options.spool_max, 65536);
 	assert_int_equal(options.log_level, LOG_LEVEL_INFO);
+}
+
+static void tunnels_are_given_by_name(void **state _unused_)
+{
+	char some[] = "-n 1 -i a -s 127.0.0.1:1 --inside gre,vxlan,gtp";
+	char all[] = "-n 1 -i a -s 127.0.0.1:1 --inside all";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(some, &options, &outcome, &error), 0);
+	assert_int_equal(options.inside, TUNNEL_GRE | TUNNEL_VXLAN | TUNNEL_GTPU);
+	assert_int_equal(parse(all, &options, &outcome, &error), 0);
+	assert_int_equal(options.inside, TUNNEL_ALL);
+}
+
+static void unknown_tunnel_is_named(void **state _unused_)
+{
+	char line[] = "-n 1 -i a -s 127.0.0.1:1 --inside gre,vxlam";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
+	assert_string_equal(error,
+		"--inside: \"vxlam\" is no tunnel: expected ipip, 6in4, gre, vxlan, geneve, gtp, "
+		"all or none (did you mean vxlan?)");
+	free(error);
 }
 
 static void interfaces_may_be_given_in_each_way(void **state _unused_)
@@ -148,6 +178,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
+		cmocka_unit_test(tunnels_are_given_by_name),
+		cmocka_unit_test(unknown_tunnel_is_named),
 		cmocka_unit_test(interfaces_may_be_given_in_each_way),
 		cmocka_unit_test(all_values_are_taken),
 		cmocka_unit_test(errors_say_what_was_expected),
