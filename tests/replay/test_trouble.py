@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pathlib
+import select
 import signal
 import sqlite3
 import struct
@@ -203,6 +204,32 @@ def nothing_is_left(checker, folder):
                       (status, os.listdir(folder)))
 
 
+def long_capture():
+    """Period by period."""
+    data = c.pcap(c.syn_scan(ports=3000))
+    yield data[:HEADER]
+    for at in range(HEADER, len(data), 40 * RECORD):
+        yield data[at:at + 40 * RECORD]
+
+
+def progress(checker):
+    """On a terminal a long replay says how far it is, and takes the line away in the end."""
+    terminal, other_end = os.openpty()
+    with subprocess.Popen([PROGRAM, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=other_end) as process:
+        os.close(other_end)
+        for packets in long_capture():
+            process.stdin.write(packets)
+            process.stdin.flush()
+            if select.select([terminal], [], [], 0.2)[0]:
+                break
+        process.stdin.close()
+        out = process.stdout.read()
+        said = os.read(terminal, 10000)
+    os.close(terminal)
+    checker.that(b"of the capture  " in said, f"progress on the terminal: {said}")
+    checker.that(b"TCP SYN scan" in out and b"\x1b" not in out, "none of it in the output")
+
+
 def command(checker):
     """`netlambda replay` is the same program."""
     cli = BUILD / "src/cli/netlambda"
@@ -221,7 +248,7 @@ def without_privileges(checker):
 
 def test(checker):
     for part in (usage, no_packets, truncated, impossible_length, strange_packets, time_goes_back,
-                 tables_are_full, functions_fail, command, without_privileges):
+                 tables_are_full, functions_fail, progress, command, without_privileges):
         part(checker)
     for part in (no_capture, truncated_file, configuration, kept_store, nothing_is_left):
         with tempfile.TemporaryDirectory() as folder:
