@@ -1,0 +1,713 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "wire/v2_sender.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NEVER              UINT64_MAX
+#define SILENCE_NS         1000000000ULL /* after which another session is wanted */
+#define BACKOFF_MAX_NS     1000000000ULL /* between probes */
+#define KEEP_ALIVE_NS      5000000000ULL /* of silence, then a PING */
+#define COLLAPSE_AFTER     3             /* probe timeouts in a row */
+#define PROBES             2             /* packets a probe timeout sends */
+#define PACKET_THRESHOLD   3             /* RFC 9002 6.1.1 */
+#define MTU_TRIES          3
+#define MTU_STEP           32              /* bytes; a search ends when less is to be gained */
+#define MTU_LARGE_LOST     8               /* in a row: the path does not carry them any more */
+#define MTU_RAISE_AFTER_NS 600000000000ULL /* RFC 8899 5.1.1 */
+
+static uint8_t grease(struct v2_sender *s)
+{
+	return (uint8_t)s->config.random(s->config.random_user);
+}
+
+int v2_sender_init(struct v2_sender *sender, const struct v2_sender_config *config, uint64_t boot)
+{
+	struct v2_sender made = {.config = *config, .boot = boot, .loss_at_ns = NEVER};
+	int r = 0;
+
+	if (boot == 0 || config->packets < 64 || (config->packets & (config->packets - 1)) != 0 ||
+		config->datagram_max < V2_MTU_FLOOR || config->datagram_max > V2_DATAGRAM_MAX)
+		return -EINVAL;
+	for (int i = 0; i < V2_LANES && r == 0; i++)
+		r = v2_spool_init(&made.lanes[i], config->capacity[i], config->record_max);
+	if (r == 0) {
+		made.sent = calloc(config->packets, sizeof(*made.sent));
+		r = made.sent ? 0 : -ENOMEM;
+	}
+	if (r < 0) {
+		v2_sender_done(&made);
+		return r;
+	}
+	*sender = made;
+	return 0;
+}
+
+void v2_sender_done(struct v2_sender *sender)
+{
+	for (int i = 0; i < V2_LANES; i++)
+		v2_spool_done(&sender->lanes[i]);
+	free(sender->sent);
+	*sender = (struct v2_sender){0};
+}
+
+bool v2_sender_push(
+	struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema, const void *record)
+{
+	return v2_spool_push(&sender->lanes[lane], schema, record,
+		sender->config.schemas.list[schema].record_bytes);
+}
+
+bool v2_sender_idle(const struct v2_sender *sender)
+{
+	for (int i = 0; i < V2_LANES_ACKED; i++)
+		if (!v2_spool_empty(&sender->lanes[i]))
+			return false;
+	return true;
+}
+
+static void advance(struct v2_sender *s, uint64_t now_ns)
+{
+	s->now_ns = MAX(s->now_ns, now_ns);
+}
+
+static struct v2_sent *sent_at(const struct v2_sender *s, uint64_t packet)
+{
+	return &s->sent[packet & (s->config.packets - 1)];
+}
+
+/* Something was sent whose receipt or processing is not yet confirmed. */
+static bool owed(const struct v2_sender *s)
+{
+	if (s->oldest < s->next_packet)
+		return true;
+	for (int i = 0; i < V2_LANES_ACKED; i++)
+		if (s->lanes[i].head < s->lanes[i].unsent)
+			return true;
+	return false;
+}
+
+/* ---- sessions ---- */
+
+bool v2_sender_wants_session(const struct v2_sender *sender, uint64_t now_ns)
+{
+	uint64_t silence = MAX(SILENCE_NS, 4 * v2_congestion_probe_timeout(&sender->congestion));
+
+	if (sender->session == 0)
+		return true;
+	return owed(sender) && now_ns > sender->heard_ns + silence;
+}
+
+void v2_sender_hello(const struct v2_sender *sender, struct v2_hello *ret_hello)
+{
+	*ret_hello = (struct v2_hello){
+		.version_min = V2_VERSION,
+		.version_max = V2_VERSION,
+		.boot = sender->boot,
+		.epoch = sender->epoch,
+		.datagram_max = sender->config.datagram_max,
+		.schemas = sender->config.schemas,
+	};
+}
+
+static enum v2_error check_marks(const struct v2_sender *s, const struct v2_welcome *welcome)
+{
+	if (s->epoch != 0 && welcome->epoch != s->epoch)
+		return V2_ROLLED_BACK;
+	for (int i = 0; i < V2_LANES; i++) {
+		if (welcome->before[i] > s->lanes[i].sent_end)
+			return V2_ROLLED_BACK;
+		if (i < V2_LANES_ACKED && welcome->before[i] < s->lanes[i].processed)
+			return V2_ROLLED_BACK;
+	}
+	return V2_OK;
+}
+
+static void reset_path(struct v2_sender *s, uint16_t datagram_max)
+{
+	uint32_t ceiling = MIN(s->config.datagram_max, datagram_max);
+
+	v2_congestion_init(&s->congestion, (uint64_t)s->config.packets * ceiling);
+	s->mtu = (struct v2_mtu){.size = V2_MTU_FLOOR, .ceiling = ceiling};
+}
+
+enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *welcome,
+	const struct v2_seal *seal, uint64_t now_ns)
+{
+	enum v2_error error = check_marks(sender, welcome);
+
+	if (error != V2_OK) {
+		sender->stats.errors[error]++;
+		return error;
+	}
+	advance(sender, now_ns);
+	sender->epoch = welcome->epoch;
+	sender->session = welcome->session;
+	sender->seal = *seal;
+	sender->replay = (struct v2_replay){0};
+	sender->next_packet = sender->oldest = sender->acked_end = 0;
+	sender->loss_at_ns = NEVER;
+	sender->backoff = sender->probes = 0;
+	sender->respond = false;
+	sender->heard_ns = sender->eliciting_ns = sender->now_ns;
+	reset_path(sender, welcome->datagram_max);
+	for (int i = 0; i < V2_LANES_ACKED; i++) {
+		v2_spool_processed(&sender->lanes[i], welcome->before[i]);
+		v2_spool_rewind(&sender->lanes[i]);
+		sender->limit[i] = welcome->limit[i];
+	}
+	sender->limit[V2_LANE_UPDATE] = V2_SEQUENCE_MAX;
+	sender->stats.sessions++;
+	return V2_OK;
+}
+
+static void close_session(struct v2_sender *s)
+{
+	s->session = 0;
+}
+
+void v2_sender_restart(struct v2_sender *sender, uint64_t boot)
+{
+	for (int i = 0; i < V2_LANES; i++) {
+		struct v2_spool *lane = &sender->lanes[i];
+
+		sender->stats.abandoned += lane->tail - lane->head + lane->shed_count;
+		v2_spool_reset(lane);
+	}
+	close_session(sender);
+	sender->oldest = sender->next_packet = sender->acked_end = 0;
+	sender->boot = boot;
+	sender->epoch = 0;
+	sender->stats.restarts++;
+}
+
+/* ---- what was lost ---- */
+
+static void requeue(struct v2_sender *s, const struct v2_sent *sent)
+{
+	for (int i = 0; i < sent->ref_count; i++)
+		for (uint64_t j = 0; j < sent->refs[i].count; j++)
+			v2_spool_lost(&s->lanes[sent->refs[i].lane], sent->refs[i].first + j,
+				sent->packet);
+}
+
+static void settle_oldest(struct v2_sender *s)
+{
+	while (s->oldest < s->next_packet && sent_at(s, s->oldest)->state != V2_SENT_FLYING)
+		s->oldest++;
+}
+
+static void mtu_back_to_floor(struct v2_sender *s)
+{
+	s->mtu = (struct v2_mtu){
+		.size = V2_MTU_FLOOR,
+		.ceiling = s->mtu.ceiling,
+		.next_at_ns = s->now_ns + MTU_RAISE_AFTER_NS,
+	};
+	s->stats.black_holes++;
+}
+
+static void mtu_probe_lost(struct v2_sender *s)
+{
+	if (++s->mtu.failures >= MTU_TRIES) {
+		s->mtu.ceiling = s->mtu.probing - 1;
+		s->mtu.failures = 0;
+		s->mtu.halving = true;
+	}
+	s->mtu.probing = 0;
+}
+
+static void mtu_lost(struct v2_sender *s, const struct v2_sent *sent)
+{
+	if (sent->mtu_probe) {
+		if (sent->bytes == s->mtu.probing)
+			mtu_probe_lost(s);
+	} else if (sent->bytes > V2_MTU_FLOOR && s->mtu.size > V2_MTU_FLOOR) {
+		if (++s->mtu.large_lost >= MTU_LARGE_LOST)
+			mtu_back_to_floor(s);
+	}
+}
+
+static void mtu_acked(struct v2_sender *s, const struct v2_sent *sent)
+{
+	if (sent->bytes > V2_MTU_FLOOR)
+		s->mtu.large_lost = 0;
+	if (!sent->mtu_probe || sent->bytes != s->mtu.probing)
+		return;
+	s->mtu.size = sent->bytes;
+	s->mtu.probing = 0;
+	s->mtu.failures = 0;
+}
+
+static void lose(struct v2_sender *s, struct v2_sent *sent)
+{
+	sent->state = V2_SENT_LOST;
+	s->stats.lost++;
+	requeue(s, sent);
+	v2_congestion_lost(&s->congestion, sent->bytes, !sent->mtu_probe);
+	mtu_lost(s, sent);
+}
+
+/* RFC 9002 6.1: what was sent well before a packet that arrived. */
+static void detect_losses(struct v2_sender *s)
+{
+	uint64_t delay = v2_congestion_loss_delay(&s->congestion);
+
+	s->loss_at_ns = NEVER;
+	for (uint64_t p = s->oldest; p + 1 < s->acked_end; p++) {
+		struct v2_sent *sent = sent_at(s, p);
+
+		if (sent->state != V2_SENT_FLYING)
+			continue;
+		if (s->acked_end - 1 - p < PACKET_THRESHOLD && sent->at_ns + delay > s->now_ns) {
+			s->loss_at_ns = sent->at_ns + delay;
+			break;
+		}
+		lose(s, sent);
+	}
+	settle_oldest(s);
+}
+
+static uint64_t probe_at(const struct v2_sender *s)
+{
+	uint64_t timeout = v2_congestion_probe_timeout(&s->congestion) << MIN(s->backoff, 10U);
+
+	if (s->session == 0)
+		return NEVER;
+	/* Otherwise a session that the server forgot would only be noticed with the next event. */
+	if (!owed(s))
+		return s->eliciting_ns + KEEP_ALIVE_NS;
+	return s->eliciting_ns + MIN(timeout, BACKOFF_MAX_NS);
+}
+
+/* What flew longest is sent again; the packet itself is not lost before there is evidence. */
+static void probe(struct v2_sender *s)
+{
+	s->probes = owed(s) ? PROBES : 1;
+	s->backoff += owed(s);
+	s->eliciting_ns = s->now_ns;
+	s->stats.probes++;
+	for (uint64_t p = s->oldest, n = 0; p < s->next_packet && n < PROBES; p++)
+		if (sent_at(s, p)->state == V2_SENT_FLYING) {
+			requeue(s, sent_at(s, p));
+			n++;
+		}
+	if (s->backoff < COLLAPSE_AFTER)
+		return;
+	if (s->backoff == COLLAPSE_AFTER)
+		v2_congestion_collapse(&s->congestion);
+	if (s->mtu.size > V2_MTU_FLOOR)
+		mtu_back_to_floor(s);
+}
+
+static void run_timers(struct v2_sender *s)
+{
+	if (s->now_ns >= s->loss_at_ns)
+		detect_losses(s);
+	if (s->now_ns >= probe_at(s))
+		probe(s);
+}
+
+/* ---- what arrives ---- */
+
+static void acknowledge(struct v2_sender *s, struct v2_sent *sent)
+{
+	if (sent->state == V2_SENT_FLYING)
+		v2_congestion_acked(&s->congestion, sent->bytes);
+	else
+		s->stats.spurious++;
+	sent->state = V2_SENT_ACKED;
+	for (int i = 0; i < sent->ref_count; i++)
+		for (uint64_t j = 0; j < sent->refs[i].count; j++)
+			v2_spool_received(&s->lanes[sent->refs[i].lane], sent->refs[i].first + j);
+	mtu_acked(s, sent);
+}
+
+/* True if a packet of the range was not acknowledged before. */
+static bool acknowledge_range(struct v2_sender *s, const struct v2_range *range)
+{
+	uint64_t window = MIN(s->next_packet, s->config.packets);
+	uint64_t first = MAX(range->first, s->next_packet - window);
+	bool fresh = false;
+
+	for (uint64_t p = first; p <= range->last; p++) {
+		struct v2_sent *sent = sent_at(s, p);
+
+		if (sent->state == V2_SENT_FLYING || sent->state == V2_SENT_LOST) {
+			acknowledge(s, sent);
+			fresh = true;
+		}
+	}
+	return fresh;
+}
+
+static void sample_rtt(struct v2_sender *s, const struct v2_sent *sent, uint32_t delay_us)
+{
+	uint64_t rtt = s->now_ns - sent->at_ns, delay = delay_us * 1000ULL;
+
+	/* A clock that stood still measured nothing. */
+	if (rtt == 0)
+		return;
+	delay = MIN(delay, V2_ACK_DELAY_NS);
+	v2_congestion_sample(&s->congestion, rtt > delay ? rtt - delay : rtt, s->now_ns);
+}
+
+static enum v2_error handle_ack(struct v2_sender *s, const struct v2_frame *frame)
+{
+	uint64_t largest = frame->ack.ranges[0].last;
+	bool newest, fresh = false;
+
+	if (largest >= s->next_packet)
+		return V2_ACK_UNSENT;
+	newest = sent_at(s, largest)->packet == largest &&
+		 sent_at(s, largest)->state == V2_SENT_FLYING;
+	for (int i = 0; i < frame->ack.count; i++)
+		fresh |= acknowledge_range(s, &frame->ack.ranges[i]);
+	if (newest)
+		sample_rtt(s, sent_at(s, largest), frame->ack.delay_us);
+	if (fresh)
+		s->backoff = 0;
+	s->acked_end = MAX(s->acked_end, largest + 1);
+	detect_losses(s);
+	v2_congestion_round(&s->congestion, largest, s->next_packet);
+	return V2_OK;
+}
+
+static enum v2_error handle_processed(struct v2_sender *s, const struct v2_frame *frame)
+{
+	int lane = frame->processed.lane;
+
+	if (frame->processed.before > s->lanes[lane].sent_end)
+		return V2_ACK_UNSENT;
+	if (frame->processed.before > s->lanes[lane].processed)
+		s->backoff = 0;
+	v2_spool_processed(&s->lanes[lane], frame->processed.before);
+	s->limit[lane] = MAX(s->limit[lane], frame->processed.limit);
+	return V2_OK;
+}
+
+static enum v2_error handle_frame(struct v2_sender *s, const struct v2_frame *frame)
+{
+	switch (frame->type) {
+	case V2_FRAME_ACK:
+		return handle_ack(s, frame);
+	case V2_FRAME_PROCESSED:
+		return handle_processed(s, frame);
+	case V2_FRAME_PATH_CHALLENGE:
+		s->respond = true;
+		s->challenge = frame->path;
+		return V2_OK;
+	default:
+		return V2_OK;
+	}
+}
+
+static enum v2_error handle_text(struct v2_sender *s, const uint8_t *text, size_t size)
+{
+	enum v2_error error = v2_check_frames(text, size, &s->config.schemas, V2_TO_AGENT);
+	struct cursor c;
+
+	cursor_read_init(&c, text, size);
+	while (error == V2_OK && cursor_left(&c) > 0) {
+		struct v2_frame frame;
+
+		error = v2_next_frame(&c, &s->config.schemas, &frame);
+		if (error == V2_OK)
+			error = handle_frame(s, &frame);
+	}
+	return error;
+}
+
+static enum v2_error open_datagram(struct v2_sender *s, uint8_t *bytes, size_t size)
+{
+	struct v2_header header;
+	enum v2_error error = v2_get_header(bytes, size, &header);
+	size_t text = size - V2_HEADER_BYTES - V2_TAG_BYTES;
+
+	if (error != V2_OK)
+		return error;
+	if (s->session == 0 || header.session != s->session)
+		return V2_UNKNOWN_SESSION;
+	switch (v2_replay_check(&s->replay, header.packet)) {
+	case V2_REPLAY_SEEN:
+		return V2_REPLAYED;
+	case V2_REPLAY_OLD:
+		return V2_TOO_OLD;
+	case V2_REPLAY_FRESH:
+		break;
+	}
+	if (s->seal.open(s->seal.user, header.phase, header.packet, bytes, bytes + V2_HEADER_BYTES,
+		    text) < 0)
+		return V2_UNSEALED;
+	v2_replay_mark(&s->replay, header.packet);
+	s->heard_ns = s->now_ns;
+	return handle_text(s, bytes + V2_HEADER_BYTES, text);
+}
+
+enum v2_error v2_sender_receive(
+	struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size)
+{
+	enum v2_error error;
+
+	advance(sender, now_ns);
+	error = open_datagram(sender, bytes, size);
+	sender->stats.errors[error]++;
+	if (v2_error_action(error) == V2_ACTION_CLOSE)
+		close_session(sender);
+	return error;
+}
+
+/* ---- what leaves ---- */
+
+/* True if the slot may be sent now: it waits, and the server has room for it. */
+static bool sendable(const struct v2_sender *s, int lane, uint64_t index)
+{
+	const struct v2_spool *spool = &s->lanes[lane];
+	const struct v2_slot *slot = v2_spool_slot(spool, index);
+
+	/* A range takes one place of the server's window, whatever its length. */
+	return index < spool->tail && slot->state == V2_SLOT_WAITING &&
+	       slot->sequence < s->limit[lane];
+}
+
+static bool lane_ready(struct v2_sender *s, int lane)
+{
+	v2_spool_settle(&s->lanes[lane]);
+	return sendable(s, lane, v2_spool_next(&s->lanes[lane]));
+}
+
+static bool data_ready(struct v2_sender *s)
+{
+	for (int i = 0; i < V2_LANES; i++)
+		if (lane_ready(s, i))
+			return true;
+	return false;
+}
+
+static bool put_shed(struct v2_sender *s, struct cursor *c, int lane, const struct v2_slot *slot)
+{
+	struct v2_frame frame = {.type = V2_FRAME_SHED};
+
+	if (cursor_left(c) < V2_FRAME_BYTES + 20)
+		return false;
+	frame.shed.lane = (uint8_t)lane;
+	frame.shed.cause = slot->cause;
+	frame.shed.sequence = slot->sequence;
+	frame.shed.count = slot->count;
+	v2_put_shed(c, &frame, grease(s));
+	return true;
+}
+
+/* How many slots from `first` on fit one EVENTS frame: of one schema, waiting, within credit. */
+static uint16_t count_events(
+	const struct v2_sender *s, size_t left, int lane, uint64_t first, uint16_t record_bytes)
+{
+	const struct v2_spool *spool = &s->lanes[lane];
+	uint16_t schema = v2_spool_slot(spool, first)->schema, count = 0;
+	size_t room = left < V2_EVENTS_BYTES ? 0 : (left - V2_EVENTS_BYTES) / record_bytes;
+
+	while (count < room && sendable(s, lane, first + count)) {
+		const struct v2_slot *slot = v2_spool_slot(spool, first + count);
+
+		if (slot->cause != V2_CAUSE_NONE || slot->schema != schema)
+			break;
+		count++;
+	}
+	return count;
+}
+
+static uint16_t put_events(struct v2_sender *s, struct cursor *c, int lane, uint64_t first)
+{
+	const struct v2_spool *spool = &s->lanes[lane];
+	const struct v2_slot *slot = v2_spool_slot(spool, first);
+	struct v2_frame frame = {.type = V2_FRAME_EVENTS};
+
+	frame.events.lane = (uint8_t)lane;
+	frame.events.schema = slot->schema;
+	frame.events.record_bytes = s->config.schemas.list[slot->schema].record_bytes;
+	frame.events.sequence = slot->sequence;
+	frame.events.count =
+		count_events(s, cursor_left(c), lane, first, frame.events.record_bytes);
+	if (frame.events.count == 0)
+		return 0;
+	v2_put_events(c, &frame, grease(s));
+	for (uint16_t i = 0; i < frame.events.count; i++)
+		cursor_put_bytes(c, v2_spool_record(spool, first + i), frame.events.record_bytes);
+	return frame.events.count;
+}
+
+static void mark_sent(
+	struct v2_sender *s, struct v2_sent *sent, int lane, uint64_t first, uint64_t count)
+{
+	struct v2_spool *spool = &s->lanes[lane];
+
+	s->stats.events += count;
+	if (first < spool->unsent)
+		s->stats.events_again += count;
+	for (uint64_t i = 0; i < count; i++)
+		v2_spool_sent(spool, first + i, sent->packet);
+	if (lane == V2_LANE_UPDATE) {
+		v2_spool_forget_sent(spool);
+		return;
+	}
+	sent->refs[sent->ref_count].lane = (uint8_t)lane;
+	sent->refs[sent->ref_count].first = first;
+	sent->refs[sent->ref_count].count = count;
+	sent->ref_count++;
+}
+
+/* Puts what waits, most urgent lane first. True if something was put. */
+static bool put_data(struct v2_sender *s, struct cursor *c, struct v2_sent *sent)
+{
+	bool put = false;
+
+	for (int lane = 0; lane < V2_LANES; lane++)
+		while (sent->ref_count < V2_REFS && lane_ready(s, lane)) {
+			uint64_t first = v2_spool_next(&s->lanes[lane]);
+			const struct v2_slot *slot = v2_spool_slot(&s->lanes[lane], first);
+			uint64_t count = 1;
+
+			if (slot->cause == V2_CAUSE_NONE)
+				count = put_events(s, c, lane, first);
+			else if (!put_shed(s, c, lane, slot))
+				count = 0;
+			if (count == 0)
+				break;
+			mark_sent(s, sent, lane, first, count);
+			put = true;
+		}
+	return put;
+}
+
+/* A place to remember the next packet in; the oldest is given up if there is none. */
+static struct v2_sent *claim(struct v2_sender *s)
+{
+	struct v2_sent *sent;
+
+	if (s->next_packet - s->oldest == s->config.packets) {
+		lose(s, sent_at(s, s->oldest));
+		settle_oldest(s);
+	}
+	sent = sent_at(s, s->next_packet);
+	*sent = (struct v2_sent){.packet = s->next_packet, .at_ns = s->now_ns};
+	return sent;
+}
+
+/* Seals what the cursor holds behind a header's room. */
+static size_t finish(struct v2_sender *s, struct cursor *c, struct v2_sent *sent, bool elicits)
+{
+	struct v2_header header = {
+		.phase = s->seal.phase(s->seal.user, sent->packet),
+		.grease = grease(s) & 0x0f,
+		.session = s->session,
+		.packet = sent->packet,
+	};
+	struct cursor h;
+
+	cursor_write_init(&h, c->out, V2_HEADER_BYTES);
+	v2_put_header(&h, &header);
+	if (s->seal.seal(s->seal.user, sent->packet, c->out, c->out + V2_HEADER_BYTES,
+		    c->pos - V2_HEADER_BYTES) < 0)
+		return 0;
+	s->next_packet++;
+	s->stats.packets++;
+	sent->bytes = (uint32_t)(c->pos + V2_TAG_BYTES);
+	if (elicits) {
+		/* The server begins to owe an answer now. */
+		if (s->oldest == sent->packet && s->backoff == 0)
+			s->heard_ns = MAX(s->heard_ns, s->now_ns);
+		sent->state = V2_SENT_FLYING;
+		s->eliciting_ns = s->now_ns;
+		v2_congestion_sent(&s->congestion, sent->bytes, s->now_ns);
+	}
+	settle_oldest(s);
+	return sent->bytes;
+}
+
+static void begin(struct cursor *c, uint8_t *bytes, size_t size)
+{
+	cursor_write_init(c, bytes, size - V2_TAG_BYTES);
+	cursor_put(c, V2_HEADER_BYTES);
+}
+
+static bool mtu_probe_due(const struct v2_sender *s)
+{
+	return s->mtu.probing == 0 && s->congestion.sampled && s->now_ns >= s->mtu.next_at_ns &&
+	       s->mtu.ceiling >= s->mtu.size + MTU_STEP;
+}
+
+static size_t send_mtu_probe(struct v2_sender *s, uint8_t *bytes)
+{
+	struct v2_sent *sent = claim(s);
+	struct cursor c;
+
+	/* The largest first: it is what most paths carry. */
+	s->mtu.probing = s->mtu.halving ? (s->mtu.size + s->mtu.ceiling + 1) / 2 : s->mtu.ceiling;
+	sent->mtu_probe = true;
+	begin(&c, bytes, s->mtu.probing);
+	v2_put_ping(&c, grease(s));
+	v2_put_padding(&c, V2_FRAME_PADDING | (grease(s) & 0x7f), cursor_left(&c));
+	return finish(s, &c, sent, true);
+}
+
+static bool window_open(struct v2_sender *s)
+{
+	return s->next_packet - s->oldest < s->config.packets &&
+	       v2_congestion_fits(&s->congestion, s->mtu.size);
+}
+
+static bool may_send(struct v2_sender *s)
+{
+	return s->probes > 0 || (s->now_ns >= s->congestion.pace_at_ns && window_open(s));
+}
+
+static size_t send_packet(struct v2_sender *s, uint8_t *bytes, bool with_data)
+{
+	struct v2_sent *sent = claim(s);
+	struct cursor c;
+	bool elicits;
+
+	begin(&c, bytes, s->mtu.size);
+	if (s->respond)
+		v2_put_path(&c, V2_FRAME_PATH_RESPONSE, s->challenge, grease(s));
+	s->respond = false;
+	elicits = with_data && put_data(s, &c, sent);
+	if (!elicits && s->probes > 0) {
+		v2_put_ping(&c, grease(s));
+		elicits = true;
+	}
+	if (elicits && s->probes > 0)
+		s->probes--;
+	return finish(s, &c, sent, elicits);
+}
+
+size_t v2_sender_poll(struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size)
+{
+	bool data;
+
+	advance(sender, now_ns);
+	if (sender->session == 0 || size < sender->config.datagram_max)
+		return 0;
+	run_timers(sender);
+	data = data_ready(sender) && may_send(sender);
+	if (data || sender->probes > 0 || sender->respond)
+		return send_packet(sender, bytes, data);
+	if (mtu_probe_due(sender))
+		return send_mtu_probe(sender, bytes);
+	return 0;
+}
+
+uint64_t v2_sender_next_time(struct v2_sender *sender, uint64_t now_ns)
+{
+	uint64_t at;
+
+	advance(sender, now_ns);
+	if (sender->session == 0)
+		return NEVER;
+	if (sender->respond || sender->probes > 0 || mtu_probe_due(sender))
+		return sender->now_ns;
+	at = MIN(sender->loss_at_ns, probe_at(sender));
+	if (data_ready(sender) && window_open(sender))
+		at = MIN(at, sender->congestion.pace_at_ns);
+	return MAX(at, sender->now_ns);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WIRE_V2_SENDER_H
+#define WIRE_V2_SENDER_H
+
+/*
+ * The agent's end of version 2. Events are pushed into lanes at any time, also without a session,
+ * and stay until the server calls them processed. The caller opens sessions over the control
+ * channel, hands in what the socket received, asks for datagrams until there is none, and asks when
+ * to come back. `now_ns` is monotonic; should it go back, it is taken as standing still.
+ *
+ *   while (v2_sender_wants_session(s, now)) send v2_sender_hello(), hand the answer to
+ *       v2_sender_welcome() and v2_sender_open(); on V2_ACTION_RESTART: v2_sender_restart()
+ *   while ((size = v2_sender_poll(s, now, bytes, sizeof(bytes))) > 0) send it
+ *   sleep until v2_sender_next_time(s, now), or until something arrives or is pushed
+ */
+
+#include "wire/v2_congestion.h"
+#include "wire/v2_control.h"
+#include "wire/v2_seal.h"
+#include "wire/v2_spool.h"
+
+#define V2_REFS 4 /* frames of events or ranges in a packet */
+
+struct v2_sender_config {
+	size_t capacity[V2_LANES]; /* events */
+	uint16_t record_max;
+	uint32_t packets;      /* that may be outstanding, a power of two of 64 or more */
+	uint16_t datagram_max; /* probing ends here */
+	struct v2_schemas schemas;
+	uint64_t (*random)(void *user); /* for grease; need not be secret */
+	void *random_user;
+};
+
+enum v2_sent_state {
+	V2_SENT_NONE, /* wants no acknowledgement */
+	V2_SENT_FLYING,
+	V2_SENT_ACKED,
+	V2_SENT_LOST,
+};
+
+/* A packet that was sent, and what it carried. */
+struct v2_sent {
+	uint64_t packet;
+	uint64_t at_ns;
+	uint32_t bytes;
+	uint8_t state;
+	uint8_t ref_count;
+	bool mtu_probe;
+	struct {
+		uint8_t lane;
+		uint64_t first, count; /* slots of the spool */
+	} refs[V2_REFS];
+};
+
+struct v2_mtu {
+	uint32_t size;    /* UDP payload that is known to pass, bytes */
+	uint32_t ceiling; /* more is known not to */
+	uint32_t probing; /* the size that flies; 0: none */
+	bool halving;     /* the ceiling did not pass at once: search between */
+	unsigned int failures;
+	unsigned int large_lost; /* datagrams above the floor, in a row */
+	uint64_t next_at_ns;
+};
+
+struct v2_sender {
+	struct v2_sender_config config;
+	struct v2_spool lanes[V2_LANES];
+	uint64_t limit[V2_LANES]; /* credit */
+	struct v2_sent *sent;     /* a ring */
+	uint64_t oldest;          /* packets below are settled */
+	uint64_t next_packet;
+	uint64_t acked_end; /* the newest that the server acknowledged, plus one */
+	struct v2_congestion congestion;
+	struct v2_mtu mtu;
+	struct v2_replay replay; /* of what the server sent */
+	struct v2_seal seal;
+	uint64_t boot, epoch;
+	uint64_t session; /* 0: none */
+	uint64_t now_ns;
+	uint64_t heard_ns;     /* when the server was last heard, or the session began */
+	uint64_t eliciting_ns; /* when a packet that wants an answer was last sent */
+	uint64_t loss_at_ns;   /* when the next packet counts as lost; UINT64_MAX: none */
+	unsigned int backoff;  /* probe timeouts in a row */
+	unsigned int probes;   /* packets to send whatever the window says */
+	bool respond;          /* to the server's path challenge */
+	uint64_t challenge;
+	struct {
+		uint64_t packets, events, events_again, probes, lost, spurious;
+		uint64_t sessions, restarts, abandoned; /* events given up with an incarnation */
+		uint64_t black_holes, errors[V2_ERROR_COUNT];
+	} stats;
+};
+
+/* 0, -EINVAL or -ENOMEM. `boot` is random and not 0. */
+int v2_sender_init(struct v2_sender *sender, const struct v2_sender_config *config,
+	uint64_t boot) _must_check_;
+void v2_sender_done(struct v2_sender *sender);
+
+/* Accepts an event. False: the lane was full, the event is declared as shed. */
+bool v2_sender_push(
+	struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema, const void *record);
+
+/* ---- sessions ---- */
+
+/* True if there is none, or the server has been silent for too long while it owes an answer. */
+bool v2_sender_wants_session(const struct v2_sender *sender, uint64_t now_ns);
+void v2_sender_hello(const struct v2_sender *sender, struct v2_hello *ret_hello);
+/*
+ * Begins the session of a WELCOME; `seal` has its keys. V2_ROLLED_BACK: the marks are not of what
+ * this incarnation sent (the server was put back to an older state).
+ */
+enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *welcome,
+	const struct v2_seal *seal, uint64_t now_ns) _must_check_;
+/* Gives up the incarnation and all it holds, after V2_ACTION_RESTART. `boot` is fresh. */
+void v2_sender_restart(struct v2_sender *sender, uint64_t boot);
+
+/* ---- datagrams ---- */
+
+/* What the socket received; decrypted in place. Errors are counted; V2_ACTION_CLOSE was taken. */
+enum v2_error v2_sender_receive(
+	struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size);
+/* Writes the next datagram, if one is to leave now. Returns its size or 0. */
+size_t v2_sender_poll(struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size);
+/* When to poll again at the latest; UINT64_MAX: not before something comes or is pushed. */
+uint64_t v2_sender_next_time(struct v2_sender *sender, uint64_t now_ns);
+
+/* Nothing is owed: all acknowledged lanes are empty. */
+bool v2_sender_idle(const struct v2_sender *sender);
+
+#endif

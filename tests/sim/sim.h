@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+/*
+ * Version 2 of the protocol in a world of its own: agents, a server with its store, and a network,
+ * in one thread on virtual time. One seed decides everything that happens, so a failure replays
+ * exactly. The ends are the real ones of src/wire; what is simulated is what surrounds them.
+ *
+ *   world.c    time, weather, misfortunes       network.c  datagrams, addresses
+ *   agent.c    pushes events, dies, moves       server.c   processes, commits, dies
+ *   ledger.c   what must hold: the fate of every event that was accepted
+ *   seal.c     a seal that notices each changed bit, and key phases
+ */
+
+#include "base/siphash.h"
+#include "wire/v2_receiver.h"
+#include "wire/v2_sender.h"
+
+#define SIM_AGENTS_MAX       3
+#define SIM_PACKETS_MAX      512 /* in the network at once; more are dropped */
+#define SIM_DATAGRAM_MAX     1472
+#define SIM_INCARNATIONS_MAX 24  /* of one agent */
+#define SIM_EVENTS_MAX       800 /* in one lane of one incarnation */
+#define SIM_KEYS             5
+#define SIM_ADDRESSES_MAX    64
+#define SIM_SCHEMAS          2
+#define SIM_MS               1000000ULL
+#define SIM_NEVER            UINT64_MAX
+
+/* Chances are in a thousand. */
+struct sim_weather {
+	unsigned int loss, burst, twice, late, corrupt;
+	uint64_t delay_ns, jitter_ns, late_ns;
+	uint64_t byte_ns; /* what a byte occupies the link for; 0: none */
+	uint64_t queue_ns;
+	uint16_t mtu; /* larger datagrams vanish */
+	bool partitioned;
+};
+
+/* What a seed may do to its world. */
+struct sim_plan {
+	unsigned int agents;
+	unsigned int kill_agent, kill_server, move, jump; /* at each misfortune */
+	unsigned int kill_point; /* at each persistence point of the server */
+	unsigned int commit_fails;
+	unsigned int spoof; /* a datagram also comes, first, from a victim's address */
+	unsigned int slow;  /* a batch takes up to slow_ns */
+	unsigned int greed; /* events a push */
+	uint64_t slow_ns, push_ns, heal_ns, end_ns;
+	size_t capacity[V2_LANES], window[V2_LANES];
+	uint32_t packets;
+	uint16_t mtu; /* of the healed network */
+};
+
+struct sim_packet {
+	uint64_t at_ns;
+	uint64_t order; /* among those of one instant */
+	uint64_t from, to;
+	unsigned int agent;
+	uint16_t size;
+	bool to_server;
+	uint8_t bytes[SIM_DATAGRAM_MAX];
+};
+
+struct sim_seal {
+	struct siphash_key key; /* of the session */
+	bool server;
+	uint64_t every; /* packets a key generation */
+	uint64_t generation;
+	struct v2_phases phases;
+};
+
+/* The fate of an event: exactly one of these in the end, or the open end of its incarnation. */
+enum sim_fate {
+	SIM_ACCEPTED = 1 << 0,
+	SIM_SHED = 1 << 1,
+	SIM_PROCESSED = 1 << 2,
+	SIM_DECLARED = 1 << 3,
+};
+
+struct sim_incarnation {
+	uint64_t boot, epoch;
+	bool admitted; /* the server knows of it */
+	bool closed;   /* the server declared all from `open_from` on as lost */
+	uint64_t open_from[V2_LANES];
+	uint64_t count[V2_LANES]; /* events that came to be */
+	uint64_t key_last[V2_LANES][SIM_KEYS];
+	uint8_t fate[V2_LANES][SIM_EVENTS_MAX];
+};
+
+struct sim_record {
+	uint64_t boot;
+	uint64_t sequence;
+	uint64_t key_count; /* 1, 2 ... among those of its key */
+	uint32_t lane, key;
+	uint64_t pattern[2]; /* of schema 1 */
+};
+
+struct sim_agent {
+	unsigned int index;
+	struct v2_sender sender;
+	struct sim_seal seal;
+	uint64_t address;
+	int64_t clock_ns; /* its clock less the world's */
+	uint64_t push_at_ns;
+	uint64_t up_at_ns; /* it is dead before */
+	/* The control channel: one connection at a time. */
+	uint64_t connection, retry_at_ns;
+	uint64_t key_count[V2_LANES][SIM_KEYS];
+	struct sim_incarnation incarnations[SIM_INCARNATIONS_MAX];
+	unsigned int incarnation_count;
+};
+
+/* A message of the control channel; at most one each way is under way in a connection. */
+struct sim_control {
+	uint64_t at_ns;
+	uint64_t connection;
+	bool to_server;
+	size_t size;
+	uint8_t bytes[V2_CONTROL_MAX];
+	struct siphash_key key; /* what the exporter gives to both ends */
+};
+#define SIM_CONTROLS_MAX 16
+
+struct sim_batch {
+	bool busy;
+	uint64_t done_at_ns;
+	uint64_t epoch;
+	uint64_t before; /* the mark after it */
+	unsigned int count;
+	struct v2_taken items[32];
+	struct sim_record records[32];
+};
+
+/* The server's memory of an agent; the mark alone is in the store and survives. */
+struct sim_peer {
+	struct v2_receiver receiver;
+	struct sim_seal seal;
+	struct sim_batch batches[V2_LANES];
+	struct v2_mark mark;
+	struct sim_control controls[SIM_CONTROLS_MAX];
+	unsigned int control_count;
+};
+
+struct sim_address {
+	uint64_t address;
+	uint64_t bytes_in, bytes_out; /* as the server saw them */
+	bool proven;                  /* something of the server's came to an agent there */
+};
+
+struct sim_world {
+	uint64_t seed, random, order, now_ns;
+	bool verbose, healed;
+	struct sim_plan plan;
+	struct sim_weather weather;
+	uint64_t weather_at_ns, misfortune_at_ns, update_at_ns, link_free_ns;
+	unsigned int burst_left;
+	struct sim_agent agents[SIM_AGENTS_MAX];
+	struct sim_peer peers[SIM_AGENTS_MAX];
+	bool server_up;
+	uint64_t server_up_at_ns;
+	int64_t server_clock_ns;
+	struct sim_packet *packets[SIM_PACKETS_MAX]; /* a heap by time; behind it the free ones */
+	struct sim_packet storage[SIM_PACKETS_MAX];
+	unsigned int packet_count;
+	struct sim_address addresses[SIM_ADDRESSES_MAX];
+	unsigned int address_count;
+	uint64_t connections;
+	uint64_t steps;
+	char failure[256]; /* empty: nothing was violated */
+	struct {
+		uint64_t events, processed, shed, lost, agent_kills, server_kills, moves, jumps;
+		uint64_t commits, refused_commits, packets, spoofed, path_changes, black_holes;
+		uint64_t restarts, stale, rolled_back, duplicates, closes;
+	} stats;
+};
+
+/* ---- world.c ---- */
+
+uint64_t sim_random(struct sim_world *world);
+uint64_t sim_below(struct sim_world *world, uint64_t bound);
+bool sim_chance(struct sim_world *world, unsigned int in_a_thousand);
+void sim_fail(struct sim_world *world, const char *fmt, ...) _printf_(2, 3);
+void sim_note(const struct sim_world *world, const char *fmt, ...) _printf_(2, 3);
+/* Runs one seed. True if all held; world->failure says what did not. */
+bool sim_run(struct sim_world *world, uint64_t seed, bool verbose);
+
+/* ---- network.c ---- */
+
+void sim_network_init(struct sim_world *world);
+void sim_network_send(struct sim_world *world, const struct sim_packet *packet);
+/* The next that is due, which stays valid until the next send; NULL if none is. */
+struct sim_packet *sim_network_take(struct sim_world *world);
+uint64_t sim_network_next_time(const struct sim_world *world);
+struct sim_address *sim_address(struct sim_world *world, uint64_t address);
+
+/* ---- agent.c ---- */
+
+void sim_agent_init(struct sim_world *world, unsigned int index);
+void sim_agent_kill(struct sim_world *world, struct sim_agent *agent);
+void sim_agent_step(struct sim_world *world, struct sim_agent *agent);
+void sim_agent_push(struct sim_world *world, struct sim_agent *agent, unsigned int lane);
+void sim_agent_receive(struct sim_world *world, struct sim_packet *packet);
+void sim_agent_control(
+	struct sim_world *world, struct sim_agent *agent, struct sim_control *control);
+uint64_t sim_agent_next_time(struct sim_world *world, struct sim_agent *agent);
+struct sim_incarnation *sim_incarnation(struct sim_agent *agent);
+
+/* ---- server.c ---- */
+
+void sim_server_start(struct sim_world *world);
+void sim_server_kill(struct sim_world *world);
+void sim_server_step(struct sim_world *world);
+void sim_server_receive(struct sim_world *world, struct sim_packet *packet);
+void sim_server_control(
+	struct sim_world *world, struct sim_agent *agent, struct sim_control *control);
+uint64_t sim_server_next_time(const struct sim_world *world);
+void sim_control_send(
+	struct sim_world *world, struct sim_agent *agent, const struct sim_control *control);
+
+/* ---- ledger.c ---- */
+
+void sim_ledger_accepted(
+	struct sim_world *world, struct sim_agent *agent, unsigned int lane, bool kept);
+/* What one transaction of the store did. */
+void sim_ledger_committed(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
+	const struct sim_batch *batch);
+void sim_ledger_closed(
+	struct sim_world *world, struct sim_agent *agent, const struct v2_mark *mark);
+void sim_ledger_bounds(struct sim_world *world);
+void sim_ledger_end(struct sim_world *world);
+void sim_ledger_admitted(struct sim_world *world, struct sim_agent *agent, uint64_t boot);
+/* All that `lanes` lanes accepted has its fate in the store. */
+bool sim_ledger_settled(struct sim_world *world, unsigned int lanes);
+
+/* ---- seal.c ---- */
+
+void sim_seal_init(struct sim_seal *seal, const struct siphash_key *key, bool server,
+	struct v2_seal *ret_seal);
+
+#endif
