@@ -39,7 +39,7 @@ struct ruler {
 	struct ruler_packet packet;
 	enum ruler_flows flows;
 	uint32_t
-		*sequences[RULER_FLOWS]; /* SEQUENCE_LENGTH flow numbers each; none for RULER_ONE */
+		*sequences[RULER_SWEEP]; /* SEQUENCE_LENGTH flow numbers each; none for RULER_ONE */
 	struct shuffled shuffled[SHUFFLED_MAX];
 	unsigned int count;
 };
@@ -121,7 +121,7 @@ int ruler_new(struct ruler **ret_ruler)
 	if (!ruler)
 		return -ENOMEM;
 	packet_init(&ruler->packet);
-	for (int i = RULER_UNIFORM; i < RULER_FLOWS; i++) {
+	for (int i = RULER_UNIFORM; i < RULER_SWEEP; i++) {
 		ruler->sequences[i] = calloc(SEQUENCE_LENGTH, sizeof(uint32_t));
 		if (!ruler->sequences[i])
 			return -ENOMEM;
@@ -142,7 +142,7 @@ void ruler_free(struct ruler *ruler)
 		munmap(ruler->shuffled[i].sequence, SEQUENCE_LENGTH * sizeof(uint32_t));
 		xdp_shuffle__destroy(ruler->shuffled[i].shuffler);
 	}
-	for (int i = 0; i < RULER_FLOWS; i++)
+	for (int i = 0; i < RULER_SWEEP; i++)
 		free(ruler->sequences[i]);
 	free(ruler);
 }
@@ -155,6 +155,16 @@ void ruler_set_flows(struct ruler *ruler, enum ruler_flows flows)
 	for (unsigned int i = 0; i < ruler->count; i++)
 		memcpy(ruler->shuffled[i].sequence, ruler->sequences[flows],
 			SEQUENCE_LENGTH * sizeof(uint32_t));
+}
+
+void ruler_set_sweep(struct ruler *ruler, uint32_t flows)
+{
+	ruler->flows = RULER_SWEEP;
+	for (unsigned int i = 0; i < ruler->count; i++) {
+		ruler->shuffled[i].shuffler->bss->position = 0;
+		for (uint32_t at = 0; at < flows && at < SEQUENCE_LENGTH; at++)
+			ruler->shuffled[i].sequence[at] = at;
+	}
 }
 
 int ruler_add(struct ruler *ruler, int prog_fd, struct shuffled **ret_shuffled)

@@ -21,7 +21,7 @@ enum ruler_flows {
 	RULER_ONE,     /* the same packet again and again; no shuffler */
 	RULER_UNIFORM, /* 128 Ki flows, each packet of any of them */
 	RULER_ZIPF,    /* 1 Mi flows, the n-th most frequent 1/n as often as the first */
-	RULER_FLOWS,
+	RULER_SWEEP,   /* ruler_set_sweep() */
 };
 
 /* What an XDP program is made of, as the kernel has it. */
@@ -40,6 +40,12 @@ uint32_t ruler_packet_bytes(void);
 
 /* Chooses the sequence for the runs that follow, in all shufflers. */
 void ruler_set_flows(struct ruler *ruler, enum ruler_flows flows);
+
+/*
+ * Chooses another sequence: the flows from 0 to `flows` - 1, each in one packet, beginning with the
+ * next run.
+ */
+void ruler_set_sweep(struct ruler *ruler, uint32_t flows);
 
 /* Adds a program; the ruler owns the shuffler, the caller the program. */
 int ruler_add(struct ruler *ruler, int prog_fd, struct shuffled **ret_shuffled) _must_check_;

@@ -14,7 +14,9 @@
 #define BITS_MAX     24 /* buckets or records a CPU */
 #define WORD_SLOTS   64 /* slots in a word of bits */
 #define WORD_BUCKETS (WORD_SLOTS / FLOW_WAYS)
-#define PREFETCH     8 /* records */
+#define PREFETCH     8  /* records */
+#define BATCH        64 /* slots */
+#define SCAN         8  /* words: a cache line */
 #define TICKS_AHEAD  (1U << 20)
 
 /* One map's memory. */
@@ -413,39 +415,72 @@ static void collect_slot(struct collection *c, struct family *family, size_t ind
 		return;
 	/*
 	 * Another incarnation was seen here: its record has been in the ring since before this one
-	 * began, and must be read while `seen` is still about it.
+	 * began, and must be read while `seen` is still about it. After that the slot must be read
+	 * again, for what was just read from it may be among the records.
 	 */
-	if (seen->birth != 0 && seen->birth != tally.times >> FLOW_TICK_BITS)
+	if (seen->birth != 0 && seen->birth != tally.times >> FLOW_TICK_BITS) {
 		drain_cpu(c, (uint32_t)(index / per_cpu), SIZE_MAX);
+		if (!slot_read(family, index, &event, &tally))
+			return;
+	}
 	hand_on(c, &event, &tally, seen);
 	seen_set(seen, &tally);
 }
 
-static void prefetch_slots(const struct family *family, size_t first, uint64_t bits)
+/* Touched slots are read in batches: by the time of the last, the first one is in the cache. */
+struct batch {
+	struct family *family;
+	size_t count;
+	size_t slots[BATCH + WORD_SLOTS];
+};
+
+static void batch_collect(struct collection *c, struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		collect_slot(c, batch->family, batch->slots[i]);
+	batch->count = 0;
+}
+
+static void batch_add(struct batch *batch, size_t first, uint64_t bits)
 {
 	for (; bits; bits &= bits - 1) {
 		const size_t index = first + (size_t)__builtin_ctzll(bits);
 
-		__builtin_prefetch(slot_tally(family, index));
-		__builtin_prefetch(&family->seen[index], 1);
+		__builtin_prefetch(slot_tally(batch->family, index));
+		__builtin_prefetch(&batch->family->seen[index], 1);
+		batch->slots[batch->count++] = index;
 	}
+}
+
+/* Are any of the bits set, of SCAN words? Most of a large table's are not. */
+static bool scan(const uint64_t *words)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < SCAN; i++)
+		any |= __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+	return any != 0;
 }
 
 static void collect_family(struct collection *c, struct family *family)
 {
 	uint64_t *touched = family->touched.at;
+	struct batch batch = {.family = family};
 
 	for (size_t word = 0; word < family->words; word++) {
-		uint64_t bits;
-
+		while (word % SCAN == 0 && word + SCAN <= family->words && !scan(&touched[word]))
+			word += SCAN;
+		if (word == family->words)
+			break;
 		if (__atomic_load_n(&touched[word], __ATOMIC_RELAXED) == 0)
 			continue;
 		/* A full barrier: what the bits announced can be read now. */
-		bits = __atomic_exchange_n(&touched[word], 0, __ATOMIC_SEQ_CST);
-		prefetch_slots(family, word * WORD_SLOTS, bits);
-		for (; bits; bits &= bits - 1)
-			collect_slot(c, family, word * WORD_SLOTS + (size_t)__builtin_ctzll(bits));
+		batch_add(&batch, word * WORD_SLOTS,
+			__atomic_exchange_n(&touched[word], 0, __ATOMIC_SEQ_CST));
+		if (batch.count >= BATCH)
+			batch_collect(c, &batch);
 	}
+	batch_collect(c, &batch);
 }
 
 size_t flow_table_collect(struct flow_table *table, uint64_t tick, const struct flow_sink *sink)
