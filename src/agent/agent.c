@@ -4,9 +4,11 @@
 #include "agent/counting.h"
 #include "agent/preflight.h"
 #include "agent/report.h"
+#include "agent/sandbox.h"
 #include "agent/spool.h"
 #include "agent/uplink.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
@@ -15,6 +17,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HOUSEKEEPING_NS NS_PER_SEC
 
@@ -24,6 +27,7 @@ struct agent {
 	struct spool *spool;
 	struct uplink *uplink;
 	struct counting *counting;
+	struct sandbox sandbox;
 	struct loop_timer housekeeping;
 	struct loop_timer flush_deadline;
 	bool stopping;
@@ -201,10 +205,51 @@ static int agent_init(struct agent *agent)
 	return r < 0 ? r : counting_init(agent);
 }
 
+/* Better now than in a warning each second, for nobody to read. */
+static int check_stats_file(const struct agent *agent, char **ret_error)
+{
+	const char *path = agent->options->stats_file;
+	struct report report;
+	int r;
+
+	if (!path)
+		return 0;
+	collect_report(agent, &report);
+	r = report_write_file(&report, agent->counting, path);
+	if (r < 0)
+		return error_set(ret_error, r,
+			"cannot write statistics to %s as user %u: %s (give the directory to that "
+			"user, or choose another with --user)",
+			path, geteuid(), strerror(-r));
+	return 0;
+}
+
+/* Gives up all that counting does not need, and begins to count. */
+static int start(struct agent *agent)
+{
+	const struct sandbox_options options = {
+		.off = agent->options->no_sandbox,
+		.user = agent->options->user,
+		.stats_file = agent->options->stats_file,
+	};
+	_cleanup_free_ char *error = NULL;
+	int r = sandbox_enter(&agent->sandbox, &options, agent->counting, &error);
+
+	if (r == 0)
+		r = counting_start(agent->counting);
+	if (r == 0)
+		r = sandbox_seal(&agent->sandbox, &error);
+	if (r == 0)
+		r = check_stats_file(agent, &error);
+	if (r < 0)
+		log_error("%s", error ? error : strerror(-r));
+	return r;
+}
+
 static int agent_loop(struct agent *agent)
 {
 	char text[ENDPOINT_TEXT_MAX];
-	int r = counting_start(agent->counting);
+	int r = start(agent);
 
 	if (r == 0) {
 		struct slots_stats stats;
@@ -217,9 +262,9 @@ static int agent_loop(struct agent *agent)
 		notify_manager("READY=1");
 		on_housekeeping(&agent->housekeeping, loop_now_ns(agent->loop));
 		r = loop_run(agent->loop);
+		if (r < 0)
+			log_error("cannot run reason=\"%s\"", strerror(-r));
 	}
-	if (r < 0)
-		log_error("cannot run reason=\"%s\"", strerror(-r));
 	return r;
 }
 
@@ -229,6 +274,7 @@ static void agent_done(struct agent *agent)
 	uplink_free(agent->uplink);
 	spool_free(agent->spool);
 	loop_free(agent->loop);
+	sandbox_done(&agent->sandbox);
 }
 
 int agent_run(const struct agent_options *options)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -353,4 +354,14 @@ void counting_get_stats(const struct counting *counting, struct counting_stats *
 struct slots *counting_slots(const struct counting *counting)
 {
 	return counting->slots;
+}
+
+int counting_try_bpf(void *user)
+{
+	const struct counting *counting = user;
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+	int fd = collector_program_fd(counting->collector, 0);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? -errno : 0;
 }

@@ -62,6 +62,9 @@ bool counting_is_finished(const struct counting *counting);
 
 void counting_get_stats(const struct counting *counting, struct counting_stats *ret_stats);
 
+/* Any use of the bpf() system call on what is open: 0 or its negative errno. For sandboxing. */
+int counting_try_bpf(void *counting) _must_check_;
+
 /* The interfaces, from any thread; also after the end. */
 struct slots *counting_slots(const struct counting *counting);
 

@@ -43,6 +43,11 @@ const char agent_help[] =
 	"      --spool N             events of each class that may wait; default 65536\n"
 	"      --flush-timeout TIME  at exit, to send what is left; default 2s\n"
 	"\n"
+	"Privileges:\n"
+	"  -u, --user NAME           to become after attaching; default netlambda, if there is\n"
+	"                            such a user\n"
+	"      --no-sandbox          give up nothing, for debugging\n"
+	"\n"
 	"      --stats-file FILE     keep statistics there, in Prometheus text format\n"
 	"      --log-level LEVEL     error, warning, info (the default) or debug\n"
 	"  -h, --help                this text\n"
@@ -68,6 +73,7 @@ enum long_only {
 	OPT_PORTS,
 	OPT_INSIDE,
 	OPT_SPOOL,
+	OPT_NO_SANDBOX,
 	OPT_STATS_FILE,
 	OPT_LOG_LEVEL,
 };
@@ -87,6 +93,8 @@ static const struct option long_options[] = {
 	{"inside", required_argument, NULL, OPT_INSIDE},
 	{"spool", required_argument, NULL, OPT_SPOOL},
 	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
+	{"user", required_argument, NULL, 'u'},
+	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, 'h'},
@@ -95,7 +103,7 @@ static const struct option long_options[] = {
 };
 
 /* ':' first: a missing argument is told from an unknown option. */
-static const char short_options[] = ":n:i:s:m:fwp:hV";
+static const char short_options[] = ":n:i:s:m:fwu:p:hV";
 
 struct parsing {
 	struct agent_options *options;
@@ -281,6 +289,12 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 		return take_inside(parsing);
 	case OPT_SPOOL:
 		return take_number(parsing, "spool", 1U << 24, &options->spool_max);
+	case 'u':
+		options->user = optarg;
+		return 0;
+	case OPT_NO_SANDBOX:
+		options->no_sandbox = true;
+		return 0;
 	case OPT_STATS_FILE:
 		options->stats_file = optarg;
 		return 0;

@@ -29,6 +29,8 @@ struct agent_options {
 	uint32_t inside;        /* tunnels to look into: bits of enum tunnel_kind */
 	uint32_t spool_max;     /* events a class */
 	const char *stats_file; /* NULL = none */
+	const char *user;       /* NULL: the default one */
+	bool no_sandbox;
 	enum log_level log_level;
 };
 

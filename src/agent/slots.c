@@ -615,6 +615,14 @@ int slots_fd(const struct slots *slots)
 	return interfaces_fd(slots->interfaces);
 }
 
+bool slots_have_displaced(const struct slots *slots)
+{
+	for (unsigned int i = 0; i < slots->count; i++)
+		if (slots->slots[i].attachment.displaced_fd >= 0)
+			return true;
+	return false;
+}
+
 unsigned int slots_count(const struct slots *slots)
 {
 	return slots->count;

@@ -64,6 +64,9 @@ void slots_follow(struct slots *slots, uint64_t now_ns);
 /* Detaches all; when it returns, no program counts any more, and all last totals were told. */
 void slots_detach(struct slots *slots);
 
+/* Some program was displaced, and is to be put back. */
+bool slots_have_displaced(const struct slots *slots);
+
 /* Slots are numbered from 0; false: this one was never used. */
 unsigned int slots_count(const struct slots *slots);
 bool slots_get(struct slots *slots, unsigned int slot, struct slot_info *ret_info);

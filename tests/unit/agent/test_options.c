@@ -98,7 +98,7 @@ static void all_values_are_taken(void **state _unused_)
 {
 	char line[] = "--id=4294967295 -i x -s [::1]:65535 -m generic -p 1s --flow-idle 2m "
 		      "--flows 10 --ports 20 --spool 30 --flush-timeout 0s --stats-file /f "
-		      "--log-level debug";
+		      "--log-level debug --wait --follow-max 256 --user someone --no-sandbox";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
@@ -114,6 +114,26 @@ static void all_values_are_taken(void **state _unused_)
 	assert_int_equal(options.flush_timeout_ns, 0);
 	assert_string_equal(options.stats_file, "/f");
 	assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
+	assert_true(options.wait);
+	assert_int_equal(options.follow_max, 256);
+	assert_string_equal(options.user, "someone");
+	assert_true(options.no_sandbox);
+}
+
+static void patterns_may_be_longer_than_names(void **state _unused_)
+{
+	char line[] = "-n 1 -s 127.0.0.1:1 -i [abcdefghijklmnop]*,eth?";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	assert_int_equal(options.interface_count, 2);
+	assert_string_equal(options.interfaces[1], "eth?");
+	assert_false(options.wait);
+	assert_null(options.user);
+	assert_false(options.no_sandbox);
+	assert_int_equal(options.follow_max, 16);
 }
 
 static void errors_say_what_was_expected(void **state _unused_)
@@ -125,6 +145,7 @@ static void errors_say_what_was_expected(void **state _unused_)
 		{"-i x -s 127.0.0.1:1", "--id N is missing"},
 		{"-n 1 -s 127.0.0.1:1", "--interface IF is missing"},
 		{"-n 1 -i x", "--server HOST:PORT is missing"},
+		{"--follow-max 257", "--follow-max 257: expected a number from 1 to 256"},
 		{"-n 0", "--id 0: expected a number from 1 to 4294967295"},
 		{"-n 4294967296", "expected a number"},
 		{"-n 99999999999999999999999", "expected a number"},
@@ -182,6 +203,7 @@ int main(void)
 		cmocka_unit_test(unknown_tunnel_is_named),
 		cmocka_unit_test(interfaces_may_be_given_in_each_way),
 		cmocka_unit_test(all_values_are_taken),
+		cmocka_unit_test(patterns_may_be_longer_than_names),
 		cmocka_unit_test(errors_say_what_was_expected),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 	};

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/privileges.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/landlock.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+void privileges_done(struct privileges *privileges)
+{
+	free(privileges->capabilities);
+}
+
+static void free_cap(cap_t *cap)
+{
+	if (*cap)
+		cap_free(*cap);
+}
+
+/* ---- the user ---- */
+
+static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, char **ret_error)
+{
+	const struct passwd *entry;
+
+	errno = 0;
+	entry = getpwnam(name);
+	if (!entry)
+		return error_set(ret_error, -ENOENT, "--user %s: no such user", name);
+	*ret_uid = entry->pw_uid;
+	*ret_gid = entry->pw_gid;
+	return 0;
+}
+
+static int become(uid_t uid, gid_t gid, char **ret_error)
+{
+	/* Capabilities outlive the change, to be cut to what is kept. */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(1, &gid) < 0 ||
+		setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return error_set(ret_error, -errno,
+			"cannot become user %u: %s (CAP_SETUID and CAP_SETGID are needed)", uid,
+			strerror(errno));
+	return 0;
+}
+
+static int switch_user(const char *user, char **ret_error)
+{
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int r;
+
+	if (!user && geteuid() != 0)
+		return 0;
+	if (!user && !getpwnam(PRIVILEGES_USER)) {
+		log_warning("staying root, as there is no user " PRIVILEGES_USER
+			    "; give one with --user");
+		return 0;
+	}
+	r = find_user(user ? user : PRIVILEGES_USER, &uid, &gid, ret_error);
+	if (r < 0)
+		return r;
+	if (uid == 0)
+		log_warning("staying root, as told by --user");
+	return uid == geteuid() ? 0 : become(uid, gid, ret_error);
+}
+
+/* ---- capabilities ---- */
+
+static bool is_kept(uint64_t keep, int capability)
+{
+	return capability < 64 && keep & (1ULL << capability);
+}
+
+/* Without CAP_SETPCAP the bounding set stays, which no_new_privs makes meaningless. */
+static void cut_bounding_set(uint64_t keep)
+{
+	for (int capability = 0; CAP_IS_SUPPORTED(capability); capability++)
+		if (!is_kept(keep, capability))
+			(void)cap_drop_bound(capability);
+}
+
+static int cut_capabilities(uint64_t keep, char **ret_error)
+{
+	_cleanup_(free_cap) cap_t now = cap_get_proc();
+	_cleanup_(free_cap) cap_t next = cap_init();
+
+	if (!now || !next)
+		return -ENOMEM;
+	for (cap_value_t capability = 0; CAP_IS_SUPPORTED(capability); capability++) {
+		cap_flag_value_t had = CAP_CLEAR;
+
+		(void)cap_get_flag(now, capability, CAP_PERMITTED, &had);
+		if (had != CAP_SET || !is_kept(keep, capability))
+			continue;
+		(void)cap_set_flag(next, CAP_PERMITTED, 1, &capability, CAP_SET);
+		(void)cap_set_flag(next, CAP_EFFECTIVE, 1, &capability, CAP_SET);
+	}
+	/* An empty inheritable set empties the ambient set. */
+	if (cap_set_proc(next) < 0)
+		return error_set(
+			ret_error, -errno, "cannot give up capabilities: %s", strerror(errno));
+	return 0;
+}
+
+static char *name_capabilities(void)
+{
+	_cleanup_(free_cap) cap_t now = cap_get_proc();
+	char *text = NULL;
+
+	for (cap_value_t capability = 0; now && CAP_IS_SUPPORTED(capability); capability++) {
+		_cleanup_free_ char *before = text;
+		cap_flag_value_t has = CAP_CLEAR;
+		char *name;
+
+		(void)cap_get_flag(now, capability, CAP_PERMITTED, &has);
+		if (has != CAP_SET) {
+			before = NULL;
+			continue;
+		}
+		name = cap_to_name(capability);
+		if (asprintf(&text, "%s%s%s", before ? before : "", before ? "," : "",
+			    name ? name : "?") < 0)
+			text = NULL;
+		cap_free(name);
+	}
+	return text ? text : strdup("none");
+}
+
+static int set_bpf_effective(cap_flag_value_t value)
+{
+	static const cap_value_t capabilities[] = {CAP_BPF, CAP_SYS_ADMIN};
+	_cleanup_(free_cap) cap_t cap = cap_get_proc();
+
+	if (!cap)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
+		cap_flag_value_t permitted = CAP_CLEAR;
+
+		(void)cap_get_flag(cap, capabilities[i], CAP_PERMITTED, &permitted);
+		if (permitted == CAP_SET)
+			(void)cap_set_flag(cap, CAP_EFFECTIVE, 1, &capabilities[i], value);
+	}
+	return cap_set_proc(cap) < 0 ? -errno : 0;
+}
+
+int privileges_try_without_bpf(int (*fn)(void *user), void *user)
+{
+	int r = set_bpf_effective(CAP_CLEAR), restored;
+
+	if (r == 0)
+		r = fn(user);
+	restored = set_bpf_effective(CAP_SET);
+	return r < 0 ? r : restored;
+}
+
+/* ---- files ---- */
+
+#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define ACCESS_WRITE                                                                               \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                             \
+		LANDLOCK_ACCESS_FS_REMOVE_FILE)
+#define ACCESS_ABI_1 ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* all that the first version knew */
+
+static int allow_below(int ruleset_fd, const char *path, uint64_t access)
+{
+	_cleanup_fd_ int fd = open(path, O_PATH | O_CLOEXEC);
+	const struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
+
+	if (fd < 0 || syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule,
+			      0) < 0)
+		return -errno;
+	return 0;
+}
+
+/* To read, only /sys, where facts about interfaces are. */
+static int restrict_files(const char *writable_dir)
+{
+	const struct landlock_ruleset_attr attr = {.handled_access_fs = ACCESS_ABI_1};
+	_cleanup_fd_ int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = allow_below(fd, "/sys", ACCESS_READ);
+	if (r == 0 && writable_dir)
+		r = allow_below(fd, writable_dir, ACCESS_READ | ACCESS_WRITE);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+/* ---- all of it ---- */
+
+int privileges_drop(const struct privileges_options *options, struct privileges *ret_privileges,
+	char **ret_error)
+{
+	struct privileges privileges = {0};
+	int r;
+
+	/* First, while CAP_SETPCAP is effective. */
+	cut_bounding_set(options->keep);
+	r = switch_user(options->user, ret_error);
+	if (r < 0)
+		return r;
+	r = cut_capabilities(options->keep, ret_error);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(ret_error, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	r = options->files ? restrict_files(options->writable_dir) : -EOPNOTSUPP;
+	if (r == -ENOENT)
+		return error_set(ret_error, r, "%s: no such directory",
+			options->writable_dir ? options->writable_dir : "/sys");
+	if (r < 0 && options->files)
+		log_warning("files are not out of reach, as Landlock is not there (Linux 5.13) "
+			    "reason=\"%s\"",
+			strerror(-r));
+	privileges.files = r == 0;
+	privileges.uid = geteuid();
+	privileges.capabilities = name_capabilities();
+	*ret_privileges = privileges;
+	return 0;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/syscall_filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+static void release_filter(scmp_filter_ctx *ctx)
+{
+	if (*ctx)
+		seccomp_release(*ctx);
+}
+
+/* ---- whatever the arguments ---- */
+
+static const int plain[] = {
+	/* waiting, and time */
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(futex),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_getres),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(membarrier),
+	/* what is open already */
+	SCMP_SYS(read),
+	SCMP_SYS(readv),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(close),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendmmsg),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(recvmmsg),
+	SCMP_SYS(bind),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
+	/* memory */
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(getrandom),
+	/* the thread itself */
+	SCMP_SYS(gettid),
+	SCMP_SYS(getpid),
+	SCMP_SYS(rseq),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+/* Only where statistics are written to a file; which, is for Landlock and the file's owner to say. */
+static const int writing[] = {
+	SCMP_SYS(rename),
+	SCMP_SYS(renameat),
+	SCMP_SYS(renameat2),
+	SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),
+};
+
+static int allow_all(scmp_filter_ctx ctx, const int *calls, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, calls[i], 0, NULL);
+	return r;
+}
+
+/* ---- with one argument looked at ---- */
+
+struct restricted {
+	int call;
+	unsigned int arg;
+	uint64_t mask, value; /* the argument, so masked, must be this */
+};
+
+#define WHOLE UINT64_MAX
+/* Commands and requests are 32 bits wide, and what is above them the kernel does not look at. */
+#define WORD UINT32_MAX
+
+static const struct restricted restricted[] = {
+	/* Nothing that can be executed is mapped. */
+	{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+	{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
+	{SCMP_SYS(prctl), 0, WORD, PR_SET_NAME},
+	/* To read. */
+	{SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	{SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	/* About interfaces, and (by stdio) whether this is a terminal. */
+	{SCMP_SYS(ioctl), 1, WORD, SIOCETHTOOL},
+	{SCMP_SYS(ioctl), 1, WORD, SIOCGIFMTU},
+	{SCMP_SYS(ioctl), 1, WORD, TCGETS},
+	/* Maps, and links of programs that were loaded before. */
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_LOOKUP_ELEM},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_UPDATE_ELEM},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_DELETE_ELEM},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_GET_NEXT_KEY},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_LOOKUP_AND_DELETE_ELEM},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_LOOKUP_BATCH},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_LOOKUP_AND_DELETE_BATCH},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_UPDATE_BATCH},
+	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_DELETE_BATCH},
+	{SCMP_SYS(bpf), 0, WORD, BPF_OBJ_GET_INFO_BY_FD},
+	{SCMP_SYS(bpf), 0, WORD, BPF_PROG_GET_FD_BY_ID},
+	{SCMP_SYS(bpf), 0, WORD, BPF_LINK_CREATE},
+	{SCMP_SYS(bpf), 0, WORD, BPF_LINK_DETACH},
+};
+
+static int allow_restricted(scmp_filter_ctx ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(restricted) / sizeof(restricted[0]) && r == 0; i++) {
+		const struct restricted *rule = &restricted[i];
+		const struct scmp_arg_cmp compare =
+			SCMP_CMP64(rule->arg, SCMP_CMP_MASKED_EQ, rule->mask, rule->value);
+
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->call, 1, &compare);
+	}
+	return r;
+}
+
+/* abort() sends a signal to itself, and to nobody else. */
+static int allow_abort(scmp_filter_ctx ctx)
+{
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, (scmp_datum_t)getpid()));
+}
+
+static int allow_sockets(scmp_filter_ctx ctx, bool notifies_manager)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, AF_NETLINK),
+		SCMP_A2(SCMP_CMP_MASKED_EQ, WORD, NETLINK_ROUTE));
+
+	if (r == 0 && notifies_manager)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, AF_UNIX),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM));
+	return r;
+}
+
+static int allow_writing(scmp_filter_ctx ctx)
+{
+	int r = allow_all(ctx, writing, sizeof(writing) / sizeof(writing[0]));
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, O_WRONLY));
+	return r;
+}
+
+int syscall_filter_load(const struct syscall_filter_options *options)
+{
+	_cleanup_(release_filter) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r;
+
+	if (!ctx)
+		return -ENOMEM;
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (r == 0)
+		r = allow_all(ctx, plain, sizeof(plain) / sizeof(plain[0]));
+	if (r == 0)
+		r = allow_restricted(ctx);
+	if (r == 0)
+		r = allow_abort(ctx);
+	if (r == 0)
+		r = allow_sockets(ctx, options->notifies_manager);
+	if (r == 0 && options->writes_files)
+		r = allow_writing(ctx);
+	return r < 0 ? r : seccomp_load(ctx);
+}
