@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PUMP_FRAMES 4096 /* between looks at signals and functions */
+#define PUMP_FRAMES 4096 /* or periods without one, between looks at signals and functions */
 
 struct replay {
 	const struct replay_options *options;
@@ -131,6 +131,8 @@ static int pass_period(struct replay *replay)
 	if (r == 0)
 		r = deliver(replay);
 	replay->period_end_ns += replay->options->period_ns;
+	if (r == 0 && ++replay->unpumped >= PUMP_FRAMES)
+		r = pump(replay);
 	return r;
 }
 
@@ -162,7 +164,7 @@ static int replay_frames(struct replay *replay)
 		r = advance(replay, frame.time_ns);
 		if (r == 0)
 			r = probe_receive(replay->probe, &frame);
-		if (r == 0 && ++replay->unpumped == PUMP_FRAMES)
+		if (r == 0 && ++replay->unpumped >= PUMP_FRAMES)
 			r = pump(replay);
 		if (r < 0)
 			return r;
