@@ -66,7 +66,7 @@ static int bench_init(struct bench *b)
 	const struct flow_table_options options = {
 		.cpu_count = (uint32_t)cpus,
 		.slots4 = (uint32_t)cpus * SLOTS,
-		.slots6 = (uint32_t)cpus * 64,
+		.slots6 = (uint32_t)cpus * 512,
 		.ring_records = (uint32_t)cpus * RING_RECORDS,
 		.stale_ns = NS_PER_SEC,
 		.clock = {.tick_ns = 4 * NS_PER_MS},

@@ -13,10 +13,10 @@
 
 #define BITS_MAX     24 /* buckets or records a CPU */
 #define WORD_SLOTS   64 /* slots in a word of bits */
+#define LINE_WORDS   8  /* words of bits in a cache line */
 #define WORD_BUCKETS (WORD_SLOTS / FLOW_WAYS)
 #define PREFETCH     8  /* records */
 #define BATCH        64 /* slots */
-#define SCAN         8  /* words: a cache line */
 #define TICKS_AHEAD  (1U << 20)
 
 /* One map's memory. */
@@ -65,8 +65,8 @@ static int bits_for(uint64_t units, uint32_t least, uint32_t *ret_bits)
 static int settings_fill(
 	const struct flow_table_options *options, struct flow_settings *ret_settings)
 {
-	/* At least a word of bits a CPU: two never write to the same one. */
-	const uint32_t least = __builtin_ctz(WORD_BUCKETS);
+	/* At least a cache line of bits: no two CPUs write to the same one. */
+	const uint32_t least = __builtin_ctz(WORD_BUCKETS * LINE_WORDS);
 	const uint32_t cpus = options->cpu_count;
 	struct flow_settings s = {0};
 	uint64_t stale;
@@ -427,60 +427,86 @@ static void collect_slot(struct collection *c, struct family *family, size_t ind
 	seen_set(seen, &tally);
 }
 
-/* Touched slots are read in batches: by the time of the last, the first one is in the cache. */
+/*
+ * Touched words and slots are read in batches: by the time of a batch's last, its first is in the
+ * cache.
+ */
 struct batch {
 	struct family *family;
-	size_t count;
+	size_t word_count, slot_count;
+	size_t words[BATCH];
 	size_t slots[BATCH + WORD_SLOTS];
 };
 
-static void batch_collect(struct collection *c, struct batch *batch)
+static void batch_collect_slots(struct collection *c, struct batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++)
+	for (size_t i = 0; i < batch->slot_count; i++)
 		collect_slot(c, batch->family, batch->slots[i]);
-	batch->count = 0;
+	batch->slot_count = 0;
 }
 
-static void batch_add(struct batch *batch, size_t first, uint64_t bits)
+static void batch_add_slots(struct batch *batch, size_t first, uint64_t bits)
 {
 	for (; bits; bits &= bits - 1) {
 		const size_t index = first + (size_t)__builtin_ctzll(bits);
 
 		__builtin_prefetch(slot_tally(batch->family, index));
 		__builtin_prefetch(&batch->family->seen[index], 1);
-		batch->slots[batch->count++] = index;
+		batch->slots[batch->slot_count++] = index;
 	}
 }
 
-/* Are any of the bits set, of SCAN words? Most of a large table's are not. */
-static bool scan(const uint64_t *words)
+static void batch_take_words(struct collection *c, struct batch *batch)
+{
+	uint64_t *touched = batch->family->touched.at;
+
+	for (size_t i = 0; i < batch->word_count; i++) {
+		const size_t word = batch->words[i];
+
+		/* A full barrier: what the bits announced can be read now. */
+		batch_add_slots(batch, word * WORD_SLOTS,
+			__atomic_exchange_n(&touched[word], 0, __ATOMIC_SEQ_CST));
+		if (batch->slot_count >= BATCH)
+			batch_collect_slots(c, batch);
+	}
+	batch->word_count = 0;
+}
+
+static void batch_add_word(struct collection *c, struct batch *batch, size_t word)
+{
+	const uint64_t *touched = batch->family->touched.at;
+
+	if (__atomic_load_n(&touched[word], __ATOMIC_RELAXED) == 0)
+		return;
+	__builtin_prefetch(&touched[word], 1);
+	batch->words[batch->word_count++] = word;
+	if (batch->word_count >= BATCH)
+		batch_take_words(c, batch);
+}
+
+/* Most of a large table's lines of bits are empty. */
+static bool is_line_touched(const uint64_t *words)
 {
 	uint64_t any = 0;
 
-	for (size_t i = 0; i < SCAN; i++)
+	for (size_t i = 0; i < LINE_WORDS; i++)
 		any |= __atomic_load_n(&words[i], __ATOMIC_RELAXED);
 	return any != 0;
 }
 
 static void collect_family(struct collection *c, struct family *family)
 {
-	uint64_t *touched = family->touched.at;
+	const uint64_t *touched = family->touched.at;
 	struct batch batch = {.family = family};
 
-	for (size_t word = 0; word < family->words; word++) {
-		while (word % SCAN == 0 && word + SCAN <= family->words && !scan(&touched[word]))
-			word += SCAN;
-		if (word == family->words)
-			break;
-		if (__atomic_load_n(&touched[word], __ATOMIC_RELAXED) == 0)
+	for (size_t line = 0; line < family->words; line += LINE_WORDS) {
+		if (!is_line_touched(&touched[line]))
 			continue;
-		/* A full barrier: what the bits announced can be read now. */
-		batch_add(&batch, word * WORD_SLOTS,
-			__atomic_exchange_n(&touched[word], 0, __ATOMIC_SEQ_CST));
-		if (batch.count >= BATCH)
-			batch_collect(c, &batch);
+		for (size_t i = 0; i < LINE_WORDS; i++)
+			batch_add_word(c, &batch, line + i);
 	}
-	batch_collect(c, &batch);
+	batch_take_words(c, &batch);
+	batch_collect_slots(c, &batch);
 }
 
 size_t flow_table_collect(struct flow_table *table, uint64_t tick, const struct flow_sink *sink)

@@ -341,7 +341,7 @@ static void a_flood_is_counted_or_declared_shed(void **state _unused_)
 
 static void a_full_ring_sheds_new_flows_and_keeps_the_old(void **state _unused_)
 {
-	struct rig rig = rig_open(64, 128);
+	struct rig rig = rig_open(512, 128);
 	const struct feed residents = {.flows = 16, .in_turn = 1};
 	const struct feed flood = {.flows = 10000, .first = 1000, .in_turn = 1};
 	struct flow_table_counters counters;
@@ -351,7 +351,7 @@ static void a_full_ring_sheds_new_flows_and_keeps_the_old(void **state _unused_)
 	send_here(&rig, &flood, 10000);
 	flow_table_read_counters(rig.table, &counters);
 	assert_int_equal(counters.records, 128);
-	assert_in_range(counters.shed_packets, 10000 - 128 - 64, 10000 - 128);
+	assert_in_range(counters.shed_packets, 10000 - 128 - 512, 10000 - 128);
 	send_here(&rig, &residents, 16);
 	assert_int_equal(drain(&rig), 128);
 	collect(&rig);
@@ -363,7 +363,7 @@ static void a_full_ring_sheds_new_flows_and_keeps_the_old(void **state _unused_)
 
 static void a_ring_that_was_read_takes_records_again(void **state _unused_)
 {
-	struct rig rig = rig_open(64, 128);
+	struct rig rig = rig_open(512, 128);
 	const struct feed flood = {.flows = 100000, .in_turn = 1};
 	struct flow_table_counters before, after;
 
@@ -381,7 +381,7 @@ static void a_ring_that_was_read_takes_records_again(void **state _unused_)
 
 static void a_flow_of_many_packets_outlives_a_flood(void **state _unused_)
 {
-	struct rig rig = rig_open(64, 65536);
+	struct rig rig = rig_open(512, 65536);
 	const struct feed heavy = {.flows = 1, .first = 500000};
 	const struct feed flood = {.flows = 20000, .in_turn = 1};
 
@@ -396,7 +396,7 @@ static void a_flow_of_many_packets_outlives_a_flood(void **state _unused_)
 
 static void a_stale_flow_does_not(void **state _unused_)
 {
-	struct rig rig = rig_open(64, 65536);
+	struct rig rig = rig_open(512, 65536);
 	const struct feed heavy = {.flows = 1, .first = 500000};
 	const struct feed flood = {.flows = 20000, .in_turn = 1};
 
@@ -410,7 +410,7 @@ static void a_stale_flow_does_not(void **state _unused_)
 
 static void a_flow_that_outgrows_its_counter_goes_on(void **state _unused_)
 {
-	struct rig rig = rig_open(64, 128);
+	struct rig rig = rig_open(512, 128);
 	const struct feed feed = {.flows = 1};
 	const struct bpf_map *map = rig.program->maps.flow_table4;
 	const size_t bytes = (size_t)bpf_map__max_entries(map) * sizeof(struct flow_bucket4);
@@ -484,7 +484,7 @@ static void tcp_flags_are_those_of_all_packets(void **state _unused_)
 
 static void one_family_does_not_crowd_out_the_other(void **state _unused_)
 {
-	struct rig rig = rig_open(64, 65536);
+	struct rig rig = rig_open(512, 65536);
 	const struct feed four = {.flows = 1, .first = 3};
 	const struct feed six = {.flows = 5000, .in_turn = 1, .is_ip6 = 1};
 	struct flow_table_counters counters;
@@ -492,7 +492,7 @@ static void one_family_does_not_crowd_out_the_other(void **state _unused_)
 	send_here(&rig, &four, 1);
 	send_here(&rig, &six, 5000);
 	flow_table_read_counters(rig.table, &counters);
-	assert_in_range(counters.records, 5000 - 64, 5000);
+	assert_in_range(counters.records, 5000 - 512, 5000);
 	drain(&rig);
 	assert_int_equal(rig.got.all.packets, counters.records);
 	assert_memory_not_equal(&rig.got.last.srcip, "\0\0\0\0", 4);
@@ -504,16 +504,19 @@ static void one_family_does_not_crowd_out_the_other(void **state _unused_)
 static void sizes_that_cannot_be_are_refused(void **state _unused_)
 {
 	struct flow_feed *program = flow_feed__open();
-	struct flow_table_options options = {
-		.cpu_count = 1, .slots4 = 64, .slots6 = 64, .ring_records = 1, .clock.tick_ns = 1};
+	struct flow_table_options options = {.cpu_count = 1,
+		.slots4 = 512,
+		.slots6 = 512,
+		.ring_records = 1,
+		.clock.tick_ns = 1};
 	struct flow_settings settings = {.stale_ticks = 42};
 
 	assert_non_null(program);
-	options.slots4 = 63;
+	options.slots4 = 511;
 	assert_int_equal(flow_table_prepare(&options, program->obj, &settings), -EINVAL);
 	options.slots4 = UINT32_MAX;
 	assert_int_equal(flow_table_prepare(&options, program->obj, &settings), -EINVAL);
-	options.slots4 = 64;
+	options.slots4 = 512;
 	options.ring_records = 0;
 	assert_int_equal(flow_table_prepare(&options, program->obj, &settings), -EINVAL);
 	assert_int_equal(settings.stale_ticks, 42);
