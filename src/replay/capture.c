@@ -217,6 +217,11 @@ int capture_next(struct capture *capture, struct capture_frame *ret_frame, char 
 
 /* ---- about it ---- */
 
+int capture_fd(const struct capture *capture)
+{
+	return fileno(pcap_file(capture->pcap));
+}
+
 const struct capture_counters *capture_counters(const struct capture *capture)
 {
 	return &capture->counters;

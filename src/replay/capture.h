@@ -58,6 +58,8 @@ DEFINE_CLEANUP(struct capture, capture_free)
 int capture_next(
 	struct capture *capture, struct capture_frame *ret_frame, char **ret_error) _must_check_;
 
+/* What it is read from. Borrowed. */
+int capture_fd(const struct capture *capture);
 const struct capture_counters *capture_counters(const struct capture *capture);
 /* "EN10MB", ... */
 const char *capture_link_name(const struct capture *capture);

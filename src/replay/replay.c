@@ -14,6 +14,7 @@
 #include "replay/setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,14 +42,20 @@ struct replay {
 /* ---- signals ---- */
 
 /*
- * The signal that ends the replay early; 0 = none yet. Reading a pipe may wait for ever, so these
- * signals interrupt it, and all else looks here now and then.
+ * The signal that ends the replay early; 0 = none yet. All that waits looks here now and then, but
+ * reading a pipe: that is interrupted, and where the signal came just before the read, the pipe is at
+ * its end, since /dev/null has taken its place.
  */
 static volatile sig_atomic_t caught_signal;
+static int input_fd = -1, null_fd = -1;
 
 static void on_signal(int signo)
 {
+	int saved = errno;
+
 	caught_signal = signo;
+	(void)dup2(null_fd, input_fd);
+	errno = saved;
 }
 
 /* Also in the threads that are made while they are blocked: only this one shall be interrupted. */
@@ -59,6 +66,10 @@ static int block_signals(bool blocked)
 	const struct sigaction action = {.sa_handler = on_signal};
 	sigset_t set;
 
+	if (null_fd < 0)
+		null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null_fd < 0)
+		return -errno;
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		sigaddset(&set, signals[i]);
@@ -256,8 +267,10 @@ static int start(struct replay *replay)
 	int r;
 
 	r = capture_open(replay->options->capture, &replay->capture, &replay->error);
-	if (r == 0)
-		r = start_probe(replay);
+	if (r < 0)
+		return r;
+	input_fd = capture_fd(replay->capture);
+	r = start_probe(replay);
 	if (r == 0)
 		r = loop_new(&replay->loop);
 	if (r == 0)
@@ -274,6 +287,8 @@ static int start(struct replay *replay)
 static void replay_done(struct replay *replay)
 {
 	progress_clear(&replay->progress);
+	/* A second signal shall not stop the tidying up, nor find a descriptor that is another's. */
+	(void)block_signals(true);
 	backend_free(replay->backend);
 	courier_free(replay->courier);
 	probe_free(replay->probe);
