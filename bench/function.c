@@ -217,14 +217,16 @@ static int measure_case(struct bench *bench, size_t which, unsigned int run)
 
 static int measure_latency(struct bench *bench, unsigned int run)
 {
-	const double rates[2] = {bench->values[0][RATE][run] / 2, STEADY};
 	_cleanup_(rig_freep) struct rig *rig = NULL;
+	double rates[2] = {0, STEADY};
 	uint64_t start_ns, sent;
 	struct load load;
 
 	show(bench, run, "latency");
-	if (rig_new(&late_options, &rig, &start_ns) < 0 || load_fully(rig, 0.05, &sent, &load) < 0)
+	if (rig_new(&late_options, &rig, &start_ns) < 0 ||
+		load_fully(rig, bench->seconds / 2, &sent, &load) < 0)
 		return -1;
+	rates[0] = (double)load.events / load.seconds / 2;
 	for (int i = 0; i < 2; i++) {
 		uint64_t events = (uint64_t)(rates[i] * bench->seconds) + 1;
 

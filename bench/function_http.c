@@ -49,9 +49,10 @@ static int spawn_node(char *const *argv, int in_fd, int out_fd, int *ret_pid)
 	posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
 	r = posix_spawnp(&pid, "node", &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
-	if (r == 0)
-		*ret_pid = pid;
-	return -r;
+	if (r != 0)
+		return r > 0 ? -r : -EIO;
+	*ret_pid = pid;
+	return 0;
 }
 
 int http_server_start(const char *handler, struct http_server *ret_server)
@@ -96,7 +97,7 @@ int http_node_start(uint64_t *ret_ns)
 {
 	const char *const argv[] = {"node", "-e", "0", NULL};
 	uint64_t start = clock_monotonic_ns();
-	int pid, status, r;
+	int pid = 0, status, r;
 
 	r = spawn_node((char *const *)argv, STDIN_FILENO, STDOUT_FILENO, &pid);
 	if (r < 0)

@@ -18,7 +18,7 @@ class Event {
   #bytes;
   #at;
   #schema;
-  #data;
+  #data = undefined;
 
   constructor(bytes, at, schema) {
     this.#bytes = bytes;
@@ -120,15 +120,14 @@ function contextClass(constants, openState) {
     #bytes;
     #at;
     #schema;
-    #state;
-    #alerts;
+    #state = undefined;
+    #alerts = undefined;
     #open = true;
 
-    constructor(bytes, at, schema, alerts) {
+    constructor(bytes, at, schema) {
       this.#bytes = bytes;
       this.#at = at;
       this.#schema = schema;
-      this.#alerts = alerts;
     }
 
     /* A function of its own, so that it may be taken out of the context: main(event, { alert, state }). */
@@ -144,6 +143,7 @@ function contextClass(constants, openState) {
 
     #raise(alert) {
       if (!this.#open) throw new Error('the event is over: await what you start');
+      this.#alerts ??= [];
       if (this.#alerts.length >= ALERTS_MAX) throw new RangeError(`alert: more than ${ALERTS_MAX} for one event`);
       this.#alerts.push(alertText(alert));
     }
@@ -152,9 +152,11 @@ function contextClass(constants, openState) {
       console.log(...what);
     }
 
+    /* The event is over. Gives its alerts, as texts; undefined: none. */
     close() {
       this.#open = false;
-      this.#state?.close();
+      if (this.#state !== undefined) this.#state.close();
+      return this.#alerts;
     }
   }
   for (const [name, value] of Object.entries(constants)) {

@@ -6,9 +6,10 @@
  * Integers are little-endian; a text is a u32 length, UTF-8, and a zero byte.
  */
 
-const VERSION = 1;
+const VERSION = 2;
 const FRAME_MAX = 16 << 20;
 const HEADER_BYTES = 5;
+const SHORT = 64; // characters, up to which a text is written by hand: a call into Buffer costs more
 
 const TYPE = Object.freeze({
   HELLO: 1,
@@ -108,15 +109,38 @@ class Writer {
 
   u32(value) {
     this.#room(4);
-    this.#at = this.#bytes.writeUInt32LE(value, this.#at);
+    this.#put(this.#at, value);
+    this.#at += 4;
+  }
+
+  #put(at, value) {
+    const bytes = this.#bytes;
+    bytes[at] = value;
+    bytes[at + 1] = value >>> 8;
+    bytes[at + 2] = value >>> 16;
+    bytes[at + 3] = value >>> 24;
   }
 
   text(value) {
     this.#room(5 + value.length * 3);
-    const length = this.#bytes.write(value, this.#at + 4, 'utf8');
-    this.#bytes.writeUInt32LE(length, this.#at);
-    this.#at += 4 + length;
-    this.#bytes[this.#at++] = 0;
+    const start = this.#at + 4;
+    const length = this.#ascii(value, start) ? value.length : this.#bytes.write(value, start, 'utf8');
+    this.#put(this.#at, length);
+    this.#at = start + length + 1;
+    this.#bytes[start + length] = 0;
+  }
+
+  /* False: the text is long, or not ASCII, and is yet to be written. */
+  #ascii(value, start) {
+    const { length } = value;
+    const bytes = this.#bytes;
+    if (length > SHORT) return false;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) return false;
+      bytes[start + i] = code;
+    }
+    return true;
   }
 
   /* The place of a u32 that is only known later. */
@@ -126,7 +150,7 @@ class Writer {
   }
 
   fill(hole, value) {
-    this.#bytes.writeUInt32LE(value, hole);
+    this.#put(hole, value);
   }
 
   /* A copy, since writing it out may outlast the next begin(). */

@@ -11,26 +11,7 @@
 const os = require('node:os');
 
 const LITTLE = os.endianness() === 'LE'; // records are in the machine's own order
-const CACHE_MAX = 4096;
-
-/* A bounded memory of texts. When full it is emptied: what is in use comes back at once. */
-class Cache {
-  #map = new Map();
-
-  get(key, make) {
-    let text = this.#map.get(key);
-    if (text === undefined) {
-      if (this.#map.size >= CACHE_MAX) this.#map.clear();
-      text = make(key);
-      this.#map.set(key, text);
-    }
-    return text;
-  }
-}
-
-const ipv4 = new Cache();
-const ipv6 = new Cache();
-const seconds = new Cache();
+const IP_SLOTS = 8192; // a power of two
 
 const ipv4Text = (word) => `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
 
@@ -52,11 +33,42 @@ function ipv6Text(hex) {
   return best < 0 ? text(0, 8) : `${text(0, best)}::${text(best + bestLength, 8)}`;
 }
 
-function readIp(bytes, at) {
+const word = (b, at) => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
+
+/*
+ * Texts of addresses that were seen lately, by the four words of the address: pairs of slots, in which a
+ * new address goes first and what was first becomes second. The same text object each time makes it a
+ * cheap key, too.
+ */
+const ipWords = new Int32Array(IP_SLOTS * 4);
+const ipTexts = new Array(IP_SLOTS).fill('::');
+
+function makeIpText(bytes, at) {
   if (bytes.readUInt32BE(at + 8) === 0xffff && bytes.readUInt32BE(at) === 0 && bytes.readUInt32BE(at + 4) === 0) {
-    return ipv4.get(bytes.readUInt32BE(at + 12), ipv4Text);
+    return ipv4Text(bytes.readUInt32BE(at + 12));
   }
-  return ipv6.get(bytes.toString('hex', at, at + 16), ipv6Text);
+  return ipv6Text(bytes.toString('hex', at, at + 16));
+}
+
+function ipSlotHolds(slot, a, b, c, d) {
+  const at = slot * 4;
+  return ipWords[at + 3] === d && ipWords[at + 2] === c && ipWords[at + 1] === b && ipWords[at] === a;
+}
+
+function readIp(bytes, at) {
+  const a = word(bytes, at);
+  const b = word(bytes, at + 4);
+  const c = word(bytes, at + 8);
+  const d = word(bytes, at + 12);
+  const mixed = Math.imul(Math.imul(Math.imul(a, 0x85ebca6b) ^ b, 0xc2b2ae35) ^ c, 0x27d4eb2f) ^ Math.imul(d, 0x9e3779b1);
+  const slot = (mixed ^ (mixed >>> 15)) & (IP_SLOTS - 2);
+  if (ipSlotHolds(slot, a, b, c, d)) return ipTexts[slot];
+  if (ipSlotHolds(slot + 1, a, b, c, d)) return ipTexts[slot + 1];
+  ipTexts[slot + 1] = ipTexts[slot];
+  ipWords.copyWithin(slot * 4 + 4, slot * 4, slot * 4 + 4);
+  ipWords.set([a, b, c, d], slot * 4);
+  ipTexts[slot] = makeIpText(bytes, at);
+  return ipTexts[slot];
 }
 
 const readU16 = LITTLE ? (b, at) => b[at] | (b[at + 1] << 8) : (b, at) => b.readUInt16BE(at);
@@ -74,6 +86,21 @@ const readInt = {
   8: (b, at) => Number(BigInt.asIntN(64, readBigU64(b, at))),
 };
 
+/* "000" to "999". */
+const threeDigits = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
+
+/* The text of the second that was asked for last: events come close together in time. */
+let lastSecond = NaN;
+let lastPrefix = '';
+
+function secondText(second) {
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastPrefix = `${new Date(second * 1000).toISOString().slice(0, 19)}.`;
+  }
+  return lastPrefix;
+}
+
 /*
  * RFC 3339 with nanoseconds; "" for 0, which means unknown. In doubles, without loss:
  * 2^48 ns = 281474 s + 976710656 ns, and 2^32 ns = 4 s + 294967296 ns.
@@ -84,9 +111,11 @@ function readTime(b, at) {
   if (upper === 0 && lower === 0) return '';
   const rest = (upper >>> 16) * 976710656 + (upper & 0xffff) * 294967296 + lower;
   const carry = Math.floor(rest / 1e9);
-  const second = (upper >>> 16) * 281474 + (upper & 0xffff) * 4 + carry;
-  const prefix = seconds.get(second, (s) => new Date(s * 1000).toISOString().slice(0, 19));
-  return `${prefix}.${String(rest - carry * 1e9).padStart(9, '0')}Z`;
+  const ns = rest - carry * 1e9;
+  const us = Math.floor(ns / 1000);
+  const ms = Math.floor(us / 1000);
+  const prefix = secondText((upper >>> 16) * 281474 + (upper & 0xffff) * 4 + carry);
+  return `${prefix}${threeDigits[ms]}${threeDigits[us - ms * 1000]}${threeDigits[ns - us * 1000]}Z`;
 }
 
 /* Milliseconds since the epoch, with a fraction. */
@@ -135,4 +164,4 @@ function readSchema(reader) {
   return compileSchema(schema);
 }
 
-module.exports = { compileSchema, readSchema, readTime, readTimeMs };
+module.exports = { compileSchema, readSchema, readTime, readTimeMs, readLe32: (b, at) => word(b, at) >>> 0 };

@@ -8,6 +8,7 @@
 
 const { Writer, TYPE } = require('./frames.js');
 const { Event, HEADER_BYTES, contextClass, eventTimeMs } = require('./event.js');
+const { readLe32 } = require('./records.js');
 const { State } = require('./state.js');
 
 const BATCH_CHANGES_MAX = 1 << 20; // characters of JSON, after which a batch ends early
@@ -32,11 +33,13 @@ function messageOf(error) {
 class Runner {
   #hello;
   #schemas;
+  #schema = undefined; // of the last event
   #main;
   #keyReaders = new Map(); // event id -> [reader, ...]
   #Context;
   #writer = new Writer();
   #told = 0;
+  #position = 0; // events done since the start, modulo 2^32
   state;
 
   /* `hello`: the HELLO frame; `schemas`: Map(event id -> schema); `main`: the function. */
@@ -61,60 +64,94 @@ class Runner {
   #openState(bytes, at, schema) {
     const readers = this.#keyReaders.get(schema.id);
     const record = at + HEADER_BYTES;
-    let key = readers.length > 0 ? String(readers[0](bytes, record)) : '';
+    if (readers.length === 0) return this.state.at('', eventTimeMs(bytes, at, schema));
+    let key = readers[0](bytes, record);
+    if (typeof key !== 'string') key = String(key);
     for (let i = 1; i < readers.length; i++) key += `|${readers[i](bytes, record)}`;
     return this.state.at(key, eventTimeMs(bytes, at, schema));
   }
 
-  /* Runs one event; its alerts go into `alerts`. Throws what the function throws. */
-  #call(bytes, at, schema, alerts) {
-    const context = new this.#Context(bytes, at, schema, alerts);
-    let outcome;
-    try {
-      outcome = this.#main(new Event(bytes, at, schema), context);
-    } catch (error) {
-      context.close();
-      throw error;
-    }
-    if (typeof outcome?.then !== 'function') {
-      context.close();
-      return undefined;
-    }
-    return Promise.resolve(outcome).finally(() => context.close());
+  /*
+   * BATCH payload -> RESULT frame, or a promise of it if an event needs one. A batch that was sent before
+   * the engine knew that an earlier one ended early is not run: its place says so.
+   */
+  run(bytes) {
+    const position = bytes.readUInt32LE(4);
+    const batch = {
+      bytes,
+      count: position === this.#position ? bytes.readUInt32LE(0) : 0,
+      at: 8, // of the next event
+      done: 0,
+      alerts: [], // [event's index in the batch, text]
+      failure: undefined,
+      context: undefined, // of the event that runs
+    };
+    const pending = this.#advance(batch);
+    return pending === undefined ? this.#finish(batch) : this.#wait(batch, pending);
   }
 
-  /* BATCH payload -> RESULT frame. */
-  async run(bytes) {
-    const count = bytes.readUInt32LE(0);
-    const alerts = []; // [event's index in the batch, text]
-    let failure;
-    let done = 0;
-    let at = 4;
-
-    while (done < count && this.state.changeSize < BATCH_CHANGES_MAX) {
-      const schema = this.#schemas.get(bytes.readUInt32LE(at));
-      const size = bytes.readUInt16LE(at + 14);
-      const own = [];
-      if (!schema || schema.recordSize !== size) throw new Error('an event that no schema describes');
-      try {
-        const promise = this.#call(bytes, at, schema, own);
-        if (promise) await promise;
-      } catch (error) {
-        this.state.rollback();
-        failure = messageOf(error);
-        console.error(error);
-        break;
-      }
-      this.state.keep();
-      for (const text of own) {
-        alerts.push([done, text]);
-        this.state.changeSize += text.length;
-      }
-      done++;
-      at += HEADER_BYTES + size;
+  /* Runs events until one gives a promise, which is returned; undefined: the batch is over. */
+  #advance(batch) {
+    while (batch.done < batch.count && batch.failure === undefined && this.state.changeSize < BATCH_CHANGES_MAX) {
+      const pending = this.#call(batch);
+      if (typeof pending?.then === 'function') return pending;
+      if (batch.failure === undefined) this.#succeed(batch);
     }
-    if (done > 0) this.#sweep();
-    return this.#result(done, failure, alerts);
+    return undefined;
+  }
+
+  #call(batch) {
+    const { bytes, at } = batch;
+    const id = readLe32(bytes, at);
+    if (id !== this.#schema?.id) this.#schema = this.#schemas.get(id);
+    const schema = this.#schema;
+    if (schema?.recordSize !== readLe32(bytes, at + 12) >>> 16) throw new Error('an event that no schema describes');
+    batch.context = new this.#Context(bytes, at, schema);
+    batch.at = at + HEADER_BYTES + schema.recordSize;
+    try {
+      return this.#main(new Event(bytes, at, schema), batch.context);
+    } catch (error) {
+      return this.#fail(batch, error);
+    }
+  }
+
+  async #wait(batch, first) {
+    for (let pending = first; pending !== undefined; pending = this.#advance(batch)) {
+      try {
+        await pending;
+        this.#succeed(batch);
+      } catch (error) {
+        this.#fail(batch, error);
+      }
+    }
+    return this.#finish(batch);
+  }
+
+  #succeed(batch) {
+    const alerts = batch.context.close();
+    this.state.keep();
+    if (alerts !== undefined) this.#keepAlerts(batch, alerts);
+    batch.done++;
+  }
+
+  #keepAlerts(batch, alerts) {
+    for (const text of alerts) {
+      batch.alerts.push([batch.done, text]);
+      this.state.changeSize += text.length;
+    }
+  }
+
+  #fail(batch, error) {
+    batch.context.close();
+    this.state.rollback();
+    batch.failure = messageOf(error);
+    console.error(error);
+  }
+
+  #finish(batch) {
+    this.#position = (this.#position + batch.done) >>> 0;
+    if (batch.done > 0) this.#sweep();
+    return this.#result(batch);
   }
 
   #sweep() {
@@ -124,7 +161,7 @@ class Runner {
     console.error(`state is full: ${this.#told} of the entries longest unused were forgotten since the start`);
   }
 
-  #result(done, failure, alerts) {
+  #result({ done, failure, alerts }) {
     const writer = this.#writer;
     writer.begin(TYPE.RESULT);
     writer.u32(done);

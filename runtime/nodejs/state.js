@@ -14,6 +14,7 @@ const ENTRIES_MAX = 100000;
 const VALUE_MAX = 64 << 10; // characters of JSON
 const EVENT_CHANGES_MAX = 8 << 20; // characters of JSON that one event may set
 const NAME_MAX = 128; // characters
+const UNDO_KEPT = 64; // items
 const CANDIDATES = 8; // entries compared to find one to forget
 
 const CLASSES = { $window: Window, $distinct: Distinct, $growth: Growth, $once: Once };
@@ -47,11 +48,33 @@ class Saved {
   }
 }
 
+/* What takes an event's changes back, to be run from the last to the first. Its memory is used again. */
+class UndoLog {
+  #items = [];
+  #count = 0;
+
+  push(item) {
+    if (this.#count < this.#items.length) this.#items[this.#count] = item;
+    else this.#items.push(item);
+    this.#count++;
+  }
+
+  /* undefined: there is none left. */
+  pop() {
+    return this.#count > 0 ? this.#items[--this.#count] : undefined;
+  }
+
+  clear() {
+    this.#count = 0;
+    if (this.#items.length > UNDO_KEPT) this.#items.length = 0;
+  }
+}
+
 class State {
   #keys = new Map(); // key -> Map(name -> Entry)
   #count = 0;
   #changed = []; // entries, in the order in which they first changed
-  #undo = []; // functions and Saveds, to be taken back from the last to the first
+  #undo = new UndoLog(); // functions and Saveds
   #now = -Infinity; // the newest event time
   #use = 0;
   #made = 0; // entries since the last sweep
@@ -78,19 +101,18 @@ class State {
   at(key, now) {
     if (now > this.#now) this.#now = now;
     this.#use++;
-    return new KeyedState({ state: this, key, now });
+    return new KeyedState(this, key, now);
   }
 
   /* The event's changes stay. */
   keep() {
-    this.#undo.length = 0;
+    this.#undo.clear();
     this.#changeSizeBefore = this.changeSize;
   }
 
   /* The event's changes are taken back. */
   rollback() {
-    while (this.#undo.length > 0) {
-      const item = this.#undo.pop();
+    for (let item = this.#undo.pop(); item !== undefined; item = this.#undo.pop()) {
       if (typeof item === 'function') item();
       else this.#takeBack(item);
     }
@@ -292,79 +314,84 @@ function checkAmount(amount) {
   return amount;
 }
 
-/*
- * One event's access to the state of its key: {state, key, now}. When the event is over `state` is taken
- * out of it: a promise that was left behind must not touch another event's state.
- */
-function open(session) {
-  if (session.state === undefined) throw new Error('the event is over: await what you start');
-  return session.state;
-}
-
-/* What counter(), window() and distinct() give. */
+/* What counter(), window() and distinct() give; `keyed` is the event's KeyedState. */
 class Counter {
-  #session;
+  #keyed;
   #name;
 
-  constructor(session, name) {
-    this.#session = session;
+  constructor(keyed, name) {
+    this.#keyed = keyed;
     this.#name = name;
   }
 
   add(amount = 1) {
-    return open(this.#session).count(this.#session.key, this.#name, checkAmount(amount));
+    return open(this.#keyed).count(this.#keyed.key, this.#name, checkAmount(amount));
   }
 
   get value() {
-    const entry = open(this.#session).find(this.#session.key, this.#name);
+    const entry = open(this.#keyed).find(this.#keyed.key, this.#name);
     return entry ? counterValue(entry) : 0;
   }
 }
 
 class Moving {
-  #session;
+  #keyed;
   #find;
   #check;
 
   /* `find` gives the entry with its live object, made if need be. */
-  constructor(session, find, check) {
-    this.#session = session;
+  constructor(keyed, find, check) {
+    this.#keyed = keyed;
     this.#find = find;
     this.#check = check;
   }
 
   add(what) {
-    const state = open(this.#session);
+    const state = open(this.#keyed);
     const entry = this.#find(state);
-    const { now } = this.#session;
+    const now = nowOf(this.#keyed);
     if (entry.live.add(now, this.#check(what), state.undo)) state.liveChanged(entry);
     return entry.live.value(now);
   }
 
   get value() {
-    return this.#find(open(this.#session)).live.value(this.#session.now);
+    return this.#find(open(this.#keyed)).live.value(nowOf(this.#keyed));
   }
 }
 
 /* context.state: what a function sees of its state while one event runs. */
 class KeyedState {
-  #session;
+  #state;
+  #key;
+  #now;
 
-  constructor(session) {
-    this.#session = session;
+  constructor(state, key, now) {
+    this.#state = state;
+    this.#key = key;
+    this.#now = now;
   }
 
+  /* The event is over: a promise that was left behind must not touch another event's state. */
   close() {
-    this.#session.state = undefined;
+    this.#state = undefined;
   }
 
   get key() {
-    return this.#session.key;
+    return this.#key;
+  }
+
+  static open(keyed) {
+    if (keyed.#state === undefined) throw new Error('the event is over: await what you start');
+    return keyed.#state;
+  }
+
+  static nowOf(keyed) {
+    return keyed.#now;
   }
 
   /* A copy: changing it changes nothing, set() does. */
   get(name) {
-    const text = open(this.#session).find(this.#session.key, name)?.text();
+    const text = open(this).find(this.#key, name)?.text();
     return text === undefined ? undefined : JSON.parse(text);
   }
 
@@ -373,41 +400,42 @@ class KeyedState {
     if (json === undefined) throw new TypeError(`state: "${name}" cannot be a ${typeof value}`);
     if (json.length > VALUE_MAX) throw new RangeError(`state: "${name}" is ${json.length} characters of JSON`);
     if (LIVE.test(json)) throw new TypeError(`state: "${name}": a first member that begins with "$" is reserved`);
-    open(this.#session).setJson(this.#session.key, name, json);
+    open(this).setJson(this.#key, name, json);
     return value;
   }
 
   delete(name) {
-    return open(this.#session).delete(this.#session.key, name);
+    return open(this).delete(this.#key, name);
   }
 
   counter(name) {
-    open(this.#session);
-    return new Counter(this.#session, name);
+    open(this);
+    return new Counter(this, name);
   }
 
   window(name, length) {
-    open(this.#session);
-    const { key } = this.#session;
+    open(this);
+    const key = this.#key;
     const ms = parseLength(length);
     const make = () => new Window(ms);
     const fits = (live) => live.length === ms;
-    return new Moving(this.#session, (state) => state.live(key, name, Window, make, fits), checkAmount);
+    return new Moving(this, (state) => state.live(key, name, Window, make, fits), checkAmount);
   }
 
   distinct(name, length, { cap } = {}) {
-    open(this.#session);
-    const { key } = this.#session;
+    open(this);
+    const key = this.#key;
     const ms = parseLength(length);
     const make = () => new Distinct(ms, cap);
     const wanted = cap ?? DISTINCT_MAX;
     const fits = (live) => live.length === ms && live.cap === wanted;
-    return new Moving(this.#session, (state) => state.live(key, name, Distinct, make, fits), (value) => value);
+    return new Moving(this, (state) => state.live(key, name, Distinct, make, fits), (value) => value);
   }
 
   growth(name, value, incarnation = '') {
-    const state = open(this.#session);
-    const { key, now } = this.#session;
+    const state = open(this);
+    const key = this.#key;
+    const now = this.#now;
     const entry = state.live(key, name, Growth, () => new Growth(), () => true);
     const [grown, changed] = entry.live.add(now, checkAmount(value), String(incarnation), state.undo);
     if (changed) state.liveChanged(entry);
@@ -416,13 +444,16 @@ class KeyedState {
 
   once(name, length) {
     const ms = parseLength(length);
-    const state = open(this.#session);
-    const { key, now } = this.#session;
+    const state = open(this);
+    const key = this.#key;
+    const now = this.#now;
     const entry = state.live(key, name, Once, () => new Once(ms), (live) => live.length === ms);
     const [answer, changed] = entry.live.ask(now, state.undo);
     if (changed) state.liveChanged(entry);
     return answer;
   }
 }
+
+const { open, nowOf } = KeyedState;
 
 module.exports = { State };

@@ -57,6 +57,8 @@ class Worker {
   #state = new State();
   #hello;
   #runner;
+  #batches = []; // yet to run: the engine sends the next before it has this one's result
+  #waiting = false; // for an event's promise
 
   start() {
     this.#socket.on('data', (chunk) => this.#splitter.feed(chunk, (type, payload) => this.#take(type, payload)));
@@ -82,11 +84,28 @@ class Worker {
         this.#load();
         break;
       case TYPE.BATCH:
-        /* One at a time: the engine sends the next when it has this one's result. */
-        this.#runner.run(payload).then((frame) => this.#socket.write(frame));
+        this.#batches.push(payload);
+        if (!this.#waiting) this.#runBatches();
         break;
       default:
         throw new Error(`a frame of type ${type}`);
+    }
+  }
+
+  /* In order, one at a time. */
+  #runBatches() {
+    while (this.#batches.length > 0) {
+      const result = this.#runner.run(this.#batches.shift());
+      if (result instanceof Promise) {
+        this.#waiting = true;
+        result.then((frame) => {
+          this.#waiting = false;
+          this.#socket.write(frame);
+          this.#runBatches();
+        });
+        return;
+      }
+      this.#socket.write(result);
     }
   }
 

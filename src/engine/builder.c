@@ -5,6 +5,7 @@
 #include "base/siphash.h"
 #include "engine/function.h"
 #include "engine/pipe.h"
+#include "engine/writes.h"
 #include "event/render.h"
 
 #include <errno.h>
@@ -32,8 +33,9 @@ struct list {
 struct builder {
 	struct result result;
 	struct block *blocks;
-	struct list events, writes, alerts, dead_letters;
-	size_t event_count, write_count, alert_count, dead_letter_count;
+	struct list events, alerts, dead_letters;
+	size_t event_count, alert_count, dead_letter_count;
+	struct write_set writes;
 	size_t bytes;
 };
 
@@ -45,6 +47,7 @@ int builder_new(const struct builder_source *source, struct builder **ret_builde
 		return -ENOMEM;
 	builder->result.function = source->function;
 	builder->result.outcome.function = source->name;
+	write_set_init(&builder->writes, &source->secret);
 	*ret_builder = builder;
 	return 0;
 }
@@ -65,7 +68,7 @@ void builder_free(struct builder *builder)
 		return;
 	blocks_free(builder->blocks, NULL);
 	free(builder->events.items);
-	free(builder->writes.items);
+	write_set_done(&builder->writes);
 	free(builder->alerts.items);
 	free(builder->dead_letters.items);
 	free(builder);
@@ -112,20 +115,18 @@ static int list_reserve(struct list *list, size_t used, size_t count, size_t ite
 /* What is in the builder, to go back to when an addition fails half-way. */
 struct checkpoint {
 	struct block *blocks;
-	size_t write_count, alert_count, bytes;
+	size_t alert_count, bytes;
 };
 
 static struct checkpoint builder_checkpoint(const struct builder *builder)
 {
-	return (struct checkpoint){
-		builder->blocks, builder->write_count, builder->alert_count, builder->bytes};
+	return (struct checkpoint){builder->blocks, builder->alert_count, builder->bytes};
 }
 
 static void builder_restore(struct builder *builder, const struct checkpoint *to)
 {
 	blocks_free(builder->blocks, to->blocks);
 	builder->blocks = to->blocks;
-	builder->write_count = to->write_count;
 	builder->alert_count = to->alert_count;
 	builder->bytes = to->bytes;
 }
@@ -294,30 +295,51 @@ static int alert_add(struct builder *builder, const struct event_ref *event, uns
 
 /* ---- a RESULT frame ---- */
 
-static int read_writes(struct builder *builder, struct cursor *c)
+/* One state change, and where the bytes of its key and name lie: one behind the other. */
+static int read_write(struct cursor *c, struct state_write *ret_write, size_t *ret_identity_len)
+{
+	struct state_write write = {0};
+	size_t name_len = 0;
+	uint8_t deleted;
+
+	write.key = pipe_get_text(c, NULL);
+	write.name = pipe_get_text(c, &name_len);
+	deleted = cursor_get_u8(c);
+	if (deleted == 0)
+		write.value = pipe_get_text(c, &write.value_len);
+	if (!cursor_ok(c) || deleted > 1)
+		return -EBADMSG;
+	*ret_identity_len = (size_t)(write.name - write.key) + name_len;
+	*ret_write = write;
+	return 0;
+}
+
+/* Checks them and makes room: nothing is changed before the whole frame is known to be good. */
+static int check_writes(struct builder *builder, struct cursor *c, uint32_t *ret_count)
 {
 	uint32_t count = cursor_get_le32(c);
+	struct state_write write;
+	size_t identity_len;
 
 	/* A write is at least three empty texts: a count beyond that would only reserve memory. */
 	if (count > cursor_left(c) / 11)
 		return -EBADMSG;
-	if (list_reserve(
-		    &builder->writes, builder->write_count, count, sizeof(struct state_write)) < 0)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		struct state_write write = {0};
-		uint8_t deleted;
-
-		write.key = pipe_get_text(c, NULL);
-		write.name = pipe_get_text(c, NULL);
-		deleted = cursor_get_u8(c);
-		if (deleted == 0)
-			write.value = pipe_get_text(c, &write.value_len);
-		if (!cursor_ok(c) || deleted > 1)
+	for (uint32_t i = 0; i < count; i++)
+		if (read_write(c, &write, &identity_len) < 0)
 			return -EBADMSG;
-		((struct state_write *)builder->writes.items)[builder->write_count++] = write;
-	}
-	return 0;
+	*ret_count = count;
+	return write_set_reserve(&builder->writes, count);
+}
+
+static void put_writes(struct builder *builder, struct cursor *c)
+{
+	uint32_t count = cursor_get_le32(c);
+	struct state_write write;
+	size_t identity_len;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (read_write(c, &write, &identity_len) == 0)
+			write_set_put(&builder->writes, &write, write.key, identity_len);
 }
 
 static int read_alerts(
@@ -381,7 +403,8 @@ int builder_add_result(struct builder *builder, const struct queue *queue, size_
 {
 	struct checkpoint before = builder_checkpoint(builder);
 	struct verdict verdict;
-	struct cursor c, head;
+	struct cursor c, head, writes;
+	uint32_t write_count = 0;
 	uint8_t *copy;
 	int r;
 
@@ -396,13 +419,14 @@ int builder_add_result(struct builder *builder, const struct queue *queue, size_
 	memcpy(copy, payload, size);
 	cursor_read_init(&c, copy, size);
 	cursor_get(&c, head.pos);
-	r = read_writes(builder, &c);
+	writes = c;
+	r = check_writes(builder, &c, &write_count);
 	if (r == 0)
 		r = read_alerts(builder, queue, verdict.done, &c);
 	if (r == 0 && (!cursor_ok(&c) || cursor_left(&c) > 0))
 		r = -EBADMSG;
 	/* Changes belong to events that are done. */
-	if (r == 0 && verdict.done == 0 && builder->write_count > before.write_count)
+	if (r == 0 && verdict.done == 0 && write_count > 0)
 		r = -EBADMSG;
 	if (r == 0)
 		r = add_events(builder, queue, verdict.done);
@@ -410,6 +434,7 @@ int builder_add_result(struct builder *builder, const struct queue *queue, size_
 		builder_restore(builder, &before);
 		return r;
 	}
+	put_writes(builder, &writes);
 	*ret_verdict = verdict;
 	return 0;
 }
@@ -445,7 +470,12 @@ int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
 
 size_t builder_bytes(const struct builder *builder)
 {
-	return builder->bytes + builder->write_count * sizeof(struct state_write);
+	return builder->bytes + builder->writes.count * sizeof(struct state_write);
+}
+
+bool builder_is_urgent(const struct builder *builder)
+{
+	return builder->alert_count > 0 || builder->dead_letter_count > 0;
 }
 
 struct result *builder_result(struct builder *builder)
@@ -453,7 +483,7 @@ struct result *builder_result(struct builder *builder)
 	struct outcome *outcome = &builder->result.outcome;
 
 	outcome->writes = builder->writes.items;
-	outcome->write_count = builder->write_count;
+	outcome->write_count = builder->writes.count;
 	outcome->alerts = builder->alerts.items;
 	outcome->alert_count = builder->alert_count;
 	outcome->dead_letters = builder->dead_letters.items;

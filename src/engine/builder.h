@@ -8,6 +8,7 @@
  * committed one after the other, and if one is refused nothing that builds on it was made durable.
  */
 
+#include "base/siphash.h"
 #include "engine/engine.h"
 #include "engine/queue.h"
 
@@ -15,7 +16,8 @@ struct builder;
 
 struct builder_source {
 	struct function *function;
-	const char *name; /* borrowed; must outlive the builder */
+	const char *name;          /* borrowed; must outlive the builder */
+	struct siphash_key secret; /* of the table of state changes */
 };
 
 /* 0 or -ENOMEM. */
@@ -43,6 +45,9 @@ int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
 
 /* Rough size of what is held, to bound it. */
 size_t builder_bytes(const struct builder *builder);
+
+/* Somebody waits for what is in it: an alert, or a dead letter. */
+bool builder_is_urgent(const struct builder *builder);
 
 /* Complete until the next addition. */
 struct result *builder_result(struct builder *builder);

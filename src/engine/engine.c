@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define QUEUE_LIMIT (1U << 24) /* events */
@@ -28,6 +29,8 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	engine->ops = ops;
 	engine->user = user;
 	engine->pool.loop = loop;
+	if (getrandom(&engine->secret, sizeof(engine->secret), 0) != sizeof(engine->secret))
+		return -EIO;
 	engine->runtime_dir = strdup(options->runtime_dir);
 	engine->node = strdup(options->node ? options->node : "node");
 	if (!engine->runtime_dir || !engine->node)
@@ -156,7 +159,7 @@ static int check_options(const struct function_options *options, char **ret_erro
 static int function_copy_options(struct function *function, const struct function_options *options)
 {
 	/* A batch must fit into a frame. */
-	const unsigned int most = (PIPE_FRAME_MAX - 64) / (EVENT_RECORD_MAX + 64);
+	const unsigned int most = (PIPE_FRAME_MAX - 64U) / (EVENT_RECORD_MAX + 64);
 
 	snprintf(function->name, sizeof(function->name), "%s", options->name);
 	function->timeout_ns = options->timeout_ns;

@@ -14,7 +14,8 @@
 #define PAUSE_MAX_NS (30 * NS_PER_SEC)
 #define RETRY_NS     (10 * NS_PER_MS) /* before an event that failed runs again; doubles likewise */
 #define RETRY_MAX_NS (5 * NS_PER_SEC)
-#define GATHER_MAX   (8U << 20) /* bytes of undurable results, above which nothing runs */
+#define GATHER_MAX   (8U << 20)       /* bytes of undurable results, above which nothing runs */
+#define GATHER_NS    (20 * NS_PER_MS) /* under load: a commit costs as much for few as for many */
 #define HEAP_MB      256
 
 static void function_start(struct function *function);
@@ -44,10 +45,22 @@ static void function_set_error(struct function *function, const char *what, cons
 
 /* ---- results ---- */
 
+/*
+ * True if it is worth to wait for more: more is coming, nobody waits for what is there, and the last
+ * commit began a moment ago. What comes alone, or last, is never held up.
+ */
+static bool function_gathers_on(const struct function *function, uint64_t now_ns)
+{
+	return function->queue.pushed > function->queue.decided &&
+	       now_ns < function->submit_after_ns && !builder_is_urgent(function->gathering) &&
+	       builder_bytes(function->gathering) <= GATHER_MAX;
+}
+
 /* Hands over what has gathered, unless a result is under way: then it goes when that comes back. */
 static void function_submit(struct function *function)
 {
 	struct engine *engine = function->engine;
+	uint64_t now;
 
 	if (function->committing || !function->gathering)
 		return;
@@ -55,13 +68,30 @@ static void function_submit(struct function *function)
 		builder_free(TAKE_PTR(function->gathering));
 		return;
 	}
+	now = clock_monotonic_ns();
+	if (function_gathers_on(function, now)) {
+		if (function->submit.at_ns == 0)
+			loop_arm_timer(engine->loop, &function->submit, function->submit_after_ns);
+		return;
+	}
+	loop_disarm_timer(&function->submit);
+	function->submit_after_ns = now + GATHER_NS;
 	function->committing = TAKE_PTR(function->gathering);
 	engine->ops->commit(engine->user, builder_result(function->committing));
 }
 
+static void on_submit(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	function_submit(timer->user);
+}
+
 static int function_gather(struct function *function)
 {
-	const struct builder_source source = {.function = function, .name = function->name};
+	const struct builder_source source = {
+		.function = function,
+		.name = function->name,
+		.secret = function->engine->secret,
+	};
 
 	return function->gathering ? 0 : builder_new(&source, &function->gathering);
 }
@@ -106,31 +136,64 @@ static void function_kill(struct function *function, enum worker_end end, const 
 	worker_kill(function->worker, end, reason);
 }
 
-static void function_dispatch(struct function *function)
+/* The deadline of the oldest batch begins when the one before it is back. */
+static void function_watch(struct function *function)
+{
+	if (function->in_flight_count == 0) {
+		loop_disarm_timer(&function->timer);
+		return;
+	}
+	function->batch_start_ns = clock_monotonic_ns();
+	function_arm(function, function->timeout_ns);
+}
+
+static bool function_may_dispatch(const struct function *function)
+{
+	size_t waiting = queue_waiting(&function->queue);
+
+	if (function->phase != FUNCTION_READY || waiting == 0)
+		return false;
+	if (function->gathering && builder_bytes(function->gathering) > GATHER_MAX)
+		return false; /* goes on when the store has caught up */
+	if (function->in_flight_count == 0)
+		return true;
+	/* A second one only if it is full: what comes meanwhile fills it. */
+	return function->in_flight_count < FUNCTION_IN_FLIGHT && function->suspects == 0 &&
+	       function->front_attempts == 0 && waiting >= function->batch_limit;
+}
+
+static void function_send_batch(struct function *function)
 {
 	struct queue *queue = &function->queue;
 	size_t limit = function->suspects > 0 ? 1 : function->batch_limit;
-	size_t count = MIN(queue_waiting(queue), limit);
+	struct batch *batch = &function->in_flight[function->in_flight_count];
 	size_t frame;
 
-	if (function->phase != FUNCTION_READY || count == 0)
-		return;
-	if (function->gathering && builder_bytes(function->gathering) > GATHER_MAX)
-		return; /* goes on when the store has caught up */
-	frame = pipe_begin_batch(&function->buffer, (uint32_t)count);
-	for (size_t i = 0; i < count; i++) {
+	batch->count = (uint32_t)MIN(queue_waiting(queue), limit);
+	batch->position = function->worker_done + (uint32_t)(queue->sent - queue->decided);
+	frame = pipe_begin_batch(&function->buffer, batch->count, batch->position);
+	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct event_ref *event = queue_at(queue, queue->sent + i);
 
 		pipe_put_event(
 			&function->buffer, event, schema_builtin(event->event_id)->record_size);
 	}
 	pipe_end(&function->buffer, frame);
-	queue->sent += count;
-	function->batch = count;
-	function->phase = FUNCTION_BUSY;
-	function->batch_start_ns = clock_monotonic_ns();
-	function_arm(function, function->timeout_ns);
-	worker_send(function->worker, &function->buffer);
+	queue->sent += batch->count;
+	if (function->in_flight_count++ == 0)
+		function_watch(function);
+}
+
+static void function_dispatch(struct function *function)
+{
+	bool any = false;
+
+	while (function_may_dispatch(function)) {
+		function_send_batch(function);
+		any = true;
+	}
+	if (any)
+		worker_send(function->worker, &function->buffer);
 }
 
 static void on_dispatch(struct loop_timer *timer, uint64_t now_ns _unused_)
@@ -164,9 +227,9 @@ static int function_on_load_failure(struct function *function, const uint8_t *pa
 	return 0;
 }
 
-static void function_grow_batch(struct function *function)
+static void function_grow_batch(struct function *function, size_t count)
 {
-	if (function->batch == function->batch_limit && function->batch_limit < function->batch_max)
+	if (count == function->batch_limit && function->batch_limit < function->batch_max)
 		function->batch_limit++;
 }
 
@@ -183,18 +246,68 @@ static void function_on_exception(struct function *function, const char *message
 	function_arm(function, pause_ns(RETRY_NS, function->front_attempts, RETRY_MAX_NS));
 }
 
-static int function_on_result(struct function *function, const uint8_t *payload, size_t size)
+static struct batch function_take_oldest(struct function *function)
+{
+	struct batch oldest = function->in_flight[0];
+
+	function->stats.batches++;
+	function->stats.busy_ns += clock_monotonic_ns() - function->batch_start_ns;
+	function->in_flight_count--;
+	memmove(function->in_flight, function->in_flight + 1,
+		function->in_flight_count * sizeof(function->in_flight[0]));
+	if (function->phase == FUNCTION_READY)
+		function_watch(function);
+	return oldest;
+}
+
+/* Of a batch that was void when it came to the worker: nothing was run, nothing changed. */
+static int function_on_skipped(struct function *function, const uint8_t *payload, size_t size)
+{
+	static const uint8_t nothing[PIPE_SKIPPED_BYTES];
+
+	if (size != sizeof(nothing) || memcmp(payload, nothing, size) != 0)
+		return -EBADMSG;
+	function_take_oldest(function);
+	function_dispatch(function);
+	return 0;
+}
+
+static void function_on_verdict(
+	struct function *function, const struct verdict *verdict, size_t count)
 {
 	struct queue *queue = &function->queue;
+
+	queue->decided += verdict->done;
+	function->worker_done += (uint32_t)verdict->done;
+	if (verdict->done < count)
+		queue_rewind_sent(queue);
+	if (verdict->done > 0) {
+		function_decide(function, verdict->done);
+		function->failures = 0;
+	}
+	if (verdict->failed)
+		function_on_exception(function, verdict->message);
+	else if (verdict->done == count)
+		function_grow_batch(function, count);
+	function_dispatch(function);
+	function_submit(function);
+}
+
+static int function_on_result(struct function *function, const uint8_t *payload, size_t size)
+{
 	struct verdict verdict = {0};
+	struct batch oldest;
 	int r;
 
-	if (function->phase != FUNCTION_BUSY)
+	if (function->in_flight_count == 0)
 		return -EPROTO;
+	oldest = function->in_flight[0];
+	if (oldest.position != function->worker_done)
+		return function_on_skipped(function, payload, size);
 	r = function_gather(function);
 	if (r == 0)
-		r = builder_add_result(
-			function->gathering, queue, function->batch, payload, size, &verdict);
+		r = builder_add_result(function->gathering, &function->queue, oldest.count, payload,
+			size, &verdict);
 	if (r == -ENOMEM) {
 		/* Its state is now ahead of ours. */
 		function_kill(function, WORKER_REPLACED, "no memory for its result");
@@ -202,22 +315,8 @@ static int function_on_result(struct function *function, const uint8_t *payload,
 	}
 	if (r != 0)
 		return r;
-	loop_disarm_timer(&function->timer);
-	function->stats.batches++;
-	function->stats.busy_ns += clock_monotonic_ns() - function->batch_start_ns;
-	queue->decided += verdict.done;
-	queue_rewind_sent(queue);
-	if (verdict.done > 0) {
-		function_decide(function, verdict.done);
-		function->failures = 0;
-	}
-	function->phase = FUNCTION_READY;
-	if (verdict.failed)
-		function_on_exception(function, verdict.message);
-	else if (verdict.done == function->batch)
-		function_grow_batch(function);
-	function_dispatch(function);
-	function_submit(function);
+	function_take_oldest(function);
+	function_on_verdict(function, &verdict, oldest.count);
 	return 0;
 }
 
@@ -238,32 +337,34 @@ static int on_frame(void *user, uint8_t type, const uint8_t *payload, size_t siz
 }
 
 /*
- * A batch did not come back. Its events run again one by one, so that the culprit ends up alone; that
- * costs as many round trips, where halving would cost a crash, or a whole deadline, each time. If it
- * was one event, it is the culprit.
+ * What was out did not come back. Its events run again one by one, so that the culprit ends up alone;
+ * that costs as many round trips, where halving would cost a crash, or a whole deadline, each time. If
+ * it was one event, it is the culprit.
  */
-static void function_blame_batch(struct function *function, const char *reason)
+static void function_blame(struct function *function, size_t count, const char *reason)
 {
-	if (function->batch == 1) {
+	if (count == 1) {
 		function_blame_front(function, reason);
 		return;
 	}
-	function->suspects = function->batch;
+	function->suspects = count;
 	function->batch_limit = MAX(function->batch_limit / 2, 1U);
 }
 
 static void on_ended(void *user, enum worker_end end, const char *reason)
 {
 	struct function *function = user;
-	bool was_busy = function->queue.sent > function->queue.decided;
+	size_t out = (size_t)(function->queue.sent - function->queue.decided);
 
 	function->worker = NULL;
 	function->phase = FUNCTION_WAITING;
+	function->in_flight_count = 0;
+	function->worker_done = 0;
 	queue_rewind_sent(&function->queue);
 	function->stats.crashes += end == WORKER_CRASHED && !function->load_failed;
 	function->stats.timeouts += end == WORKER_TIMEOUT;
-	if (was_busy && end != WORKER_REPLACED)
-		function_blame_batch(function, reason);
+	if (out > 0 && end != WORKER_REPLACED)
+		function_blame(function, out, reason);
 	function->failures++;
 	function_set_error(
 		function, function->load_failed ? "handler does not load" : "worker lost", reason);
@@ -384,11 +485,12 @@ static void on_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
 	case FUNCTION_STARTING:
 		function_kill(function, WORKER_TIMEOUT, "was not ready in time");
 		break;
-	case FUNCTION_BUSY:
+	case FUNCTION_READY:
 		function_kill(function, WORKER_TIMEOUT, "overran its deadline");
 		break;
 	case FUNCTION_PAUSED:
 		function->phase = FUNCTION_READY;
+		function_watch(function);
 		function_dispatch(function);
 		break;
 	default:
@@ -400,6 +502,7 @@ void function_begin(struct function *function)
 {
 	function->timer = (struct loop_timer){.fn = on_timer, .user = function};
 	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
+	function->submit = (struct loop_timer){.fn = on_submit, .user = function};
 	function->batch_limit = function->batch_max;
 	function->phase = FUNCTION_WAITING;
 	function_arm(function, 0);
@@ -418,9 +521,7 @@ static const char *function_state(const struct function *function)
 	case FUNCTION_STARTING:
 		return "starting";
 	case FUNCTION_READY:
-		return "ready";
-	case FUNCTION_BUSY:
-		return "busy";
+		return function->in_flight_count > 0 ? "busy" : "ready";
 	case FUNCTION_WAITING:
 		if (function->failures == 0)
 			return "starting";
@@ -451,7 +552,8 @@ int function_push(struct function *function, const struct event_ref *event)
 		function->stats.refused++;
 		return r;
 	}
-	if (function->phase == FUNCTION_READY && function->dispatch.at_ns == 0)
+	if (function->phase == FUNCTION_READY && function->dispatch.at_ns == 0 &&
+		function->in_flight_count < FUNCTION_IN_FLIGHT)
 		loop_arm_timer(function->engine->loop, &function->dispatch, 1);
 	return 0;
 }
@@ -523,6 +625,7 @@ void function_end(struct function *function)
 {
 	loop_disarm_timer(&function->timer);
 	loop_disarm_timer(&function->dispatch);
+	loop_disarm_timer(&function->submit);
 	if (function->worker)
 		worker_retire(function->worker);
 	function->worker = NULL;

@@ -6,10 +6,14 @@
  * A function inside the engine. engine.c keeps them and checks what they are made from; function.c
  * runs them: a state machine over one worker at a time.
  *
- *   WAITING --start--> STARTING --READY frame--> READY <--> BUSY
- *      ^                  |                        ^          |  an event failed
- *      |                  |                        +- PAUSED <+
+ *   WAITING --start--> STARTING --READY frame--> READY <--> PAUSED, when an event failed
+ *      ^                  |                        |
  *      +------------- ENDING <- killed, in any of them
+ *
+ * Under load the worker has two batches: while it runs one, the next is on its way, so that neither
+ * side waits for the other. If the first ends early, what was sent on top of it is void: the worker
+ * sees from its position that it is not what comes next, skips it, and says so; its events are sent
+ * again. While a culprit is looked for, one event is out at a time.
  */
 
 #include "engine/builder.h"
@@ -25,6 +29,7 @@ struct engine {
 	char *runtime_dir;
 	char *node;
 	struct worker_pool pool;
+	struct siphash_key secret; /* of tables over what events can choose */
 	struct function *functions;
 };
 
@@ -32,9 +37,15 @@ enum function_phase {
 	FUNCTION_WAITING,  /* no worker: a pause, or results that must come back first */
 	FUNCTION_STARTING, /* a worker loads the handler */
 	FUNCTION_READY,
-	FUNCTION_BUSY,   /* a batch runs */
 	FUNCTION_PAUSED, /* before a failed event is tried again */
 	FUNCTION_ENDING, /* killed, not yet gone */
+};
+
+#define FUNCTION_IN_FLIGHT 2
+
+struct batch {
+	uint32_t count;    /* events */
+	uint32_t position; /* as pipe_begin_batch() has it */
 };
 
 struct function {
@@ -58,8 +69,10 @@ struct function {
 	struct pipe_buffer buffer; /* frames being written */
 	struct log_limit output_limit, failure_limit;
 
-	size_t batch; /* events of the batch that runs */
-	uint64_t batch_start_ns;
+	struct batch in_flight[FUNCTION_IN_FLIGHT]; /* with the worker, oldest first */
+	unsigned int in_flight_count;
+	uint32_t worker_done;    /* events that this worker has done, modulo 2^32 */
+	uint64_t batch_start_ns; /* of the oldest */
 	size_t batch_limit; /* halved by a lost batch, one more with each full one that succeeds */
 	size_t suspects;    /* events of a lost batch, from queue.decided on: they run alone */
 	unsigned int front_attempts; /* of the event at queue.decided, alone */
@@ -70,6 +83,8 @@ struct function {
 
 	struct builder *gathering;  /* NULL if nothing is decided that is not under commit */
 	struct builder *committing; /* with the server */
+	struct loop_timer submit;   /* ends the gathering */
+	uint64_t submit_after_ns;   /* monotonic: gathers until then, if more is coming */
 
 	struct function_stats stats;
 	char *error;

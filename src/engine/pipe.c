@@ -147,11 +147,12 @@ void pipe_put_start(struct pipe_buffer *buffer)
 	pipe_end(buffer, pipe_begin(buffer, PIPE_START));
 }
 
-size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count)
+size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t position)
 {
 	size_t frame = pipe_begin(buffer, PIPE_BATCH);
 
 	put_uint(buffer, count, 4);
+	put_uint(buffer, position, 4);
 	return frame;
 }
 

@@ -12,10 +12,11 @@
 #include "base/cursor.h"
 #include "engine/engine.h"
 
-#define PIPE_VERSION      1
-#define PIPE_FRAME_MAX    (16U << 20) /* bytes of type and payload */
-#define PIPE_HEADER_BYTES 5           /* u32 length of what follows it, u8 type */
-#define PIPE_FD           3           /* where a worker finds the pipe */
+#define PIPE_VERSION       2
+#define PIPE_FRAME_MAX     (16U << 20) /* bytes of type and payload */
+#define PIPE_HEADER_BYTES  5           /* u32 length of what follows it, u8 type */
+#define PIPE_FD            3           /* where a worker finds the pipe */
+#define PIPE_SKIPPED_BYTES 13          /* payload of a RESULT that says nothing: all zero */
 
 enum pipe_type {
 	/* to the worker */
@@ -63,8 +64,11 @@ bool pipe_put_state(struct pipe_buffer *buffer, const char *key, const char *nam
 	const char *value, size_t value_len);
 void pipe_put_start(struct pipe_buffer *buffer);
 
-/* A batch is begun, filled with `count` events, and ended with pipe_end(). */
-size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count);
+/*
+ * A batch is begun, filled with `count` events, and ended with pipe_end(). `position`: how many events
+ * the worker has done when it comes to this batch, if all those before it succeed.
+ */
+size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t position);
 void pipe_put_event(
 	struct pipe_buffer *buffer, const struct event_ref *event, uint16_t record_size);
 

@@ -89,10 +89,11 @@ function record(schema, values) {
 
 let sequence = 0;
 
-/* Events are {id, ms (event time), ...fields}. */
-function batch(events) {
-  const parts = [Buffer.alloc(4)];
+/* Events are {id, ms (event time), ...fields}; `position`: how many a worker has done before. */
+function batch(events, position = 0) {
+  const parts = [Buffer.alloc(8)];
   parts[0].writeUInt32LE(events.length);
+  parts[0].writeUInt32LE(position, 4);
   for (const { id, ms, ...values } of events) {
     const bytes = record(schemas.get(id), values);
     const header = Buffer.alloc(24);
@@ -128,6 +129,7 @@ class Bench {
     const hello = { name: 'tested', timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
     this.runner = new Runner(hello, schemas, main, state);
     this.alerts = [];
+    this.done = 0;
   }
 
   /* A function that we ship, with its manifest's settings. */
@@ -140,7 +142,8 @@ class Bench {
   }
 
   async send(...events) {
-    const result = readResult(await this.runner.run(batch(events)));
+    const result = readResult(await this.runner.run(batch(events, this.done)));
+    this.done += result.done;
     this.alerts.push(...result.alerts);
     return result;
   }
@@ -150,4 +153,4 @@ class Bench {
   }
 }
 
-module.exports = { Bench, batch, schemas, PORT, FLOW, ROOT };
+module.exports = { Bench, batch, readResult, schemas, PORT, FLOW, ROOT };

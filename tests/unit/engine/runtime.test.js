@@ -8,7 +8,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const util = require('node:util');
 
-const { Bench, batch, schemas, ROOT } = require('./harness.js');
+const { Bench, batch, readResult, schemas, ROOT } = require('./harness.js');
 const { Splitter, Writer, Reader, TYPE } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
 const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
 const { compileSchema } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
@@ -219,6 +219,27 @@ test('a batch with large changes ends early and loses nothing', async () => {
   assert.strictEqual(first.writes.length, first.done);
 });
 
+test('a batch sent before the engine knew that the last one ended early is not run', async () => {
+  const bench = new Bench({ main: (e, { state }) => void (state.counter('n').add() > 1 && assert.fail('no')) });
+  assert.strictEqual((await bench.send(event(0), event(1), event(2))).done, 1);
+  const skipped = readResult(bench.runner.run(batch([event(3)], 3)));
+  assert.deepStrictEqual(skipped, { done: 0, writes: [], alerts: [] });
+  assert.deepStrictEqual((await bench.send(event(4))).failure, 'AssertionError: no');
+});
+
+test('promises and plain results may alternate, events stay in order', async () => {
+  const seen = [];
+  const bench = new Bench({
+    main: ({ data: { syn } }) => {
+      seen.push(syn);
+      return syn % 3 === 0 ? new Promise((done) => setImmediate(() => done(seen.push(-syn)))) : undefined;
+    },
+  });
+  const { done } = await bench.send(...[1, 3, 6, 7, 8, 9].map((syn) => event(syn, { syn })));
+  assert.strictEqual(done, 6);
+  assert.deepStrictEqual(seen, [1, 3, -3, 6, -6, 7, 8, 9, -9]);
+});
+
 test('alerts are checked where they are made', async () => {
   const failure = async (alert) => (await new Bench({ main: (e, c) => c.alert(alert) }).send(event(0))).failure;
   assert.match(await failure(), /title/);
@@ -401,9 +422,9 @@ test("a switch's runaway clock does not move windows", async () => {
   assert.strictEqual(writes.find(({ name }) => name === 'sum').value, 3);
 });
 
-test('a batch that no schema describes is refused', async () => {
+test('a batch that no schema describes is refused', () => {
   const bytes = batch([event(0)]);
-  bytes.writeUInt32LE(99, 4);
-  await assert.rejects(new Bench({ main: () => {} }).runner.run(bytes), /no schema/);
+  bytes.writeUInt32LE(99, 8);
+  assert.throws(() => new Bench({ main: () => {} }).runner.run(bytes), /no schema/);
   assert.ok(schemas.has(1));
 });

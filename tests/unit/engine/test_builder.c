@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/function.h"
+#include "engine/writes.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -273,6 +275,55 @@ static void changes_without_a_done_event_are_refused(void **state _unused_)
 	fixture_done(&fixture);
 }
 
+/* The same (key, name) changed by two batches is one row, with the later value. */
+static void later_change_takes_the_place_of_an_earlier_one(void **state _unused_)
+{
+	uint8_t bytes[sizeof(result_frame)];
+	struct fixture fixture;
+	struct verdict verdict;
+	const struct outcome *outcome;
+
+	fixture_init(&fixture);
+	memcpy(bytes, result_frame, sizeof(bytes));
+	assert_int_equal(builder_add_result(fixture.builder, &fixture.queue, 4, bytes,
+				 sizeof(bytes), &verdict),
+		0);
+	bytes[35] = '7'; /* the first digit of the value */
+	assert_int_equal(builder_add_result(fixture.builder, &fixture.queue, 4, bytes,
+				 sizeof(bytes), &verdict),
+		0);
+	outcome = &builder_result(fixture.builder)->outcome;
+	assert_int_equal(outcome->write_count, 2);
+	assert_string_equal(outcome->writes[0].value, "72");
+	assert_null(outcome->writes[1].value);
+	assert_int_equal(outcome->alert_count, 2);
+	fixture_done(&fixture);
+}
+
+static void changes_are_one_a_key_and_name_however_many(void **state _unused_)
+{
+	static char texts[3000][8];
+	const struct siphash_key secret = {1, 2};
+	struct write_set set;
+
+	write_set_init(&set, &secret);
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < ARRAY_SIZE(texts); i++) {
+			const struct state_write write = {
+				.key = texts[i], .name = texts[i] + 4, .value_len = i + round};
+
+			snprintf(texts[i], sizeof(texts[i]), "%03u", i / 3);
+			snprintf(texts[i] + 4, 4, "%u", i % 3);
+			assert_int_equal(write_set_reserve(&set, 1), 0);
+			write_set_put(&set, &write, texts[i], 6);
+		}
+		assert_int_equal(set.count, ARRAY_SIZE(texts));
+	}
+	for (uint32_t i = 0; i < set.count; i++)
+		assert_int_equal(set.items[i].value_len, i + 1);
+	write_set_done(&set);
+}
+
 static void queue_keeps_its_events_apart_when_it_wraps(void **state _unused_)
 {
 	struct queue queue;
@@ -315,6 +366,8 @@ int main(void)
 		cmocka_unit_test(frame_cut_short_anywhere_is_refused_and_changes_nothing),
 		cmocka_unit_test(frame_with_a_wrong_byte_is_refused),
 		cmocka_unit_test(changes_without_a_done_event_are_refused),
+		cmocka_unit_test(later_change_takes_the_place_of_an_earlier_one),
+		cmocka_unit_test(changes_are_one_a_key_and_name_however_many),
 		cmocka_unit_test(queue_keeps_its_events_apart_when_it_wraps),
 	};
 

@@ -190,6 +190,49 @@ static void garbage_in_the_pipe_is_a_crash(void **state _unused_)
 	poison_ends_as_dead_letter(ORDER_GARBAGE, "no frame", 5 * NS_PER_SEC);
 }
 
+/* Two batches are out: what the first one's failure makes void is skipped, and runs again later. */
+static void failures_with_a_batch_on_its_way_lose_and_double_nothing(void **state _unused_)
+{
+	static const enum order orders[] = {
+		[20] = ORDER_THROW, [21] = ORDER_THROW_LATE, [63] = ORDER_EXIT, [90] = ORDER_THROW};
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	o.batch_max = 8;
+	o.attempts = 2;
+	world_init(&world);
+	world_add(&world, &o);
+	run_until(&world, is_ready);
+	for (uint32_t i = 0; i < 400; i++)
+		push_order(&world, i, i < ARRAY_SIZE(orders) ? orders[i] : ORDER_NONE);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.dead_letters, 4);
+	assert_int_equal(stats.failures, 6);
+	assert_int_equal(world.letter_count, 4);
+	assert_int_equal(world.letters[2].sequence, 63);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "396");
+	world_done(&world);
+}
+
+/* What is alone is never held up to gather more. */
+static void single_events_are_committed_at_once(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	for (uint32_t i = 0; i < 20; i++) {
+		push_many(&world, i, 1);
+		run_until(&world, all_finished);
+	}
+	assert_int_equal(world.commits, 20);
+	world_done(&world);
+}
+
 static void batches_grow_back_after_a_crash(void **state _unused_)
 {
 	struct function_options o = options("sum.main");
@@ -503,6 +546,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(promise_that_never_settles_overruns),
 		cmocka_unit_test(endless_loop_overruns),
 		cmocka_unit_test(garbage_in_the_pipe_is_a_crash),
+		cmocka_unit_test(failures_with_a_batch_on_its_way_lose_and_double_nothing),
+		cmocka_unit_test(single_events_are_committed_at_once),
 		cmocka_unit_test(batches_grow_back_after_a_crash),
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
