@@ -211,6 +211,7 @@ static void failures_with_a_batch_on_its_way_lose_and_double_nothing(void **stat
 	function_stats(world.function, &stats);
 	assert_int_equal(stats.dead_letters, 4);
 	assert_int_equal(stats.failures, 6);
+	assert_int_equal(stats.crashes, 3); /* once in company, twice alone */
 	assert_int_equal(world.letter_count, 4);
 	assert_int_equal(world.letters[2].sequence, 63);
 	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "396");
