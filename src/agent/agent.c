@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define HOUSEKEEPING_NS NS_PER_SEC
+#define PERIODS_OVERDUE 3
 
 struct agent {
 	const struct agent_options *options;
@@ -33,6 +34,7 @@ struct agent {
 	bool stopping;
 	bool cut_short; /* by a second signal */
 	struct report last;
+	uint64_t progress_ns; /* when a collection was last seen to be done */
 };
 
 /* ---- statistics ---- */
@@ -54,6 +56,18 @@ static void write_stats_file(const struct agent *agent, const struct report *rep
 			agent->options->stats_file, strerror(-r));
 }
 
+/*
+ * Tells the service manager's watchdog of progress, not of being alive: a collection was done, or is
+ * not overdue. This thread's own is that it gets here.
+ */
+static void feed_watchdog(struct agent *agent, const struct report *report, uint64_t now_ns)
+{
+	if (agent->progress_ns == 0 || report->counting.periods != agent->last.counting.periods)
+		agent->progress_ns = now_ns;
+	if (now_ns - agent->progress_ns <= PERIODS_OVERDUE * agent->options->period_ns)
+		notify_manager("WATCHDOG=1");
+}
+
 static void on_housekeeping(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct agent *agent = timer->user;
@@ -62,6 +76,7 @@ static void on_housekeeping(struct loop_timer *timer, uint64_t now_ns)
 	collect_report(agent, &report);
 	report_log_losses(&report, &agent->last);
 	write_stats_file(agent, &report);
+	feed_watchdog(agent, &report, now_ns);
 	agent->last = report;
 	loop_arm_timer(agent->loop, timer, now_ns + HOUSEKEEPING_NS);
 }

@@ -21,6 +21,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THREADS_MAX 8
@@ -344,6 +347,78 @@ static void interfaces_are_followed_in_the_sandbox(void **state _unused_)
 	assert_int_equal(told_interface_packets(&told), 30);
 }
 
+/*
+ * As the systemd unit starts it: a user without a name, three ambient capabilities, and file systems
+ * as ProtectKernelTunables, ProcSubset and ProtectSystem leave them.
+ */
+static void unit_has_all_that_it_takes(void **state _unused_)
+{
+	const char *program = getenv("NETLAMBDA_AGENT");
+	char agent_path[512];
+	uint16_t port = receiver_start(0);
+	struct told told;
+
+	snprintf(agent_path, sizeof(agent_path), "%s", program);
+	assert_int_equal(setenv("NETLAMBDA_AGENT", "/usr/bin/unshare", 1), 0);
+	agent_start(&agent,
+		"--mount -- /bin/sh tests/bpf/as_unit.sh %s --id 3 -i veth0 --period 50ms "
+		"--server 127.0.0.1:%u",
+		agent_path, port);
+	assert_int_equal(setenv("NETLAMBDA_AGENT", agent_path, 1), 0);
+	agent_wait_output(&agent, "counting id=3");
+	assert_non_null(strstr(agent.output, "sandboxed uid=61234 capabilities=none"));
+	assert_non_null(strstr(agent.output, "mode=native"));
+	send_packets();
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	receiver_stop(&told);
+	assert_int_equal(told.packets, PACKETS);
+}
+
+/* ---- the watchdog ---- */
+
+/* Counts "WATCHDOG=1" in what came within the time. */
+static unsigned int count_feeding(int fd, unsigned int seconds)
+{
+	const struct timespec end = {.tv_sec = seconds};
+	unsigned int count = 0;
+	char text[64];
+	ssize_t n;
+
+	nanosleep(&end, NULL);
+	while ((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0) {
+		text[n] = '\0';
+		count += strcmp(text, "WATCHDOG=1") == 0;
+	}
+	return count;
+}
+
+static void watchdog_is_fed_by_collections(void **state _unused_)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	pid_t threads[THREADS_MAX];
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/netlambda-notify-%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
+	assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+	agent_wait_output(&agent, "counting id=3");
+	assert_true(count_feeding(fd, 3) >= 2);
+	/* The collecting thread hangs; the other goes on. */
+	assert_int_equal(threads_of(agent.pid, threads), 2);
+	assert_int_equal(ptrace(PTRACE_SEIZE, threads[1], NULL, NULL), 0);
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, threads[1], NULL, NULL), 0);
+	assert_int_equal(waitpid(threads[1], NULL, __WALL), threads[1]);
+	(void)count_feeding(fd, 2);
+	assert_int_equal(count_feeding(fd, 3), 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, threads[1], NULL, NULL), 0);
+	assert_true(count_feeding(fd, 3) >= 2);
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	close(fd);
+	unlink(address.sun_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +431,8 @@ int main(void)
 		cmocka_unit_test_teardown(
 			statistics_that_the_user_cannot_write_are_an_error, teardown),
 		cmocka_unit_test_teardown(interfaces_are_followed_in_the_sandbox, teardown),
+		cmocka_unit_test_teardown(unit_has_all_that_it_takes, teardown),
+		cmocka_unit_test_teardown(watchdog_is_fed_by_collections, teardown),
 	};
 
 	lab_require();

@@ -10,7 +10,7 @@ clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev
 libcap-dev libseccomp-dev
 libjansson-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libpcap-dev nodejs
 libcmocka-dev valgrind clang-format clang-tidy shellcheck mandoc
-iproute2 procps ethtool nftables tcpdump tshark curl nmap hping3 iperf3
+systemd iproute2 procps ethtool nftables tcpdump tshark curl nmap hping3 iperf3
 NAMES
 }
 

@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# as_unit.sh AGENT [OPTION...]: runs it about as deploy/systemd/netlambda-agent@.service.in does, where no
+# systemd runs. To be called in a mount namespace of its own.
+set -e
+mount --make-rprivate /
+mount -t proc -o subset=pid,hidepid=invisible proc /proc
+mount --bind /sys /sys
+mount -o remount,bind,ro /sys
+capabilities=+bpf,+net_admin,+perfmon
+exec setpriv --reuid 61234 --regid 61234 --clear-groups --no-new-privs --bounding-set -all,$capabilities \
+	--inh-caps -all,$capabilities --ambient-caps -all,$capabilities "$@"

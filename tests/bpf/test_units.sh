@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# test_units.sh DIRECTORY AGENT: what systemd thinks of the agent's unit, as far as can be told without it
+# running. DIRECTORY holds the built units.
+set -u
+if ! command -v systemd-analyze >/dev/null; then
+	echo 'skipped: systemd-analyze is not installed (Debian package systemd)'
+	exit 77
+fi
+top=$(mktemp -d) || exit 1
+trap 'rm -rf "$top"' EXIT
+unit=$top/netlambda-agent@test.service
+sed "s|^ExecStart=[^ ]*|ExecStart=$2|" "$1/netlambda-agent@.service" >"$unit"
+
+# A unit alone, on a machine without the others: only what is said about this one's lines counts.
+complaints=$(systemd-analyze verify --man=no "$unit" 2>&1 | grep -F "$unit:")
+if [ -n "$complaints" ]; then
+	printf 'failed: systemd-analyze verify:\n%s\n' "$complaints"
+	exit 1
+fi
+
+# A typing error must be found, or the above means nothing.
+sed 's/^NoNewPrivileges=/NoNewPrivilege=/' "$unit" >"$top/netlambda-agent@wrong.service"
+if ! systemd-analyze verify --man=no "$top/netlambda-agent@wrong.service" 2>&1 | grep -q NoNewPrivilege; then
+	echo 'failed: systemd-analyze verify does not find a planted error'
+	exit 1
+fi
+
+# Times ten: 2.0 is exposed little.
+if ! systemd-analyze security --offline=true --threshold=20 "$unit" >"$top/security" 2>&1; then
+	echo 'failed: the unit is exposed more than it was:'
+	cat "$top/security"
+	exit 1
+fi
+tail -n 1 "$top/security"
