@@ -10,9 +10,11 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define SYSCALL_BYTES 2   /* of the instruction */
 #define RED_ZONE      128 /* below the stack pointer, in use without being reserved */
+#define TRIES         1000
 #define STRING_MAX    256
 #define RESTART_FIRST (-516) /* results that the kernel would turn into a restart: ERESTART... */
 #define RESTART_LAST  (-512)
@@ -77,16 +79,28 @@ static long call_once(
 	return (long)regs.rax;
 }
 
+/* A thread that is not in a system call just now is let go on, and stopped a little later. */
+static void stop_in_call(pid_t thread, struct user_regs_struct *ret_regs)
+{
+	for (int i = 0; i < TRIES; i++) {
+		assert_int_equal(ptrace(PTRACE_SEIZE, thread, NULL, NULL), 0);
+		assert_int_equal(ptrace(PTRACE_INTERRUPT, thread, NULL, NULL), 0);
+		wait_stop(thread);
+		assert_int_equal(ptrace(PTRACE_GETREGS, thread, NULL, ret_regs), 0);
+		if ((long)ret_regs->orig_rax >= 0)
+			return;
+		assert_int_equal(ptrace(PTRACE_DETACH, thread, NULL, NULL), 0);
+		usleep(1000);
+	}
+	fail_msg("thread %d is never in a system call", thread);
+}
+
 long inject(pid_t thread, const struct injection *injection)
 {
 	struct user_regs_struct regs;
 	long result;
 
-	assert_int_equal(ptrace(PTRACE_SEIZE, thread, NULL, NULL), 0);
-	assert_int_equal(ptrace(PTRACE_INTERRUPT, thread, NULL, NULL), 0);
-	wait_stop(thread);
-	assert_int_equal(ptrace(PTRACE_GETREGS, thread, NULL, &regs), 0);
-	assert_true((long)regs.orig_rax >= 0);
+	stop_in_call(thread, &regs);
 	result = call_once(thread, &regs, injection);
 	if ((long)regs.rax >= RESTART_FIRST && (long)regs.rax <= RESTART_LAST)
 		regs.rax = (uint64_t)-EINTR;

@@ -213,8 +213,7 @@ static void no_thread_can_do_what_it_need_not(void **state _unused_)
 	struct told told;
 
 	/* Root, lest a file's owner or a missing capability do the refusing. */
-	agent_start(
-		&agent, "--id 3 -i veth0 --user root --server 127.0.0.1:%u --period 50ms", port);
+	agent_start(&agent, "--id 3 -i veth0 --user root --server 127.0.0.1:%u --period 10s", port);
 	need_sandbox();
 	count = threads_of(agent.pid, threads);
 	assert_int_equal(count, 2);
