@@ -12,9 +12,10 @@ int flow(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	struct packet pkt;
+	tcp_flags before;
 
 	if (packet_parse(data, data_end, &pkt) == PARSE_OK)
-		flow_account(&pkt, data_end - data, bpf_jiffies64());
+		flow_account(&pkt, data_end - data, bpf_jiffies64(), &before);
 	return XDP_PASS;
 }
 

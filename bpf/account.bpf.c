@@ -16,6 +16,7 @@
 
 #include "account.h"
 #include "clock.bpf.h"
+#include "handshake.bpf.h"
 #include "parse.bpf.h"
 #include "port_news.bpf.h"
 
@@ -85,7 +86,9 @@ static __always_inline void *counters_get(void *table, const void *key, const vo
 	return bpf_map_lookup_elem(inner, key);
 }
 
-static __always_inline bool flow_count(const struct packet *pkt, __u64 size, __u64 now)
+/* `ret_before`: the flags of the flow's packets up to this one; 0 if none is known. */
+static __always_inline bool flow_count(
+	const struct packet *pkt, __u64 size, __u64 now, tcp_flags *ret_before)
 {
 	const struct flow_key key = {
 		.srcip = pkt->srcip,
@@ -97,8 +100,10 @@ static __always_inline bool flow_count(const struct packet *pkt, __u64 size, __u
 	const struct flow_counters fresh = {.first = now};
 	struct flow_counters *flow = counters_get(&flows, &key, &fresh);
 
+	*ret_before = 0;
 	if (!flow)
 		return false;
+	*ret_before = flow->flags;
 	__sync_fetch_and_add(&flow->count, 1);
 	__sync_fetch_and_add(&flow->size, size);
 	/* Most packets bring no new flag: spare them the atomic. */
@@ -147,6 +152,8 @@ static __noinline __u32 port_take(const struct packet *pkt, __u32 news, __u64 no
 
 	if (!pkt)
 		return 0;
+	if (news & NEWS_SYN)
+		handshake_begin(pkt);
 	if (news & ~NEWS_REFUSED)
 		shed += !port_count(pkt, news & ~NEWS_REFUSED, now);
 	if (news & NEWS_REFUSED) {
@@ -178,6 +185,7 @@ int netlambda_count(struct xdp_md *ctx)
 	struct interface_counters *total = bpf_map_lookup_elem(&interfaces, &slot);
 	const __u64 size = frame_size(ctx);
 	enum parse_verdict verdict;
+	tcp_flags before;
 	struct packet pkt;
 	__u32 news;
 	__u64 now;
@@ -193,9 +201,12 @@ int netlambda_count(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	now = clock_now();
-	if (!flow_count(&pkt, size, now))
+	if (!flow_count(&pkt, size, now, &before))
 		total->flow_shed++;
-	news = port_news(&pkt, 0);
+	news = port_news(&pkt);
+	if (pkt.protocol == IPPROTO_TCP && tcp_may_complete(pkt.flags, before) &&
+		handshake_complete(&pkt))
+		news |= NEWS_COMPLETED;
 	if (news)
 		total->port_shed += port_take(&pkt, news, now);
 	return XDP_PASS;

@@ -48,6 +48,13 @@ struct port_counters {
 	__u32 pad;
 };
 
+/* Constant while a program is loaded. */
+struct handshake_settings {
+	__u64 seeds[10]; /* random, or else an attacker could choose which tags are overwritten */
+	__u32 slot_bits; /* 1 to 31: the map has 2^slot_bits entries */
+	__u32 pad;
+};
+
 /* One CPU's part of struct interface_event. */
 struct interface_counters {
 	__u64 packets;

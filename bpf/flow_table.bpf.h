@@ -368,28 +368,36 @@ static __noinline __u32 flow_begin6(__u64 *bucket, __u32 way, const struct flow_
 /* ---- the stage ---- */
 
 /* Gives the slot that the packet was added to, or FLOW_WAYS: it was shed. */
-static __always_inline __u32 flow_count_in(__u64 *bucket, __u32 words, const struct flow_packet *p)
+static __always_inline __u32 flow_count_in(
+	__u64 *bucket, __u32 words, const struct flow_packet *p, tcp_flags *ret_before)
 {
 	__u32 way = flow_find(bucket, words, p);
 	struct flow_packet copy;
 
-	if (way < FLOW_WAYS && flow_add(flow_slot_at(bucket, words, way), words, p))
-		return way;
+	*ret_before = 0;
+	if (way < FLOW_WAYS) {
+		__u64 *slot = flow_slot_at(bucket, words, way);
+
+		*ret_before = flow_tally_at(slot, words)->size >> 8;
+		if (flow_add(slot, words, p))
+			return way;
+	}
 	copy = *p; /* so that `p` itself stays in registers */
 	return words == 1 ? flow_begin4(bucket, way, &copy) : flow_begin6(bucket, way, &copy);
 }
 
 static __always_inline bool flow_count(
-	void *table, void *touched, __u32 words, const struct flow_packet *p)
+	void *table, void *touched, __u32 words, const struct flow_packet *p, tcp_flags *ret_before)
 {
 	const __u32 word_at = p->bucket / (64 / FLOW_WAYS);
 	__u64 *bucket = bpf_map_lookup_elem(table, &p->bucket);
 	__u64 *word = bpf_map_lookup_elem(touched, &word_at);
 	__u32 way;
 
+	*ret_before = 0;
 	if (!bucket || !word)
 		return false;
-	way = flow_count_in(bucket, words, p);
+	way = flow_count_in(bucket, words, p, ret_before);
 	if (way >= FLOW_WAYS)
 		return false;
 	flow_set_bit(word, 1ULL << (p->bucket * FLOW_WAYS + way) % 64);
@@ -398,9 +406,11 @@ static __always_inline bool flow_count(
 
 /*
  * Adds the packet to its flow. False: it was shed, which is counted here by CPU, and is the caller's
- * to count by interface. `tick` never goes back on a CPU.
+ * to count by interface. `tick` never goes back on a CPU. `ret_before`: the TCP flags of the flow's
+ * earlier packets, as far as this CPU has them in the table; 0 if it has none.
  */
-static __always_inline bool flow_account(const struct packet *pkt, __u32 bytes, __u64 tick)
+static __always_inline bool flow_account(
+	const struct packet *pkt, __u32 bytes, __u64 tick, tcp_flags *ret_before)
 {
 	const __u64 *src = (const void *)&pkt->srcip, *dst = (const void *)&pkt->dstip;
 	struct flow_packet p = {
@@ -416,14 +426,14 @@ static __always_inline bool flow_account(const struct packet *pkt, __u32 bytes, 
 	if (!src[0] && !dst[0] && (__u32)src[1] == 0xffff0000U && (__u32)dst[1] == 0xffff0000U) {
 		p.key[0] = src[1] >> 32 | (dst[1] & ~0xffffffffULL);
 		flow_locate(&p, 1, flow_settings.bucket4_bits);
-		return flow_count(&flow_table4, &flow_touched4, 1, &p);
+		return flow_count(&flow_table4, &flow_touched4, 1, &p, ret_before);
 	}
 	p.key[0] = src[0];
 	p.key[1] = src[1];
 	p.key[2] = dst[0];
 	p.key[3] = dst[1];
 	flow_locate(&p, 4, flow_settings.bucket6_bits);
-	return flow_count(&flow_table6, &flow_touched6, 4, &p);
+	return flow_count(&flow_table6, &flow_touched6, 4, &p, ret_before);
 }
 
 #endif

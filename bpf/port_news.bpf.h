@@ -34,13 +34,14 @@ static __always_inline bool tcp_asks(tcp_flags flags)
 }
 
 /*
- * The third segment of a handshake: an ACK from whom only SYNs came before. `before` are the flags
- * of the flow's packets up to this one, 0 if it has none.
+ * Whether the segment may be the third of a handshake: it has an ACK, and none of its flow's came
+ * before, or the flow has ended since and may have begun anew. `before` are the flags of the flow's
+ * packets up to this one, 0 if none is known. False for nearly all packets of a flow that is known.
  */
-static __always_inline bool tcp_completes(tcp_flags flags, tcp_flags before)
+static __always_inline bool tcp_may_complete(tcp_flags flags, tcp_flags before)
 {
-	return (before & TCP_FLAGS_STATE) == TCP_FLAG_SYN &&
-	       (flags & (TCP_FLAG_ACK | TCP_FLAG_SYN | TCP_FLAG_RST)) == TCP_FLAG_ACK;
+	return (flags & (TCP_FLAG_ACK | TCP_FLAG_SYN | TCP_FLAG_RST)) == TCP_FLAG_ACK &&
+	       (!(before & TCP_FLAG_ACK) || before & (TCP_FLAG_FIN | TCP_FLAG_RST));
 }
 
 /*
@@ -53,8 +54,11 @@ static __always_inline bool tcp_refuses(const struct packet *pkt)
 	return pkt->seq_is_zero && (pkt->flags & TCP_FLAGS_STATE) == (TCP_FLAG_RST | TCP_FLAG_ACK);
 }
 
-/* Bits of enum port_news; 0 for nearly all packets. */
-static __always_inline __u32 port_news(const struct packet *pkt, tcp_flags before)
+/*
+ * Bits of enum port_news; 0 for nearly all packets. NEWS_COMPLETED is left to who remembers
+ * handshakes: tcp_may_complete() says when to ask.
+ */
+static __always_inline __u32 port_news(const struct packet *pkt)
 {
 	__u32 news = 0;
 
@@ -63,7 +67,6 @@ static __always_inline __u32 port_news(const struct packet *pkt, tcp_flags befor
 	news |= tcp_asks(pkt->flags) ? NEWS_SYN : 0;
 	news |= pkt->flags & TCP_FLAG_RST ? NEWS_RST : 0;
 	news |= tcp_refuses(pkt) ? NEWS_REFUSED : 0;
-	news |= tcp_completes(pkt->flags, before) ? NEWS_COMPLETED : 0;
 	return news;
 }
 

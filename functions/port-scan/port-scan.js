@@ -4,10 +4,10 @@
 const SCAN = 'Detection of a Network Scan';
 const DENIAL = 'Attempted Denial of Service';
 
-/* State is by source. RST is not looked at: the host that is scanned sends it, too. */
+/* State is by source. RST is not looked at: the host that is scanned sends it, too; `refused` is. */
 module.exports = {
   main(event, { state, config, alert }) {
-    const { dstip, dstport, syn, udp } = event.data;
+    const { dstip, dstport, syn, udp, completed, refused } = event.data;
     const raise = (title, severity, category, rest) => {
       if (state.once(title, config.holdDown)) alert({ title, severity, category, ...rest });
     };
@@ -18,13 +18,22 @@ module.exports = {
       if (ports > config.tcpPorts) raise('TCP SYN scan', 'medium', SCAN, { dstport: null, data: { ports } });
       else if (hosts > config.hosts) raise('TCP SYN scan', 'medium', SCAN, { dstip: null, data: { hosts } });
     }
+    if (syn > 0 && refused > 0) {
+      const { ports, window } = config.refused;
+      const closed = state.distinct(`refused ${dstip}`, window).add(dstport);
+      if (closed > ports) raise('TCP SYN scan', 'medium', SCAN, { dstport: null, data: { refused: closed } });
+    }
     if (udp > 0) {
       const ports = state.distinct(`udp ${dstip}`, config.window).add(dstport);
       if (ports > config.udpPorts) raise('UDP scan', 'medium', SCAN, { dstport: null, data: { ports } });
     }
-    if (syn >= config.flood.burst) {
-      const total = state.window(`syn ${dstip} ${dstport}`, config.flood.window).add(syn);
-      if (total > config.flood.syn) raise('SYN flood suspected', 'high', DENIAL, { data: { syn: total } });
+    if (syn + completed >= config.flood.burst) {
+      const { halfOpen, syn: most, window } = config.flood;
+      const open = state.window(`open ${dstip} ${dstport}`, window).add(syn - completed);
+      const asked = state.window(`syn ${dstip} ${dstport}`, window).add(syn);
+      if (open > halfOpen || asked > most) {
+        raise('SYN flood suspected', 'high', DENIAL, { data: { syn: asked, halfOpen: open } });
+      }
     }
   },
 };

@@ -4,18 +4,22 @@
 /* State is by target: where sources are forged, none of them sends much. */
 module.exports = {
   main(event, { state, config, alert }) {
-    const { srcip, syn } = event.data;
+    const { srcip, syn, completed } = event.data;
+    if (syn + completed === 0) return;
+
+    const open = state.window('open', config.window).add(syn - completed);
+    const asked = state.window('syn', config.window).add(syn);
     if (syn === 0) return;
 
-    const total = state.window('syn', config.window).add(syn);
     const sources = state.distinct('sources', config.window, { cap: config.sources + 1 }).add(srcip);
-    if (total > config.syn && sources > config.sources && state.once('alerted', config.holdDown)) {
+    const isMuch = open > config.halfOpen || asked > config.syn;
+    if (isMuch && sources > config.sources && state.once('alerted', config.holdDown)) {
       alert({
         severity: 'high',
         title: 'Distributed SYN flood suspected',
         category: 'Attempted Denial of Service',
         srcip: null,
-        data: { syn: total, window: config.window, sources: `more than ${config.sources}` },
+        data: { syn: asked, halfOpen: open, window: config.window, sources: `more than ${config.sources}` },
       });
     }
   },

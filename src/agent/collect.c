@@ -10,8 +10,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
-#define BATCH 1024 /* entries a system call */
+#define BATCH          1024 /* entries a system call */
+#define HANDSHAKE_BITS 18   /* 2 MiB: see docs/data-plane.md, "Port counters" */
 
 /* A pair of tables, one of which is in the outer map and so in use. */
 struct double_table {
@@ -53,6 +55,7 @@ static int share_maps(struct account *program, const struct account *owner)
 		{program->maps.ports_a, owner->maps.ports_a},
 		{program->maps.ports_b, owner->maps.ports_b},
 		{program->maps.interfaces, owner->maps.interfaces},
+		{program->maps.handshakes, owner->maps.handshakes},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
@@ -75,6 +78,7 @@ static int size_maps(struct account *program, const struct collector_options *op
 		{program->maps.ports_a, options->port_max},
 		{program->maps.ports_b, options->port_max},
 		{program->maps.interfaces, options->interface_count},
+		{program->maps.handshakes, 1U << HANDSHAKE_BITS},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -83,6 +87,21 @@ static int size_maps(struct account *program, const struct collector_options *op
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+/* The programs share the slots, so they must hash alike. */
+static int set_handshakes(struct account *program, const struct account *owner)
+{
+	struct handshake_settings *settings = &program->rodata->handshake_settings;
+
+	if (owner) {
+		*settings = owner->rodata->handshake_settings;
+		return 0;
+	}
+	settings->slot_bits = HANDSHAKE_BITS;
+	if (getrandom(settings->seeds, sizeof(settings->seeds), 0) != sizeof(settings->seeds))
+		return -EIO;
 	return 0;
 }
 
@@ -111,6 +130,8 @@ static int load_program(struct collector *collector, const struct collector_opti
 			return r;
 	}
 	r = owner ? share_maps(program, owner) : size_maps(program, options);
+	if (r == 0)
+		r = set_handshakes(program, owner);
 	if (r < 0)
 		return r;
 	r = account__load(program);

@@ -31,6 +31,7 @@ int feed_one(struct xdp_md *ctx)
 	const __u32 cpu = bpf_get_smp_processor_id();
 	struct feed *feed = bpf_map_lookup_elem(&feeds, &cpu);
 	struct packet pkt = {.protocol = 6};
+	tcp_flags before;
 	__u64 flow, number;
 	__u32 bytes;
 
@@ -46,7 +47,7 @@ int feed_one(struct xdp_md *ctx)
 	pkt.flags = feed->flags;
 	feed->sent_packets++;
 	feed->sent_bytes += bytes;
-	if (!flow_account(&pkt, bytes, tick)) {
+	if (!flow_account(&pkt, bytes, tick, &before)) {
 		feed->shed_packets++;
 		feed->shed_bytes += bytes;
 	}

@@ -297,6 +297,88 @@ static void refusal_in_a_full_table_is_shed_twice(void **state _unused_)
 	assert_int_equal(taken.rst + taken.refused + totals(collector, 0).port_shed, 8);
 }
 
+static void tcp(struct collector *collector, uint16_t source, uint8_t flags)
+{
+	struct frame f;
+
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", (uint16_t[2]){source, 80}, flags, 0);
+	run(collector, &f, 1);
+}
+
+static void handshake_is_completed_once(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(1, 64, 64);
+	struct taken taken = {0};
+	struct frame f;
+
+	tcp(collector, 1000, TCP_SYN);
+	tcp(collector, 1000, TCP_SYN); /* sent again */
+	for (int i = 0; i < 5; i++)
+		tcp(collector, 1000, TCP_ACK);
+	lab_tcp6(&f, "2001:db8::1", "2001:db8::2", web, TCP_SYN, 0);
+	run(collector, &f, 1);
+	lab_tcp6(&f, "2001:db8::1", "2001:db8::2", web, TCP_ACK | TCP_PSH, 10);
+	run(collector, &f, 3);
+	collect(collector, &taken);
+	assert_int_equal(taken.port_count, 2);
+	assert_int_equal(taken.syn, 3);
+	assert_int_equal(taken.completed, 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(taken.ports[i].completed, 1);
+}
+
+static void half_open_and_foreign_acks_complete_nothing(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(1, 64, 64);
+	struct taken taken = {0};
+
+	tcp(collector, 1000, TCP_SYN);
+	tcp(collector, 1000, TCP_RST | TCP_ACK); /* nmap -sS: closes what the host opened */
+	tcp(collector, 1001, TCP_ACK);           /* begun before anyone looked */
+	tcp(collector, 1002, TCP_SYN | TCP_ACK);
+	tcp(collector, 1002, TCP_ACK); /* the server's direction */
+	collect(collector, &taken);
+	assert_int_equal(taken.syn, 1);
+	assert_int_equal(taken.completed, 0);
+}
+
+/* Each a connection: from a new port, or from the same one after the last has ended. */
+static void honest_connections_complete_as_many_as_they_begin(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(2, 1024, 64);
+	struct taken taken = {0};
+
+	for (uint16_t i = 0; i < 300; i++) {
+		uint16_t source = i < 200 ? 1000 + i : 999;
+
+		tcp(collector, source, TCP_SYN);
+		if (i % 7 == 0) /* a period ends between */
+			collect(collector, &taken);
+		tcp(collector, source, TCP_ACK);
+		tcp(collector, source, TCP_ACK | TCP_PSH);
+		tcp(collector, source, TCP_ACK | TCP_FIN);
+		tcp(collector, source, TCP_ACK);
+	}
+	collect(collector, &taken);
+	assert_int_equal(taken.syn, 300);
+	assert_int_equal(taken.completed, 300);
+}
+
+/* As when a link is doubled, or the packets of one queue are steered elsewhere. */
+static void syn_and_ack_may_come_in_on_different_interfaces(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make_collector(2, 64, 64);
+	struct taken taken = {0};
+	struct frame f;
+
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", web, TCP_SYN, 0);
+	assert_int_equal(run_program(collector_program_fd(collector, 0), &f, 1), XDP_PASS);
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", web, TCP_ACK, 0);
+	assert_int_equal(run_program(collector_program_fd(collector, 1), &f, 1), XDP_PASS);
+	collect(collector, &taken);
+	assert_int_equal(taken.completed, 1);
+}
+
 static void only_empty_udp_is_counted_by_port(void **state _unused_)
 {
 	_cleanup_(collector_freep) struct collector *collector = make_collector(1, 8, 8);
@@ -608,6 +690,10 @@ int main(void)
 		cmocka_unit_test(syn_without_ack_and_rst_are_counted_by_port),
 		cmocka_unit_test(refusal_is_counted_to_whom_it_answers),
 		cmocka_unit_test(refusal_in_a_full_table_is_shed_twice),
+		cmocka_unit_test(handshake_is_completed_once),
+		cmocka_unit_test(half_open_and_foreign_acks_complete_nothing),
+		cmocka_unit_test(honest_connections_complete_as_many_as_they_begin),
+		cmocka_unit_test(syn_and_ack_may_come_in_on_different_interfaces),
 		cmocka_unit_test(only_empty_udp_is_counted_by_port),
 		cmocka_unit_test(source_ports_share_a_port_record),
 		cmocka_unit_test(a_period_begins_at_zero),

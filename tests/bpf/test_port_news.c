@@ -15,71 +15,74 @@ static struct packet segment(tcp_flags flags)
 	return (struct packet){.protocol = 6, .flags = flags, .payload_known = 1};
 }
 
-static void assert_news(tcp_flags flags, tcp_flags before, uint32_t expected)
+static void assert_news(tcp_flags flags, uint32_t expected)
 {
 	const struct packet pkt = segment(flags);
 
-	assert_int_equal(port_news(&pkt, before), expected);
+	assert_int_equal(port_news(&pkt), expected);
 }
 
 static void syn_without_ack_asks(void **state _unused_)
 {
-	assert_news(SYN, 0, NEWS_SYN);
-	assert_news(SYN | ECN, 0, NEWS_SYN);
-	assert_news(SYN | PSH, 0, NEWS_SYN); /* TCP Fast Open: with data */
-	assert_news(SYN | ACK, 0, 0);
-	assert_news(SYN | RST, 0, NEWS_SYN | NEWS_RST);
+	assert_news(SYN, NEWS_SYN);
+	assert_news(SYN | ECN, NEWS_SYN);
+	assert_news(SYN | PSH, NEWS_SYN); /* TCP Fast Open: with data */
+	assert_news(SYN | ACK, 0);
+	assert_news(SYN | RST, NEWS_SYN | NEWS_RST);
+	assert_news(ACK, 0);
 }
 
-static void first_ack_after_syn_completes(void **state _unused_)
+static void first_ack_of_a_flow_may_complete(void **state _unused_)
 {
-	assert_news(ACK, SYN, NEWS_COMPLETED);
-	assert_news(ACK | PSH, SYN, NEWS_COMPLETED); /* the pure ACK was lost */
-	assert_news(ACK | FIN, SYN, NEWS_COMPLETED);
-	assert_news(ACK, SYN | ECN, NEWS_COMPLETED);
-	assert_news(ACK, SYN | PSH, NEWS_COMPLETED);
+	assert_true(tcp_may_complete(ACK, 0)); /* nothing is known of what came before */
+	assert_true(tcp_may_complete(ACK, SYN));
+	assert_true(tcp_may_complete(ACK, SYN | ECN));
+	assert_true(tcp_may_complete(ACK | PSH, SYN)); /* the pure ACK was lost */
+	assert_true(tcp_may_complete(ACK | FIN, SYN));
+	/* A connection after another one with the same ports. */
+	assert_true(tcp_may_complete(ACK, SYN | ACK | FIN));
+	assert_true(tcp_may_complete(ACK, SYN | ACK | RST));
 }
 
-static void nothing_else_completes(void **state _unused_)
+static void other_segments_do_not(void **state _unused_)
 {
-	assert_news(ACK, 0, 0);         /* nothing is known of what came before */
-	assert_news(ACK, SYN | ACK, 0); /* counted already, or the server's own direction */
-	assert_news(ACK, SYN | RST, 0);
-	assert_news(ACK, SYN | FIN, 0);
-	assert_news(SYN, SYN, NEWS_SYN); /* sent again */
-	assert_news(SYN | ACK, SYN, 0);  /* both sides asked at once (RFC 9293 3.5) */
-	assert_news(RST, SYN, NEWS_RST);
-	assert_news(RST | ACK, SYN, NEWS_RST);
-	assert_news(FIN, SYN, 0);
+	assert_false(tcp_may_complete(ACK, SYN | ACK)); /* an established connection */
+	assert_false(tcp_may_complete(ACK, ACK));
+	assert_false(tcp_may_complete(SYN, 0));
+	assert_false(tcp_may_complete(SYN | ACK, SYN)); /* both asked at once (RFC 9293 3.5) */
+	assert_false(tcp_may_complete(RST, SYN));
+	assert_false(tcp_may_complete(RST | ACK, SYN));
+	assert_false(tcp_may_complete(FIN, SYN));
+	assert_false(tcp_may_complete(0, SYN));
 }
 
 static void rst_and_ack_with_sequence_number_0_refuses(void **state _unused_)
 {
 	struct packet pkt = segment(RST | ACK);
 
-	assert_int_equal(port_news(&pkt, 0), NEWS_RST);
+	assert_int_equal(port_news(&pkt), NEWS_RST);
 	pkt.seq_is_zero = 1;
-	assert_int_equal(port_news(&pkt, 0), NEWS_RST | NEWS_REFUSED);
+	assert_int_equal(port_news(&pkt), NEWS_RST | NEWS_REFUSED);
 	pkt.flags = RST; /* answers a segment that had an ACK */
-	assert_int_equal(port_news(&pkt, 0), NEWS_RST);
+	assert_int_equal(port_news(&pkt), NEWS_RST);
 	pkt.flags = RST | ACK | SYN;
-	assert_int_equal(port_news(&pkt, 0), NEWS_RST);
+	assert_int_equal(port_news(&pkt), NEWS_RST);
 	pkt.flags = ACK;
-	assert_int_equal(port_news(&pkt, 0), 0);
+	assert_int_equal(port_news(&pkt), 0);
 }
 
 static void only_tcp_and_empty_udp_are_news(void **state _unused_)
 {
 	struct packet pkt = {.protocol = 17, .payload_known = 1};
 
-	assert_int_equal(port_news(&pkt, 0), NEWS_UDP);
+	assert_int_equal(port_news(&pkt), NEWS_UDP);
 	pkt.payload_bytes = 1;
-	assert_int_equal(port_news(&pkt, 0), 0);
+	assert_int_equal(port_news(&pkt), 0);
 	pkt = (struct packet){.protocol = 17, .fragment = FRAGMENT_LATER};
-	assert_int_equal(port_news(&pkt, 0), 0);
+	assert_int_equal(port_news(&pkt), 0);
 	for (unsigned int protocol = 0; protocol < 256; protocol++) {
 		pkt = (struct packet){.protocol = (ip_proto)protocol, .payload_known = 1};
-		assert_int_equal(port_news(&pkt, SYN), protocol == 17 ? NEWS_UDP : 0);
+		assert_int_equal(port_news(&pkt), protocol == 17 ? NEWS_UDP : 0);
 	}
 }
 
@@ -106,8 +109,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(syn_without_ack_asks),
-		cmocka_unit_test(first_ack_after_syn_completes),
-		cmocka_unit_test(nothing_else_completes),
+		cmocka_unit_test(first_ack_of_a_flow_may_complete),
+		cmocka_unit_test(other_segments_do_not),
 		cmocka_unit_test(rst_and_ack_with_sequence_number_0_refuses),
 		cmocka_unit_test(only_tcp_and_empty_udp_are_news),
 		cmocka_unit_test(what_is_answered_has_both_ends_reversed),

@@ -121,6 +121,49 @@ test('a client that opens 100 connections a second raises nothing', async () => 
   assert.deepStrictEqual(bench.titles(), []);
 });
 
+test('a client that completes 2000 connections a second raises nothing', async () => {
+  const bench = Bench.shipped('port-scan');
+  // The last fifth of each period's handshakes is completed in the next.
+  for (let i = 0; i < 100; i++) {
+    await bench.send(port(i * 200, CLIENT, WEB, 80, { syn: 400, completed: i === 0 ? 320 : 400 }));
+  }
+  assert.deepStrictEqual(bench.titles(), []);
+});
+
+test('a flood beside honest connections of the same source is found', async () => {
+  const bench = Bench.shipped('port-scan');
+  for (let i = 0; i < 50; i++) {
+    await bench.send(port(i * 200, ATTACKER, WEB, 80, { syn: 400, completed: 300 }));
+  }
+  assert.deepStrictEqual(bench.titles(), ['SYN flood suspected']);
+  assert.ok(bench.alerts[0].data.halfOpen > 1000);
+});
+
+test('a flood that pretends to complete is found by its sheer number', async () => {
+  const bench = Bench.shipped('port-scan');
+  for (let i = 0; i < 50; i++) {
+    await bench.send(port(i * 200, ATTACKER, WEB, 80, { syn: 2000, completed: 2000 }));
+  }
+  assert.deepStrictEqual(bench.titles(), ['SYN flood suspected']);
+  assert.strictEqual(bench.alerts[0].data.halfOpen, 0);
+});
+
+test('a very slow scan is found by the ports that refuse', async () => {
+  const scan = async (counters) => {
+    const bench = Bench.shipped('port-scan');
+    for (let p = 1; p <= 30; p++) await bench.send(port(p * 20e3, ATTACKER, WEB, p, counters));
+    return bench.titles();
+  };
+  assert.deepStrictEqual(await scan({ syn: 1, refused: 1 }), ['TCP SYN scan']);
+  assert.deepStrictEqual(await scan({ syn: 1 }), []);
+});
+
+test('refusals of what was not asked are not believed', async () => {
+  const bench = Bench.shipped('port-scan');
+  for (let p = 1; p <= 300; p++) await bench.send(port(p * 10, CLIENT, WEB, p, { refused: 1 }));
+  assert.deepStrictEqual(bench.titles(), []);
+});
+
 test('a host that answers a scan with RST is no attacker', async () => {
   const bench = Bench.shipped('port-scan');
   for (let p = 1; p <= 1000; p++) await bench.send(port(p * 2, WEB, ATTACKER, 30000 + p, { rst: 1 }));
@@ -151,6 +194,31 @@ test('a flood from forged sources is found by its target', async () => {
   }
   assert.deepStrictEqual(bench.titles(), ['Distributed SYN flood suspected']);
   assert.strictEqual(bench.alerts[0].srcip, null);
+});
+
+test('a crowd that completes its handshakes is no flood', async () => {
+  const bench = Bench.shipped('syn-flood');
+  for (let i = 0; i < 8000; i++) {
+    await bench.send(port(i, `10.4.${i >> 8}.${i & 255}`, WEB, 80, { syn: 1, completed: 1 }));
+  }
+  // Some are completed in the next period only.
+  for (let i = 0; i < 4000; i++) {
+    await bench.send(port(10e3 + i, `10.5.${i >> 8}.${i & 255}`, WEB, 80, { syn: 1 }));
+    if (i >= 300) {
+      const j = i - 300;
+      await bench.send(port(10e3 + i, `10.5.${j >> 8}.${j & 255}`, WEB, 80, { completed: 1 }));
+    }
+  }
+  assert.deepStrictEqual(bench.titles(), []);
+});
+
+test('a flood within a crowd is found', async () => {
+  const bench = Bench.shipped('syn-flood');
+  for (let i = 0; i < 4000; i++) {
+    await bench.send(port(i, `10.4.${i >> 8}.${i & 255}`, WEB, 80, { syn: 1, completed: 1 }));
+    await bench.send(port(i, `10.6.${i >> 8}.${i & 255}`, WEB, 80, { syn: 1 }));
+  }
+  assert.deepStrictEqual(bench.titles(), ['Distributed SYN flood suspected']);
 });
 
 test('a flood from one source is left to port-scan', async () => {
