@@ -35,23 +35,19 @@ static void on_flow(void *user, const struct flow_event *increment)
 	s->totals.increments++;
 }
 
-static uint64_t now_tick(void)
-{
-	return clock_monotonic_ns() / (4 * NS_PER_MS);
-}
-
 static void *read_on(void *user)
 {
 	struct flow_subject *s = user;
 	const struct flow_sink sink = {on_flow, s};
+	const struct flow_time now = {0}; /* nobody asks when */
 
 	for (unsigned int turn = 0; !atomic_load(&s->stop); turn++) {
 		usleep(DRAIN_US);
 		pthread_mutex_lock(&s->lock);
 		if (turn % DRAINS_A_POLL == 0)
-			flow_table_collect(s->table, now_tick(), &sink);
+			flow_table_collect(s->table, &now, &sink);
 		else
-			flow_table_drain(s->table, now_tick(), SIZE_MAX, &sink);
+			flow_table_drain(s->table, &now, SIZE_MAX, &sink);
 		pthread_mutex_unlock(&s->lock);
 	}
 	return NULL;
@@ -67,7 +63,7 @@ int flow_subject_open(uint32_t slots_per_cpu, struct flow_subject **ret_subject)
 		.slots6 = (uint32_t)cpus * slots_per_cpu / 4,
 		.ring_records = (uint32_t)cpus * RING_RECORDS,
 		.stale_ns = NS_PER_SEC,
-		.clock = {.tick_ns = 4 * NS_PER_MS},
+		.tick_ns = 4 * NS_PER_MS,
 	};
 	int r;
 
@@ -116,16 +112,17 @@ int flow_subject_program_fd(const struct flow_subject *s)
 struct flow_subject_totals flow_subject_take(struct flow_subject *s)
 {
 	const struct flow_sink sink = {on_flow, s};
+	const struct flow_time now = {0};
 	struct flow_subject_totals totals;
-	struct flow_table_counters now;
+	struct flow_table_counters counters;
 
 	pthread_mutex_lock(&s->lock);
-	flow_table_collect(s->table, now_tick(), &sink);
-	flow_table_read_counters(s->table, &now);
+	flow_table_collect(s->table, &now, &sink);
+	flow_table_read_counters(s->table, &counters);
 	totals = s->totals;
-	totals.shed = now.shed_packets - s->before.shed_packets;
-	totals.records = now.records - s->before.records;
-	s->before = now;
+	totals.shed = counters.shed_packets - s->before.shed_packets;
+	totals.records = counters.records - s->before.records;
+	s->before = counters;
 	s->totals = (struct flow_subject_totals){0};
 	pthread_mutex_unlock(&s->lock);
 	return totals;

@@ -42,7 +42,7 @@ struct family {
 };
 
 struct flow_table {
-	struct flow_clock clock;
+	uint64_t tick_ns;
 	uint32_t cpu_count;
 	uint32_t ring_bits;
 	struct family family4, family6;
@@ -72,7 +72,7 @@ static int settings_fill(
 	uint64_t stale;
 	int r;
 
-	if (cpus == 0 || options->clock.tick_ns == 0)
+	if (cpus == 0 || options->tick_ns == 0)
 		return -EINVAL;
 	r = bits_for(options->slots4 / cpus / FLOW_WAYS, least, &s.bucket4_bits);
 	if (r == 0)
@@ -81,7 +81,7 @@ static int settings_fill(
 		r = bits_for(options->ring_records / cpus, 0, &s.ring_bits);
 	if (r < 0)
 		return r;
-	stale = options->stale_ns / options->clock.tick_ns;
+	stale = options->stale_ns / options->tick_ns;
 	s.stale_ticks = (uint32_t)MIN(stale, FLOW_TICK_MASK / 2);
 	if (getrandom(s.seeds, sizeof(s.seeds), 0) != sizeof(s.seeds))
 		return -EIO;
@@ -126,6 +126,22 @@ int flow_table_prepare(const struct flow_table_options *options, struct bpf_obje
 	if (r == 0)
 		*ret_settings = s;
 	return r;
+}
+
+int flow_table_share(struct bpf_object *object, const struct bpf_object *owner)
+{
+	static const char *const names[] = {"flow_table4", "flow_table6", "flow_touched4",
+		"flow_touched6", "flow_ring", "flow_cpus", "flow_tails"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
+		const struct bpf_map *owners = bpf_object__find_map_by_name(owner, names[i]);
+		int r = map && owners ? bpf_map__reuse_fd(map, bpf_map__fd(owners)) : -ENOENT;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 /* ---- mappings ---- */
@@ -183,8 +199,7 @@ int flow_table_open(const struct flow_table_options *options, const struct flow_
 
 	if (!table)
 		return -ENOMEM;
-	table->clock = options->clock;
-	table->collected_tick = options->clock.tick;
+	table->tick_ns = options->tick_ns;
 	table->cpu_count = options->cpu_count;
 	table->ring_bits = settings->ring_bits;
 	r = family_open(object, false, &table->family4);
@@ -219,13 +234,13 @@ void flow_table_close(struct flow_table *table)
 struct collection {
 	struct flow_table *table;
 	const struct flow_sink *sink;
-	uint64_t tick;
+	struct flow_time now;
 	size_t count; /* increments handed on */
 };
 
-static uint64_t tick_to_ns(const struct flow_table *table, uint64_t tick)
+static uint64_t tick_to_ns(const struct collection *c, uint64_t tick)
 {
-	return table->clock.time_ns + (tick - table->clock.tick) * table->clock.tick_ns;
+	return c->now.unix_ns - (c->now.tick - tick) * c->table->tick_ns;
 }
 
 /* The kernel keeps a tick's lower bits. It is before `now`, or a little after: time goes on. */
@@ -259,9 +274,9 @@ static void hand_on(struct collection *c, struct flow_event *event, const struct
 	const struct flow_table *table = c->table;
 	const uint64_t birth = tally->times >> FLOW_TICK_BITS;
 	const bool is_new = seen->birth != birth;
-	const uint64_t last = tick_widen(tally->times & FLOW_TICK_MASK, c->tick);
+	const uint64_t last = tick_widen(tally->times & FLOW_TICK_MASK, c->now.tick);
 	const uint64_t first =
-		is_new ? tick_widen(birth >> FLOW_BIRTH_BITS, c->tick) : table->collected_tick;
+		is_new ? tick_widen(birth >> FLOW_BIRTH_BITS, c->now.tick) : table->collected_tick;
 
 	event->count = tally->packets - (is_new ? 0 : seen_packets(seen));
 	event->size = (tally->size >> 16) - (is_new ? 0 : seen->bytes);
@@ -271,8 +286,8 @@ static void hand_on(struct collection *c, struct flow_event *event, const struct
 	event->dstport = (uint16_t)tally->ports;
 	event->protocol = (uint8_t)tally->size;
 	event->flags = (uint8_t)(tally->size >> 8);
-	event->first = tick_to_ns(table, MIN(first, last));
-	event->last = tick_to_ns(table, last);
+	event->first = tick_to_ns(c, MIN(first, last));
+	event->last = tick_to_ns(c, last);
 	event->ended = 0;
 	event->pad = 0;
 	c->sink->flow(c->sink->user, event);
@@ -325,10 +340,10 @@ static size_t drain_cpu(struct collection *c, uint32_t cpu, size_t max)
 	return end - from;
 }
 
-size_t flow_table_drain(
-	struct flow_table *table, uint64_t tick, size_t max, const struct flow_sink *sink)
+size_t flow_table_drain(struct flow_table *table, const struct flow_time *now, size_t max,
+	const struct flow_sink *sink)
 {
-	struct collection c = {.table = table, .sink = sink, .tick = tick};
+	struct collection c = {.table = table, .sink = sink, .now = *now};
 	size_t count = 0;
 
 	for (uint32_t cpu = 0; cpu < table->cpu_count; cpu++)
@@ -509,16 +524,17 @@ static void collect_family(struct collection *c, struct family *family)
 	batch_collect_slots(c, &batch);
 }
 
-size_t flow_table_collect(struct flow_table *table, uint64_t tick, const struct flow_sink *sink)
+size_t flow_table_collect(
+	struct flow_table *table, const struct flow_time *now, const struct flow_sink *sink)
 {
-	struct collection c = {.table = table, .sink = sink, .tick = tick};
+	struct collection c = {.table = table, .sink = sink, .now = *now};
 
 	assert(table->cpu_count > 0);
 	for (uint32_t cpu = 0; cpu < table->cpu_count; cpu++)
 		drain_cpu(&c, cpu, SIZE_MAX);
 	collect_family(&c, &table->family4);
 	collect_family(&c, &table->family6);
-	table->collected_tick = tick;
+	table->collected_tick = now->tick;
 	return c.count;
 }
 

@@ -24,11 +24,10 @@ struct bpf_object;
 struct flow_settings;
 struct flow_table;
 
-/* The tick `tick` began at the UNIX time `time_ns`. */
-struct flow_clock {
+/* The present: what the kernel counts as ticks, and the UNIX time of it (agent/flow_clock.h). */
+struct flow_time {
 	uint64_t tick;
-	uint64_t time_ns;
-	uint64_t tick_ns;
+	uint64_t unix_ns;
 };
 
 /* Sizes are those of all CPUs together, and rounded down to powers of two a CPU. */
@@ -38,7 +37,7 @@ struct flow_table_options {
 	uint32_t slots6;       /* of IPv6; 64 bytes each, and 16 here */
 	uint32_t ring_records; /* that wait for user space; 64 bytes each */
 	uint64_t stale_ns;     /* flows that pause for longer are the first to leave a full table */
-	struct flow_clock clock;
+	uint64_t tick_ns;      /* how long a tick is */
 };
 
 /* Increments have UNIX times and `ended` 0; flags are all that the flow had so far. */
@@ -67,18 +66,25 @@ void flow_table_close(struct flow_table *table);
 DEFINE_CLEANUP(struct flow_table, flow_table_close)
 
 /*
- * Hands on what was counted since the last call. `tick` is the present one. Returns the number of
- * increments. Costs by what changed, beside a look at 1/256 of the table's memory.
+ * Another program of the same object, before it is loaded: it shall count in the table of `owner`,
+ * which is loaded. Its flow_settings are to be the owner's. Returns 0, -ENOENT or libbpf's error.
  */
-size_t flow_table_collect(struct flow_table *table, uint64_t tick, const struct flow_sink *sink);
+int flow_table_share(struct bpf_object *object, const struct bpf_object *owner) _must_check_;
+
+/*
+ * Hands on what was counted since the last call. Returns the number of increments. Costs by what
+ * changed, beside a look at 1/256 of the table's memory.
+ */
+size_t flow_table_collect(
+	struct flow_table *table, const struct flow_time *now, const struct flow_sink *sink);
 
 /*
  * Hands on records from the rings alone, at most `max` of each CPU. To be called in between, when
  * flows come so fast that a ring would be full before the next flow_table_collect(). Returns how
  * many there were.
  */
-size_t flow_table_drain(
-	struct flow_table *table, uint64_t tick, size_t max, const struct flow_sink *sink);
+size_t flow_table_drain(struct flow_table *table, const struct flow_time *now, size_t max,
+	const struct flow_sink *sink);
 
 /* The number of records in the fullest ring, and what a ring holds. */
 size_t flow_table_backlog(const struct flow_table *table, size_t *ret_capacity);

@@ -3,6 +3,7 @@
  * The flow table in the kernel and its reader, at the same time: what was sent is what is handed on,
  * to the packet and the byte, or declared to be shed.
  */
+#include "agent/flow_clock.h"
 #include "agent/flow_table.h"
 #include "base/clock.h"
 #include "flow_slots.h"
@@ -90,7 +91,7 @@ static struct rig rig_open(uint32_t slots, uint32_t ring_records)
 		.slots6 = slots * rig.cpu_count,
 		.ring_records = ring_records * rig.cpu_count,
 		.stale_ns = NS_PER_SEC,
-		.clock = {START, START_NS, TICK_NS},
+		.tick_ns = TICK_NS,
 	};
 	struct flow_settings *settings;
 	struct bpf_map *feeds;
@@ -126,18 +127,27 @@ static void rig_close(struct rig *rig)
 	free(rig->sent);
 }
 
+static struct flow_time now(const struct rig *rig)
+{
+	const uint64_t tick = rig->program->bss->tick;
+
+	return (struct flow_time){tick, START_NS + (tick - START) * TICK_NS};
+}
+
 static size_t collect(struct rig *rig)
 {
+	const struct flow_time time = now(rig);
 	const struct flow_sink sink = {on_flow, &rig->got};
 
-	return flow_table_collect(rig->table, rig->program->bss->tick, &sink);
+	return flow_table_collect(rig->table, &time, &sink);
 }
 
 static size_t drain(struct rig *rig)
 {
+	const struct flow_time time = now(rig);
 	const struct flow_sink sink = {on_flow, &rig->got};
 
-	return flow_table_drain(rig->table, rig->program->bss->tick, SIZE_MAX, &sink);
+	return flow_table_drain(rig->table, &time, SIZE_MAX, &sink);
 }
 
 /* ---- senders ---- */
@@ -501,14 +511,54 @@ static void one_family_does_not_crowd_out_the_other(void **state _unused_)
 	rig_close(&rig);
 }
 
+/* As the programs of several interfaces do. */
+static void programs_that_share_a_table_count_in_the_same_slots(void **state _unused_)
+{
+	struct rig rig = rig_open(512, 128);
+	const struct feed feed = {.flows = 1, .first = 9};
+	struct flow_feed *second = flow_feed__open();
+	struct rig other = rig;
+
+	assert_non_null(second);
+	second->rodata->flow_settings = rig.program->rodata->flow_settings;
+	assert_int_equal(flow_table_share(second->obj, rig.program->obj), 0);
+	assert_int_equal(
+		bpf_map__reuse_fd(second->maps.feeds, bpf_map__fd(rig.program->maps.feeds)), 0);
+	assert_int_equal(flow_feed__load(second), 0);
+	second->bss->tick = START;
+	other.program = second;
+	send_here(&rig, &feed, 2);
+	feed_packets(&other, 3);
+	assert_int_equal(collect(&rig), 1);
+	assert_int_equal(rig.got.flows[9].packets, 5);
+	flow_feed__destroy(second);
+	rig_close(&rig);
+}
+
+static void the_clock_knows_the_kernels_tick(void **state _unused_)
+{
+	struct flow_clock early, late;
+	struct flow_time then;
+
+	assert_int_equal(flow_clock_open(&early), 0);
+	assert_true(early.tick_ns >= NS_PER_MS && early.tick_ns <= 10 * NS_PER_MS);
+	usleep(50000);
+	assert_int_equal(flow_clock_open(&late), 0);
+	/* The first one counts on by itself: it must agree with what the kernel says later. */
+	assert_true(late.tick > early.tick);
+	assert_in_range(
+		(late.monotonic_ns - early.monotonic_ns + early.tick_ns / 2) / early.tick_ns,
+		late.tick - early.tick - 1, late.tick - early.tick + 1);
+	then = flow_clock_now(&early);
+	assert_in_range(then.tick, late.tick - 1, late.tick + 2500);
+	assert_in_range(then.unix_ns, clock_realtime_ns() - NS_PER_SEC, clock_realtime_ns());
+}
+
 static void sizes_that_cannot_be_are_refused(void **state _unused_)
 {
 	struct flow_feed *program = flow_feed__open();
-	struct flow_table_options options = {.cpu_count = 1,
-		.slots4 = 512,
-		.slots6 = 512,
-		.ring_records = 1,
-		.clock.tick_ns = 1};
+	struct flow_table_options options = {
+		.cpu_count = 1, .slots4 = 512, .slots6 = 512, .ring_records = 1, .tick_ns = 1};
 	struct flow_settings settings = {.stale_ticks = 42};
 
 	assert_non_null(program);
@@ -542,6 +592,8 @@ int main(void)
 		cmocka_unit_test(increments_say_when_their_packets_came),
 		cmocka_unit_test(tcp_flags_are_those_of_all_packets),
 		cmocka_unit_test(one_family_does_not_crowd_out_the_other),
+		cmocka_unit_test(programs_that_share_a_table_count_in_the_same_slots),
+		cmocka_unit_test(the_clock_knows_the_kernels_tick),
 		cmocka_unit_test(sizes_that_cannot_be_are_refused),
 	};
 
