@@ -171,6 +171,13 @@ static int create_link(const char *name, int ifindex, int program_fd, enum attac
 
 static int refuse_foreign(const char *name, const struct foreign *foreign, char **ret_error)
 {
+	/* The name that libxdp's dispatcher has. Displacing it would displace all that it runs. */
+	if (strcmp(foreign->name, "xdp_dispatcher") == 0)
+		return error_set(ret_error, -EBUSY,
+			"%s: libxdp's dispatcher (id %u) runs other XDP programs there, and this "
+			"agent cannot be one of them; `xdp-loader status %s` lists them; detach "
+			"them, or displace them all with --force",
+			name, foreign->program_id, name);
 	return error_set(ret_error, -EBUSY,
 		"%s: XDP program \"%s\" (id %u) is attached already, and not by this agent; "
 		"detach it (`bpftool net` shows its owner), or displace it with --force",

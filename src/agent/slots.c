@@ -550,6 +550,8 @@ static int slots_alloc(struct slots *slots)
 	unsigned int next = 0;
 
 	slots->count = slots_needed(options);
+	if (slots->count == 0)
+		return -EINVAL;
 	slots->slots = calloc(slots->count, sizeof(*slots->slots));
 	if (!slots->slots)
 		return -ENOMEM;

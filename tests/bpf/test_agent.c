@@ -240,14 +240,14 @@ static void several_interfaces_are_counted(void **state _unused_)
 
 /* ---- somebody else's program ---- */
 
-/* A program "foreign" that passes everything. */
-static int load_foreign(void)
+/* A program that passes everything. */
+static int load_foreign(const char *name)
 {
 	const struct bpf_insn pass[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign", "GPL", pass, ARRAY_SIZE(pass), NULL);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, name, "GPL", pass, ARRAY_SIZE(pass), NULL);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -255,7 +255,7 @@ static int load_foreign(void)
 
 static void foreign_program_is_refused_and_left_alone(void **state _unused_)
 {
-	int fd = load_foreign();
+	int fd = load_foreign("foreign");
 	char named[64];
 	uint32_t id;
 
@@ -276,12 +276,27 @@ static void foreign_program_is_refused_and_left_alone(void **state _unused_)
 	close(fd);
 }
 
+static void dispatcher_of_libxdp_is_named(void **state _unused_)
+{
+	int fd = load_foreign("xdp_dispatcher");
+
+	assert_int_equal(
+		bpf_xdp_attach((int)if_nametoindex("veth0"), fd, XDP_FLAGS_DRV_MODE, NULL), 0);
+	agent_start(&agent, "--id 3 --interface veth0 --server 127.0.0.1:9");
+	assert_int_equal(agent_wait_exit(&agent), 1);
+	agent.pid = 0;
+	assert_non_null(strstr(agent.output, "veth0: libxdp's dispatcher (id "));
+	assert_non_null(strstr(agent.output, "xdp-loader status veth0"));
+	assert_int_equal(bpf_xdp_detach((int)if_nametoindex("veth0"), XDP_FLAGS_DRV_MODE, NULL), 0);
+	close(fd);
+}
+
 static void forced_agent_puts_back_what_it_displaced(void **state _unused_)
 {
 	static const uint32_t modes[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		int fd = load_foreign();
+		int fd = load_foreign("foreign");
 		uint32_t id;
 
 		assert_int_equal(
@@ -302,7 +317,7 @@ static void forced_agent_puts_back_what_it_displaced(void **state _unused_)
 
 static void forced_agent_displaces_a_link(void **state _unused_)
 {
-	int fd = load_foreign();
+	int fd = load_foreign("foreign");
 	int link = bpf_link_create(fd, (int)if_nametoindex("veth0"), BPF_XDP, NULL);
 
 	assert_true(link >= 0);
@@ -482,6 +497,7 @@ int main(void)
 		cmocka_unit_test_teardown(killed_agent_leaves_nothing_attached, teardown),
 		cmocka_unit_test_teardown(several_interfaces_are_counted, teardown),
 		cmocka_unit_test_teardown(foreign_program_is_refused_and_left_alone, teardown),
+		cmocka_unit_test_teardown(dispatcher_of_libxdp_is_named, teardown),
 		cmocka_unit_test_teardown(forced_agent_puts_back_what_it_displaced, teardown),
 		cmocka_unit_test_teardown(forced_agent_displaces_a_link, teardown),
 		cmocka_unit_test_teardown(mistyped_interface_is_named_with_a_suggestion, teardown),
