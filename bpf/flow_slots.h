@@ -50,6 +50,15 @@ struct flow_slot6 {
 	__u64 origin; /* in a record: the number of its slot among all CPUs' << 1 | is IPv6 */
 };
 
+/*
+ * What of a slot's incarnation was handed on already: user space's own notes, which lie beside the
+ * table to live as long as it does. Bit fields, for four to share a cache line.
+ */
+struct flow_seen {
+	__u64 birth : 40, packets_high : 24;
+	__u64 bytes : 48, packets_low : 8, pad : 8;
+};
+
 struct flow_bucket4 {
 	struct flow_slot4 slots[FLOW_WAYS];
 };
@@ -85,6 +94,7 @@ struct flow_tail {
 _Static_assert(sizeof(struct flow_tally) == 24, "both sides agree");
 _Static_assert(sizeof(struct flow_slot4) == 32, "two a cache line");
 _Static_assert(sizeof(struct flow_slot6) == 64, "one a cache line");
+_Static_assert(sizeof(struct flow_seen) == 16, "four a cache line");
 _Static_assert(sizeof(struct flow_cpu) == 64, "a cache line");
 _Static_assert(sizeof(struct flow_tail) == 64, "a cache line");
 #endif

@@ -54,6 +54,15 @@ struct {
 	__type(value, __u64);
 } flow_touched4 SEC(".maps"), flow_touched6 SEC(".maps");
 
+/* No program looks at these. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_seen);
+} flow_seen4 SEC(".maps"), flow_seen6 SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

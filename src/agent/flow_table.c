@@ -25,20 +25,11 @@ struct mapping {
 	size_t bytes;
 };
 
-/* What of a slot's incarnation was handed on already. */
-struct seen {
-	uint64_t birth : 40, packets_high : 24;
-	uint64_t bytes : 48, packets_low : 8, pad : 8;
-};
-
-_Static_assert(sizeof(struct seen) == 16, "four a cache line");
-
 /* The slots of one family, all CPUs' one after the other. */
 struct family {
 	bool is_ip6;
-	struct mapping slots, touched;
-	struct seen *seen; /* one a slot */
-	size_t words;      /* of bits */
+	struct mapping slots, touched, seen;
+	size_t words; /* of bits */
 };
 
 struct flow_table {
@@ -117,6 +108,8 @@ int flow_table_prepare(const struct flow_table_options *options, struct bpf_obje
 		{"flow_table6", cpus << s.bucket6_bits},
 		{"flow_touched4", (cpus << s.bucket4_bits) / WORD_BUCKETS},
 		{"flow_touched6", (cpus << s.bucket6_bits) / WORD_BUCKETS},
+		{"flow_seen4", (cpus << s.bucket4_bits) * FLOW_WAYS},
+		{"flow_seen6", (cpus << s.bucket6_bits) * FLOW_WAYS},
 		{"flow_ring", cpus << s.ring_bits},
 		{"flow_cpus", cpus},
 		{"flow_tails", cpus},
@@ -131,7 +124,8 @@ int flow_table_prepare(const struct flow_table_options *options, struct bpf_obje
 int flow_table_share(struct bpf_object *object, const struct bpf_object *owner)
 {
 	static const char *const names[] = {"flow_table4", "flow_table6", "flow_touched4",
-		"flow_touched6", "flow_ring", "flow_cpus", "flow_tails"};
+		"flow_touched6", "flow_seen4", "flow_seen6", "flow_ring", "flow_cpus",
+		"flow_tails"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
@@ -179,16 +173,14 @@ static int family_open(const struct bpf_object *object, bool is_ip6, struct fami
 		return r;
 	family->is_ip6 = is_ip6;
 	family->words = family->touched.bytes / sizeof(uint64_t);
-	/* Pages that are never written are never there. */
-	family->seen = calloc(family->words * WORD_SLOTS, sizeof(*family->seen));
-	return family->seen ? 0 : -ENOMEM;
+	return mapping_open(object, is_ip6 ? "flow_seen6" : "flow_seen4", &family->seen);
 }
 
 static void family_close(struct family *family)
 {
 	mapping_close(&family->slots);
 	mapping_close(&family->touched);
-	free(family->seen);
+	mapping_close(&family->seen);
 }
 
 int flow_table_open(const struct flow_table_options *options, const struct flow_settings *settings,
@@ -249,14 +241,14 @@ static uint64_t tick_widen(uint64_t low, uint64_t now)
 	return now + TICKS_AHEAD - ((now + TICKS_AHEAD - low) & FLOW_TICK_MASK);
 }
 
-static uint32_t seen_packets(const struct seen *seen)
+static uint32_t seen_packets(const struct flow_seen *seen)
 {
 	return (uint32_t)seen->packets_high << 8 | (uint32_t)seen->packets_low;
 }
 
-static void seen_set(struct seen *seen, const struct flow_tally *tally)
+static void seen_set(struct flow_seen *seen, const struct flow_tally *tally)
 {
-	*seen = (struct seen){
+	*seen = (struct flow_seen){
 		.birth = tally->times >> FLOW_TICK_BITS,
 		.packets_high = tally->packets >> 8,
 		.packets_low = tally->packets & 0xff,
@@ -266,10 +258,11 @@ static void seen_set(struct seen *seen, const struct flow_tally *tally)
 
 /*
  * Hands on what the tally has more than was seen of the same incarnation. Times: an incarnation's
- * first increment begins with it, a later one after the last collection.
+ * first increment begins with it, a later one after the last collection (or with its last packet, if
+ * that was another reader's).
  */
 static void hand_on(struct collection *c, struct flow_event *event, const struct flow_tally *tally,
-	const struct seen *seen)
+	const struct flow_seen *seen)
 {
 	const struct flow_table *table = c->table;
 	const uint64_t birth = tally->times >> FLOW_TICK_BITS;
@@ -286,7 +279,7 @@ static void hand_on(struct collection *c, struct flow_event *event, const struct
 	event->dstport = (uint16_t)tally->ports;
 	event->protocol = (uint8_t)tally->size;
 	event->flags = (uint8_t)(tally->size >> 8);
-	event->first = tick_to_ns(c, MIN(first, last));
+	event->first = tick_to_ns(c, first > 0 && first < last ? first : last);
 	event->last = tick_to_ns(c, last);
 	event->ended = 0;
 	event->pad = 0;
@@ -296,17 +289,22 @@ static void hand_on(struct collection *c, struct flow_event *event, const struct
 
 /* ---- the rings ---- */
 
-static struct seen *seen_of(struct flow_table *table, uint64_t origin)
+static struct flow_seen *seen_at(const struct family *family, size_t index)
+{
+	return (struct flow_seen *)family->seen.at + index;
+}
+
+static struct flow_seen *seen_of(struct flow_table *table, uint64_t origin)
 {
 	struct family *family = origin & 1 ? &table->family6 : &table->family4;
 
 	/* The kernel wrote it, but these are our pointers. */
-	return &family->seen[(origin >> 1) % (family->words * WORD_SLOTS)];
+	return seen_at(family, (origin >> 1) % (family->words * WORD_SLOTS));
 }
 
 static void hand_on_record(struct collection *c, const struct flow_slot6 *record)
 {
-	struct seen *seen = seen_of(c->table, record->origin);
+	struct flow_seen *seen = seen_of(c->table, record->origin);
 	struct flow_event event;
 
 	event.srcip = record->srcip;
@@ -314,7 +312,7 @@ static void hand_on_record(struct collection *c, const struct flow_slot6 *record
 	hand_on(c, &event, &record->tally, seen);
 	/* This incarnation is done with; if another one's was seen, then not before this. */
 	if (seen->birth == record->tally.times >> FLOW_TICK_BITS)
-		*seen = (struct seen){0};
+		*seen = (struct flow_seen){0};
 }
 
 static size_t drain_cpu(struct collection *c, uint32_t cpu, size_t max)
@@ -422,7 +420,7 @@ static bool slot_read(const struct family *family, size_t index, struct flow_eve
 static void collect_slot(struct collection *c, struct family *family, size_t index)
 {
 	const size_t per_cpu = family->words * WORD_SLOTS / c->table->cpu_count;
-	struct seen *seen = &family->seen[index];
+	struct flow_seen *seen = seen_at(family, index);
 	struct flow_event event;
 	struct flow_tally tally;
 
@@ -466,7 +464,7 @@ static void batch_add_slots(struct batch *batch, size_t first, uint64_t bits)
 		const size_t index = first + (size_t)__builtin_ctzll(bits);
 
 		__builtin_prefetch(slot_tally(batch->family, index));
-		__builtin_prefetch(&batch->family->seen[index], 1);
+		__builtin_prefetch(seen_at(batch->family, index), 1);
 		batch->slots[batch->slot_count++] = index;
 	}
 }

@@ -33,8 +33,8 @@ struct flow_time {
 /* Sizes are those of all CPUs together, and rounded down to powers of two a CPU. */
 struct flow_table_options {
 	uint32_t cpu_count;    /* possible CPUs: each has its part of the table */
-	uint32_t slots4;       /* flows of IPv4 that are kept apart; 36 bytes each, and 16 here */
-	uint32_t slots6;       /* of IPv6; 64 bytes each, and 16 here */
+	uint32_t slots4;       /* flows of IPv4 that are kept apart; 48 bytes each */
+	uint32_t slots6;       /* of IPv6; 80 bytes each */
 	uint32_t ring_records; /* that wait for user space; 64 bytes each */
 	uint64_t stale_ns;     /* flows that pause for longer are the first to leave a full table */
 	uint64_t tick_ns;      /* how long a tick is */

@@ -46,6 +46,7 @@ struct account {
 };
 
 struct rig {
+	struct flow_table_options options;
 	struct flow_feed *program;
 	struct flow_table *table;
 	struct feed *feeds; /* the map's memory */
@@ -110,6 +111,7 @@ static struct rig rig_open(uint32_t slots, uint32_t ring_records)
 	rig.feeds = mmap(
 		NULL, rig.feeds_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(feeds), 0);
 	assert_ptr_not_equal(rig.feeds, MAP_FAILED);
+	rig.options = options;
 	rig.program->bss->tick = START;
 	rig.got.flows = calloc(FLOWS_MAX, sizeof(struct count));
 	rig.sent = calloc(FLOWS_MAX, sizeof(struct count));
@@ -511,6 +513,30 @@ static void one_family_does_not_crowd_out_the_other(void **state _unused_)
 	rig_close(&rig);
 }
 
+/* As an agent that is started again, while the program goes on counting. */
+static void a_new_reader_goes_on_where_the_last_one_stopped(void **state _unused_)
+{
+	struct rig rig = rig_open(512, 16384);
+	const struct feed residents = {.flows = 100, .in_turn = 1};
+	const struct feed flood = {.flows = 5000, .first = 1000, .in_turn = 1};
+
+	send_here(&rig, &residents, 1000);
+	assert_int_equal(collect(&rig), 100);
+	feed_packets(&rig, 500);
+	flow_table_close(rig.table);
+	feed_packets(&rig, 500);
+	send_here(&rig, &flood, 5000);
+	assert_int_equal(flow_table_open(&rig.options, &rig.program->rodata->flow_settings,
+				 rig.program->obj, &rig.table),
+		0);
+	collect(&rig);
+	assert_int_equal(rig.got.all.packets, 2000 + 5000);
+	assert_int_equal(rig.got.last.first, START_NS);
+	for (uint32_t flow = 0; flow < 100; flow++)
+		assert_int_equal(rig.got.flows[flow].packets, 20);
+	rig_close(&rig);
+}
+
 /* As the programs of several interfaces do. */
 static void programs_that_share_a_table_count_in_the_same_slots(void **state _unused_)
 {
@@ -592,6 +618,7 @@ int main(void)
 		cmocka_unit_test(increments_say_when_their_packets_came),
 		cmocka_unit_test(tcp_flags_are_those_of_all_packets),
 		cmocka_unit_test(one_family_does_not_crowd_out_the_other),
+		cmocka_unit_test(a_new_reader_goes_on_where_the_last_one_stopped),
 		cmocka_unit_test(programs_that_share_a_table_count_in_the_same_slots),
 		cmocka_unit_test(the_clock_knows_the_kernels_tick),
 		cmocka_unit_test(sizes_that_cannot_be_are_refused),
