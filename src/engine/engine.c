@@ -15,9 +15,6 @@
 
 #define QUEUE_LIMIT (1U << 24) /* events */
 
-/* What a handler's file may be called; the first that is there is taken. */
-static const char *const suffixes[] = {".js", ".mjs", ".cjs"};
-
 int engine_new(struct loop *loop, const struct engine_options *options,
 	const struct engine_ops *ops, void *user, struct engine **ret_engine)
 {
@@ -32,8 +29,8 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	if (getrandom(&engine->secret, sizeof(engine->secret), 0) != sizeof(engine->secret))
 		return -EIO;
 	engine->runtime_dir = strdup(options->runtime_dir);
-	engine->node = strdup(options->node ? options->node : "node");
-	if (!engine->runtime_dir || !engine->node)
+	engine->node = options->node ? strdup(options->node) : NULL;
+	if (!engine->runtime_dir || (options->node && !engine->node))
 		return -ENOMEM;
 	*ret_engine = TAKE_PTR(engine);
 	return 0;
@@ -106,13 +103,14 @@ static int check_config(const char *config, char **ret_error)
 /* "port-scan.main": DIR/port-scan.js, its export "main". */
 static int check_handler(const struct function_options *options, char **ret_error)
 {
+	const char *const *suffixes = runtime_find(options->runtime)->suffixes;
 	const char *dot = strrchr(options->handler, '.');
 
 	if (!dot || dot == options->handler || !dot[1] || strchr(options->handler, '/'))
 		return error_set(ret_error, -EINVAL,
 			"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"",
 			options->handler, options->name);
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+	for (size_t i = 0; suffixes[i]; i++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%.*s%s", options->dir, (int)(dot - options->handler),
@@ -123,9 +121,9 @@ static int check_handler(const struct function_options *options, char **ret_erro
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	return error_set(ret_error, -ENOENT,
-		"handler \"%s\": no readable file %s/%.*s.js (or .mjs, .cjs)", options->handler,
-		options->dir, (int)(dot - options->handler), options->handler);
+	return error_set(ret_error, -ENOENT, "handler \"%s\": no readable file %s/%.*s%s%s",
+		options->handler, options->dir, (int)(dot - options->handler), options->handler,
+		suffixes[0], suffixes[1] ? " (or .mjs, .cjs)" : "");
 }
 
 static int check_options(const struct function_options *options, char **ret_error)
@@ -137,9 +135,9 @@ static int check_options(const struct function_options *options, char **ret_erro
 			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an "
 			"end",
 			options->name);
-	if (strcmp(options->runtime, "nodejs") != 0)
-		return error_set(ret_error, -EINVAL, "runtime \"%s\": there is only \"nodejs\"",
-			options->runtime);
+	if (!runtime_find(options->runtime))
+		return error_set(ret_error, -EINVAL, "runtime \"%s\": there are %s",
+			options->runtime, runtime_names());
 	if (options->dir[0] != '/')
 		return error_set(
 			ret_error, -EINVAL, "dir \"%s\": expected an absolute path", options->dir);
@@ -165,6 +163,7 @@ static int function_copy_options(struct function *function, const struct functio
 	function->timeout_ns = options->timeout_ns;
 	function->attempts = options->attempts;
 	function->batch_max = MIN(options->batch_max, most);
+	function->runtime = runtime_find(options->runtime);
 	function->handler = strdup(options->handler);
 	function->dir = strdup(options->dir);
 	function->config = strdup(options->config ? options->config : "{}");

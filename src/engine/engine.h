@@ -67,7 +67,7 @@ struct engine_ops {
 
 struct function_options {
 	const char *name;       /* [a-z0-9]([-a-z0-9]*[a-z0-9])?, at most 63, as a DNS label */
-	const char *runtime;    /* "nodejs" */
+	const char *runtime;    /* "nodejs" or "python" */
 	const char *handler;    /* "file.function", as Kubeless has it */
 	const char *dir;        /* absolute; where the handler's file is */
 	const char *config;     /* a JSON object, for the function as context.config; NULL = {} */
@@ -95,8 +95,8 @@ struct function_stats {
 };
 
 struct engine_options {
-	const char *runtime_dir; /* absolute; holds nodejs/worker.js */
-	const char *node;        /* the interpreter, "node" to search PATH */
+	const char *runtime_dir; /* absolute; holds nodejs/worker.js and python/worker.py */
+	const char *node;        /* an interpreter other than the "node" in PATH; NULL: that one */
 };
 
 /* Returns 0, -ENOMEM. `ops` and `loop` are borrowed; `options` are copied. */

@@ -16,7 +16,6 @@
 #define RETRY_MAX_NS (5 * NS_PER_SEC)
 #define GATHER_MAX   (8U << 20)       /* bytes of undurable results, above which nothing runs */
 #define GATHER_NS    (20 * NS_PER_MS) /* under load: a commit costs as much for few as for many */
-#define HEAP_MB      256
 
 static void function_start(struct function *function);
 
@@ -394,7 +393,7 @@ static int function_put_opening(struct function *function)
 		.handler = function->handler,
 		.config = function->config,
 		.timeout_ms = (uint32_t)MIN(function->timeout_ns / NS_PER_MS, (uint64_t)UINT32_MAX),
-		.memory_mb = HEAP_MB,
+		.memory_mb = RUNTIME_MEMORY_MB,
 		.key = (const char *const *)function->key,
 	};
 	struct engine *engine = function->engine;
@@ -411,29 +410,32 @@ static int function_put_opening(struct function *function)
 
 static int function_spawn(struct function *function)
 {
+	const struct runtime *runtime = function->runtime;
 	struct engine *engine = function->engine;
-	_cleanup_free_ char *script = NULL, *heap = NULL;
-	const char *argv[5] = {"node", NULL, NULL, NULL, NULL};
-	const struct worker_options options = {
-		.program = engine->node,
-		.argv = argv,
-		.dir = function->dir,
-		.function = function->name,
-		.limit = &function->output_limit,
-	};
+	const char *interpreter = runtime->interpreter;
+	const char *argv[RUNTIME_FLAGS_MAX + 4] = {interpreter};
+	_cleanup_free_ char *script = NULL;
+	size_t argc = 1;
 
-	if (asprintf(&script, "%s/nodejs/worker.js", engine->runtime_dir) < 0) {
+	if (engine->node && strcmp(runtime->name, "nodejs") == 0)
+		interpreter = engine->node;
+	if (asprintf(&script, "%s/%s", engine->runtime_dir, runtime->script) < 0) {
 		script = NULL;
 		return -ENOMEM;
 	}
-	if (asprintf(&heap, "--max-old-space-size=%d", HEAP_MB) < 0) {
-		heap = NULL;
-		return -ENOMEM;
-	}
-	argv[1] = heap;
-	argv[2] = script;
-	argv[3] = function->name; /* for ps(1) */
-	return worker_start(&engine->pool, &options, &worker_ops, function, &function->worker);
+	for (size_t i = 0; i < RUNTIME_FLAGS_MAX && runtime->flags[i]; i++)
+		argv[argc++] = runtime->flags[i];
+	argv[argc++] = script;
+	argv[argc] = function->name; /* for ps(1) */
+	return worker_start(&engine->pool,
+		&(struct worker_options){
+			.program = interpreter,
+			.argv = argv,
+			.dir = function->dir,
+			.function = function->name,
+			.limit = &function->output_limit,
+		},
+		&worker_ops, function, &function->worker);
 }
 
 /* True if results are out that the next worker must find in its state. */

@@ -17,6 +17,7 @@
  */
 
 #include "engine/builder.h"
+#include "engine/runtime.h"
 #include "engine/worker.h"
 
 #define FUNCTION_NAME_MAX 64 /* with the NUL */
@@ -27,7 +28,7 @@ struct engine {
 	const struct engine_ops *ops;
 	void *user;
 	char *runtime_dir;
-	char *node;
+	char *node; /* NULL: searched for */
 	struct worker_pool pool;
 	struct siphash_key secret; /* of tables over what events can choose */
 	struct function *functions;
@@ -52,6 +53,7 @@ struct function {
 	struct engine *engine;
 	struct function *next;
 	char name[FUNCTION_NAME_MAX];
+	const struct runtime *runtime;
 	char *handler;
 	char *dir;
 	char *config;

@@ -114,6 +114,8 @@ static void es_modules_load(void **state _unused_)
 	struct function_options o = options("modern.main");
 	struct world world;
 
+	if (!is_node())
+		skip();
 	world_init(&world);
 	world_add(&world, &o);
 	push_many(&world, 0, 3);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct row *find_row(struct world *world, const char *key, const char *name)
@@ -130,13 +131,25 @@ static int load_state(void *user, const char *function _unused_, state_row_fn fn
 
 static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
 
+const char *tested_runtime(void)
+{
+	const char *runtime = getenv("TESTED_RUNTIME");
+
+	return runtime ? runtime : "nodejs";
+}
+
+bool is_node(void)
+{
+	return strcmp(tested_runtime(), "nodejs") == 0;
+}
+
 struct function_options options(const char *handler)
 {
 	static const char *const key[] = {"srcip", NULL};
 
 	return (struct function_options){
 		.name = "tested",
-		.runtime = "nodejs",
+		.runtime = tested_runtime(),
 		.handler = handler,
 		.dir = TEST_FUNCTIONS,
 		.key = key,

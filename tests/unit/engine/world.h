@@ -3,7 +3,8 @@
 #define TESTS_UNIT_ENGINE_WORLD_H
 
 /*
- * A world around the real engine, with real Node.js workers in a real loop. Only the store is replaced,
+ * A world around the real engine, with real workers in a real loop: of the runtime that the variable
+ * TESTED_RUNTIME names, "nodejs" if it is not set. Only the store is replaced,
  * by arrays, through engine_ops; commits come back a little later, as they would.
  */
 
@@ -61,6 +62,8 @@ struct world {
 };
 
 const char *value_of(struct world *world, const char *key, const char *name);
+const char *tested_runtime(void);
+bool is_node(void);
 struct function_options options(const char *handler);
 void world_init(struct world *world);
 void world_add(struct world *world, const struct function_options *function_options);

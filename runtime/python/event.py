@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a function is called with: an event and a context, in Kubeless's form. Both belong to one call."""
+
+import struct
+
+from records import time_text
+from windows import dumps
+
+HEADER = struct.Struct('<IIIHHQ')  # event id, switch, sequence, index, record size, time
+SKEW_MS = 60e3  # how far a record's own time may run ahead of its event's
+ALERTS_MAX = 64  # an event
+ALERT_MAX = 64 << 10  # characters of JSON
+SEVERITIES = ('critical', 'high', 'medium', 'low', 'info')
+
+
+class Event:
+    """event['data'] and the other members that Kubeless gives; the header and record stay in the frame."""
+
+    __slots__ = ('_bytes', '_at', '_schema', '_data')
+
+    def __init__(self, payload, at, schema):
+        self._bytes = payload
+        self._at = at
+        self._schema = schema
+        self._data = None
+
+    @property
+    def data(self):
+        if self._data is None:
+            self._data = self._schema.decode(self._bytes, self._at + HEADER.size)
+        return self._data
+
+    def __getitem__(self, name):
+        if name == 'data':
+            return self.data
+        number, switch, sequence, index, _, time_ns = HEADER.unpack_from(self._bytes, self._at)
+        if name == 'event-id':  # unique: switch, transaction, place in it
+            return f'{switch}-{sequence}-{index}'
+        if name == 'event-type':
+            return self._schema.name
+        if name == 'event-time':
+            return time_text(time_ns)
+        if name == 'event-namespace':
+            return f'switch/{switch}'
+        if name == 'extensions':
+            return {'event-number': number, 'switch': switch, 'sequence': sequence, 'index': index}
+        raise KeyError(name)
+
+    @staticmethod
+    def keys():
+        return ['data', 'event-id', 'event-type', 'event-time', 'event-namespace', 'extensions']
+
+    def __repr__(self):
+        return repr(dict(self))
+
+
+def event_time_ms(payload, at, schema):
+    """The event's time for windows: the record's own, unless a switch's clock runs away."""
+    sent = HEADER.unpack_from(payload, at)[5] / 1e6
+    last = schema.last_ms(payload, at + HEADER.size)
+    return last if last > 0 and (sent == 0 or last <= sent + SKEW_MS) else sent
+
+
+def _is_text(value, most):
+    return isinstance(value, str) and len(value) <= most
+
+
+def _is_number(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535
+
+
+def check_alert(alert):
+    """The alert with its defaults, or an exception that says what is wrong with it."""
+    checked = {'severity': 'medium', 'category': 'Network anomaly', **alert}
+    if checked['severity'] not in SEVERITIES:
+        raise TypeError(f'alert: severity: expected one of {", ".join(SEVERITIES)}, found {checked["severity"]!r}')
+    if not checked.get('title') or not _is_text(checked['title'], 256):
+        raise TypeError('alert: title: expected a text of 1 to 256 characters')
+    if not _is_text(checked['category'], 256):
+        raise TypeError('alert: category: expected a text')
+    if not isinstance(checked.get('data', {}), dict):
+        raise TypeError('alert: data: expected a dict')
+    # None means none; what is absent is the event's own.
+    for name in ('srcip', 'dstip'):
+        if checked.get(name) is not None and not _is_text(checked[name], 63):
+            raise TypeError(f'alert: {name}: found {checked[name]!r}')
+    for name in ('srcport', 'dstport', 'protocol'):
+        if checked.get(name) is not None and not _is_number(checked[name]):
+            raise TypeError(f'alert: {name}: found {checked[name]!r}')
+    return checked
+
+
+def alert_text(alert):
+    text = dumps(check_alert(alert)).replace('\\u0000', '?')
+    if len(text) > ALERT_MAX:
+        raise ValueError(f'alert: {len(text)} characters of JSON')
+    return text
+
+
+class Context:
+    """
+    `constants`: what never changes, as context['function-name'] and so on, and `config`;
+    `open_state(bytes, at, schema)` gives the state of the event's key.
+    """
+
+    __slots__ = ('config', '_constants', '_open_state', '_place', '_state', '_alerts', '_open')
+
+    def __init__(self, constants, config, open_state, place):
+        self.config = config
+        self._constants = constants
+        self._open_state = open_state
+        self._place = place
+        self._state = None
+        self._alerts = []
+        self._open = True
+
+    def __getitem__(self, name):
+        return self._constants[name]
+
+    def keys(self):
+        return self._constants.keys()
+
+    def _check_open(self):
+        if not self._open:
+            raise RuntimeError('the event is over: wait for what you start')
+
+    @property
+    def state(self):
+        self._check_open()
+        if self._state is None:
+            self._state = self._open_state(*self._place)
+        return self._state
+
+    def alert(self, alert=None, **parts):
+        """As alert({'title': ...}), or alert(title=...)."""
+        self._check_open()
+        if len(self._alerts) >= ALERTS_MAX:
+            raise ValueError(f'alert: more than {ALERTS_MAX} for one event')
+        self._alerts.append(alert_text({**(alert or {}), **parts}))
+
+    @staticmethod
+    def log(*what):
+        print(*what)
+
+    def close(self):
+        """The event is over. Gives its alerts, as texts."""
+        self._open = False
+        if self._state is not None:
+            self._state.close()
+        return self._alerts

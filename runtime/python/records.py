@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+Records: an event's bytes, and decoders that are built from the schemas that the engine announces. A
+decoder makes a dict, once a function first looks at event['data'].
+"""
+
+import struct
+import time
+
+CACHE_MAX = 8192  # texts; when full it is emptied: what is in use comes back at once
+
+_ips = {}
+_seconds = {}
+
+
+def _ipv6_text(address):
+    """RFC 5952: lower case, no leading zeroes, the longest run of two or more zero groups becomes "::"."""
+    groups = struct.unpack('>8H', address)
+    best, best_length = -1, 1
+    for i in range(8):
+        length = 0
+        while i + length < 8 and groups[i + length] == 0:
+            length += 1
+        if length > best_length:
+            best, best_length = i, length
+
+    def text(part):
+        return ':'.join(f'{group:x}' for group in part)
+
+    return text(groups) if best < 0 else f'{text(groups[:best])}::{text(groups[best + best_length:])}'
+
+
+def ip_text(address):
+    text = _ips.get(address)
+    if text is None:
+        if len(_ips) >= CACHE_MAX:
+            _ips.clear()
+        if address.startswith(b'\0' * 10 + b'\xff\xff'):
+            text = '.'.join(map(str, address[12:]))
+        else:
+            text = _ipv6_text(address)
+        _ips[address] = text
+    return text
+
+
+def time_text(ns):
+    """RFC 3339 with nanoseconds; '' for 0, which means unknown."""
+    if ns == 0:
+        return ''
+    second, rest = divmod(ns, 1_000_000_000)
+    prefix = _seconds.get(second)
+    if prefix is None:
+        if len(_seconds) >= CACHE_MAX:
+            _seconds.clear()
+        prefix = _seconds[second] = time.strftime('%Y-%m-%dT%H:%M:%S.', time.gmtime(second))
+    return f'{prefix}{rest:09}Z'
+
+
+_UNSIGNED = {1: 'B', 2: 'H', 4: 'I', 8: 'Q'}
+
+
+def _format(kind, size, name):
+    if kind == 'ip' and size == 16:
+        return '16s'
+    if size not in _UNSIGNED:
+        raise ValueError(f'field {name}: cannot read a {kind} of {size} bytes')
+    return _UNSIGNED[size].lower() if kind == 'int' else _UNSIGNED[size]
+
+
+def _convert(kind, value):
+    return f'{kind}_text({value})' if kind in ('ip', 'time') else value
+
+
+class Schema:
+    """An event's fields, as (name, kind, offset, size), with what decodes them."""
+
+    def __init__(self, event_id, name, record_size, fields):
+        self.id = event_id
+        self.name = name
+        self.record_size = record_size
+        self._readers = {}
+        for field, kind, offset, size in fields:
+            if offset + size > record_size:
+                raise ValueError(f'field {field} lies outside its record')
+            self._readers[field] = self._reader(field, kind, offset, size)
+        self.decode = self._compile(fields)
+        last = next((f for f in fields if f[0] == 'last' and f[1] == 'time'), None)
+        self._last = (struct.Struct('=Q'), last[2]) if last else None
+
+    @staticmethod
+    def _reader(field, kind, offset, size):
+        # In the machine's own byte order, without padding.
+        form = struct.Struct('=' + _format(kind, size, field))
+        convert = {'ip': ip_text, 'time': time_text}.get(kind, lambda value: value)
+        return lambda record, at: convert(form.unpack_from(record, at + offset)[0])
+
+    @staticmethod
+    def _compile(fields):
+        """(bytes, at) -> dict, by one unpack of all fields."""
+        form, end = '=', 0
+        places = sorted(range(len(fields)), key=lambda i: fields[i][2])
+        for i in places:
+            name, kind, offset, size = fields[i]
+            if offset < end:
+                raise ValueError(f'field {name} overlaps another')
+            form += f'{offset - end}x' + _format(kind, size, name)
+            end = offset + size
+        names = ', '.join(f'v{i}' for i in places)
+        members = ', '.join(f'{name!r}: {_convert(kind, f"v{i}")}' for i, (name, kind, _, _) in enumerate(fields))
+        source = f'def decode(record, at):\n    {names}, = unpack(record, at)\n    return {{{members}}}\n'
+        scope = {'unpack': struct.Struct(form).unpack_from, 'ip_text': ip_text, 'time_text': time_text}
+        exec(source, scope)
+        return scope['decode']
+
+    def reader(self, field):
+        """A function (bytes, at) -> value, or None."""
+        return self._readers.get(field)
+
+    def last_ms(self, record, at):
+        """The record's own `last` in milliseconds; 0: unknown."""
+        if self._last is None:
+            return 0
+        form, offset = self._last
+        return form.unpack_from(record, at + offset)[0] / 1e6
+
+
+def read_schema(reader):
+    """Reads a SCHEMA frame."""
+    event_id, name, record_size = reader.u32(), reader.text(), reader.u16()
+    fields = [(reader.text(), reader.text(), reader.u16(), reader.u16()) for _ in range(reader.u16())]
+    return Schema(event_id, name, record_size, fields)

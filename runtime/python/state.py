@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+A function's state: entries by (key, name), all in memory. An event's changes are taken back if the
+event fails; the others go to the database with the batch's result. An entry is read from its JSON when
+it is first used. What time has emptied is swept away bit by bit, and there is a cap, above which the
+entry that was not used for longest (of a few looked at) is forgotten.
+"""
+
+import json
+import math
+import re
+
+from windows import DISTINCT_MAX, Distinct, Growth, Once, Window, dumps, parse_length
+
+ENTRIES_MAX = 100_000
+VALUE_MAX = 64 << 10  # characters of JSON
+EVENT_CHANGES_MAX = 8 << 20  # characters of JSON that one event may set
+NAME_MAX = 128  # characters
+CANDIDATES = 8  # entries compared to find one to forget
+
+_CLASSES = {'$window': Window, '$distinct': Distinct, '$growth': Growth, '$once': Once}
+_LIVE = re.compile(r'\{"(\$[a-z]+)":')
+
+
+class Entry:
+    __slots__ = ('key', 'name', 'json', 'live', 'stored', 'changed', 'gone', 'used', 'place')
+
+    def __init__(self, key, name, text, stored):
+        self.key = key
+        self.name = name
+        self.json = text  # its value, or None while only `live` holds it
+        self.live = None  # one of _CLASSES, or a counter's number
+        self.stored = stored  # the database has a row of it
+        self.changed = False  # it is in the list of what changed
+        self.gone = False
+        self.used = 0
+        self.place = 0  # in the sweeper's ring
+
+    def text(self):
+        if self.live is None:
+            return self.json
+        return dumps(self.live) if isinstance(self.live, (int, float)) else self.live.to_text()
+
+    def restore(self):
+        """Its JSON as the object that it was, or None if it is a plain value."""
+        match = _LIVE.match(self.json)
+        kind = _CLASSES.get(match[1]) if match else None
+        return kind.from_json(json.loads(self.json)) if kind else None
+
+    def counter_value(self):
+        value = self.live
+        if value is None:
+            try:
+                value = json.loads(self.json or '0')
+            except RecursionError:
+                value = None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f'state: "{self.name}" holds something else than a counter')
+        return value
+
+
+class State:
+    def __init__(self, entries_max=ENTRIES_MAX):
+        self._keys = {}  # key -> {name: Entry}
+        self._ring = []  # all entries, to be swept through
+        self._hand = 0
+        self._changed = []  # entries, in the order in which they first changed
+        self.undo = []  # functions, to be called from the last to the first
+        self._now = -math.inf  # the newest event time
+        self._use = 0
+        self._made = 0  # entries since the last sweep
+        self._entries_max = entries_max
+        self.forgotten = 0  # entries given up for the cap
+        self.change_size = 0  # rough: characters of JSON that have changed since collect()
+        self._change_size_before = 0
+
+    def __len__(self):
+        return len(self._ring)
+
+    def load(self, key, name, text):
+        """A committed row."""
+        self._put(Entry(key, name, text, True))
+
+    def at(self, key, now):
+        """The state of one key, for one event."""
+        self._now = max(self._now, now)
+        self._use += 1
+        return KeyedState(self, key, now)
+
+    def keep(self):
+        """The event's changes stay."""
+        if self.undo:
+            self.undo.clear()
+        self._change_size_before = self.change_size
+
+    def rollback(self):
+        """The event's changes are taken back."""
+        while self.undo:
+            self.undo.pop()()
+        self.change_size = self._change_size_before
+
+    def collect(self):
+        """Gives (key, name, JSON or None) for all that changed since the last time."""
+        for entry in self._changed:
+            entry.changed = False
+            if entry.gone and not entry.stored:
+                continue
+            yield entry.key, entry.name, None if entry.gone else entry.text()
+            entry.stored = not entry.gone
+        self._changed.clear()
+        self.change_size = self._change_size_before = 0
+
+    def sweep(self, least):
+        """
+        Looks at some entries, to delete those that time has emptied, and keeps to the cap. Between events
+        only. It looks at more than were made, so it comes round.
+        """
+        for _ in range(min(least + 2 * self._made, len(self._ring))):
+            if not self._ring:
+                break
+            entry = self._step()
+            if self._is_expired(entry):
+                self._drop(entry)
+        self._made = 0
+        while len(self._ring) > self._entries_max:
+            oldest = min((self._step() for _ in range(CANDIDATES)), key=lambda entry: entry.used)
+            self._drop(oldest)
+            self.forgotten += 1
+
+    def find(self, key, name):
+        names = self._keys.get(key)
+        entry = names.get(name) if names else None
+        if entry:
+            entry.used = self._use
+        return entry
+
+    def claim(self, key, name):
+        """The entry, made if there is none."""
+        found = self.find(key, name)
+        if found:
+            return found
+        if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX or '\0' in name:
+            raise TypeError(f'state: expected a name of 1 to {NAME_MAX} characters, found {name!r}')
+        entry = Entry(key, name, None, False)
+        entry.used = self._use
+        self._put(entry)
+        self._made += 1
+        self.undo.append(lambda: self._remove(entry))
+        return entry
+
+    def live(self, key, name, kind, make, fits):
+        """The entry's live object; `make` gives a new one if it holds none, or one that does not fit."""
+        entry = self.claim(key, name)
+        live = entry.live
+        if live is None and entry.json is not None:
+            live = entry.live = entry.restore()
+        if isinstance(live, kind) and fits(live):
+            return entry
+        if live is not None or entry.json is not None:
+            if not isinstance(live, kind):
+                raise TypeError(f'state: "{name}" holds something else than a {kind.__name__.lower()}')
+            self.undo.append(lambda: setattr(entry, 'live', live))
+        entry.live = make()
+        return entry
+
+    def set_json(self, key, name, text):
+        entry = self.claim(key, name)
+        self._save(entry)
+        entry.json, entry.live = text, None
+        self.change_size += len(text)
+        if self.change_size - self._change_size_before > EVENT_CHANGES_MAX:
+            raise ValueError('state: one event changes too much')
+
+    def count(self, key, name, amount):
+        entry = self.claim(key, name)
+        value = entry.counter_value() + amount
+        self._save(entry)
+        entry.json, entry.live = None, value
+        self.change_size += 16
+        return value
+
+    def delete(self, key, name):
+        entry = self.find(key, name)
+        if not entry:
+            return False
+        self._save(entry)
+        self._remove(entry)
+
+        def back():
+            entry.gone = False
+            self._put(entry)
+
+        self.undo.append(back)
+        return True
+
+    def live_changed(self, entry):
+        """The entry's live object has changed, and knows how to take that back."""
+        if not entry.changed:
+            self._save(entry)
+        entry.json = None
+        self.change_size += 256
+
+    def _save(self, entry):
+        before, live, first = entry.json, entry.live, not entry.changed
+
+        def back():
+            entry.json, entry.live = before, live
+            if first:
+                entry.changed = False
+                self._changed.pop()
+
+        self.undo.append(back)
+        if first:
+            self._note(entry)
+
+    def _note(self, entry):
+        entry.changed = True
+        self._changed.append(entry)
+
+    def _put(self, entry):
+        self._keys.setdefault(entry.key, {})[entry.name] = entry
+        entry.place = len(self._ring)
+        self._ring.append(entry)
+
+    def _remove(self, entry):
+        names = self._keys.get(entry.key)
+        if not names or names.get(entry.name) is not entry:
+            return
+        del names[entry.name]
+        if not names:
+            del self._keys[entry.key]
+        entry.gone = True
+        moved = self._ring.pop()
+        if moved is not entry:
+            self._ring[entry.place] = moved
+            moved.place = entry.place
+
+    def _drop(self, entry):
+        self._remove(entry)
+        if not entry.changed:
+            self._note(entry)
+
+    def _is_expired(self, entry):
+        live = entry.live
+        if live is None and entry.json[2:3] == '$':
+            live = entry.restore()
+        return isinstance(live, tuple(_CLASSES.values())) and live.expired(self._now)
+
+    def _step(self):
+        """The next entry of an endless round. There must be one."""
+        self._hand = self._hand + 1 if self._hand + 1 < len(self._ring) else 0
+        return self._ring[self._hand]
+
+
+def _check_amount(amount):
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not math.isfinite(amount):
+        raise TypeError(f'expected a number, found {amount!r}')
+    return amount
+
+
+class Counter:
+    def __init__(self, keyed, name):
+        self._keyed = keyed
+        self._name = name
+
+    def add(self, amount=1):
+        return self._keyed.opened().count(self._keyed.key, self._name, _check_amount(amount))
+
+    @property
+    def value(self):
+        entry = self._keyed.opened().find(self._keyed.key, self._name)
+        return entry.counter_value() if entry else 0
+
+
+class Moving:
+    """What window() and distinct() give."""
+
+    def __init__(self, keyed, find, check):
+        self._keyed = keyed
+        self._find = find  # the entry with its live object, made if need be
+        self._check = check
+
+    def add(self, what):
+        state = self._keyed.opened()
+        entry = self._find(state)
+        now = self._keyed.now
+        if entry.live.add(now, self._check(what), state.undo):
+            state.live_changed(entry)
+        return entry.live.value(now)
+
+    @property
+    def value(self):
+        return self._find(self._keyed.opened()).live.value(self._keyed.now)
+
+
+class KeyedState:
+    """context.state: what a function sees of its state while one event runs."""
+
+    __slots__ = ('_state', 'key', 'now')
+
+    def __init__(self, state, key, now):
+        self._state = state
+        self.key = key
+        self.now = now
+
+    def close(self):
+        """The event is over: a thread that was left behind must not touch another event's state."""
+        self._state = None
+
+    def opened(self):
+        if self._state is None:
+            raise RuntimeError('the event is over: wait for what you start')
+        return self._state
+
+    def get(self, name):
+        """A copy: changing it changes nothing, set() does."""
+        entry = self.opened().find(self.key, name)
+        return json.loads(entry.text()) if entry else None
+
+    def set(self, name, value):
+        text = dumps(value)
+        if len(text) > VALUE_MAX:
+            raise ValueError(f'state: "{name}" is {len(text)} characters of JSON')
+        if _LIVE.match(text):
+            raise TypeError(f'state: "{name}": a first member that begins with "$" is reserved')
+        self.opened().set_json(self.key, name, text)
+        return value
+
+    def delete(self, name):
+        return self.opened().delete(self.key, name)
+
+    def counter(self, name):
+        self.opened()
+        return Counter(self, name)
+
+    def window(self, name, length):
+        self.opened()
+        ms, key = parse_length(length), self.key
+
+        def find(state):
+            return state.live(key, name, Window, lambda: Window(ms), lambda live: live.length == ms)
+
+        return Moving(self, find, _check_amount)
+
+    def distinct(self, name, length, cap=None):
+        self.opened()
+        ms, key = parse_length(length), self.key
+        wanted = DISTINCT_MAX if cap is None else cap
+
+        def fits(live):
+            return live.length == ms and live.cap == wanted
+
+        def find(state):
+            return state.live(key, name, Distinct, lambda: Distinct(ms, cap), fits)
+
+        return Moving(self, find, lambda value: value)
+
+    def growth(self, name, value, incarnation=''):
+        state = self.opened()
+        entry = state.live(self.key, name, Growth, Growth, lambda live: True)
+        grown, changed = entry.live.add(self.now, _check_amount(value), str(incarnation), state.undo)
+        if changed:
+            state.live_changed(entry)
+        return grown
+
+    def once(self, name, length):
+        ms, state = parse_length(length), self.opened()
+        entry = state.live(self.key, name, Once, lambda: Once(ms), lambda live: live.length == ms)
+        answer, changed = entry.live.ask(self.now, state.undo)
+        if changed:
+            state.live_changed(entry)
+        return answer

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Functions for tests/unit/engine/test_engine.c. data['syn'] carries a number, data['udp'] an order."""
+
+import os
+import re
+import sys
+import time
+
+EXIT, THROW, HANG, LOOP, GARBAGE, THROW_LATE, MEMORY = range(1, 8)
+
+
+def obey(order, context):
+    if order == EXIT:
+        sys.exit(3)
+    elif order == THROW:
+        raise RuntimeError('as told')
+    elif order == HANG:
+        time.sleep(1000)
+    elif order == LOOP:
+        while True:
+            pass
+    elif order == GARBAGE:
+        os.write(3, b'this is no frame at all')
+        while True:
+            pass
+    elif order == MEMORY:
+        try:
+            raise RuntimeError(f'got {len(bytes(2000 << 20))}')
+        except MemoryError:
+            raise RuntimeError('allocation failed') from None
+    elif order == THROW_LATE:
+        context.state.counter('sum').add(1000000)
+        context.alert(title='must not be seen')
+        raise RuntimeError('after a write')
+
+
+def main(event, context):
+    """Adds syn up by source and keeps the last one."""
+    obey(event['data']['udp'], context)
+    context.state.counter('sum').add(event['data']['syn'])
+    context.state.set('last', event['data']['syn'])
+
+
+def slow(event, context):
+    time.sleep(0.002)
+    main(event, context)
+
+
+def alerts(event, context):
+    context.alert({'severity': 'high', 'title': 'first', 'category': 'test', 'data': {'syn': event.data['syn']}})
+    context.alert(title='second', srcip=None, dstport=99)
+
+
+def surroundings(event, context):
+    """Says what it sees of its surroundings."""
+    fds = [int(fd) for fd in os.listdir('/proc/self/fd')]
+    with open('/proc/self/status', encoding='ascii') as status:
+        no_new_privs = re.search(r'NoNewPrivs:\s*(\d)', status.read())[1]
+    context.state.set('seen', {
+        'env': sorted(os.environ),
+        'fds': len([fd for fd in fds if fd < 4]),
+        'extraFds': [fd for fd in fds if fd > 4],  # 4 is the directory that is listed
+        'status': no_new_privs,
+        'group': os.getpgid(0) == os.getpid(),
+    })
+
+
+def prints(event, context):
+    print(f'told {event.data["syn"]}\x1b[31m')
+    print('x' * 5000, file=sys.stderr)

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The Python runtime: frames, records, what a function is called with, state and its windows."""
+
+import contextlib
+import io
+import json
+import os
+import struct
+import sys
+import unittest
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../..')
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, 'runtime/python'))
+
+from frames import FAILED, Reader, Splitter, frame, text_bytes  # noqa: E402
+from records import Schema, ip_text, time_text  # noqa: E402
+from runner import Runner  # noqa: E402
+from state import State  # noqa: E402
+
+START = 1763884800000  # milliseconds
+
+PORT = Schema(1, 'port', 72, [
+    ('srcip', 'ip', 0, 16), ('dstip', 'ip', 16, 16), ('dstport', 'port', 32, 2), ('protocol', 'proto', 34, 1),
+    ('first', 'time', 40, 8), ('last', 'time', 48, 8), ('udp', 'uint', 56, 4), ('syn', 'uint', 60, 4),
+    ('rst', 'uint', 64, 4),
+])
+
+
+def address(text):
+    return b'\0' * 10 + b'\xff\xff' + bytes(map(int, text.split('.')))
+
+
+def event(ms=0, syn=0, srcip='10.0.0.3', last=0, number=1):
+    record = struct.pack('=16s16sHB5xQQIIII', address(srcip), address('10.0.0.1'), 80, 6, 0, last, 0, syn, 0, 0)
+    return struct.pack('<IIIHHQ', number, 7, 5, 2, len(record), (START + ms) * 1_000_000) + record
+
+
+class Bench:
+    """One function with its state, from BATCH payloads to RESULT frames."""
+
+    def __init__(self, main, key=('srcip',), config=None, state=None):
+        hello = {'name': 'tested', 'timeout_ms': 10000, 'memory_mb': 256, 'key': key, 'config': json.dumps(config or {})}
+        self.runner = Runner(hello, {1: PORT}, main, state)
+        self.done = 0
+
+    def run(self, payload):
+        with contextlib.redirect_stderr(io.StringIO()):
+            reader = Reader(self.runner.run(payload)[5:])
+        result = {'done': reader.u32(), 'failure': None, 'writes': {}, 'alerts': []}
+        if reader.u8() == 1:
+            result['failure'] = reader.text()
+        for _ in range(reader.u32()):
+            key, name = reader.text(), reader.text()
+            result['writes'][key, name] = None if reader.u8() == 1 else json.loads(reader.text())
+        for _ in range(reader.u32()):
+            result['alerts'].append((reader.u32(), json.loads(reader.text())))
+        self.done += result['done']
+        return result
+
+    def send(self, *events, position=None):
+        return self.run(struct.pack('<II', len(events), self.done if position is None else position) + b''.join(events))
+
+
+def state_at(state, seconds, key='k'):
+    return state.at(key, START + seconds * 1000)
+
+
+def reloaded(state):
+    """What a fresh worker would be given."""
+    copy = State()
+    for key, name, text in list(state.collect()):
+        if text is not None:
+            copy.load(key, name, text)
+    return copy
+
+
+class Frames(unittest.TestCase):
+    def test_frames_come_whole_however_the_stream_is_cut(self):
+        texts = ['one', 'zwei \U0001f40d', 'x' * 100000]
+        stream = b''.join(frame(FAILED, [text_bytes(text)]) for text in texts)
+        for size in (1, 3, 4, 5, 7, 4096, len(stream)):
+            splitter, found = Splitter(), []
+            for at in range(0, len(stream), size):
+                for kind, payload in splitter.feed(stream[at : at + size]):
+                    self.assertEqual(kind, FAILED)
+                    found.append(Reader(payload).text())
+            self.assertEqual(found, texts, f'cut into {size}')
+
+    def test_a_frame_that_is_too_long_or_empty_is_refused(self):
+        for length in (0, (16 << 20) + 1, 0xFFFFFFFF):
+            with self.assertRaisesRegex(ValueError, 'a frame of'):
+                list(Splitter().feed(struct.pack('<IB', length, 5)))
+
+    def test_a_text_that_runs_over_its_frame_is_refused(self):
+        with self.assertRaises(ValueError):
+            Reader(struct.pack('<I', 100) + b'abcd').text()
+
+
+class Records(unittest.TestCase):
+    def test_a_record_is_a_dict_with_addresses_and_times_as_text(self):
+        seen = []
+        Bench(lambda e, context: seen.append(e['data'])).send(event(syn=3, last=1763884800_000000001))
+        self.assertEqual(seen[0], {
+            'srcip': '10.0.0.3', 'dstip': '10.0.0.1', 'dstport': 80, 'protocol': 6, 'first': '',
+            'last': '2025-11-23T08:00:00.000000001Z', 'udp': 0, 'syn': 3, 'rst': 0,
+        })
+
+    def test_ipv6_text_follows_rfc_5952(self):
+        for groups, text in [
+            ([0] * 8, '::'), ([0] * 7 + [1], '::1'), ([0x2001, 0xDB8, 0, 0, 1, 0, 0, 1], '2001:db8::1:0:0:1'),
+            ([0x2001, 0xDB8, 0, 1, 1, 1, 1, 1], '2001:db8:0:1:1:1:1:1'), ([0] * 6 + [0x102, 0x304], '::102:304'),
+            ([0, 0, 0, 0, 0, 0xFFFF, 0x102, 0x304], '1.2.3.4'), ([1, 0, 0, 0, 0, 0, 0, 0], '1::'),
+        ]:
+            self.assertEqual(ip_text(struct.pack('>8H', *groups)), text)
+
+    def test_signed_and_64_bit_fields_are_exact(self):
+        schema = Schema(9, 'x', 24, [('b', 'int', 8, 8), ('a', 'uint', 0, 8), ('c', 'int', 16, 1), ('d', 'int', 18, 2)])
+        record = struct.pack('=Qqbxh4x', 2**63 + 1, -5, -6, -7)
+        self.assertEqual(schema.decode(b'..' + record, 2), {'b': -5, 'a': 2**63 + 1, 'c': -6, 'd': -7})
+        self.assertEqual(schema.reader('d')(record, 0), -7)
+        self.assertIsNone(schema.reader('colour'))
+        self.assertEqual(time_text(0), '')
+
+    def test_fields_outside_their_record_and_unknown_sizes_are_refused(self):
+        for field in (('a', 'uint', 6, 4), ('a', 'uint', 0, 3)):
+            with self.assertRaises(ValueError):
+                Schema(9, 'x', 8, [field])
+
+
+class Calls(unittest.TestCase):
+    def test_event_and_context_have_the_form_of_kubeless(self):
+        seen = []
+        Bench(lambda e, context: seen.append((dict(e), dict(context)))).send(event(1))
+        (e, context), = seen
+        self.assertEqual(e['event-id'], '7-5-2')
+        self.assertEqual(e['event-type'], 'port')
+        self.assertEqual(e['event-time'], '2025-11-23T08:00:00.001000000Z')
+        self.assertEqual(e['event-namespace'], 'switch/7')
+        self.assertEqual(e['extensions'], {'event-number': 1, 'switch': 7, 'sequence': 5, 'index': 2})
+        self.assertEqual(context['function-name'], 'tested')
+        self.assertEqual(context['timeout'], '10')
+        self.assertEqual(context['memory-limit'], '256Mi')
+        self.assertRegex(context['runtime'], r'^python3\.\d+$')
+
+    def test_config_cannot_be_changed_by_an_event(self):
+        def main(e, context):
+            context.config['deep']['list'][0] = 9
+
+        bench = Bench(main, config={'deep': {'list': [1]}})
+        self.assertRegex(bench.send(event())['failure'], 'TypeError')
+
+    def test_config_can_be_told_in_an_alert(self):
+        def main(e, context):
+            context.alert(title='t', data={'config': context.config})
+
+        self.assertEqual(Bench(main, config={'a': [1]}).send(event())['alerts'][0][1]['data'], {'config': {'a': [1]}})
+
+    def test_an_event_that_raises_takes_its_changes_back_and_ends_the_batch(self):
+        def main(e, context):
+            context.state.counter('n').add(e['data']['syn'])
+            context.state.set('last', e['data']['syn'])
+            context.state.window('w', '10s').add(1)
+            context.alert(title=f'{e["data"]["syn"]}')
+            if e['data']['syn'] == 3:
+                context.state.delete('n')
+                raise ValueError('three')
+
+        bench = Bench(main)
+        result = bench.send(*(event(syn=syn) for syn in (1, 2, 3, 4)))
+        self.assertEqual((result['done'], result['failure']), (2, 'ValueError: three'))
+        self.assertEqual(result['writes']['10.0.0.3', 'n'], 3)
+        self.assertEqual(result['writes']['10.0.0.3', 'last'], 2)
+        self.assertEqual([(index, alert['title']) for index, alert in result['alerts']], [(0, '1'), (1, '2')])
+        self.assertEqual(bench.send(event(syn=4))['writes']['10.0.0.3', 'n'], 7)
+
+    def test_a_first_event_that_raises_changes_nothing_at_all(self):
+        def main(e, context):
+            context.state.counter('n').add()
+            context.state.distinct('d', '10s').add('v')
+            context.state.growth('g', 5)
+            context.state.once('o', '10s')
+            raise KeyError('x')
+
+        bench = Bench(main)
+        result = bench.send(event())
+        self.assertEqual((result['done'], result['writes'], result['alerts']), (0, {}, []))
+        self.assertEqual(len(bench.runner.state), 0)
+
+    def test_a_batch_sent_before_the_engine_knew_that_the_last_one_ended_early_is_not_run(self):
+        def main(e, context):
+            if context.state.counter('n').add() > 1:
+                raise RuntimeError('no')
+
+        bench = Bench(main)
+        self.assertEqual(bench.send(event(), event(), event())['done'], 1)
+        skipped = bench.send(event(), position=3)
+        self.assertEqual(skipped, {'done': 0, 'failure': None, 'writes': {}, 'alerts': []})
+        self.assertEqual(bench.send(event())['failure'], 'RuntimeError: no')
+
+    def test_what_is_left_behind_cannot_touch_the_next_event(self):
+        left = []
+        Bench(lambda e, context: left.append((context, context.state, context.state.counter('n')))).send(event())
+        context, state, counter = left[0]
+        for touch in (lambda: context.state, lambda: context.alert(title='x'), lambda: state.set('a', 1), counter.add):
+            with self.assertRaisesRegex(RuntimeError, 'the event is over'):
+                touch()
+
+    def test_a_batch_with_large_changes_ends_early_and_loses_nothing(self):
+        def main(e, context):
+            context.state.set(f'v{e["data"]["syn"]}', 'x' * 60000)
+
+        bench = Bench(main)
+        written = []
+        while bench.done < 40:
+            result = bench.send(*(event(syn=i) for i in range(bench.done, 40)))
+            self.assertTrue(0 < result['done'] < 30)
+            written += [name for _, name in result['writes']]
+        self.assertEqual(written, [f'v{i}' for i in range(40)])
+
+    def test_alerts_are_checked_where_they_are_made(self):
+        for wrong in (
+            {}, {'title': ''}, {'title': 'x' * 257}, {'title': 't', 'severity': 'bad'}, {'title': 't', 'data': [1]},
+            {'title': 't', 'dstport': 65536}, {'title': 't', 'dstport': True}, {'title': 't', 'srcip': 3},
+            {'title': 't', 'data': {'x': float('nan')}}, {'title': 't', 'data': {'x': object()}},
+        ):
+            result = Bench(lambda e, context, alert=wrong: context.alert(alert)).send(event())
+            self.assertEqual(result['done'], 0, wrong)
+        ok = Bench(lambda e, context: context.alert({'title': 'a\0b'}, dstip=None)).send(event())
+        self.assertEqual(ok['alerts'][0][1], {
+            'severity': 'medium', 'category': 'Network anomaly', 'title': 'a?b', 'dstip': None})
+
+    def test_a_batch_that_no_schema_describes_is_refused(self):
+        with self.assertRaisesRegex(ValueError, 'no schema'):
+            Bench(lambda e, context: None).send(event(number=99))
+
+    def test_a_runaway_clock_does_not_move_windows(self):
+        def main(e, context):
+            context.state.window('w', '10s').add(1)
+
+        bench = Bench(main)
+        bench.send(event(0, last=(START + 3_600_000) * 1_000_000))
+        self.assertEqual(bench.send(event(1000))['writes']['10.0.0.3', 'w']['sums'], [1, 1])
+
+
+class Documentation(unittest.TestCase):
+    def test_the_example_of_the_text_finds_what_it_says(self):
+        with open(os.path.join(ROOT, 'docs/functions.md'), encoding='utf-8') as text:
+            code = text.read().split('```python\n')[1].split('```')[0]
+        scope = {}
+        exec(code, scope)
+        bench = Bench(scope['main'], config={'syn': 200, 'window': '10s'})
+        alerts = [alert for ms in range(0, 5000, 100) for _, alert in bench.send(event(ms, syn=10))['alerts']]
+        self.assertEqual([(alert['title'], alert['data']) for alert in alerts], [('Many SYN segments', {'syn': 210})])
+
+
+class Values(unittest.TestCase):
+    def test_what_get_returns_is_a_copy(self):
+        state = state_at(State(), 0)
+        state.set('v', {'a': [1]})
+        state.get('v')['a'].append(2)
+        self.assertEqual(state.get('v'), {'a': [1]})
+        self.assertIsNone(state.get('other'))
+
+    def test_values_that_cannot_be_kept_are_refused(self):
+        state = state_at(State(), 0)
+        for name, value in (('v', object()), ('v', 'x' * 70000), ('v', {'$window': 1}), ('', 1), ('x' * 129, 1),
+                            ('a\0', 1), (3, 1), ('v', float('inf'))):
+            with self.assertRaises((TypeError, ValueError)):
+                state.set(name, value)
+        state.set('text', 'no number')
+        for amount in ('1', float('nan'), True, None):
+            with self.assertRaises(TypeError):
+                state.counter('n').add(amount)
+        for kind in (lambda: state.counter('text').add(), lambda: state.window('text', '10s').add(1)):
+            with self.assertRaisesRegex(TypeError, 'holds something else'):
+                kind()
+
+    def test_a_deleted_value_is_deleted_in_the_database_too(self):
+        state = State()
+        state_at(state, 0).set('v', 1)
+        self.assertEqual(list(state.collect()), [('k', 'v', '1')])
+        self.assertTrue(state_at(state, 0).delete('v'))
+        self.assertFalse(state_at(state, 0).delete('v'))
+        self.assertEqual(list(state.collect()), [('k', 'v', None)])
+        state_at(state, 0).set('short', 1)
+        state_at(state, 0).delete('short')
+        self.assertEqual(list(state.collect()), [])
+
+    def test_a_rollback_after_a_restart_gives_back_what_was_loaded(self):
+        state = State()
+        state.load('k', 'n', '5')
+        state.load('k', 'w', '{"$window":10000,"at":1763884800,"sums":[2,1]}')
+        keyed = state_at(state, 1)
+        keyed.counter('n').add(1)
+        keyed.window('w', '10s').add(4)
+        keyed.delete('n')
+        state.rollback()
+        self.assertEqual(list(state.collect()), [])
+        self.assertEqual(state_at(state, 0).counter('n').value, 5)
+        self.assertEqual(state_at(state, 0).window('w', '10s').value, 3)
+
+
+class Windows(unittest.TestCase):
+    def test_a_window_sums_over_its_length_of_event_time(self):
+        state = State()
+        for second in range(30):
+            total = state_at(state, second).window('w', '10s').add(1)
+        self.assertEqual(total, 10)
+        self.assertEqual(state_at(state, 34).window('w', '10s').value, 5)
+        self.assertEqual(state_at(state, 60).window('w', '10s').value, 0)
+
+    def test_a_late_event_counts_where_it_belongs_one_older_than_the_window_nowhere(self):
+        state = State()
+        state_at(state, 20).window('w', '10s').add(1)
+        self.assertEqual(state_at(state, 15).window('w', '10s').add(1), 2)
+        self.assertEqual(state_at(state, 5).window('w', '10s').add(1), 2)
+
+    def test_distinct_counts_values_exactly_up_to_its_cap(self):
+        state = State()
+        for port in range(300):
+            seen = state_at(state, 0).distinct('d', '10s').add(port)
+        self.assertEqual(seen, 256)
+        self.assertEqual(state_at(state, 0).distinct('d', '10s').add(0), 256)
+        self.assertEqual(state_at(state, 11).distinct('d', '10s').value, 0)
+        with self.assertRaises(ValueError):
+            state_at(state, 0).distinct('e', '10s', cap=5000).add(1)
+
+    def test_growth_knows_a_new_incarnation(self):
+        state = State()
+        grown = [state_at(state, i).growth('g', total, first) for i, (total, first) in enumerate(
+            [(5, 'a'), (9, 'a'), (8, 'a'), (4, 'b'), (6, 'b')])]
+        self.assertEqual(grown, [5, 4, 0, 4, 2])
+        self.assertEqual(state_at(state, 9).growth('h', 100), 100)
+        self.assertEqual(state_at(state, 9).growth('h', 90), 0)
+        self.assertEqual(state_at(state, 9).growth('h', 10), 10)
+
+    def test_a_hold_down_says_yes_once_until_it_was_quiet_for_its_length(self):
+        state = State()
+        answers = [state_at(state, second).once('o', '10s') for second in (0, 5, 9, 18, 28, 29)]
+        self.assertEqual(answers, [True, False, False, False, True, False])
+
+    def test_what_is_kept_reads_as_the_other_runtime_writes_it(self):
+        state = State()
+        keyed = state_at(state, 0)
+        keyed.window('w', '10s').add(2)
+        keyed.distinct('d', '1m').add(80)
+        keyed.growth('g', 7, 'a')
+        keyed.once('o', '5m')
+        kept = {name: text for _, name, text in list(state.collect())}
+        self.assertEqual(kept, {
+            'w': '{"$window":10000,"at":1763884800,"sums":[2]}',
+            'd': '{"$distinct":60000,"cap":256,"at":293980800,"seen":[[0,"80"]]}',
+            'g': '{"$growth":7,"of":"a","at":1763884800000}',
+            'o': '{"$once":300000,"at":1763884800000}',
+        })
+
+    def test_all_kinds_of_state_survive_a_restart(self):
+        state = State()
+        keyed = state_at(state, 0)
+        keyed.set('v', [1])
+        keyed.counter('n').add(2.5)
+        keyed.window('w', '10s').add(2)
+        keyed.distinct('d', '10s').add('x')
+        keyed.growth('g', 7)
+        keyed.once('o', '10s')
+        keyed = state_at(reloaded(state), 1)
+        self.assertEqual(keyed.get('v'), [1])
+        self.assertEqual(keyed.counter('n').add(1), 3.5)
+        self.assertEqual(keyed.window('w', '10s').add(1), 3)
+        self.assertEqual(keyed.distinct('d', '10s').add('y'), 2)
+        self.assertEqual(keyed.growth('g', 9), 2)
+        self.assertFalse(keyed.once('o', '10s'))
+
+    def test_a_window_whose_length_was_changed_begins_anew(self):
+        state = State()
+        state_at(state, 0).window('w', '10s').add(5)
+        self.assertEqual(state_at(state, 0).window('w', '20s').add(1), 1)
+
+    def test_lengths_are_checked(self):
+        keyed = state_at(State(), 0)
+        for wrong in ('10', 'ten', '-1s', 5, True, None, '400d'):
+            with self.assertRaisesRegex(ValueError, 'expected a length'):
+                keyed.window('w', wrong)
+        self.assertEqual(keyed.window('w', 1500.5).add(1), 1)
+
+
+class Sweeping(unittest.TestCase):
+    def test_time_sweeps_away_empty_windows_and_plain_values_stay(self):
+        state = State()
+        for i in range(100):
+            keyed = state_at(state, 0, f'k{i}')
+            keyed.window('w', '10s').add(1)
+            keyed.set('plain', i)
+            state.keep()
+        list(state.collect())
+        state_at(state, 100)
+        for _ in range(20):
+            state.sweep(32)
+        self.assertEqual(len(state), 100)
+        self.assertEqual({text for _, name, text in state.collect() if name == 'w'}, {None})
+
+    def test_above_the_cap_what_was_not_used_for_long_is_forgotten(self):
+        state = State(entries_max=100)
+        for i in range(1000):
+            state_at(state, 0, 'hot').counter('n').add(1)
+            state_at(state, 0, f'k{i}').counter('n').add(1)
+            state.keep()
+            state.sweep(4)
+        self.assertEqual(len(state), 100)
+        self.assertEqual(state.forgotten, 901)
+        self.assertEqual(state_at(state, 0, 'hot').counter('n').value, 1000)
+
+
+if __name__ == '__main__':
+    unittest.main()
