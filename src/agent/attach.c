@@ -115,8 +115,9 @@ static void write_reason(
 
 	ask_reason(ifindex, program_fd, kernel, sizeof(kernel));
 	facts_gather(name, &facts);
-	if (strstr(kernel, "does not support XDP"))
-		facts.mtu = 0; /* then it is not at fault */
+	/* Most drivers that mind the MTU say something else than that they have no XDP. */
+	if (error == -EOPNOTSUPP && !strcasestr(kernel, "MTU"))
+		facts.mtu = 0;
 	advice_write(&facts, true, advice);
 	snprintf(text, REASON_MAX, "%s%s%s%s%s", strerror(-error), kernel[0] ? ": " : "", kernel,
 		advice[0] ? "; " : "", advice);

@@ -69,6 +69,7 @@ static const int plain[] = {
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
 	SCMP_SYS(getrandom),
+	SCMP_SYS(sysinfo), /* the C library, to choose a way to sort */
 	/* the thread itself */
 	SCMP_SYS(gettid),
 	SCMP_SYS(getpid),

@@ -346,6 +346,23 @@ static void interfaces_are_followed_in_the_sandbox(void **state _unused_)
 	assert_int_equal(told_interface_packets(&told), 30);
 }
 
+/* Asking why native is refused, and falling back, take sockets, files and a link. */
+static void refusal_in_the_sandbox_ends_in_generic_mode(void **state _unused_)
+{
+	agent_start(&agent, "--id 3 -i br* --user nobody --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_wait_output(&agent, "counting id=3 interfaces=0");
+	lab_run("ip link add br0 mtu 9000 type bridge && ip link set br0 up");
+	agent_wait_output(&agent, "attached interface=br0 ");
+	assert_non_null(strstr(agent.output, "native XDP, so generic is used"));
+	/* No limit is to blame: a bridge has no native XDP. */
+	assert_null(strstr(agent.output, "MTU"));
+	usleep(200000); /* from the word to the entry */
+	kill(agent.pid, SIGUSR1);
+	agent_wait_output(&agent, "netlambda_agent_interfaces_generic 1\n");
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	lab_run("ip link del br0");
+}
+
 /*
  * As the systemd unit starts it: a user without a name, three ambient capabilities, and file systems
  * as ProtectKernelTunables, ProcSubset and ProtectSystem leave them.
@@ -430,6 +447,7 @@ int main(void)
 		cmocka_unit_test_teardown(
 			statistics_that_the_user_cannot_write_are_an_error, teardown),
 		cmocka_unit_test_teardown(interfaces_are_followed_in_the_sandbox, teardown),
+		cmocka_unit_test_teardown(refusal_in_the_sandbox_ends_in_generic_mode, teardown),
 		cmocka_unit_test_teardown(unit_has_all_that_it_takes, teardown),
 		cmocka_unit_test_teardown(watchdog_is_fed_by_collections, teardown),
 	};
