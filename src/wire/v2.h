@@ -53,7 +53,7 @@ enum v2_error {
 	V2_OK,
 	V2_SHORT,           /* fewer bytes than header, tag and one frame header */
 	V2_LONG,            /* more than V2_DATAGRAM_MAX */
-	V2_NOT_V2,          /* the fixed bits are others */
+	V2_NOT_V2,          /* the fixed bits are others, or the packet number exceeds 2^63 - 1 */
 	V2_UNKNOWN_SESSION, /* none of this number, or it is closed */
 	V2_REPLAYED,        /* the packet number was seen */
 	V2_TOO_OLD,         /* it is left of the replay window */

@@ -62,7 +62,7 @@ const char *v2_cause_name(enum v2_cause cause)
 enum v2_error v2_get_header(const uint8_t *bytes, size_t size, struct v2_header *ret_header)
 {
 	struct cursor c;
-	uint64_t word;
+	uint64_t word, packet;
 
 	if (size < V2_HEADER_BYTES + V2_FRAME_BYTES + V2_TAG_BYTES)
 		return V2_SHORT;
@@ -70,13 +70,15 @@ enum v2_error v2_get_header(const uint8_t *bytes, size_t size, struct v2_header 
 		return V2_LONG;
 	cursor_read_init(&c, bytes, size);
 	word = cursor_get_be64(&c);
-	if ((word >> 56 & FIXED_MASK) != FIXED_BITS)
+	packet = cursor_get_be64(&c);
+	/* No session lasts long enough for the leftmost bit of a packet number. */
+	if ((word >> 56 & FIXED_MASK) != FIXED_BITS || packet > V2_SEQUENCE_MAX)
 		return V2_NOT_V2;
 	*ret_header = (struct v2_header){
 		.phase = word >> 60 & 3,
 		.grease = word >> 56 & 0x0f,
 		.session = word & V2_SESSION_MAX,
-		.packet = cursor_get_be64(&c),
+		.packet = packet,
 	};
 	return V2_OK;
 }

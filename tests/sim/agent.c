@@ -176,6 +176,9 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "agent %u takes a packet of its server for %s", agent->index,
 			v2_error_name(error));
+	/* Before anything is sent: the collecting thread pushes when it likes. */
+	if (!world->healed && sim_chance(world, 20))
+		sim_agent_push(world, agent, (unsigned int)sim_below(world, V2_LANES));
 }
 
 static void send_all(struct sim_world *world, struct sim_agent *agent)

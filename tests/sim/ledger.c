@@ -124,12 +124,22 @@ void sim_ledger_admitted(struct sim_world *world, struct sim_agent *agent, uint6
 	incarnation->closed = false;
 }
 
+static void check_seal(struct sim_world *world, unsigned int agent, const struct sim_seal *seal)
+{
+	if (seal->nonce_reused)
+		sim_fail(world, "agent %u: a packet number was sealed twice", agent);
+	if (seal->replayed)
+		sim_fail(world, "agent %u: a packet was opened twice", agent);
+}
+
 void sim_ledger_bounds(struct sim_world *world)
 {
 	for (unsigned int i = 0; i < world->plan.agents; i++) {
 		const struct v2_sender *sender = &world->agents[i].sender;
 		const struct v2_receiver *receiver = &world->peers[i].receiver;
 
+		check_seal(world, i, &world->agents[i].seal);
+		check_seal(world, i, &world->peers[i].seal);
 		if (sender->next_packet - sender->oldest > world->plan.packets)
 			sim_fail(world, "agent %u has more packets out than it may", i);
 		if (sender->congestion.flying >

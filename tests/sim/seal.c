@@ -40,9 +40,22 @@ static int sim_seal(void *user, uint64_t packet, const uint8_t *header, uint8_t 
 	struct siphash_key key = generation_key(seal, packet / seal->every, seal->server);
 	uint64_t tag[2];
 
+	seal->nonce_reused |= packet < seal->sealed;
+	seal->sealed = packet + 1;
 	make_tag(&key, packet, header, text, size, tag);
 	memcpy(text + size, tag, sizeof(tag));
 	return 0;
+}
+
+/* The core looks at its replay window first, so a number that held once does not come again. */
+static void note_opened(struct sim_seal *seal, uint64_t packet)
+{
+	uint64_t bit = 1ULL << packet % 64;
+
+	if (packet >= SIM_NUMBERS_MAX)
+		return;
+	seal->replayed |= (seal->opened[packet / 64] & bit) != 0;
+	seal->opened[packet / 64] |= bit;
 }
 
 static int sim_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *header,
@@ -59,6 +72,7 @@ static int sim_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *h
 	if (memcmp(tag, text + size, sizeof(tag)) != 0)
 		return -EBADMSG;
 	v2_phase_held(&seal->phases, generation);
+	note_opened(seal, packet);
 	return 0;
 }
 

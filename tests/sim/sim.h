@@ -26,6 +26,7 @@
 #define SIM_ADDRESSES_MAX    64
 #define SIM_SCHEMAS          2
 #define SIM_MS               1000000ULL
+#define SIM_NUMBERS_MAX      8192 /* packets of a session that are looked at for replays */
 #define SIM_NEVER            UINT64_MAX
 
 /* Chances are in a thousand. */
@@ -69,6 +70,9 @@ struct sim_seal {
 	uint64_t every; /* packets a key generation */
 	uint64_t generation;
 	struct v2_phases phases;
+	/* What a seal must never see: a number sealed twice under one key, one opened twice. */
+	uint64_t sealed, opened[SIM_NUMBERS_MAX / 64];
+	bool nonce_reused, replayed;
 };
 
 /* The fate of an event: exactly one of these in the end, or the open end of its incarnation. */

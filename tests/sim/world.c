@@ -89,7 +89,7 @@ static void choose_plan(struct sim_world *world)
 		.heal_ns = (300 + sim_below(world, 1500)) * SIM_MS,
 		.mtu = (uint16_t)(V2_MTU_FLOOR + sim_below(world, SIM_DATAGRAM_MAX - 1199)),
 	};
-	plan->end_ns = plan->heal_ns + 30000 * SIM_MS;
+	plan->end_ns = plan->heal_ns + 15000 * SIM_MS;
 	choose_sizes(world, plan);
 }
 
@@ -304,7 +304,7 @@ bool sim_run(struct sim_world *world, uint64_t seed, bool verbose)
 	while (world->failure[0] == 0 && !finished(world)) {
 		step(world);
 		if (world->now_ns > world->plan.end_ns)
-			sim_fail(world, "no progress in 30 s after all was well");
+			sim_fail(world, "no progress in 15 s after all was well");
 		if (++world->steps > STEPS_MAX)
 			sim_fail(world, "time does not pass");
 	}

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Plants bugs in copies of src/wire/v2*, one at a time, and runs the simulation on each.
+
+    tests/sim/mutants.py [--seeds N] [NAME...]
+
+Prints for each mutant the seed that found it, or MISSED, and a total. Not part of `./dev check`: it says
+how good the simulation is, not whether the code is right. A mutant whose text is no longer in the source is
+an error: change it with the source.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FLAGS = ["-D_GNU_SOURCE", "-O1", "-std=gnu17", "-w", "-Isrc", "-Iinclude", "-I."]
+
+# (name, file of src/wire, text, what it becomes)
+MUTANTS = [
+    ("an event that comes again is taken again", "v2_order.c",
+     "item.sequence < order->next || holds", "(!order->waits && item.sequence < order->next) || holds"),
+    ("a late update is taken", "v2_order.c",
+     "item.sequence < order->next || holds", "(order->waits && item.sequence < order->next) || holds"),
+    ("spool memory is freed when received", "v2_spool.c",
+     "	slot->state = V2_SLOT_RECEIVED;\n",
+     "	slot->state = V2_SLOT_RECEIVED;\n	while (spool->head < spool->unsent && "
+     "v2_spool_slot(spool, spool->head)->state == V2_SLOT_RECEIVED)\n		spool->head++;\n"),
+    ("WELCOME calls received events processed", "v2_receiver.c",
+     "before[i] = receiver->lanes[i].base", "before[i] = receiver->lanes[i].next"),
+    ("PROCESSED says what was handed out", "v2_receiver.c",
+     "processed.before = r->lanes[lane].base", "processed.before = r->lanes[lane].taken"),
+    ("a failed commit is not done again", "v2_order.c",
+     "	order->taken = order->base;\n	order->taken_place = order->base_place;\n", ""),
+    ("a new session does not send again", "v2_spool.c",
+     "	spool->unsent = spool->head;\n	spool->lost_from", "	spool->lost_from"),
+    ("lost packets are not sent again", "v2_spool.c",
+     "	slot->state = V2_SLOT_WAITING;\n	spool->lost_from", "	return;\n	spool->lost_from"),
+    ("the search for lost slots starts too late", "v2_spool.c",
+     "MIN(spool->lost_from, index)", "MAX(spool->lost_from, index)"),
+    ("a shed range is declared twice", "v2_spool.c",
+     "	spool->shed_count = 0;\n}", "}"),
+    ("an event overtakes the range before it", "v2_spool.c",
+     "	v2_spool_settle(spool);\n	memcpy", "	memcpy"),
+    ("a range and an event share a slot", "v2_spool.c", "(spool->shed_count > 0 ? 2 : 1)", "1"),
+    ("a shed event has no sequence", "v2_spool.c", "	spool->next_sequence++;\n}", "}"),
+    ("one event too many is freed", "v2_spool.c",
+     "slot->sequence + slot->count > before", "slot->sequence + slot->count > before + 1"),
+    ("acknowledgements reach one packet too far", "v2_frame.c",
+     "range->last = *next - gap - 1;", "range->last = *next - gap;"),
+    ("neighbouring ranges are not joined", "v2_receiver.c",
+     "	join_next(ranges, i);\n", ""),
+    ("a packet that was refused is acknowledged", "v2_receiver.c",
+     "	v2_replay_mark(&r->replay, header.packet);\n	error",
+     "	v2_replay_mark(&r->replay, header.packet);\n	v2_ranges_add(&r->ranges, header.packet + 1);\n"
+     "	error"),
+    ("another incarnation is resumed", "v2_control.c", "mark->boot == hello->boot", "mark->boot != 0"),
+    ("the epoch does not change", "v2_control.c", ".epoch = mark->epoch + 1", ".epoch = MAX(mark->epoch, 1)"),
+    ("a closed incarnation comes back", "v2_control.c", "if (hello->epoch != 0) {",
+     "if (hello->epoch > mark->epoch) {"),
+    ("a new incarnation finds the old one's events", "v2_receiver.c",
+     "if (receiver->epoch != mark->epoch)", "if (receiver->epoch == 0)"),
+    ("a new session forgets what was received, but not its mark", "v2_receiver.c",
+     "v2_order_begin(&receiver->lanes[i], mark->before[i])", "v2_order_begin(&receiver->lanes[i], 0)"),
+    ("commits of an old incarnation count", "v2_receiver.c", "if (epoch != receiver->epoch)", "if (false)"),
+    ("a new address is trusted", "v2_receiver.c", ".address = address,\n",
+     ".address = address, .validated = true,\n"),
+    ("an address may get three times what it sent", "v2_receiver.c",
+     "<= r->path.bytes_in;", "<= 3 * r->path.bytes_in;"),
+    ("any response validates", "v2_receiver.c", "value == r->path.challenge", "value != 0"),
+    ("a response validates whatever address it comes from", "v2_receiver.c",
+     "address == r->path.address && value", "value"),
+    ("the sender ignores credit", "v2_sender.c", "slot->sequence < s->limit[lane]", "true"),
+    ("credit is one more than the window", "v2_order.c",
+     "MIN(order->base + order->window,", "MIN(order->base + order->window + 1,"),
+    ("only packets are waited for, not processing", "v2_sender.c",
+     "if (s->lanes[i].head < s->lanes[i].unsent)\n", "if (false)\n"),
+    ("black holes are not noticed", "v2_sender.c",
+     "		.size = V2_MTU_FLOOR,\n		.ceiling = s->mtu.ceiling,",
+     "		.size = s->mtu.size,\n		.ceiling = s->mtu.ceiling,"),
+    ("an unacknowledged event is sent twice", "v2_sender.c",
+     "	if (lane == V2_LANE_UPDATE) {", "	if (false) {"),
+    ("gaps are not counted", "v2_order.c", "	if (order->waits || gap.count == 0)\n		return true;",
+     "	if (gap.count > 0)\n		order->next = order->waits ? order->next : sequence;\n	return true;"),
+    ("a range counts as one event", "v2_order.c", "order->next += item_at(order, order->next)->count",
+     "order->next++"),
+    ("records come from the neighbour", "v2_order.c", ".record = record_at(order, place)",
+     ".record = record_at(order, place + 1)"),
+    ("the replay window is not begun again", "v2_sender.c", "	sender->replay = (struct v2_replay){0};\n", ""),
+    ("a packet number is used twice", "v2_receiver.c", "	r->next_packet++;\n",
+     "	r->next_packet += r->next_packet % 7 != 3;\n"),
+    ("the clock may go back", "v2_sender.c", "s->now_ns = MAX(s->now_ns, now_ns);", "s->now_ns = now_ns;"),
+    ("an incarnation keeps its spool", "v2_sender.c", "		v2_spool_reset(lane);\n", ""),
+    ("the next key phase is refused", "v2_seal.c", "	case 1:\n", "	case 9:\n"),
+    ("replays are taken", "v2_seal.c", "? V2_REPLAY_SEEN", "? V2_REPLAY_FRESH"),
+    ("idle sessions are not kept alive", "v2_sender.c", "return s->eliciting_ns + KEEP_ALIVE_NS;",
+     "return NEVER;"),
+    ("silence is not noticed", "v2_sender.c", "return owed(sender) && now_ns > sender->heard_ns + silence;",
+     "return false;"),
+    ("retransmission ignores the order of schemas", "v2_sender.c", "|| slot->schema != schema)", ")"),
+]
+
+
+def compile_file(tree, source, target):
+    subprocess.run(["gcc", *FLAGS, "-c", source, "-o", target], cwd=tree, check=True)
+
+
+def sources(tree):
+    paths = [*tree.glob("src/wire/v2*.c"), *tree.glob("tests/sim/*.c"), tree / "src/base/siphash.c",
+             tree / "src/base/clock.c"]
+    return {path.relative_to(tree): tree / (path.stem + ".o") for path in sorted(paths)}
+
+
+def plant(tree, name, file, text, becomes):
+    path = tree / "src/wire" / file
+    source = path.read_text()
+    if source.count(text) != 1:
+        sys.exit(f"{name}: {file} has the text {source.count(text)} times, not once: {text!r}")
+    path.write_text(source.replace(text, becomes))
+    return source
+
+
+def run(tree, seeds):
+    """How the mutant was found, or None."""
+    command = [tree / "sim", "--first", "1", "--seeds", str(seeds)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    if done.returncode == 0:
+        return None
+    found = re.search(r"^seed .*$", done.stdout, re.MULTILINE)
+    return found[0] if found else f"ends with {done.returncode}"
+
+
+def try_mutant(tree, objects, seeds, mutant):
+    original = plant(tree, *mutant)
+    source = pathlib.Path("src/wire") / mutant[1]
+    compile_file(tree, source, objects[source])
+    subprocess.run(["gcc", *map(str, objects.values()), "-o", tree / "sim"], check=True)
+    how = run(tree, seeds)
+    (tree / source).write_text(original)
+    compile_file(tree, source, objects[source])
+    print(f"{'found ' if how else 'MISSED'}  {mutant[0]}{': ' + how if how else ''}", flush=True)
+    return how is not None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=8000)
+    parser.add_argument("names", nargs="*", help="only mutants whose name contains one of these")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTANTS if not arguments.names or any(n in m[0] for n in arguments.names)]
+    with tempfile.TemporaryDirectory() as directory:
+        tree = pathlib.Path(directory)
+        for part in ("src/wire", "src/base", "tests/sim", "include"):
+            shutil.copytree(TOP / part, tree / part)
+        objects = sources(tree)
+        for source, target in objects.items():
+            compile_file(tree, source, target)
+        found = sum(try_mutant(tree, objects, arguments.seeds, mutant) for mutant in chosen)
+    print(f"{found} of {len(chosen)} mutants found with {arguments.seeds} seeds")
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
