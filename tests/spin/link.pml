@@ -14,12 +14,12 @@
 #define N        3 /* events */
 #define W        2 /* the receiver's window */
 #define KILLS    1 /* of the server */
-#define LINKS    2 /* datagrams under way each way */
+#define LINKS    2 /* datagrams under way to the server */
 #define SESSIONS (KILLS + 2)
 
 /* Datagrams: whichever is taken next, in any order, or lost. */
 chan to_server = [LINKS] of {byte, byte};       /* session, sequence */
-chan to_agent = [LINKS] of {byte, byte};        /* session, processed before */
+chan to_agent = [1] of {byte, byte};        /* session, processed before */
 
 /* The store: what survives the server. */
 byte mark = 0;    /* below: committed */

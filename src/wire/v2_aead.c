@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "wire/v2_aead.h"
+
+#include "wire/v2.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+
+#define KEY_BYTES   32
+#define NONCE_BYTES 12
+#define KEYS        4 /* by generation: the one before, the present, the next, and one that is free */
+
+struct key {
+	EVP_CIPHER_CTX *context;
+	uint8_t iv[NONCE_BYTES];
+};
+
+/* One direction. Keys up to generation `derived` are made; `secret` is that generation's. */
+struct direction {
+	struct key keys[KEYS];
+	uint8_t secret[V2_SECRET_BYTES];
+	uint64_t derived;
+	bool encrypts;
+};
+
+struct v2_aead {
+	EVP_CIPHER *cipher;
+	EVP_KDF_CTX *kdf;
+	struct direction send, receive;
+	struct v2_phases phases;
+	uint64_t packets_a_key;
+};
+
+/* HKDF-Expand (RFC 5869) with SHA-256. */
+static int expand(
+	EVP_KDF_CTX *kdf, const uint8_t *secret, const char *label, uint8_t *ret_bytes, size_t size)
+{
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_KEY, (void *)secret, V2_SECRET_BYTES),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_INFO, (void *)label, strlen(label)),
+		OSSL_PARAM_construct_end(),
+	};
+
+	EVP_KDF_CTX_reset(kdf);
+	return EVP_KDF_derive(kdf, ret_bytes, size, params) == 1 ? 0 : -ENOMEM;
+}
+
+/* Makes the key of the generation that `secret` is of. */
+static int make_key(struct v2_aead *aead, struct direction *direction)
+{
+	struct key *key = &direction->keys[direction->derived % KEYS];
+	uint8_t bytes[KEY_BYTES];
+	int r = expand(aead->kdf, direction->secret, "netlambda 2 key", bytes, sizeof(bytes));
+
+	if (r == 0)
+		r = expand(
+			aead->kdf, direction->secret, "netlambda 2 iv", key->iv, sizeof(key->iv));
+	if (r == 0 && EVP_CipherInit_ex2(key->context, aead->cipher, bytes, NULL,
+			      direction->encrypts, NULL) != 1)
+		r = -ENOMEM;
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	return r;
+}
+
+/* Makes keys up to a generation. The secrets before are gone: what was sealed stays sealed. */
+static int derive_up_to(struct v2_aead *aead, struct direction *direction, uint64_t generation)
+{
+	while (direction->derived < generation) {
+		uint8_t next[V2_SECRET_BYTES];
+		int r = expand(
+			aead->kdf, direction->secret, "netlambda 2 next", next, sizeof(next));
+
+		if (r < 0)
+			return r;
+		memcpy(direction->secret, next, sizeof(next));
+		OPENSSL_cleanse(next, sizeof(next));
+		direction->derived++;
+		r = make_key(aead, direction);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int direction_init(
+	struct v2_aead *aead, struct direction *direction, const uint8_t *secret, bool encrypts)
+{
+	direction->encrypts = encrypts;
+	memcpy(direction->secret, secret, V2_SECRET_BYTES);
+	for (int i = 0; i < KEYS; i++) {
+		direction->keys[i].context = EVP_CIPHER_CTX_new();
+		if (!direction->keys[i].context)
+			return -ENOMEM;
+	}
+	return make_key(aead, direction);
+}
+
+static void direction_done(struct direction *direction)
+{
+	for (int i = 0; i < KEYS; i++)
+		EVP_CIPHER_CTX_free(direction->keys[i].context);
+	OPENSSL_cleanse(direction, sizeof(*direction));
+}
+
+static EVP_KDF_CTX *new_kdf(void)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	EVP_KDF_CTX *context = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+
+	EVP_KDF_free(kdf); /* the context holds its own */
+	return context;
+}
+
+int v2_aead_new(enum v2_cipher cipher, const uint8_t send_secret[static V2_SECRET_BYTES],
+	const uint8_t receive_secret[static V2_SECRET_BYTES], uint64_t packets_a_key,
+	struct v2_aead **ret_aead)
+{
+	_cleanup_(v2_aead_freep) struct v2_aead *aead = NULL;
+	int r;
+
+	if (cipher != V2_CIPHER_AES_256_GCM && cipher != V2_CIPHER_CHACHA20_POLY1305)
+		return -EINVAL;
+	if ((packets_a_key & (packets_a_key - 1)) != 0)
+		return -EINVAL;
+	aead = calloc(1, sizeof(*aead));
+	if (!aead)
+		return -ENOMEM;
+	aead->packets_a_key = packets_a_key ? packets_a_key : V2_PACKETS_A_KEY;
+	aead->cipher = EVP_CIPHER_fetch(
+		NULL, cipher == V2_CIPHER_AES_256_GCM ? "AES-256-GCM" : "ChaCha20-Poly1305", NULL);
+	aead->kdf = new_kdf();
+	if (!aead->cipher || !aead->kdf)
+		return -ENOMEM;
+	r = direction_init(aead, &aead->send, send_secret, true);
+	if (r == 0)
+		r = direction_init(aead, &aead->receive, receive_secret, false);
+	/* The peer may be ahead by one. */
+	if (r == 0)
+		r = derive_up_to(aead, &aead->receive, 1);
+	if (r == 0)
+		*ret_aead = TAKE_PTR(aead);
+	return r;
+}
+
+void v2_aead_free(struct v2_aead *aead)
+{
+	direction_done(&aead->send);
+	direction_done(&aead->receive);
+	EVP_CIPHER_free(aead->cipher);
+	EVP_KDF_CTX_free(aead->kdf);
+	free(aead);
+}
+
+/* RFC 8446, 5.3: the number, left-padded, xor the IV. */
+static void make_nonce(const struct key *key, uint64_t packet, uint8_t nonce[NONCE_BYTES])
+{
+	memcpy(nonce, key->iv, NONCE_BYTES);
+	for (int i = NONCE_BYTES - 1; packet > 0; i--, packet >>= 8)
+		nonce[i] ^= (uint8_t)packet;
+}
+
+static uint8_t aead_phase(void *user, uint64_t packet)
+{
+	const struct v2_aead *aead = user;
+
+	return packet / aead->packets_a_key & 3;
+}
+
+static int aead_seal(void *user, uint64_t packet, const uint8_t *header, uint8_t *text, size_t size)
+{
+	struct v2_aead *aead = user;
+	uint64_t generation = packet / aead->packets_a_key;
+	struct key *key = &aead->send.keys[generation % KEYS];
+	uint8_t nonce[NONCE_BYTES];
+	int length;
+
+	/* Numbers ascend, so a key that is gone is not needed again. */
+	if (generation < aead->send.derived)
+		return -EINVAL;
+	if (derive_up_to(aead, &aead->send, generation) < 0)
+		return -ENOMEM;
+	make_nonce(key, packet, nonce);
+	if (EVP_EncryptInit_ex2(key->context, NULL, NULL, nonce, NULL) != 1 ||
+		EVP_EncryptUpdate(key->context, NULL, &length, header, V2_HEADER_BYTES) != 1 ||
+		EVP_EncryptUpdate(key->context, text, &length, text, (int)size) != 1 ||
+		EVP_EncryptFinal_ex(key->context, text + size, &length) != 1 ||
+		EVP_CIPHER_CTX_ctrl(
+			key->context, EVP_CTRL_AEAD_GET_TAG, V2_TAG_BYTES, text + size) != 1)
+		return -EIO;
+	return 0;
+}
+
+static int aead_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *header,
+	uint8_t *text, size_t size)
+{
+	struct v2_aead *aead = user;
+	uint8_t nonce[NONCE_BYTES];
+	uint64_t generation;
+	struct key *key;
+	int length;
+
+	if (!v2_phase_find(&aead->phases, phase, &generation))
+		return -EBADMSG;
+	key = &aead->receive.keys[generation % KEYS];
+	make_nonce(key, packet, nonce);
+	if (EVP_DecryptInit_ex2(key->context, NULL, NULL, nonce, NULL) != 1 ||
+		EVP_CIPHER_CTX_ctrl(
+			key->context, EVP_CTRL_AEAD_SET_TAG, V2_TAG_BYTES, text + size) != 1 ||
+		EVP_DecryptUpdate(key->context, NULL, &length, header, V2_HEADER_BYTES) != 1 ||
+		EVP_DecryptUpdate(key->context, text, &length, text, (int)size) != 1 ||
+		EVP_DecryptFinal_ex(key->context, text + size, &length) != 1)
+		return -EBADMSG;
+	/* Without the next key the peer could not go on: the datagram is not taken, nor the turn. */
+	if (derive_up_to(aead, &aead->receive, generation + 1) < 0)
+		return -EBADMSG;
+	v2_phase_held(&aead->phases, generation);
+	return 0;
+}
+
+struct v2_seal v2_aead_seal(struct v2_aead *aead)
+{
+	return (struct v2_seal){
+		.user = aead, .phase = aead_phase, .seal = aead_seal, .open = aead_open};
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WIRE_V2_AEAD_H
+#define WIRE_V2_AEAD_H
+
+/*
+ * The seal of version 2 with real cryptography (OpenSSL): docs/protocol-2.md 5. In a library of its
+ * own, so that the core links none. It begins with a secret for each direction, which both ends of a
+ * session have, and turns keys by itself. One thread at a time.
+ */
+
+#include "wire/v2_seal.h"
+
+#define V2_SECRET_BYTES 32
+
+enum v2_cipher {
+	V2_CIPHER_AES_256_GCM = 1,
+	V2_CIPHER_CHACHA20_POLY1305 = 2,
+};
+
+struct v2_aead;
+
+/*
+ * `packets_a_key`, a power of two: how many packets a generation of keys seals; 0: V2_PACKETS_A_KEY.
+ * Both ends choose for themselves. Returns 0, -EINVAL, or -ENOMEM, which is also what OpenSSL's
+ * failures are taken for. The secrets are copied, and wiped by v2_aead_free().
+ */
+int v2_aead_new(enum v2_cipher cipher, const uint8_t send_secret[static V2_SECRET_BYTES],
+	const uint8_t receive_secret[static V2_SECRET_BYTES], uint64_t packets_a_key,
+	struct v2_aead **ret_aead) _must_check_;
+void v2_aead_free(struct v2_aead *aead);
+DEFINE_CLEANUP(struct v2_aead, v2_aead_free)
+
+/* Half of what AES-GCM allows (RFC 9001, 6.6). */
+#define V2_PACKETS_A_KEY (1ULL << 22)
+
+/* The interface to it; valid as long as `aead` is. */
+struct v2_seal v2_aead_seal(struct v2_aead *aead);
+
+#endif
