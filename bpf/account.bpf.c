@@ -3,10 +3,11 @@
  * Counts what an interface receives: flows (event 2), port counters (event 1), and the interface's
  * own totals (event 5). It changes no packet and drops none.
  *
- * A collecting period has its own pair of tables. User space puts an empty table in the place of
- * the one in use, waits until no program can hold the old one any more (the update of a map of maps
- * does that), and then has the old one for itself, so that reading and clearing it loses nothing.
- * The program is loaded once for each interface, all of them sharing the tables.
+ * Flows are counted in the flow table (flow_table.bpf.h). For ports, a collecting period has its own
+ * table: user space puts an empty one in the place of the one in use, waits until no program can hold
+ * the old one any more (the update of a map of maps does that), and then has it for itself, so that
+ * reading and clearing it loses nothing. The program is loaded once for each interface, all of them
+ * sharing the tables.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
@@ -16,6 +17,7 @@
 
 #include "account.h"
 #include "clock.bpf.h"
+#include "flow_table.bpf.h"
 #include "handshake.bpf.h"
 #include "parse.bpf.h"
 #include "port_news.bpf.h"
@@ -26,14 +28,7 @@ const volatile __u32 interface_slot; /* which of `interfaces` is this program's 
 const volatile bool has_frags;       /* frames may have more than a linear part (Linux 5.18) */
 const volatile __u32 look_inside;    /* tunnels to look into, bits of enum tunnel_kind */
 
-/* Sizes are set before loading. Two of each: one in use, one being read. */
-struct flow_table {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct flow_key);
-	__type(value, struct flow_counters);
-} flows_a SEC(".maps"), flows_b SEC(".maps");
-
+/* The size is set before loading. Two: one in use, one being read. */
 struct port_table {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
@@ -42,13 +37,6 @@ struct port_table {
 } ports_a SEC(".maps"), ports_b SEC(".maps");
 
 /* The one place holds the table of the present period. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct flow_table);
-} flows SEC(".maps") = {.values = {&flows_a}};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
@@ -84,33 +72,6 @@ static __always_inline void *counters_get(void *table, const void *key, const vo
 	if (r != 0 && r != -EEXIST)
 		return NULL;
 	return bpf_map_lookup_elem(inner, key);
-}
-
-/* `ret_before`: the flags of the flow's packets up to this one; 0 if none is known. */
-static __always_inline bool flow_count(
-	const struct packet *pkt, __u64 size, __u64 now, tcp_flags *ret_before)
-{
-	const struct flow_key key = {
-		.srcip = pkt->srcip,
-		.dstip = pkt->dstip,
-		.srcport = pkt->srcport,
-		.dstport = pkt->dstport,
-		.protocol = pkt->protocol,
-	};
-	const struct flow_counters fresh = {.first = now};
-	struct flow_counters *flow = counters_get(&flows, &key, &fresh);
-
-	*ret_before = 0;
-	if (!flow)
-		return false;
-	*ret_before = flow->flags;
-	__sync_fetch_and_add(&flow->count, 1);
-	__sync_fetch_and_add(&flow->size, size);
-	/* Most packets bring no new flag: spare them the atomic. */
-	if (pkt->flags & ~flow->flags)
-		__sync_fetch_and_or(&flow->flags, pkt->flags);
-	flow->last = now;
-	return true;
 }
 
 /* Counts the news, bits of enum port_news, in the record of the packet's source and service. */
@@ -188,7 +149,6 @@ int netlambda_count(struct xdp_md *ctx)
 	tcp_flags before;
 	struct packet pkt;
 	__u32 news;
-	__u64 now;
 
 	if (!total)
 		return XDP_PASS;
@@ -200,15 +160,14 @@ int netlambda_count(struct xdp_md *ctx)
 		count_unparsed(total, verdict, size);
 		return XDP_PASS;
 	}
-	now = clock_now();
-	if (!flow_count(&pkt, size, now, &before))
+	if (!flow_account(&pkt, size, clock_tick(), &before))
 		total->flow_shed++;
 	news = port_news(&pkt);
 	if (pkt.protocol == IPPROTO_TCP && tcp_may_complete(pkt.flags, before) &&
 		handshake_complete(&pkt))
 		news |= NEWS_COMPLETED;
 	if (news)
-		total->port_shed += port_take(&pkt, news, now);
+		total->port_shed += port_take(&pkt, news, clock_now());
 	return XDP_PASS;
 }
 

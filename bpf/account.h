@@ -19,15 +19,8 @@ struct flow_key {
 	__u8 pad[3];
 };
 
-/* Since the last collection. */
-struct flow_counters {
-	__u64 first; /* monotonic ns */
-	__u64 last;
-	__u64 count;
-	__u64 size;
-	__u32 flags;
-	__u32 pad;
-};
+/* A given time's ticks: 1.05 ms. */
+#define CLOCK_TICK_SHIFT 20
 
 struct port_key {
 	ip_addr srcip;
@@ -70,7 +63,6 @@ struct interface_counters {
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct flow_key) == 40, "both sides agree");
-_Static_assert(sizeof(struct flow_counters) == 40, "both sides agree");
 _Static_assert(sizeof(struct port_key) == 36, "both sides agree");
 _Static_assert(sizeof(struct port_counters) == 40, "both sides agree");
 _Static_assert(sizeof(struct interface_counters) == 32 + 16 * PARSE_VERDICTS, "both sides agree");

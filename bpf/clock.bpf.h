@@ -8,6 +8,8 @@
  * when the program is loaded, so that the other costs nothing.
  */
 
+#include "account.h"
+
 #include <linux/types.h>
 #include <stdbool.h>
 
@@ -19,6 +21,12 @@ volatile __u64 clock_given_ns; /* UNIX epoch */
 static __always_inline __u64 clock_now(void)
 {
 	return clock_is_given ? clock_given_ns : bpf_ktime_get_ns();
+}
+
+/* The flow table's time, which costs nothing to read: jiffies, or 2^CLOCK_TICK_SHIFT ns if given. */
+static __always_inline __u64 clock_tick(void)
+{
+	return clock_is_given ? clock_given_ns >> CLOCK_TICK_SHIFT : bpf_jiffies64();
 }
 
 #endif

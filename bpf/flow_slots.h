@@ -74,6 +74,8 @@ struct flow_settings {
 	__u32 bucket6_bits;
 	__u32 ring_bits;   /* records */
 	__u32 stale_ticks; /* a slot that is idle for longer is given up before others */
+	__u32 one_cpu;     /* all CPUs are taken for the first; never two at once */
+	__u32 pad;
 };
 
 struct flow_cpu {

@@ -426,7 +426,7 @@ static __always_inline bool flow_account(
 		.tick = tick,
 		.ports = (__u32)pkt->srcport << 16 | pkt->dstport,
 		.bytes = bytes,
-		.cpu = bpf_get_smp_processor_id(),
+		.cpu = flow_settings.one_cpu ? 0 : bpf_get_smp_processor_id(),
 		.protocol = pkt->protocol,
 		.flags = pkt->flags,
 	};

@@ -2,8 +2,12 @@
 #include "agent/collect.h"
 
 #include "account.h"
-#include "account.skel.h"
+#include "agent/flow_clock.h"
+#include "agent/flow_table.h"
 #include "base/clock.h"
+#include "flow_slots.h"
+
+#include "account.skel.h"
 
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -12,8 +16,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define BATCH          1024 /* entries a system call */
-#define HANDSHAKE_BITS 18   /* 2 MiB: see docs/data-plane.md, "Port counters" */
+#define BATCH            1024 /* entries a system call */
+#define FLOW_SLOTS_MIN   512  /* of a CPU */
+#define FLOW_RECORDS_MIN 8192 /* of a CPU */
+#define HANDSHAKE_BITS   18   /* 2 MiB: see docs/data-plane.md, "Port counters" */
 
 /* A pair of tables, one of which is in the outer map and so in use. */
 struct double_table {
@@ -27,17 +33,13 @@ struct collector {
 	unsigned int interface_count;
 	bool driven;
 	int cpu_count;
-	struct double_table flows;
+	struct flow_table *flows;
+	struct flow_clock clock; /* unless driven */
+	uint64_t given_ns;       /* if driven */
 	struct double_table ports;
 	/* The buffers of a batch. */
-	union {
-		struct flow_key flow[BATCH];
-		struct port_key port[BATCH];
-	} keys;
-	union {
-		struct flow_counters flow[BATCH];
-		struct port_counters port[BATCH];
-	} values;
+	struct port_key keys[BATCH];
+	struct port_counters values[BATCH];
 };
 
 DEFINE_CLEANUP(struct account, account__destroy)
@@ -48,9 +50,6 @@ static int share_maps(struct account *program, const struct account *owner)
 	const struct {
 		struct bpf_map *map, *owners;
 	} shared[] = {
-		{program->maps.flows, owner->maps.flows},
-		{program->maps.flows_a, owner->maps.flows_a},
-		{program->maps.flows_b, owner->maps.flows_b},
 		{program->maps.ports, owner->maps.ports},
 		{program->maps.ports_a, owner->maps.ports_a},
 		{program->maps.ports_b, owner->maps.ports_b},
@@ -73,8 +72,6 @@ static int size_maps(struct account *program, const struct collector_options *op
 		struct bpf_map *map;
 		uint32_t entries;
 	} sizes[] = {
-		{program->maps.flows_a, options->flow_max},
-		{program->maps.flows_b, options->flow_max},
 		{program->maps.ports_a, options->port_max},
 		{program->maps.ports_b, options->port_max},
 		{program->maps.interfaces, options->interface_count},
@@ -105,6 +102,39 @@ static int set_handshakes(struct account *program, const struct account *owner)
 	return 0;
 }
 
+/* A CPU has at least as many slots as the table allows, and a ring that lasts for some drains. */
+static void flow_options(const struct collector *collector, const struct collector_options *options,
+	struct flow_table_options *ret_options)
+{
+	const uint32_t cpus = options->driven ? 1 : (uint32_t)collector->cpu_count;
+	const uint32_t slots4 = MAX(options->flow_max, cpus * FLOW_SLOTS_MIN);
+
+	*ret_options = (struct flow_table_options){
+		.cpu_count = cpus,
+		.slots4 = slots4,
+		.slots6 = MAX(slots4 / 4, cpus * FLOW_SLOTS_MIN),
+		.ring_records = MAX(slots4, cpus * FLOW_RECORDS_MIN),
+		.stale_ns = NS_PER_SEC,
+		.tick_ns = options->driven ? 1ULL << CLOCK_TICK_SHIFT : collector->clock.tick_ns,
+		.repeatable = options->driven,
+	};
+}
+
+/* The first program's flow table is that of all. */
+static int set_flows(struct collector *collector, const struct collector_options *options,
+	struct account *program, const struct account *owner)
+{
+	struct flow_settings *settings = &program->rodata->flow_settings;
+	struct flow_table_options flows;
+
+	if (owner) {
+		*settings = owner->rodata->flow_settings;
+		return flow_table_share(program->obj, owner->obj);
+	}
+	flow_options(collector, options, &flows);
+	return flow_table_prepare(&flows, program->obj, settings);
+}
+
 /* Jumbo frames in several fragments: Linux 5.18 and later. */
 static bool kernel_has_frags(void)
 {
@@ -132,6 +162,8 @@ static int load_program(struct collector *collector, const struct collector_opti
 	r = owner ? share_maps(program, owner) : size_maps(program, options);
 	if (r == 0)
 		r = set_handshakes(program, owner);
+	if (r == 0)
+		r = set_flows(collector, options, program, owner);
 	if (r < 0)
 		return r;
 	r = account__load(program);
@@ -141,11 +173,22 @@ static int load_program(struct collector *collector, const struct collector_opti
 	return 0;
 }
 
+static int open_flows(struct collector *collector, const struct collector_options *options)
+{
+	const struct account *owner = collector->programs[0];
+	struct flow_table_options flows;
+
+	flow_options(collector, options, &flows);
+	return flow_table_open(
+		&flows, &owner->rodata->flow_settings, owner->obj, &collector->flows);
+}
+
 int collector_new(const struct collector_options *options, struct collector **ret_collector)
 {
 	_cleanup_(collector_freep) struct collector *collector = calloc(1, sizeof(*collector));
 	const struct account *owner;
 	bool has_frags;
+	int r;
 
 	if (!collector)
 		return -ENOMEM;
@@ -159,23 +202,26 @@ int collector_new(const struct collector_options *options, struct collector **re
 	collector->cpu_count = libbpf_num_possible_cpus();
 	if (collector->cpu_count < 0)
 		return collector->cpu_count;
+	if (!options->driven) {
+		r = flow_clock_open(&collector->clock);
+		if (r < 0)
+			return r;
+	}
 	has_frags = kernel_has_frags();
 	for (unsigned int slot = 0; slot < options->interface_count; slot++) {
-		int r = load_program(collector, options, slot, has_frags);
-
+		r = load_program(collector, options, slot, has_frags);
 		if (r < 0)
 			return r;
 	}
 	owner = collector->programs[0];
 	assert(owner);
-	collector->flows = (struct double_table){
-		.outer_fd = bpf_map__fd(owner->maps.flows),
-		.inner_fd = {bpf_map__fd(owner->maps.flows_a), bpf_map__fd(owner->maps.flows_b)},
-	};
 	collector->ports = (struct double_table){
 		.outer_fd = bpf_map__fd(owner->maps.ports),
 		.inner_fd = {bpf_map__fd(owner->maps.ports_a), bpf_map__fd(owner->maps.ports_b)},
 	};
+	r = open_flows(collector, options);
+	if (r < 0)
+		return r;
 	*ret_collector = TAKE_PTR(collector);
 	return 0;
 }
@@ -184,6 +230,7 @@ void collector_free(struct collector *collector)
 {
 	if (!collector)
 		return;
+	flow_table_close(collector->flows);
 	/* The owner of the maps last. */
 	for (unsigned int slot = collector->interface_count; collector->programs && slot > 0;
 		slot--)
@@ -199,6 +246,7 @@ int collector_program_fd(const struct collector *collector, unsigned int slot)
 
 void collector_set_time(struct collector *collector, uint64_t now_ns)
 {
+	collector->given_ns = now_ns;
 	for (unsigned int slot = 0; slot < collector->interface_count; slot++)
 		collector->programs[slot]->bss->clock_given_ns = now_ns;
 }
@@ -228,8 +276,8 @@ static int table_take(
 	uint32_t count = BATCH;
 	int r;
 
-	r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : position, position, &collector->keys,
-		&collector->values, &count, NULL);
+	r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : position, position, collector->keys,
+		collector->values, &count, NULL);
 	if (r < 0 && errno != ENOENT)
 		return -errno;
 	*ret_count = count;
@@ -264,32 +312,11 @@ static int table_drain(struct collector *collector, struct double_table *table, 
 	return 0;
 }
 
-static void hand_on_flow(const struct collector *collector, uint32_t index, uint64_t epoch,
-	const struct collect_sink *sink)
-{
-	const struct flow_key *key = &collector->keys.flow[index];
-	const struct flow_counters *counters = &collector->values.flow[index];
-	const struct flow_event event = {
-		.srcip = key->srcip,
-		.dstip = key->dstip,
-		.srcport = key->srcport,
-		.dstport = key->dstport,
-		.protocol = key->protocol,
-		.flags = (tcp_flags)counters->flags,
-		.first = counters->first + epoch,
-		.last = counters->last + epoch,
-		.count = counters->count,
-		.size = counters->size,
-	};
-
-	sink->flow(sink->user, &event);
-}
-
 static void hand_on_port(const struct collector *collector, uint32_t index, uint64_t epoch,
 	const struct collect_sink *sink)
 {
-	const struct port_key *key = &collector->keys.port[index];
-	const struct port_counters *counters = &collector->values.port[index];
+	const struct port_key *key = &collector->keys[index];
+	const struct port_counters *counters = &collector->values[index];
 	const struct port_event event = {
 		.srcip = key->srcip,
 		.dstip = key->dstip,
@@ -307,14 +334,42 @@ static void hand_on_port(const struct collector *collector, uint32_t index, uint
 	sink->port(sink->user, &event);
 }
 
+static struct flow_time flow_now(const struct collector *collector)
+{
+	const uint64_t tick = collector->given_ns >> CLOCK_TICK_SHIFT;
+
+	if (!collector->driven)
+		return flow_clock_now(&collector->clock);
+	return (struct flow_time){.tick = tick, .unix_ns = tick << CLOCK_TICK_SHIFT};
+}
+
 int collector_collect(struct collector *collector, const struct collect_sink *sink)
 {
-	/* Ports first: they are what matters, should the second fail. */
+	const struct flow_sink flows = {.flow = sink->flow, .user = sink->user};
+	/*
+	 * Ports first: they are what matters, should it fail. And when their tables are swapped, no
+	 * program that was detached before still runs: its flows are all there.
+	 */
 	int r = table_drain(collector, &collector->ports, hand_on_port, sink);
+	struct flow_time now;
 
 	if (r < 0)
 		return r;
-	return table_drain(collector, &collector->flows, hand_on_flow, sink);
+	now = flow_now(collector);
+	flow_table_collect(collector->flows, &now, &flows);
+	return 0;
+}
+
+bool collector_relieve(struct collector *collector, const struct collect_sink *sink)
+{
+	const struct flow_sink flows = {.flow = sink->flow, .user = sink->user};
+	const struct flow_time now = flow_now(collector);
+	size_t capacity, backlog = flow_table_backlog(collector->flows, &capacity);
+
+	if (backlog < capacity / 8)
+		return false;
+	flow_table_drain(collector->flows, &now, capacity / 2, &flows);
+	return true;
 }
 
 /* The sum over CPUs. */

@@ -24,7 +24,11 @@ struct collector;
 
 struct collector_options {
 	unsigned int interface_count; /* at least 1 */
-	uint32_t flow_max; /* flows kept apart in one collecting period; what exceeds it is shed */
+	/*
+	 * IPv4 flows kept in the kernel, and a fourth of it IPv6's; at least 512 of each and CPU. Others
+	 * displace them, and are shed if that happens faster than collector_relieve() is called.
+	 */
+	uint32_t flow_max;
 	uint32_t port_max; /* port records, likewise */
 	uint32_t inside;   /* tunnels to look into: bits of enum tunnel_kind */
 	/*
@@ -72,6 +76,12 @@ void collector_set_time(struct collector *collector, uint64_t now_ns);
  * with a later call.
  */
 int collector_collect(struct collector *collector, const struct collect_sink *sink) _must_check_;
+
+/*
+ * Between collections: hands on flows that were displaced, if many are waiting for it. To be called
+ * every few ms. True if there were; a flood perhaps, and soon there will be more.
+ */
+bool collector_relieve(struct collector *collector, const struct collect_sink *sink);
 
 /* The slot's totals so far. Sets the counters; `ifindex` and `first` are the caller's. */
 int collector_read_interface(const struct collector *collector, unsigned int slot,

@@ -16,7 +16,9 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define FOLLOW_NS (5 * NS_PER_SEC) /* between looks at the interfaces without word of a change */
+#define FOLLOW_NS       (5 * NS_PER_SEC) /* between looks at the interfaces without word of a change */
+#define RELIEVE_NS      (20 * NS_PER_MS)
+#define RELIEVE_BUSY_NS (5 * NS_PER_MS)
 #define SETTLE_NS                                                                                  \
 	(20 * NS_PER_MS) /* from the first word of a change to the look: they come in bursts */
 
@@ -31,6 +33,7 @@ struct counting {
 	struct loop *loop;
 	struct loop_timer period_timer;
 	struct loop_timer follow_timer;
+	struct loop_timer relieve_timer;
 	struct loop_io interfaces_io;
 
 	atomic_bool stopping;
@@ -130,6 +133,17 @@ static void collect(struct counting *counting)
 	push_interfaces(counting);
 }
 
+/* Flows come in faster than once a period would do. */
+static void on_relieve(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct counting *counting = timer->user;
+	const struct collect_sink sink = {
+		.flow = on_flow_increment, .port = on_port, .user = counting};
+	const bool busy = collector_relieve(counting->collector, &sink);
+
+	loop_arm_timer(counting->loop, timer, now_ns + (busy ? RELIEVE_BUSY_NS : RELIEVE_NS));
+}
+
 static void on_follow(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct counting *counting = timer->user;
@@ -177,6 +191,7 @@ static void on_stop(void *user)
 
 	loop_disarm_timer(&counting->period_timer);
 	loop_disarm_timer(&counting->follow_timer);
+	loop_disarm_timer(&counting->relieve_timer);
 	loop_remove_io(&counting->interfaces_io);
 	slots_detach(counting->slots);
 	collect(counting);
@@ -196,6 +211,7 @@ static void *counting_main(void *user)
 	loop_arm_timer(counting->loop, &counting->period_timer,
 		clock_monotonic_ns() + counting->options.period_ns);
 	loop_arm_timer(counting->loop, &counting->follow_timer, clock_monotonic_ns() + FOLLOW_NS);
+	loop_arm_timer(counting->loop, &counting->relieve_timer, clock_monotonic_ns() + RELIEVE_NS);
 	r = loop_run(counting->loop);
 	if (r < 0)
 		log_error("collecting thread: waiting failed reason=\"%s\"", strerror(-r));
@@ -272,6 +288,7 @@ int counting_new(
 	counting->options = *options;
 	counting->period_timer = (struct loop_timer){.fn = on_period, .user = counting};
 	counting->follow_timer = (struct loop_timer){.fn = on_follow, .user = counting};
+	counting->relieve_timer = (struct loop_timer){.fn = on_relieve, .user = counting};
 	counting->interfaces_io = (struct loop_io){.fn = on_interfaces, .user = counting};
 	r = slots_check(&options->slots, ret_error); /* a typing error should cost nothing */
 	if (r < 0)

@@ -24,8 +24,9 @@ static int load_reader(int32_t shift)
 
 static int run_reader(int fd, uint32_t *ret_bits)
 {
-	uint8_t unused[64] = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = unused, .data_size_in = sizeof(unused));
+	uint8_t packet[64] = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet),
+		.data_out = packet, .data_size_out = sizeof(packet));
 	int r = bpf_prog_test_run_opts(fd, &opts);
 
 	if (r == 0)
@@ -37,11 +38,17 @@ static int run_reader(int fd, uint32_t *ret_bits)
 static int wait_for_tick(int fd, uint64_t within_ns, uint32_t *ret_low, uint64_t *ret_monotonic_ns)
 {
 	uint64_t since_ns, now_ns = clock_monotonic_ns();
-	uint32_t before = 0, low = 0;
+	uint32_t before, low = 0;
 	int r = run_reader(fd, &low);
 
-	/* Where the thread had to wait for its CPU, it does not know when the tick was. */
+	before = low;
+	/*
+	 * Where the thread had to wait for its CPU, it does not know when the tick was: then it
+	 * waits for another one, and is content with less.
+	 */
 	do {
+		if (low != before)
+			within_ns *= 2;
 		before = low;
 		since_ns = now_ns;
 		if (r == 0)

@@ -17,6 +17,7 @@
 #include "base/attr.h"
 #include "netlambda/event.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,11 @@ struct flow_table_options {
 	uint32_t ring_records; /* that wait for user space; 64 bytes each */
 	uint64_t stale_ns;     /* flows that pause for longer are the first to leave a full table */
 	uint64_t tick_ns;      /* how long a tick is */
+	/*
+	 * For a replay: the same packets give the same increments in the same order, on whatever CPU.
+	 * Then cpu_count is 1, and no two programs run at once.
+	 */
+	bool repeatable;
 };
 
 /* Increments have UNIX times and `ended` 0; flags are all that the flow had so far. */

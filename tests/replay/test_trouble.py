@@ -130,12 +130,14 @@ def time_goes_back(checker):
 
 
 def tables_are_full(checker):
-    packets = [(c.START_NS + i, c.ethernet(c.ip(c.CLIENT, c.WEB, c.udp(1000 + i, 9)))) for i in range(100)]
+    # More than the least table (512 flows) and the records of those displaced (8192) in one period.
+    count = 10000
+    packets = [(c.START_NS + i, c.ethernet(c.ip(c.CLIENT, c.WEB, c.udp(1000 + i, 9)))) for i in range(count)]
     result = replay(c.pcap(packets), "--flows", "30", "--ports", "1")
     flows = event(result, 2, "heavy-hitter")
-    checker.equal("packets in flows and shed", 100, flows["packets"] + result["capture"]["flow_shed"])
+    checker.equal("packets in flows and shed", count, flows["packets"] + result["capture"]["flow_shed"])
     checker.that(result["capture"]["flow_shed"] > 0, f"shed: {result['capture']['flow_shed']}")
-    checker.equal("totals stay exact", 100, result["interface"]["packets"])
+    checker.equal("totals stay exact", count, result["interface"]["packets"])
 
 
 def functions_fail(checker):
