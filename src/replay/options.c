@@ -31,7 +31,7 @@ const char replay_help[] =
 	"  -n, --id N             its number, as functions see it; default 1\n"
 	"  -p, --period TIME      between collections; default 200ms\n"
 	"      --flow-idle TIME   a flow ends when idle for so long; default 15s\n"
-	"      --flows N          flows counted apart in a period; default 65536\n"
+	"      --flows N          flows kept in the kernel; default 65536\n"
 	"      --ports N          port records counted apart in a period; default 65536\n"
 	"      --inside TUNNEL... look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or all,\n"
 	"                         with commas between; default none\n"
