@@ -3,9 +3,9 @@
 
 #include "agent/counting.h"
 #include "agent/preflight.h"
-#include "agent/report.h"
 #include "agent/sandbox.h"
 #include "agent/spool.h"
+#include "agent/statistics.h"
 #include "agent/uplink.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -33,24 +33,24 @@ struct agent {
 	struct loop_timer flush_deadline;
 	bool stopping;
 	bool cut_short; /* by a second signal */
-	struct report last;
+	struct statistics last;
 	uint64_t progress_ns; /* when a collection was last seen to be done */
 };
 
 /* ---- statistics ---- */
 
-static void collect_report(const struct agent *agent, struct report *ret_report)
+static void collect_statistics(const struct agent *agent, struct statistics *ret_statistics)
 {
-	report_collect(agent->counting, agent->spool, agent->uplink, ret_report);
+	statistics_collect(agent->counting, agent->spool, agent->uplink, ret_statistics);
 }
 
-static void write_stats_file(const struct agent *agent, const struct report *report)
+static void write_stats_file(const struct agent *agent, const struct statistics *statistics)
 {
 	int r;
 
 	if (!agent->options->stats_file)
 		return;
-	r = report_write_file(report, agent->counting, agent->options->stats_file);
+	r = statistics_write_file(statistics, agent->counting, agent->options->stats_file);
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARNING, "cannot write statistics file=%s reason=\"%s\"",
 			agent->options->stats_file, strerror(-r));
@@ -60,9 +60,9 @@ static void write_stats_file(const struct agent *agent, const struct report *rep
  * Tells the service manager's watchdog of progress, not of being alive: a collection was done, or is
  * not overdue. This thread's own is that it gets here.
  */
-static void feed_watchdog(struct agent *agent, const struct report *report, uint64_t now_ns)
+static void feed_watchdog(struct agent *agent, const struct statistics *statistics, uint64_t now_ns)
 {
-	if (agent->progress_ns == 0 || report->counting.periods != agent->last.counting.periods)
+	if (agent->progress_ns == 0 || statistics->counting.periods != agent->last.counting.periods)
 		agent->progress_ns = now_ns;
 	if (now_ns - agent->progress_ns <= PERIODS_OVERDUE * agent->options->period_ns)
 		notify_manager("WATCHDOG=1");
@@ -71,26 +71,26 @@ static void feed_watchdog(struct agent *agent, const struct report *report, uint
 static void on_housekeeping(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct agent *agent = timer->user;
-	struct report report;
+	struct statistics statistics;
 
-	collect_report(agent, &report);
-	report_log_losses(&report, &agent->last);
-	write_stats_file(agent, &report);
-	feed_watchdog(agent, &report, now_ns);
-	agent->last = report;
+	collect_statistics(agent, &statistics);
+	statistics_log_losses(&statistics, &agent->last);
+	write_stats_file(agent, &statistics);
+	feed_watchdog(agent, &statistics, now_ns);
+	agent->last = statistics;
 	loop_arm_timer(agent->loop, timer, now_ns + HOUSEKEEPING_NS);
 }
 
 static void dump_stats(const struct agent *agent)
 {
-	struct report report;
+	struct statistics statistics;
 
-	collect_report(agent, &report);
+	collect_statistics(agent, &statistics);
 	if (agent->options->stats_file) {
-		write_stats_file(agent, &report);
+		write_stats_file(agent, &statistics);
 		return;
 	}
-	report_write(&report, agent->counting, stdout);
+	statistics_write(&statistics, agent->counting, stdout);
 	fflush(stdout);
 }
 
@@ -224,13 +224,13 @@ static int agent_init(struct agent *agent)
 static int check_stats_file(const struct agent *agent, char **ret_error)
 {
 	const char *path = agent->options->stats_file;
-	struct report report;
+	struct statistics statistics;
 	int r;
 
 	if (!path)
 		return 0;
-	collect_report(agent, &report);
-	r = report_write_file(&report, agent->counting, path);
+	collect_statistics(agent, &statistics);
+	r = statistics_write_file(&statistics, agent->counting, path);
 	if (r < 0)
 		return error_set(ret_error, r,
 			"cannot write statistics to %s as user %u: %s (give the directory to that "
@@ -295,7 +295,7 @@ static void agent_done(struct agent *agent)
 int agent_run(const struct agent_options *options)
 {
 	_cleanup_(agent_done) struct agent agent = {.options = options};
-	struct report report;
+	struct statistics statistics;
 	int r;
 
 	preflight_route_libbpf();
@@ -306,9 +306,9 @@ int agent_run(const struct agent_options *options)
 	if (r < 0)
 		return r;
 	counting_join(agent.counting);
-	collect_report(&agent, &report);
-	report_log_losses(&report, &agent.last);
-	write_stats_file(&agent, &report);
-	report_log_summary(&report);
+	collect_statistics(&agent, &statistics);
+	statistics_log_losses(&statistics, &agent.last);
+	write_stats_file(&agent, &statistics);
+	statistics_log_summary(&statistics);
 	return agent.cut_short ? -EINTR : 0;
 }

@@ -44,8 +44,8 @@ int spool_new(size_t max, struct spool **ret_spool)
 
 	if (!spool)
 		return -ENOMEM;
-	for (int class = 0; class < SPOOL_CLASSES; class ++) {
-		int r = ring_new(max, classes[class].record_bytes, &spool->queues[class].ring);
+	for (int i = 0; i < SPOOL_CLASSES; i++) {
+		int r = ring_new(max, classes[i].record_bytes, &spool->queues[i].ring);
 
 		if (r < 0)
 			return r;
@@ -58,8 +58,8 @@ void spool_free(struct spool *spool)
 {
 	if (!spool)
 		return;
-	for (int class = 0; class < SPOOL_CLASSES; class ++)
-		ring_free(spool->queues[class].ring);
+	for (int i = 0; i < SPOOL_CLASSES; i++)
+		ring_free(spool->queues[i].ring);
 	free(spool);
 }
 

@@ -91,8 +91,8 @@ static void fill(struct uplink *uplink, struct v1_builder *builder, struct load 
 /* Counts the datagram's events to `counters`: sent or lost. */
 static void load_finished(struct load *load, uint64_t counters[static SPOOL_CLASSES])
 {
-	for (int class = 0; class < SPOOL_CLASSES; class ++)
-		counters[class] += load->events[class];
+	for (int i = 0; i < SPOOL_CLASSES; i++)
+		counters[i] += load->events[i];
 	*load = (struct load){0};
 }
 

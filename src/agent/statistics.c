@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "agent/report.h"
+#include "agent/statistics.h"
 
 #include "base/log.h"
 
@@ -20,29 +20,28 @@ static void add_totals(struct interface_event *sum, const struct interface_event
 	sum->port_shed += totals->port_shed;
 }
 
-void report_collect(const struct counting *counting, const struct spool *spool,
-	const struct uplink *uplink, struct report *ret_report)
+void statistics_collect(const struct counting *counting, const struct spool *spool,
+	const struct uplink *uplink, struct statistics *ret_statistics)
 {
 	struct slots *slots = counting_slots(counting);
-	struct report report = {0};
+	struct statistics statistics = {0};
 
-	counting_get_stats(counting, &report.counting);
-	uplink_get_stats(uplink, &report.uplink);
-	for (int class = 0; class < SPOOL_CLASSES; class ++) {
-		report.spool[class].pushed = spool_pushed(spool, class);
-		report.spool[class].shed = spool_shed(spool, class);
-		report.spool[class].waiting =
-			spool_count(spool, class) + uplink_outstanding(uplink, class);
+	counting_get_stats(counting, &statistics.counting);
+	uplink_get_stats(uplink, &statistics.uplink);
+	for (int i = 0; i < SPOOL_CLASSES; i++) {
+		statistics.spool[i].pushed = spool_pushed(spool, i);
+		statistics.spool[i].shed = spool_shed(spool, i);
+		statistics.spool[i].waiting = spool_count(spool, i) + uplink_outstanding(uplink, i);
 	}
-	slots_get_stats(slots, &report.slots);
-	slots_read_past(slots, &report.totals);
+	slots_get_stats(slots, &statistics.slots);
+	slots_read_past(slots, &statistics.totals);
 	for (unsigned int slot = 0; slot < slots_count(slots); slot++) {
 		struct interface_event totals;
 
 		if (slots_read(slots, slot, &totals) == 0)
-			add_totals(&report.totals, &totals);
+			add_totals(&statistics.totals, &totals);
 	}
-	*ret_report = report;
+	*ret_statistics = statistics;
 }
 
 /* ---- Prometheus ---- */
@@ -132,7 +131,7 @@ static void write_attached(FILE *out, struct slots *slots)
 				info.name, attach_mode_name(info.mode), info.attached);
 }
 
-static void write_interfaces(FILE *out, const struct report *report, struct slots *slots)
+static void write_interfaces(FILE *out, const struct statistics *statistics, struct slots *slots)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(interface_metrics); i++) {
 		write_head(out, interface_metrics[i].name, "counter", interface_metrics[i].help);
@@ -142,34 +141,34 @@ static void write_interfaces(FILE *out, const struct report *report, struct slot
 	write_unparsed(out, slots);
 	write_attached(out, slots);
 	write_plain(out, "interfaces_attached", "gauge", "Interfaces that are counted on",
-		report->slots.attached);
+		statistics->slots.attached);
 	write_plain(out, "interfaces_generic", "gauge",
 		"Interfaces in generic mode, which costs more: alarm if it is not what you chose",
-		report->slots.generic);
+		statistics->slots.generic);
 	write_plain(out, "interfaces_missing", "gauge",
 		"Interfaces asked for that are not there, or that cannot be attached to",
-		report->slots.missing);
+		statistics->slots.missing);
 	write_plain(out, "interface_changes_total", "counter", "Interfaces attached to or lost",
-		report->slots.changes);
+		statistics->slots.changes);
 }
 
 static void write_classes(
 	FILE *out, const char *name, const char *type, const char *help, const uint64_t *values)
 {
 	write_head(out, name, type, help);
-	for (int class = 0; class < SPOOL_CLASSES; class ++)
-		fprintf(out, PREFIX "%s{class=\"%s\"} %" PRIu64 "\n", name, spool_class_name(class),
-			values[class]);
+	for (int i = 0; i < SPOOL_CLASSES; i++)
+		fprintf(out, PREFIX "%s{class=\"%s\"} %" PRIu64 "\n", name, spool_class_name(i),
+			values[i]);
 }
 
-static void write_spool(FILE *out, const struct report *report)
+static void write_spool(FILE *out, const struct statistics *statistics)
 {
 	uint64_t pushed[SPOOL_CLASSES], shed[SPOOL_CLASSES], waiting[SPOOL_CLASSES];
 
-	for (int class = 0; class < SPOOL_CLASSES; class ++) {
-		pushed[class] = report->spool[class].pushed;
-		shed[class] = report->spool[class].shed;
-		waiting[class] = report->spool[class].waiting;
+	for (int i = 0; i < SPOOL_CLASSES; i++) {
+		pushed[i] = statistics->spool[i].pushed;
+		shed[i] = statistics->spool[i].shed;
+		waiting[i] = statistics->spool[i].waiting;
 	}
 	write_classes(out, "events_total", "counter", "Events taken into the spool", pushed);
 	write_classes(
@@ -177,23 +176,24 @@ static void write_spool(FILE *out, const struct report *report)
 	write_classes(
 		out, "events_waiting", "gauge", "Events not sent or not answered yet", waiting);
 	write_classes(out, "events_sent_total", "counter",
-		"Events sent; of acknowledged classes, answered", report->uplink.sent);
+		"Events sent; of acknowledged classes, answered", statistics->uplink.sent);
 	write_classes(out, "events_lost_total", "counter",
-		"Events that could not be sent and will not be again", report->uplink.lost);
+		"Events that could not be sent and will not be again", statistics->uplink.lost);
 }
 
-void report_write(const struct report *report, const struct counting *counting, FILE *out)
+void statistics_write(
+	const struct statistics *statistics, const struct counting *counting, FILE *out)
 {
-	const struct uplink_stats *uplink = &report->uplink;
+	const struct uplink_stats *uplink = &statistics->uplink;
 
-	write_interfaces(out, report, counting_slots(counting));
-	write_spool(out, report);
-	write_plain(out, "flows", "gauge", "Flows remembered", report->counting.flows);
-	write_plain(out, "periods_total", "counter", "Collections", report->counting.periods);
+	write_interfaces(out, statistics, counting_slots(counting));
+	write_spool(out, statistics);
+	write_plain(out, "flows", "gauge", "Flows remembered", statistics->counting.flows);
+	write_plain(out, "periods_total", "counter", "Collections", statistics->counting.periods);
 	write_plain(out, "periods_late_total", "counter",
-		"Collections that took longer than the period", report->counting.late);
+		"Collections that took longer than the period", statistics->counting.late);
 	write_plain(out, "collect_errors_total", "counter", "Collections that the kernel refused",
-		report->counting.errors);
+		statistics->counting.errors);
 	write_plain(out, "datagrams_total", "counter", "Datagrams sent", uplink->datagrams);
 	write_plain(out, "resends_total", "counter", "Transactions sent again", uplink->resends);
 	write_plain(out, "stale_acks_total", "counter", "Answers to what was not outstanding",
@@ -208,8 +208,8 @@ void report_write(const struct report *report, const struct counting *counting, 
 	fprintf(out, PREFIX "rtt_seconds %.9f\n", (double)uplink->rtt_ns / 1e9);
 }
 
-int report_write_file(
-	const struct report *report, const struct counting *counting, const char *path)
+int statistics_write_file(
+	const struct statistics *statistics, const struct counting *counting, const char *path)
 {
 	_cleanup_free_ char *temporary = NULL;
 	FILE *out;
@@ -222,7 +222,7 @@ int report_write_file(
 	out = fopen(temporary, "we");
 	if (!out)
 		return -errno;
-	report_write(report, counting, out);
+	statistics_write(statistics, counting, out);
 	if (ferror(out))
 		r = -EIO;
 	if (fclose(out) != 0 && r == 0)
@@ -236,38 +236,39 @@ int report_write_file(
 
 /* ---- log ---- */
 
-void report_log_summary(const struct report *report)
+void statistics_log_summary(const struct statistics *statistics)
 {
 	uint64_t sent = 0, shed = 0, lost = 0, unsent = 0;
 
-	for (int class = 0; class < SPOOL_CLASSES; class ++) {
-		sent += report->uplink.sent[class];
-		shed += report->spool[class].shed;
-		lost += report->uplink.lost[class];
-		unsent += report->spool[class].waiting;
+	for (int i = 0; i < SPOOL_CLASSES; i++) {
+		sent += statistics->uplink.sent[i];
+		shed += statistics->spool[i].shed;
+		lost += statistics->uplink.lost[i];
+		unsent += statistics->spool[i].waiting;
 	}
 	log_info("stopped packets=%" PRIu64 " bytes=%" PRIu64 " events_sent=%" PRIu64
 		 " port=%" PRIu64 " flow_end=%" PRIu64 " shed=%" PRIu64 " lost=%" PRIu64
 		 " unsent=%" PRIu64 " packets_shed=%" PRIu64 " resends=%" PRIu64,
-		(uint64_t)report->totals.packets, (uint64_t)report->totals.size, sent,
-		report->uplink.sent[SPOOL_PORT], report->uplink.sent[SPOOL_FLOW_END], shed, lost,
-		unsent, (uint64_t)(report->totals.flow_shed + report->totals.port_shed),
-		report->uplink.resends);
+		(uint64_t)statistics->totals.packets, (uint64_t)statistics->totals.size, sent,
+		statistics->uplink.sent[SPOOL_PORT], statistics->uplink.sent[SPOOL_FLOW_END], shed,
+		lost, unsent,
+		(uint64_t)(statistics->totals.flow_shed + statistics->totals.port_shed),
+		statistics->uplink.resends);
 }
 
-void report_log_losses(const struct report *report, const struct report *before)
+void statistics_log_losses(const struct statistics *statistics, const struct statistics *before)
 {
-	const struct interface_event *now = &report->totals, *then = &before->totals;
+	const struct interface_event *now = &statistics->totals, *then = &before->totals;
 
-	for (int class = 0; class < SPOOL_CLASSES; class ++) {
-		uint64_t shed = report->spool[class].shed - before->spool[class].shed;
-		uint64_t lost = report->uplink.lost[class] - before->uplink.lost[class];
+	for (int i = 0; i < SPOOL_CLASSES; i++) {
+		uint64_t shed = statistics->spool[i].shed - before->spool[i].shed;
+		uint64_t lost = statistics->uplink.lost[i] - before->uplink.lost[i];
 
 		if (shed + lost > 0)
 			log_warning("events given up class=%s shed=%" PRIu64 " lost=%" PRIu64
 				    " shed_total=%" PRIu64 " lost_total=%" PRIu64,
-				spool_class_name(class), shed, lost, report->spool[class].shed,
-				report->uplink.lost[class]);
+				spool_class_name(i), shed, lost, statistics->spool[i].shed,
+				statistics->uplink.lost[i]);
 	}
 	if (now->flow_shed > then->flow_shed || now->port_shed > then->port_shed)
 		log_warning("a table was full: packets without detail (see --flows, --ports) "

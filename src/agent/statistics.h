@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef AGENT_REPORT_H
-#define AGENT_REPORT_H
+#ifndef AGENT_STATISTICS_H
+#define AGENT_STATISTICS_H
 
 /* The agent's statistics: collected in one place, written as Prometheus text or as a log line. */
 
@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-struct report {
+struct statistics {
 	struct counting_stats counting;
 	struct slots_stats slots;
 	struct uplink_stats uplink;
@@ -22,20 +22,21 @@ struct report {
 	struct interface_event totals; /* of all interfaces, also those gone */
 };
 
-void report_collect(const struct counting *counting, const struct spool *spool,
-	const struct uplink *uplink, struct report *ret_report);
+void statistics_collect(const struct counting *counting, const struct spool *spool,
+	const struct uplink *uplink, struct statistics *ret_statistics);
 
 /* Prometheus text format, with each interface's own totals. */
-void report_write(const struct report *report, const struct counting *counting, FILE *out);
+void statistics_write(
+	const struct statistics *statistics, const struct counting *counting, FILE *out);
 
 /* The same into a file that is replaced as a whole. Returns 0 or a negative errno. */
-int report_write_file(const struct report *report, const struct counting *counting,
+int statistics_write_file(const struct statistics *statistics, const struct counting *counting,
 	const char *path) _must_check_;
 
 /* One line that says what became of everything. */
-void report_log_summary(const struct report *report);
+void statistics_log_summary(const struct statistics *statistics);
 
 /* Warns of what was shed or lost since `before`. */
-void report_log_losses(const struct report *report, const struct report *before);
+void statistics_log_losses(const struct statistics *statistics, const struct statistics *before);
 
 #endif
