@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #define NEVER              UINT64_MAX
-#define SILENCE_NS         1000000000ULL /* after which another session is wanted */
+#define SILENCE_NS         1000000000ULL /* after which another session is wanted, at least */
+#define SILENCE_MAX_NS     5000000000ULL /* at most: a clock that jumped may have spoilt the RTT */
 #define BACKOFF_MAX_NS     1000000000ULL /* between probes */
 #define KEEP_ALIVE_NS      5000000000ULL /* of silence, then a PING */
 #define COLLAPSE_AFTER     3             /* probe timeouts in a row */
@@ -95,7 +96,7 @@ bool v2_sender_wants_session(const struct v2_sender *sender, uint64_t now_ns)
 
 	if (sender->session == 0)
 		return true;
-	return owed(sender) && now_ns > sender->heard_ns + silence;
+	return owed(sender) && now_ns > sender->heard_ns + MIN(silence, SILENCE_MAX_NS);
 }
 
 void v2_sender_hello(const struct v2_sender *sender, struct v2_hello *ret_hello)

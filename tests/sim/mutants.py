@@ -99,7 +99,7 @@ MUTANTS = [
     ("replays are taken", "v2_seal.c", "? V2_REPLAY_SEEN", "? V2_REPLAY_FRESH"),
     ("idle sessions are not kept alive", "v2_sender.c", "return s->eliciting_ns + KEEP_ALIVE_NS;",
      "return NEVER;"),
-    ("silence is not noticed", "v2_sender.c", "return owed(sender) && now_ns > sender->heard_ns + silence;",
+    ("silence is not noticed", "v2_sender.c", "return owed(sender) && now_ns > sender->heard_ns + MIN(silence, SILENCE_MAX_NS);",
      "return false;"),
     ("retransmission ignores the order of schemas", "v2_sender.c", "|| slot->schema != schema)", ")"),
 ]
