@@ -55,13 +55,19 @@ function ipSlotHolds(slot, a, b, c, d) {
   return ipWords[at + 3] === d && ipWords[at + 2] === c && ipWords[at + 1] === b && ipWords[at] === a;
 }
 
+/* Each bit of the result depends on all: neighbours in a network differ in the last word's upper bits alone. */
+function mix(hash) {
+  const half = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  const whole = Math.imul(half ^ (half >>> 13), 0xc2b2ae35);
+  return whole ^ (whole >>> 16);
+}
+
 function readIp(bytes, at) {
   const a = word(bytes, at);
   const b = word(bytes, at + 4);
   const c = word(bytes, at + 8);
   const d = word(bytes, at + 12);
-  const mixed = Math.imul(Math.imul(Math.imul(a, 0x85ebca6b) ^ b, 0xc2b2ae35) ^ c, 0x27d4eb2f) ^ Math.imul(d, 0x9e3779b1);
-  const slot = (mixed ^ (mixed >>> 15)) & (IP_SLOTS - 2);
+  const slot = mix(Math.imul(Math.imul(Math.imul(a, 0x85ebca6b) ^ b, 0xc2b2ae35) ^ c, 0x27d4eb2f) ^ d) & (IP_SLOTS - 2);
   if (ipSlotHolds(slot, a, b, c, d)) return ipTexts[slot];
   if (ipSlotHolds(slot + 1, a, b, c, d)) return ipTexts[slot + 1];
   ipTexts[slot + 1] = ipTexts[slot];

@@ -4,6 +4,7 @@ The frames of the worker pipe (docs/functions.md): u32 length of what follows, u
 Integers are little-endian; a text is a u32 length, UTF-8, and a zero byte.
 """
 
+import functools
 import struct
 
 VERSION = 2
@@ -74,6 +75,10 @@ def text_bytes(text):
     """A text as it stands in a frame. What UTF-8 has no form for (a lone surrogate) becomes "?"."""
     encoded = text.encode('utf-8', 'replace')
     return b'%b%b\0' % (_u32.pack(len(encoded)), encoded)
+
+
+# For keys and names, which come again and again.
+name_bytes = functools.lru_cache(maxsize=16384)(text_bytes)
 
 
 def u8_bytes(value):

@@ -11,12 +11,14 @@ import traceback
 import types
 
 from event import HEADER, Context, Event, event_time_ms
-from frames import RESULT, frame, text_bytes, u8_bytes, u32_bytes
+from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes
 from state import State
 
 BATCH_CHANGES_MAX = 1 << 20  # characters of JSON, after which a batch ends early
 MESSAGE_MAX = 500  # characters
 SWEEP_LEAST = 32  # entries looked at after each batch
+
+KEPT, DELETED = u8_bytes(0), u8_bytes(1)
 
 _batch = struct.Struct('<II')  # count, position
 
@@ -119,9 +121,8 @@ class Runner:
         writes = list(self.state.collect())
         parts.append(u32_bytes(len(writes)))
         for key, name, text in writes:
-            parts += (text_bytes(key), text_bytes(name), u8_bytes(text is None))
-            if text is not None:
-                parts.append(text_bytes(text))
+            parts += (name_bytes(key), name_bytes(name))
+            parts += (DELETED,) if text is None else (KEPT, text_bytes(text))
         parts.append(u32_bytes(len(alerts)))
         for index, text in alerts:
             parts += (u32_bytes(index), text_bytes(text))

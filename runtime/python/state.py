@@ -37,9 +37,12 @@ class Entry:
         self.place = 0  # in the sweeper's ring
 
     def text(self):
-        if self.live is None:
+        live = self.live
+        if live is None:
             return self.json
-        return dumps(self.live) if isinstance(self.live, (int, float)) else self.live.to_text()
+        if type(live) is int:
+            return str(live)
+        return dumps(live) if isinstance(live, float) else live.to_text()
 
     def restore(self):
         """Its JSON as the object that it was, or None if it is a plain value."""

@@ -11,10 +11,9 @@
 #define RUNTIME_FLAGS_MAX    3
 
 struct runtime {
-	const char *name; /* as a manifest says it */
-	const char *
-		interpreter; /* a path, or searched for in PATH */
-	const char *script;  /* below the engine's runtime_dir */
+	const char *name;        /* as a manifest says it */
+	const char *interpreter; /* a path, or searched for in PATH */
+	const char *script;      /* below the engine's runtime_dir */
 	/* What a handler's file may be called; the first that is there is taken. NULL-terminated. */
 	const char *suffixes[RUNTIME_SUFFIXES_MAX];
 	/* Of the interpreter, NULL-terminated. */

@@ -128,6 +128,20 @@ test('IPv6 text follows RFC 5952', async () => {
   assert.strictEqual(await text('2001:db8:0:1:1:1:1:1'), '2001:db8:0:1:1:1:1:1');
 });
 
+test('addresses are told apart, however many there are', () => {
+  const read = schemas.get(1).reader('srcip');
+  const bytes = Buffer.alloc(16);
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 40000; i++) {
+      bytes.fill(0);
+      bytes.writeUInt32BE(i, i % 2 ? 12 : 0);
+      if (i % 2) bytes.writeUInt16BE(0xffff, 10);
+      const v6 = i === 0 ? '::' : `0:${i.toString(16)}::`;
+      assert.strictEqual(read(bytes, 0), i % 2 ? `0.0.${i >>> 8}.${i & 255}` : v6);
+    }
+  }
+});
+
 test('event and context have the form of Kubeless', async () => {
   const found = await seen(event(1500, { syn: 1 }), (e, context) => ({ ...e.toJSON(), context, printed: util.inspect(e) }));
   assert.match(found['event-id'], /^7-\d+-0$/);
