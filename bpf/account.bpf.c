@@ -17,6 +17,7 @@
 
 #include "account.h"
 #include "clock.bpf.h"
+#include "fanout.bpf.h"
 #include "flow_table.bpf.h"
 #include "handshake.bpf.h"
 #include "parse.bpf.h"
@@ -149,6 +150,7 @@ int netlambda_count(struct xdp_md *ctx)
 	tcp_flags before;
 	struct packet pkt;
 	__u32 news;
+	__u64 now;
 
 	if (!total)
 		return XDP_PASS;
@@ -166,8 +168,12 @@ int netlambda_count(struct xdp_md *ctx)
 	if (pkt.protocol == IPPROTO_TCP && tcp_may_complete(pkt.flags, before) &&
 		handshake_complete(&pkt))
 		news |= NEWS_COMPLETED;
-	if (news)
-		total->port_shed += port_take(&pkt, news, clock_now());
+	if (!news)
+		return XDP_PASS;
+	now = clock_now();
+	total->port_shed += port_take(&pkt, news, now);
+	if (fanout_concerns(news))
+		fanout_take(&pkt, news, size, now);
 	return XDP_PASS;
 }
 

@@ -8,6 +8,7 @@
  * they are hashed as they lie.
  */
 
+#include "fanout_maps.h"
 #include "parse_types.bpf.h"
 
 struct flow_key {

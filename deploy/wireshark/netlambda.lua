@@ -14,7 +14,7 @@ local DATAGRAM_MAX = 1435
 local SEQUENCE_MAX = 0x7fffffff
 local EVENT_HEADER = 9
 
-local names = { [1] = "port", [2] = "flow", [5] = "interface" }
+local names = { [1] = "port", [2] = "flow", [3] = "source", [4] = "target", [5] = "interface" }
 
 local f = {
 	version = ProtoField.uint8("netlambda.version", "Version"),
@@ -39,6 +39,12 @@ local f = {
 	rst = ProtoField.uint32("netlambda.rst", "rst"),
 	completed = ProtoField.uint32("netlambda.completed", "completed"),
 	refused = ProtoField.uint32("netlambda.refused", "refused"),
+	first = ProtoField.uint64("netlambda.first", "first"),
+	last = ProtoField.uint64("netlambda.last", "last"),
+	hosts = ProtoField.uint32("netlambda.hosts", "hosts"),
+	sources = ProtoField.uint32("netlambda.sources", "sources"),
+	ports = ProtoField.uint32("netlambda.ports", "ports"),
+	ended = ProtoField.uint8("netlambda.ended", "ended"),
 	packets = ProtoField.uint32("netlambda.count_packets", "count"),
 	size = ProtoField.uint64("netlambda.size", "size"),
 	ifindex = ProtoField.uint32("netlambda.ifindex", "ifindex"),
@@ -67,6 +73,11 @@ local flow = { { f.srcport, 2 }, { f.dstport, 2 }, { f.protocol, 4 }, { f.packet
 local interface = { { f.ifindex, 4 }, { f.if_packets, 8 }, { f.size, 8 }, { f.not_ip, 8 },
 	{ f.malformed, 8 }, { f.flow_shed, 8 }, { f.port_shed, 8 } }
 
+local function fanout(address, octets, peers)
+	return { { address, octets }, { f.first, 8 }, { f.last, 8 }, { f.if_packets, 8 }, { f.size, 8 },
+		{ f.syn, 4 }, { f.udp, 4 }, { f.completed, 4 }, { peers, 4 }, { f.ports, 4 }, { f.ended, 1 } }
+end
+
 local function concat(a, b)
 	local all = {}
 	for _, list in ipairs({ a, b }) do
@@ -84,6 +95,8 @@ local layouts = {
 		[52] = concat(v6, port), [60] = concat(concat(v6, port), port_more),
 	},
 	[2] = { [28] = concat(v4, flow), [52] = concat(v6, flow) },
+	[3] = { [57] = fanout(f.srcip, 4, f.hosts), [69] = fanout(f.srcip6, 16, f.hosts) },
+	[4] = { [57] = fanout(f.dstip, 4, f.sources), [69] = fanout(f.dstip6, 16, f.sources) },
 	[5] = { [52] = interface },
 }
 
@@ -94,6 +107,10 @@ end
 local function payload_is_bad(id, payload)
 	if id == 5 then
 		return false
+	end
+	if id == 3 or id == 4 then
+		local mapped = payload:len() == 69 and is_v4_mapped(payload(0, 16))
+		return mapped or payload(payload:len() - 1, 1):uint() > 1
 	end
 	local addresses = payload:len() >= 52 and 32 or 8
 	if addresses == 32 and is_v4_mapped(payload(0, 16)) and is_v4_mapped(payload(16, 16)) then

@@ -45,9 +45,9 @@ struct port_event {
 	__u8 pad[5];
 	time_ns first; /* when the period's first such packet came */
 	time_ns last;
-	__u32 udp; /* empty UDP datagrams */
-	__u32 syn; /* TCP segments with SYN and without ACK */
-	__u32 rst; /* TCP segments with RST */
+	__u32 udp;       /* empty UDP datagrams */
+	__u32 syn;       /* TCP segments with SYN and without ACK */
+	__u32 rst;       /* TCP segments with RST */
 	__u32 completed; /* handshakes that the source completed (third segment) */
 	__u32 refused;   /* segments that the service's host answered with RST: nobody listens */
 	__u32 pad2;
@@ -74,6 +74,43 @@ struct flow_event {
 };
 
 /*
+ * Id 3, source: what one host began, within a window of some seconds: SYN segments, empty UDP
+ * datagrams, handshakes completed. Sent only if a threshold was crossed: at once, then as it grows,
+ * and at the window's end with `ended` set. Acknowledged. Cumulative since `first`. `hosts` and
+ * `ports` are estimates (docs/data-plane.md, "Sources and targets").
+ */
+struct source_event {
+	ip_addr srcip;
+	time_ns first;
+	time_ns last;
+	__u64 packets;
+	size_bytes size;
+	__u32 syn;
+	__u32 udp; /* empty UDP datagrams */
+	__u32 completed;
+	__u32 hosts; /* distinct destinations */
+	__u32 ports; /* distinct destination ports */
+	__u8 ended;
+	__u8 pad[3];
+};
+
+/* Id 4, target: the same of what one host was asked for. */
+struct target_event {
+	ip_addr dstip;
+	time_ns first;
+	time_ns last;
+	__u64 packets;
+	size_bytes size;
+	__u32 syn;
+	__u32 udp;
+	__u32 completed;
+	__u32 sources; /* distinct */
+	__u32 ports;   /* distinct destination ports */
+	__u8 ended;
+	__u8 pad[3];
+};
+
+/*
  * Id 5, interface: all that one interface received since the agent attached, exact whatever was
  * shed. Cumulative; not acknowledged.
  */
@@ -92,6 +129,8 @@ struct interface_event {
 #ifndef __cplusplus
 _Static_assert(sizeof(struct port_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct flow_event) == 72, "a record has no hidden padding");
+_Static_assert(sizeof(struct source_event) == 72, "a record has no hidden padding");
+_Static_assert(sizeof(struct target_event) == 72, "a record has no hidden padding");
 _Static_assert(sizeof(struct interface_event) == 64, "a record has no hidden padding");
 #endif
 

@@ -167,6 +167,7 @@ static int counting_init(struct agent *agent)
 		.flow_max = options->flow_max,
 		.port_max = options->port_max,
 		.inside = options->inside,
+		.fanout = options->fanout,
 		.spool = agent->spool,
 		.notify = notify,
 		.user = agent->loop,

@@ -37,6 +37,7 @@ struct collector {
 	struct flow_clock clock; /* unless driven */
 	uint64_t given_ns;       /* if driven */
 	struct double_table ports;
+	struct fanout *fanout; /* NULL: not counted */
 	/* The buffers of a batch. */
 	struct port_key keys[BATCH];
 	struct port_counters values[BATCH];
@@ -55,6 +56,15 @@ static int share_maps(struct account *program, const struct account *owner)
 		{program->maps.ports_b, owner->maps.ports_b},
 		{program->maps.interfaces, owner->maps.interfaces},
 		{program->maps.handshakes, owner->maps.handshakes},
+		{program->maps.fanouts, owner->maps.fanouts},
+		{program->maps.sources_a, owner->maps.sources_a},
+		{program->maps.sources_b, owner->maps.sources_b},
+		{program->maps.targets_a, owner->maps.targets_a},
+		{program->maps.targets_b, owner->maps.targets_b},
+		{program->maps.fanout_limits, owner->maps.fanout_limits},
+		{program->maps.fanout_losses, owner->maps.fanout_losses},
+		{program->maps.fanout_ring, owner->maps.fanout_ring},
+		{program->maps.fanout_blank, owner->maps.fanout_blank},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
@@ -68,6 +78,7 @@ static int share_maps(struct account *program, const struct account *owner)
 
 static int size_maps(struct account *program, const struct collector_options *options)
 {
+	const uint32_t fanout_max = options->fanout.window_ns ? options->fanout.max : 1;
 	const struct {
 		struct bpf_map *map;
 		uint32_t entries;
@@ -76,6 +87,10 @@ static int size_maps(struct account *program, const struct collector_options *op
 		{program->maps.ports_b, options->port_max},
 		{program->maps.interfaces, options->interface_count},
 		{program->maps.handshakes, 1U << HANDSHAKE_BITS},
+		{program->maps.sources_a, fanout_max},
+		{program->maps.sources_b, fanout_max},
+		{program->maps.targets_a, fanout_max},
+		{program->maps.targets_b, fanout_max},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -135,6 +150,21 @@ static int set_flows(struct collector *collector, const struct collector_options
 	return flow_table_prepare(&flows, program->obj, settings);
 }
 
+static int set_fanout(struct account *program, const struct account *owner,
+	const struct collector_options *options)
+{
+	struct fanout_settings *settings = &program->rodata->fanout_settings;
+
+	if (owner) {
+		*settings = owner->rodata->fanout_settings;
+		return 0;
+	}
+	settings->on = options->fanout.window_ns > 0;
+	if (getrandom(settings->seeds, sizeof(settings->seeds), 0) != sizeof(settings->seeds))
+		return -EIO;
+	return 0;
+}
+
 /* Jumbo frames in several fragments: Linux 5.18 and later. */
 static bool kernel_has_frags(void)
 {
@@ -164,6 +194,8 @@ static int load_program(struct collector *collector, const struct collector_opti
 		r = set_handshakes(program, owner);
 	if (r == 0)
 		r = set_flows(collector, options, program, owner);
+	if (r == 0)
+		r = set_fanout(program, owner, options);
 	if (r < 0)
 		return r;
 	r = account__load(program);
@@ -181,6 +213,24 @@ static int open_flows(struct collector *collector, const struct collector_option
 	flow_options(collector, options, &flows);
 	return flow_table_open(
 		&flows, &owner->rodata->flow_settings, owner->obj, &collector->flows);
+}
+
+static int fanout_init(struct collector *collector, const struct fanout_options *options)
+{
+	const struct account *owner = collector->programs[0];
+	const struct fanout_maps maps = {
+		.outer_fd = bpf_map__fd(owner->maps.fanouts),
+		.limits_fd = bpf_map__fd(owner->maps.fanout_limits),
+		.losses_fd = bpf_map__fd(owner->maps.fanout_losses),
+		.ring_fd = bpf_map__fd(owner->maps.fanout_ring),
+		.table_fds = {{bpf_map__fd(owner->maps.sources_a),
+				      bpf_map__fd(owner->maps.sources_b)},
+			{bpf_map__fd(owner->maps.targets_a), bpf_map__fd(owner->maps.targets_b)}},
+	};
+
+	if (options->window_ns == 0)
+		return 0;
+	return fanout_new(options, &maps, collector->driven, &collector->fanout);
 }
 
 int collector_new(const struct collector_options *options, struct collector **ret_collector)
@@ -220,6 +270,8 @@ int collector_new(const struct collector_options *options, struct collector **re
 		.inner_fd = {bpf_map__fd(owner->maps.ports_a), bpf_map__fd(owner->maps.ports_b)},
 	};
 	r = open_flows(collector, options);
+	if (r == 0)
+		r = fanout_init(collector, &options->fanout);
 	if (r < 0)
 		return r;
 	*ret_collector = TAKE_PTR(collector);
@@ -231,6 +283,7 @@ void collector_free(struct collector *collector)
 	if (!collector)
 		return;
 	flow_table_close(collector->flows);
+	fanout_free(collector->fanout);
 	/* The owner of the maps last. */
 	for (unsigned int slot = collector->interface_count; collector->programs && slot > 0;
 		slot--)
@@ -284,14 +337,19 @@ static int table_take(
 	return r < 0;
 }
 
+/* Added to the programs' time it gives UNIX time. */
+static uint64_t epoch_ns(const struct collector *collector)
+{
+	return collector->driven ? 0 : clock_realtime_ns() - clock_monotonic_ns();
+}
+
 typedef void (*hand_on_fn)(const struct collector *collector, uint32_t index, uint64_t epoch,
 	const struct collect_sink *sink);
 
 static int table_drain(struct collector *collector, struct double_table *table, hand_on_fn hand_on,
 	const struct collect_sink *sink)
 {
-	/* Added to a monotonic time it gives UNIX time. */
-	const uint64_t epoch = collector->driven ? 0 : clock_realtime_ns() - clock_monotonic_ns();
+	const uint64_t epoch = epoch_ns(collector);
 	uint32_t position = 0, count = 0;
 	bool first = true;
 	int fd = table->inner_fd[table->active], r = 0;
@@ -343,16 +401,67 @@ static struct flow_time flow_now(const struct collector *collector)
 	return (struct flow_time){.tick = tick, .unix_ns = tick << CLOCK_TICK_SHIFT};
 }
 
+/* ---- sources and targets ---- */
+
+static struct fanout_sink fanout_sink(const struct collect_sink *sink)
+{
+	return (struct fanout_sink){
+		.source = sink->source, .target = sink->target, .user = sink->user};
+}
+
+static uint64_t programs_now_ns(const struct collector *collector)
+{
+	return collector->driven ? collector->programs[0]->bss->clock_given_ns
+				 : clock_monotonic_ns();
+}
+
+int collector_alarm_fd(const struct collector *collector)
+{
+	return collector->fanout ? fanout_fd(collector->fanout) : -1;
+}
+
+struct fanout *collector_fanout(const struct collector *collector)
+{
+	return collector->fanout;
+}
+
+int collector_take_alarms(struct collector *collector, const struct collect_sink *sink)
+{
+	const struct fanout_sink records = fanout_sink(sink);
+
+	return collector->fanout ? fanout_take(collector->fanout, epoch_ns(collector), &records)
+				 : 0;
+}
+
+static int turn(struct collector *collector, bool anyway, const struct collect_sink *sink)
+{
+	const struct fanout_sink records = fanout_sink(sink);
+
+	if (!collector->fanout)
+		return 0;
+	return fanout_turn(collector->fanout, programs_now_ns(collector), anyway,
+		epoch_ns(collector), &records);
+}
+
+int collector_end_window(struct collector *collector, const struct collect_sink *sink)
+{
+	return turn(collector, true, sink);
+}
+
 int collector_collect(struct collector *collector, const struct collect_sink *sink)
 {
 	const struct flow_sink flows = {.flow = sink->flow, .user = sink->user};
 	/*
-	 * Ports first: they are what matters, should it fail. And when their tables are swapped, no
-	 * program that was detached before still runs: its flows are all there.
+	 * Alarms and ports first: they are what matters, should it fail. And when their tables are
+	 * swapped, no program that was detached before still runs: its flows are all there.
 	 */
-	int r = table_drain(collector, &collector->ports, hand_on_port, sink);
+	int r = collector_take_alarms(collector, sink);
 	struct flow_time now;
 
+	if (r == 0)
+		r = turn(collector, false, sink);
+	if (r == 0)
+		r = table_drain(collector, &collector->ports, hand_on_port, sink);
 	if (r < 0)
 		return r;
 	now = flow_now(collector);

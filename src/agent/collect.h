@@ -12,6 +12,7 @@
  * interfaces is safe from any.
  */
 
+#include "agent/fanout.h"
 #include "base/attr.h"
 #include "netlambda/event.h"
 #include "parse_types.bpf.h"
@@ -29,8 +30,9 @@ struct collector_options {
 	 * displace them, and are shed if that happens faster than collector_relieve() is called.
 	 */
 	uint32_t flow_max;
-	uint32_t port_max; /* port records, likewise */
-	uint32_t inside;   /* tunnels to look into: bits of enum tunnel_kind */
+	uint32_t port_max;            /* port records, likewise */
+	uint32_t inside;              /* tunnels to look into: bits of enum tunnel_kind */
+	struct fanout_options fanout; /* zero: sources and targets are not counted */
 	/*
 	 * Nothing is attached: the caller runs the programs itself (BPF_PROG_TEST_RUN), none while
 	 * it collects, and says what time it is for each packet.
@@ -50,6 +52,9 @@ struct unparsed {
 struct collect_sink {
 	void (*flow)(void *user, const struct flow_event *increment);
 	void (*port)(void *user, const struct port_event *event);
+	/* As struct fanout_sink has them; only called if these are counted. */
+	void (*source)(void *user, const struct source_event *event);
+	void (*target)(void *user, const struct target_event *event);
 	void *user;
 };
 
@@ -82,6 +87,18 @@ int collector_collect(struct collector *collector, const struct collect_sink *si
  * every few ms. True if there were; a flood perhaps, and soon there will be more.
  */
 bool collector_relieve(struct collector *collector, const struct collect_sink *sink);
+
+/*
+ * Sources and targets that crossed a threshold: a descriptor that is readable when there are such,
+ * -1 if they are not counted, and what takes them. collector_collect() takes them, too.
+ */
+int collector_alarm_fd(const struct collector *collector);
+int collector_take_alarms(
+	struct collector *collector, const struct collect_sink *sink) _must_check_;
+/* Their last records, before the window is over: for the end. */
+int collector_end_window(struct collector *collector, const struct collect_sink *sink) _must_check_;
+/* NULL if they are not counted: for fanout_set_thresholds() and fanout_read_counters(). */
+struct fanout *collector_fanout(const struct collector *collector);
 
 /* The slot's totals so far. Sets the counters; `ifindex` and `first` are the caller's. */
 int collector_read_interface(const struct collector *collector, unsigned int slot,

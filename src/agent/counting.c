@@ -35,6 +35,7 @@ struct counting {
 	struct loop_timer follow_timer;
 	struct loop_timer relieve_timer;
 	struct loop_io interfaces_io;
+	struct loop_io alarm_io;
 
 	atomic_bool stopping;
 	atomic_bool abandoned;
@@ -92,6 +93,28 @@ static void on_port(void *user, const struct port_event *event)
 	push(user, SPOOL_PORT, event);
 }
 
+static void on_source(void *user, const struct source_event *event)
+{
+	push(user, SPOOL_SOURCE, event);
+}
+
+static void on_target(void *user, const struct target_event *event)
+{
+	push(user, SPOOL_TARGET, event);
+}
+
+static const struct collect_sink *sink_of(struct counting *counting, struct collect_sink *ret_sink)
+{
+	*ret_sink = (struct collect_sink){
+		.flow = on_flow_increment,
+		.port = on_port,
+		.source = on_source,
+		.target = on_target,
+		.user = counting,
+	};
+	return ret_sink;
+}
+
 static void push_interfaces(struct counting *counting)
 {
 	for (unsigned int slot = 0; slot < slots_count(counting->slots); slot++) {
@@ -117,12 +140,8 @@ static void on_last_totals(void *user, const struct interface_event *totals)
 
 static void collect(struct counting *counting)
 {
-	const struct collect_sink sink = {
-		.flow = on_flow_increment,
-		.port = on_port,
-		.user = counting,
-	};
-	int r = collector_collect(counting->collector, &sink);
+	struct collect_sink sink;
+	int r = collector_collect(counting->collector, sink_of(counting, &sink));
 
 	count(&counting->periods);
 	if (r < 0) {
@@ -163,6 +182,23 @@ static void on_interfaces(struct loop_io *io, uint32_t events _unused_)
 		loop_arm_timer(counting->loop, timer, due_ns);
 }
 
+static void note_alarms(int r)
+{
+	if (r < 0)
+		log_limited(LOG_LEVEL_ERROR, "cannot read sources and targets reason=\"%s\"",
+			strerror(-r));
+}
+
+/* Sources and targets that crossed a threshold do not wait for the period. */
+static void on_alarm(struct loop_io *io, uint32_t events _unused_)
+{
+	struct counting *counting = io->user;
+	struct collect_sink sink;
+
+	note_alarms(collector_take_alarms(counting->collector, sink_of(counting, &sink)));
+	counting->options.notify(counting->options.user);
+}
+
 static void on_period(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct counting *counting = timer->user;
@@ -188,13 +224,17 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 static void on_stop(void *user)
 {
 	struct counting *counting = user;
+	struct collect_sink sink;
 
 	loop_disarm_timer(&counting->period_timer);
 	loop_disarm_timer(&counting->follow_timer);
 	loop_disarm_timer(&counting->relieve_timer);
 	loop_remove_io(&counting->interfaces_io);
+	if (collector_alarm_fd(counting->collector) >= 0)
+		loop_remove_io(&counting->alarm_io);
 	slots_detach(counting->slots);
 	collect(counting);
+	note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
 	flows_end(counting->flows);
 	atomic_store_explicit(&counting->flow_count, 0, memory_order_relaxed);
 	atomic_store_explicit(&counting->finished, true, memory_order_release);
@@ -256,10 +296,19 @@ static int collector_init(struct counting *counting, char **ret_error)
 		.flow_max = counting->options.flow_max,
 		.port_max = counting->options.port_max,
 		.inside = counting->options.inside,
+		.fanout = counting->options.fanout,
 	};
 	int r = collector_new(&options, &counting->collector);
 
 	return r < 0 ? explain_load(r, &counting->options, ret_error) : 0;
+}
+
+static int alarms_init(struct counting *counting)
+{
+	const int fd = collector_alarm_fd(counting->collector);
+
+	counting->alarm_io = (struct loop_io){.fn = on_alarm, .user = counting};
+	return fd < 0 ? 0 : loop_add_io(counting->loop, &counting->alarm_io, fd, EPOLLIN);
 }
 
 static int slots_init(struct counting *counting, char **ret_error)
@@ -301,6 +350,9 @@ int counting_new(
 	if (r < 0)
 		return r;
 	r = collector_init(counting, ret_error);
+	if (r < 0)
+		return r;
+	r = alarms_init(counting);
 	if (r < 0)
 		return r;
 	r = slots_init(counting, ret_error);
@@ -381,4 +433,11 @@ int counting_try_bpf(void *user)
 	int fd = collector_program_fd(counting->collector, 0);
 
 	return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? -errno : 0;
+}
+
+bool counting_read_fanout(const struct counting *counting, struct fanout_counters *ret_counters)
+{
+	const struct fanout *fanout = collector_fanout(counting->collector);
+
+	return fanout && fanout_read_counters(fanout, ret_counters) == 0;
 }

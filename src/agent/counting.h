@@ -22,7 +22,8 @@ struct counting_options {
 	uint64_t flow_idle_ns;
 	uint32_t flow_max; /* flows kept apart in a period; twice as many are remembered */
 	uint32_t port_max;
-	uint32_t inside;     /* tunnels to look into */
+	uint32_t inside; /* tunnels to look into */
+	struct fanout_options fanout;
 	struct spool *spool; /* borrowed; the collecting thread is its producer */
 	void (*notify)(
 		void *user); /* on the collecting thread: the spool got more, or it finished */
@@ -67,5 +68,8 @@ int counting_try_bpf(void *counting) _must_check_;
 
 /* The interfaces, from any thread; also after the end. */
 struct slots *counting_slots(const struct counting *counting);
+
+/* False: sources and targets are not counted, or cannot be read. Safe from any thread. */
+bool counting_read_fanout(const struct counting *counting, struct fanout_counters *ret_counters);
 
 #endif

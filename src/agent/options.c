@@ -36,6 +36,13 @@ const char agent_help[] =
 	"      --flow-idle TIME      a flow ends when idle for so long; default 15s\n"
 	"      --flows N             flows kept in the kernel; default 65536\n"
 	"      --ports N             port records counted apart in a period; default 65536\n"
+	"      --fanout TIME         also count sources and targets over such a window, and "
+	"report\n"
+	"                            at once those that cross a threshold; default 0s: off\n"
+	"      --alarm NAME=N...     the thresholds, with commas between; 0: none. source-hosts\n"
+	"                            (default 200), source-ports (100), source-half-open (1000),\n"
+	"                            target-sources (1000), target-ports (100), target-half-open\n"
+	"                            (1000)\n"
 	"      --inside TUNNEL...    look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or\n"
 	"                            all, with commas between; default none\n"
 	"\n"
@@ -72,6 +79,8 @@ enum long_only {
 	OPT_FLOWS,
 	OPT_PORTS,
 	OPT_INSIDE,
+	OPT_FANOUT,
+	OPT_ALARM,
 	OPT_SPOOL,
 	OPT_NO_SANDBOX,
 	OPT_STATS_FILE,
@@ -90,6 +99,8 @@ static const struct option long_options[] = {
 	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"ports", required_argument, NULL, OPT_PORTS},
+	{"fanout", required_argument, NULL, OPT_FANOUT},
+	{"alarm", required_argument, NULL, OPT_ALARM},
 	{"inside", required_argument, NULL, OPT_INSIDE},
 	{"spool", required_argument, NULL, OPT_SPOOL},
 	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
@@ -228,6 +239,52 @@ static int take_inside(struct parsing *parsing)
 	return 0;
 }
 
+static int take_alarm(struct parsing *parsing, const char *text)
+{
+	struct fanout_options *fanout = &parsing->options->fanout;
+	const struct {
+		const char *name;
+		uint32_t *threshold;
+		uint32_t max;
+	} alarms[] = {
+		{"source-hosts", &fanout->source.hosts, FANOUT_DISTINCT_MAX},
+		{"source-ports", &fanout->source.ports, FANOUT_DISTINCT_MAX},
+		{"source-half-open", &fanout->source.half_open, UINT32_MAX},
+		{"target-sources", &fanout->target.hosts, FANOUT_DISTINCT_MAX},
+		{"target-ports", &fanout->target.ports, FANOUT_DISTINCT_MAX},
+		{"target-half-open", &fanout->target.half_open, UINT32_MAX},
+	};
+	const size_t length = strcspn(text, "=");
+	const char *rest = "";
+	uint64_t value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(alarms); i++) {
+		if (strlen(alarms[i].name) != length || strncmp(alarms[i].name, text, length) != 0)
+			continue;
+		if (text[length] != '=' || number_parse(text + length + 1, &value, &rest) < 0 ||
+			*rest || value > alarms[i].max)
+			return fail(parsing,
+				"--alarm %s: expected a number from 0 to %u behind =", text,
+				alarms[i].max);
+		*alarms[i].threshold = (uint32_t)value;
+		return 0;
+	}
+	return fail(parsing,
+		"--alarm %s: expected source-hosts, source-ports, source-half-open, "
+		"target-sources, target-ports or target-half-open, and =N",
+		text);
+}
+
+static int take_alarms(struct parsing *parsing)
+{
+	char *list = optarg, *alarm;
+	int r = 0;
+
+	while (r == 0 && (alarm = strsep(&list, ",")) != NULL)
+		r = take_alarm(parsing, alarm);
+	return r;
+}
+
 static int take_log_level(struct parsing *parsing)
 {
 	if (log_level_parse(optarg, &parsing->options->log_level) < 0)
@@ -285,6 +342,10 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 		return take_number(parsing, "flows", 1U << 24, &options->flow_max);
 	case OPT_PORTS:
 		return take_number(parsing, "ports", 1U << 24, &options->port_max);
+	case OPT_FANOUT:
+		return take_duration(parsing, "fanout", 0, &options->fanout.window_ns);
+	case OPT_ALARM:
+		return take_alarms(parsing);
 	case OPT_INSIDE:
 		return take_inside(parsing);
 	case OPT_SPOOL:
@@ -340,6 +401,10 @@ int agent_options_parse(int argc, char **argv, struct agent_options *ret_options
 		.flush_timeout_ns = 2 * NS_PER_SEC,
 		.flow_max = 65536,
 		.port_max = 65536,
+		.fanout = {.repeat_ns = NS_PER_SEC,
+			.max = 16384,
+			.source = {.hosts = 200, .ports = 100, .half_open = 1000},
+			.target = {.hosts = 1000, .ports = 100, .half_open = 1000}},
 		.spool_max = 65536,
 		.follow_max = 16,
 		.log_level = LOG_LEVEL_INFO,

@@ -5,6 +5,7 @@
 /* The command line of netlambda-agent. Pure but for resolving the server's name. */
 
 #include "agent/attach.h"
+#include "agent/fanout.h"
 #include "base/log.h"
 #include "net/udp.h"
 
@@ -31,6 +32,7 @@ struct agent_options {
 	const char *stats_file; /* NULL = none */
 	const char *user;       /* NULL: the default one */
 	bool no_sandbox;
+	struct fanout_options fanout;
 	enum log_level log_level;
 };
 

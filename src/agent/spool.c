@@ -12,6 +12,8 @@ static const struct {
 	uint32_t event_id;
 	size_t record_bytes;
 } classes[SPOOL_CLASSES] = {
+	[SPOOL_SOURCE] = {"source", EVENT_SOURCE, sizeof(struct source_event)},
+	[SPOOL_TARGET] = {"target", EVENT_TARGET, sizeof(struct target_event)},
 	[SPOOL_PORT] = {"port", EVENT_PORT, sizeof(struct port_event)},
 	[SPOOL_FLOW_END] = {"flow_end", EVENT_FLOW, sizeof(struct flow_event)},
 	[SPOOL_INTERFACE] = {"interface", EVENT_INTERFACE, sizeof(struct interface_event)},

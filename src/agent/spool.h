@@ -18,6 +18,8 @@
 
 /* Most important first, within those that are acknowledged and within those that are not. */
 enum spool_class {
+	SPOOL_SOURCE,    /* acknowledged: an alarm, and so before all */
+	SPOOL_TARGET,    /* likewise */
 	SPOOL_PORT,      /* acknowledged */
 	SPOOL_FLOW_END,  /* acknowledged: a flow's last record */
 	SPOOL_INTERFACE, /* not: totals */

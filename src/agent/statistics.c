@@ -181,6 +181,20 @@ static void write_spool(FILE *out, const struct statistics *statistics)
 		"Events that could not be sent and will not be again", statistics->uplink.lost);
 }
 
+static void write_fanout(FILE *out, const struct counting *counting)
+{
+	struct fanout_counters counters;
+
+	if (!counting_read_fanout(counting, &counters))
+		return;
+	write_plain(out, "source_shed_total", "counter",
+		"Packets in no source's record, the table being full", counters.source_shed);
+	write_plain(out, "target_shed_total", "counter",
+		"Packets in no target's record, the table being full", counters.target_shed);
+	write_plain(out, "alarms_put_off_total", "counter",
+		"Alarms that came later, the ring being full", counters.put_off);
+}
+
 void statistics_write(
 	const struct statistics *statistics, const struct counting *counting, FILE *out)
 {
@@ -188,6 +202,7 @@ void statistics_write(
 
 	write_interfaces(out, statistics, counting_slots(counting));
 	write_spool(out, statistics);
+	write_fanout(out, counting);
 	write_plain(out, "flows", "gauge", "Flows remembered", statistics->counting.flows);
 	write_plain(out, "periods_total", "counter", "Collections", statistics->counting.periods);
 	write_plain(out, "periods_late_total", "counter",

@@ -15,7 +15,8 @@
 
 #define SILENCE_NS (2 * NS_PER_SEC) /* without an answer, until that is worth a line */
 
-static const enum spool_class acknowledged[] = {SPOOL_PORT, SPOOL_FLOW_END};
+static const enum spool_class acknowledged[] = {
+	SPOOL_SOURCE, SPOOL_TARGET, SPOOL_PORT, SPOOL_FLOW_END};
 static const enum spool_class unacknowledged[] = {SPOOL_INTERFACE, SPOOL_FLOW};
 
 /* Events of each class in one datagram. */

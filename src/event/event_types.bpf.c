@@ -7,4 +7,6 @@
 
 struct port_event port_event;
 struct flow_event flow_event;
+struct source_event source_event;
+struct target_event target_event;
 struct interface_event interface_event;

@@ -42,6 +42,8 @@ static const struct {
 } builtins[] = {
 	{EVENT_PORT, "port", "port_event"},
 	{EVENT_FLOW, "flow", "flow_event"},
+	{EVENT_SOURCE, "source", "source_event"},
+	{EVENT_TARGET, "target", "target_event"},
 	{EVENT_INTERFACE, "interface", "interface_event"},
 };
 

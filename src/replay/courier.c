@@ -12,6 +12,8 @@ struct item {
 	union {
 		struct port_event port;
 		struct flow_event flow;
+		struct source_event source;
+		struct target_event target;
 		struct interface_event interface;
 	} record;
 };
@@ -103,6 +105,12 @@ int courier_take(struct courier *courier, uint32_t event_id, const void *record,
 		break;
 	case EVENT_FLOW:
 		item.record.flow = *(const struct flow_event *)record;
+		break;
+	case EVENT_SOURCE:
+		item.record.source = *(const struct source_event *)record;
+		break;
+	case EVENT_TARGET:
+		item.record.target = *(const struct target_event *)record;
 		break;
 	case EVENT_INTERFACE:
 		item.record.interface = *(const struct interface_event *)record;

@@ -16,10 +16,13 @@
  *         length says which; IPv4 always travels in the thesis's form)
  *   id 1 with 8 bytes more: completed u32, refused u32 behind the others (our extension), unless
  *         both are 0
+ *   id 3, 4  our extension, 57 bytes: srcip (or dstip) u32, first u64, last u64, packets u64, size u64,
+ *         syn u32, udp u32, completed u32, hosts (or sources) u32, ports u32, ended u8; 69 bytes:
+ *         the same with a 16-byte address
  *   id 5  our extension: ifindex u32, packets u64, size u64, not_ip u64, malformed u64,
  *         flow_shed u64, port_shed u64
  * Counters that exceed a u32 field are sent as 2^32-1 (and counted by the encoder). What version 1
- * has no field for (first, last, flags, ended) is 0 after decoding. Each record has one encoding
+ * has no field for (of ids 1, 2, 5: first, last, flags, ended) is 0 after decoding. Each record has one encoding
  * only: two v4-mapped addresses in the IPv6 form are refused, and so is a needlessly long one.
  */
 
@@ -66,6 +69,8 @@ struct v1_event {
 	union {
 		struct port_event port;
 		struct flow_event flow;
+		struct source_event source;
+		struct target_event target;
 		struct interface_event interface;
 	} record;
 };

@@ -6,6 +6,8 @@
 #define IPV6_MORE_BYTES 24 /* two addresses of 16 bytes instead of 4 */
 #define PORT_MORE_BYTES 8  /* completed and refused, unless both are 0 */
 #define INTERFACE_BYTES 52
+#define FANOUT_BYTES    57 /* events 3 and 4 */
+#define FANOUT_V6_BYTES (FANOUT_BYTES + 12)
 
 #define PORT_NUM_MAX 0xffff
 #define PROTOCOL_MAX 0xff
@@ -20,7 +22,7 @@ static bool ip_is_v4(const ip_addr *ip)
 
 bool payload_known(uint32_t event_id)
 {
-	return event_id == EVENT_PORT || event_id == EVENT_FLOW || event_id == EVENT_INTERFACE;
+	return event_id >= EVENT_PORT && event_id <= EVENT_INTERFACE;
 }
 
 /* Of a size that a port payload has. */
@@ -44,6 +46,9 @@ bool payload_has_size(uint32_t event_id, size_t size)
 		return size == PORT_BYTES || size == PORT_BYTES + IPV6_MORE_BYTES;
 	case EVENT_FLOW:
 		return size == FLOW_BYTES || size == FLOW_BYTES + IPV6_MORE_BYTES;
+	case EVENT_SOURCE:
+	case EVENT_TARGET:
+		return size == FANOUT_BYTES || size == FANOUT_V6_BYTES;
 	case EVENT_INTERFACE:
 		return size == INTERFACE_BYTES;
 	default:
@@ -71,6 +76,18 @@ static bool get_addresses(struct cursor *c, bool v6, ip_addr *ret_src, ip_addr *
 	return !v6 || !ip_is_v4(ret_src) || !ip_is_v4(ret_dst);
 }
 
+static enum v1_error fanout_check(const uint8_t *bytes, size_t size)
+{
+	struct cursor c;
+	ip_addr ip;
+
+	cursor_read_init(&c, bytes, size);
+	get_ip(&c, size == FANOUT_V6_BYTES, &ip);
+	if (size == FANOUT_V6_BYTES && ip_is_v4(&ip))
+		return V1_BAD_PAYLOAD;
+	return bytes[size - 1] > 1 ? V1_BAD_PAYLOAD : V1_OK;
+}
+
 enum v1_error payload_check(uint32_t event_id, const uint8_t *bytes, size_t size)
 {
 	ip_addr src, dst;
@@ -79,6 +96,8 @@ enum v1_error payload_check(uint32_t event_id, const uint8_t *bytes, size_t size
 
 	if (event_id == EVENT_INTERFACE)
 		return V1_OK;
+	if (event_id == EVENT_SOURCE || event_id == EVENT_TARGET)
+		return fanout_check(bytes, size);
 	cursor_read_init(&c, bytes, size);
 	if (!get_addresses(&c, has_ipv6_form(size), &src, &dst))
 		return V1_BAD_PAYLOAD;
@@ -118,6 +137,36 @@ static void get_flow(struct cursor *c, bool v6, struct flow_event *flow)
 	flow->size = cursor_get_be64(c);
 }
 
+static void get_source(struct cursor *c, bool v6, struct source_event *source)
+{
+	get_ip(c, v6, &source->srcip);
+	source->first = cursor_get_be64(c);
+	source->last = cursor_get_be64(c);
+	source->packets = cursor_get_be64(c);
+	source->size = cursor_get_be64(c);
+	source->syn = cursor_get_be32(c);
+	source->udp = cursor_get_be32(c);
+	source->completed = cursor_get_be32(c);
+	source->hosts = cursor_get_be32(c);
+	source->ports = cursor_get_be32(c);
+	source->ended = cursor_get_u8(c);
+}
+
+static void get_target(struct cursor *c, bool v6, struct target_event *target)
+{
+	get_ip(c, v6, &target->dstip);
+	target->first = cursor_get_be64(c);
+	target->last = cursor_get_be64(c);
+	target->packets = cursor_get_be64(c);
+	target->size = cursor_get_be64(c);
+	target->syn = cursor_get_be32(c);
+	target->udp = cursor_get_be32(c);
+	target->completed = cursor_get_be32(c);
+	target->sources = cursor_get_be32(c);
+	target->ports = cursor_get_be32(c);
+	target->ended = cursor_get_u8(c);
+}
+
 static void get_interface(struct cursor *c, struct interface_event *interface)
 {
 	interface->ifindex = cursor_get_be32(c);
@@ -146,6 +195,14 @@ void payload_decode(
 		ret_event->record_size = sizeof(ret_event->record.flow);
 		get_flow(&c, has_ipv6_form(size), &ret_event->record.flow);
 		break;
+	case EVENT_SOURCE:
+		ret_event->record_size = sizeof(ret_event->record.source);
+		get_source(&c, size == FANOUT_V6_BYTES, &ret_event->record.source);
+		break;
+	case EVENT_TARGET:
+		ret_event->record_size = sizeof(ret_event->record.target);
+		get_target(&c, size == FANOUT_V6_BYTES, &ret_event->record.target);
+		break;
 	case EVENT_INTERFACE:
 		ret_event->record_size = sizeof(ret_event->record.interface);
 		get_interface(&c, &ret_event->record.interface);
@@ -169,6 +226,8 @@ size_t payload_size(uint32_t event_id, const void *record)
 {
 	const struct port_event *port = record;
 	const struct flow_event *flow = record;
+	const struct source_event *source = record;
+	const struct target_event *target = record;
 
 	switch (event_id) {
 	case EVENT_PORT:
@@ -176,6 +235,10 @@ size_t payload_size(uint32_t event_id, const void *record)
 		       (port_needs_more(port) ? PORT_MORE_BYTES : 0);
 	case EVENT_FLOW:
 		return FLOW_BYTES + (needs_v6(&flow->srcip, &flow->dstip) ? IPV6_MORE_BYTES : 0);
+	case EVENT_SOURCE:
+		return ip_is_v4(&source->srcip) ? FANOUT_BYTES : FANOUT_V6_BYTES;
+	case EVENT_TARGET:
+		return ip_is_v4(&target->dstip) ? FANOUT_BYTES : FANOUT_V6_BYTES;
 	case EVENT_INTERFACE:
 		return INTERFACE_BYTES;
 	default:
@@ -218,6 +281,43 @@ static unsigned int put_flow(struct cursor *c, const struct flow_event *flow)
 	return clamp ? 1 : 0;
 }
 
+static void put_ip(struct cursor *c, const ip_addr *ip)
+{
+	const size_t skip = ip_is_v4(ip) ? sizeof(v4_mapped) : 0;
+
+	cursor_put_bytes(c, ip->bytes + skip, sizeof(ip->bytes) - skip);
+}
+
+static void put_source(struct cursor *c, const struct source_event *source)
+{
+	put_ip(c, &source->srcip);
+	cursor_put_be(c, source->first, 8);
+	cursor_put_be(c, source->last, 8);
+	cursor_put_be(c, source->packets, 8);
+	cursor_put_be(c, source->size, 8);
+	cursor_put_be(c, source->syn, 4);
+	cursor_put_be(c, source->udp, 4);
+	cursor_put_be(c, source->completed, 4);
+	cursor_put_be(c, source->hosts, 4);
+	cursor_put_be(c, source->ports, 4);
+	cursor_put_be(c, source->ended, 1);
+}
+
+static void put_target(struct cursor *c, const struct target_event *target)
+{
+	put_ip(c, &target->dstip);
+	cursor_put_be(c, target->first, 8);
+	cursor_put_be(c, target->last, 8);
+	cursor_put_be(c, target->packets, 8);
+	cursor_put_be(c, target->size, 8);
+	cursor_put_be(c, target->syn, 4);
+	cursor_put_be(c, target->udp, 4);
+	cursor_put_be(c, target->completed, 4);
+	cursor_put_be(c, target->sources, 4);
+	cursor_put_be(c, target->ports, 4);
+	cursor_put_be(c, target->ended, 1);
+}
+
 static void put_interface(struct cursor *c, const struct interface_event *interface)
 {
 	cursor_put_be(c, interface->ifindex, 4);
@@ -237,6 +337,12 @@ unsigned int payload_encode(struct cursor *c, uint32_t event_id, const void *rec
 		return 0;
 	case EVENT_FLOW:
 		return put_flow(c, record);
+	case EVENT_SOURCE:
+		put_source(c, record);
+		return 0;
+	case EVENT_TARGET:
+		put_target(c, record);
+		return 0;
 	case EVENT_INTERFACE:
 		put_interface(c, record);
 		return 0;

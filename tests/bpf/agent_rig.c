@@ -213,6 +213,10 @@ static void add_events(struct v1_transaction *transaction)
 	while (v1_next_event(transaction, &event)) {
 		if (event.event_id == EVENT_FLOW) {
 			add_flow(&event.record.flow, transaction->wants_ack);
+		} else if (event.event_id == EVENT_SOURCE) {
+			rig.told.sources++;
+		} else if (event.event_id == EVENT_TARGET) {
+			rig.told.targets++;
 		} else if (event.event_id == EVENT_INTERFACE) {
 			add_interface(&event.record.interface);
 		} else {

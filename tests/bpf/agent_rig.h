@@ -43,8 +43,9 @@ void agent_forget_output(struct agent_process *agent);
 
 /* What the server's side was told. */
 struct told {
-	uint64_t syn, rst, udp;  /* sums over port events */
-	uint64_t packets, bytes; /* sums over flows' last records */
+	uint64_t syn, rst, udp;    /* sums over port events */
+	uint64_t packets, bytes;   /* sums over flows' last records */
+	uint64_t sources, targets; /* events */
 	uint64_t port_events, flow_ends, flow_updates;
 	uint64_t duplicates;               /* transactions that came again */
 	uint64_t bad;                      /* datagrams that are against the protocol */

@@ -474,6 +474,28 @@ static void statistics_are_written_in_prometheus_form(void **state _unused_)
 				metric(text, "events_waiting", classes[i]));
 }
 
+static void alarm_does_not_wait_for_the_period(void **state _unused_)
+{
+	uint16_t port = receiver_start(0);
+	struct told told;
+
+	agent_start(&agent,
+		"--id 3 -i veth0 --server 127.0.0.1:%u --period 60s --fanout 10s "
+		"--alarm source-ports=100,target-ports=0",
+		port);
+	agent_wait_output(&agent, "counting id=3");
+	send_mix();
+	usleep(1000000);
+	kill(agent.pid, SIGUSR1);
+	agent_wait_output(&agent, "netlambda_agent_events_sent_total{class=\"source\"} 1\n");
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	receiver_stop(&told);
+	assert_int_equal(told.bad, 0);
+	/* At once, and the last one. */
+	assert_int_equal(told.sources, 2);
+	assert_int_equal(told.targets, 0);
+}
+
 static void sigusr1_writes_statistics_at_once(void **state _unused_)
 {
 	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --period 60s --flush-timeout 0s");
@@ -508,6 +530,7 @@ int main(void)
 		cmocka_unit_test_teardown(native_is_insisted_on, teardown),
 		cmocka_unit_test_teardown(interface_that_goes_away_is_reported, teardown),
 		cmocka_unit_test_teardown(statistics_are_written_in_prometheus_form, teardown),
+		cmocka_unit_test_teardown(alarm_does_not_wait_for_the_period, teardown),
 		cmocka_unit_test_teardown(sigusr1_writes_statistics_at_once, teardown),
 	};
 

@@ -23,6 +23,8 @@ static void check_event(const struct v1_event *event)
 	static const uint16_t sizes[] = {
 		[EVENT_PORT] = sizeof(struct port_event),
 		[EVENT_FLOW] = sizeof(struct flow_event),
+		[EVENT_SOURCE] = sizeof(struct source_event),
+		[EVENT_TARGET] = sizeof(struct target_event),
 		[EVENT_INTERFACE] = sizeof(struct interface_event),
 	};
 

@@ -78,6 +78,43 @@ static void unknown_tunnel_is_named(void **state _unused_)
 	free(error);
 }
 
+static void alarms_are_off_unless_there_is_a_window(void **state _unused_)
+{
+	char off[] = "-n 1 -i a -s 127.0.0.1:1";
+	char on[] = "-n 1 -i a -s 127.0.0.1:1 --fanout 10s "
+		    "--alarm source-ports=7,target-half-open=0 --alarm target-sources=5000";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(off, &options, &outcome, &error), 0);
+	assert_int_equal(options.fanout.window_ns, 0);
+	assert_int_equal(parse(on, &options, &outcome, &error), 0);
+	assert_int_equal(options.fanout.window_ns, 10 * NS_PER_SEC);
+	assert_int_equal(options.fanout.source.ports, 7);
+	assert_int_equal(options.fanout.source.hosts, 200);
+	assert_int_equal(options.fanout.target.half_open, 0);
+	assert_int_equal(options.fanout.target.hosts, 5000);
+}
+
+static void impossible_alarms_are_refused(void **state _unused_)
+{
+	static const char *const bad[] = {"source-ports=5001", "source-ports",
+		"source-ports=", "source-ports=x", "ports=1", "", "source-ports=1,",
+		"source-half-open=4294967296"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		enum options_outcome outcome;
+		struct agent_options options;
+		char line[128], *error;
+
+		snprintf(line, sizeof(line), "-n 1 -i a -s 127.0.0.1:1 --alarm %s", bad[i]);
+		assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
+		assert_non_null(strstr(error, "--alarm"));
+		free(error);
+	}
+}
+
 static void interfaces_may_be_given_in_each_way(void **state _unused_)
 {
 	char line[] = "-n 1 -i a,b -s 127.0.0.1:1 --interface c d -f -i e";
@@ -201,6 +238,8 @@ int main(void)
 		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
 		cmocka_unit_test(tunnels_are_given_by_name),
 		cmocka_unit_test(unknown_tunnel_is_named),
+		cmocka_unit_test(alarms_are_off_unless_there_is_a_window),
+		cmocka_unit_test(impossible_alarms_are_refused),
 		cmocka_unit_test(interfaces_may_be_given_in_each_way),
 		cmocka_unit_test(all_values_are_taken),
 		cmocka_unit_test(patterns_may_be_longer_than_names),

@@ -85,7 +85,7 @@ static void event_without_a_payload_is_refused(void **state _unused_)
 	uint8_t record[EVENT_RECORD_MAX] = {0};
 
 	v1_builder_start(&builder, 1, 1);
-	assert_int_equal(v1_builder_add(&builder, EVENT_SOURCE, record, true), -EINVAL);
+	assert_int_equal(v1_builder_add(&builder, EVENT_INTERFACE + 1, record, true), -EINVAL);
 	assert_int_equal(v1_builder_add(&builder, EVENT_USER_MIN, record, true), -EINVAL);
 	assert_int_equal(v1_builder_add(&builder, 0, record, true), -EINVAL);
 	assert_int_equal(builder.size, V1_HEADER_BYTES);

@@ -123,6 +123,39 @@ static void port_event_may_tell_handshakes(void **state _unused_)
 	assert_int_equal(event.record.port.refused, UINT32_MAX);
 }
 
+static void source_and_target_are_decoded_field_by_field(void **state _unused_)
+{
+	uint8_t bytes[V1_VECTOR_MAX];
+	struct v1_transaction transaction = decode_ok("source-v4", bytes);
+	struct v1_event event;
+
+	assert_true(v1_next_event(&transaction, &event));
+	assert_int_equal(event.event_id, EVENT_SOURCE);
+	assert_int_equal(event.record_size, sizeof(struct source_event));
+	assert_ip(&event.record.source.srcip, "::ffff:10.0.0.3");
+	assert_int_equal(event.record.source.first, 1);
+	assert_int_equal(event.record.source.last, 2);
+	assert_int_equal(event.record.source.packets, 100);
+	assert_int_equal(event.record.source.size, 6000);
+	assert_int_equal(event.record.source.syn, 90);
+	assert_int_equal(event.record.source.udp, 10);
+	assert_int_equal(event.record.source.completed, 5);
+	assert_int_equal(event.record.source.hosts, 3);
+	assert_int_equal(event.record.source.ports, 98);
+	assert_int_equal(event.record.source.ended, 0);
+	assert_false(v1_next_event(&transaction, &event));
+
+	transaction = decode_ok("target-v6", bytes);
+	assert_true(v1_next_event(&transaction, &event));
+	assert_int_equal(event.event_id, EVENT_TARGET);
+	assert_ip(&event.record.target.dstip, "2001:db8::1");
+	assert_int_equal(event.record.target.packets, 1ULL << 32);
+	assert_int_equal(event.record.target.syn, UINT32_MAX);
+	assert_int_equal(event.record.target.sources, 7108);
+	assert_int_equal(event.record.target.ports, 1);
+	assert_int_equal(event.record.target.ended, 1);
+}
+
 static void interface_event_is_decoded_field_by_field(void **state _unused_)
 {
 	uint8_t bytes[V1_VECTOR_MAX];
@@ -352,6 +385,7 @@ int main(void)
 		cmocka_unit_test(flow_event_is_decoded_field_by_field),
 		cmocka_unit_test(ipv6_forms_carry_whole_addresses),
 		cmocka_unit_test(port_event_may_tell_handshakes),
+		cmocka_unit_test(source_and_target_are_decoded_field_by_field),
 		cmocka_unit_test(interface_event_is_decoded_field_by_field),
 		cmocka_unit_test(events_of_different_lengths_come_in_order),
 		cmocka_unit_test(copy_of_a_transaction_iterates_on_its_own),

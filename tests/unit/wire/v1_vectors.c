@@ -101,6 +101,45 @@ const struct v1_vector v1_vectors[] = {
 		"00 00 00 00              rst 0\n"
 		"00 00 00 00              completed 0\n"
 		"ff ff ff ff              refused 4294967295, or more\n"},
+	{"source-v4", V1_OK,
+		"01                       version\n"
+		"00 00 00 07              switch id 7\n"
+		"00 00 00 06              sequence 6\n"
+		"01                       1 event\n"
+		"00 00 00 42              length 66\n"
+		"00 00 00 03              event id 3, source\n"
+		"01                       wants an acknowledgement\n"
+		"0a 00 00 03              srcip 10.0.0.3\n"
+		"00 00 00 00 00 00 00 01  first, ns\n"
+		"00 00 00 00 00 00 00 02  last, ns\n"
+		"00 00 00 00 00 00 00 64  packets 100\n"
+		"00 00 00 00 00 00 17 70  size 6000\n"
+		"00 00 00 5a              syn 90\n"
+		"00 00 00 0a              udp 10\n"
+		"00 00 00 05              completed 5\n"
+		"00 00 00 03              hosts 3\n"
+		"00 00 00 62              ports 98\n"
+		"00                       has not ended\n"},
+	{"target-v6", V1_OK,
+		"01                       version\n"
+		"00 00 00 07              switch id 7\n"
+		"00 00 00 07              sequence 7\n"
+		"01                       1 event\n"
+		"00 00 00 4e              length 78\n"
+		"00 00 00 04              event id 4, target\n"
+		"01                       wants an acknowledgement\n"
+		"20 01 0d b8 00 00 00 00\n"
+		"00 00 00 00 00 00 00 01  dstip 2001:db8::1\n"
+		"00 00 00 00 00 00 00 01  first, ns\n"
+		"00 00 00 00 00 00 00 02  last, ns\n"
+		"00 00 00 01 00 00 00 00  packets 4294967296\n"
+		"00 00 00 3c 00 00 00 00  size 257698037760\n"
+		"ff ff ff ff              syn 4294967295\n"
+		"00 00 00 00              udp 0\n"
+		"00 00 00 00              completed 0\n"
+		"00 00 1b c4              sources 7108\n"
+		"00 00 00 01              ports 1\n"
+		"01                       has ended\n"},
 	{"interface", V1_OK,
 		"01                       version\n"
 		"00 00 00 07              switch id 7\n"
@@ -243,10 +282,10 @@ const struct v1_vector v1_vectors[] = {
 		"00 00 00 50 00 00 00 06     dstport, protocol\n"
 		"00 00 00 00 00 00 00 2a     udp, syn\n"
 		"00 00 00 02                 rst\n"},
-	{"event-3", V1_UNKNOWN_EVENT,
+	{"event-6", V1_UNKNOWN_EVENT,
 		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
 		"01                          1 event\n"
-		"00 00 00 09 00 00 00 03 01  length 9, event id 3, wants an acknowledgement\n"},
+		"00 00 00 09 00 00 00 06 01  length 9, event id 6, wants an acknowledgement\n"},
 	{"dstport-65536", V1_BAD_PAYLOAD,
 		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
 		"01                          1 event\n"
@@ -283,6 +322,23 @@ const struct v1_vector v1_vectors[] = {
 		"00 00 00 00 00 00 00 2a     udp, syn\n"
 		"00 00 00 02                 rst\n"
 		"00 00 00 00 00 00 00 00     completed, refused\n"},
+	{"fanout-flag-2", V1_BAD_PAYLOAD,
+		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
+		"01                          1 event\n"
+		"00 00 00 42 00 00 00 03 01  length 66, source, wants an acknowledgement\n"
+		"0a 00 00 03                 srcip\n"
+		"00 x 32                     first, last, packets, size\n"
+		"00 x 20                     syn, udp, completed, hosts, ports\n"
+		"02                          ended 2\n"},
+	{"fanout-v4-in-v6-form", V1_BAD_PAYLOAD,
+		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
+		"01                          1 event\n"
+		"00 00 00 4e 00 00 00 04 01  length 78, target, wants an acknowledgement\n"
+		"00 00 00 00 00 00 00 00\n"
+		"00 00 ff ff 0a 00 00 01     dstip, v4-mapped\n"
+		"00 x 32                     first, last, packets, size\n"
+		"00 x 20                     syn, udp, completed, sources, ports\n"
+		"00                          has not ended\n"},
 	{"padded-10", V1_TRAILING,
 		"01 00 00 00 07 00 00 00 01  version, switch id, sequence\n"
 		"01                          1 event\n"
