@@ -4,18 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NEVER              UINT64_MAX
-#define SILENCE_NS         1000000000ULL /* after which another session is wanted, at least */
-#define SILENCE_MAX_NS     5000000000ULL /* at most: a clock that jumped may have spoilt the RTT */
-#define BACKOFF_MAX_NS     1000000000ULL /* between probes */
-#define KEEP_ALIVE_NS      5000000000ULL /* of silence, then a PING */
-#define COLLAPSE_AFTER     3             /* probe timeouts in a row */
-#define PROBES             2             /* packets a probe timeout sends */
-#define PACKET_THRESHOLD   3             /* RFC 9002 6.1.1 */
-#define MTU_TRIES          3
-#define MTU_STEP           32              /* bytes; a search ends when less is to be gained */
-#define MTU_LARGE_LOST     8               /* in a row: the path does not carry them any more */
-#define MTU_RAISE_AFTER_NS 600000000000ULL /* RFC 8899 5.1.1 */
+#define NEVER            UINT64_MAX
+#define SILENCE_NS       1000000000ULL /* after which another session is wanted, at least */
+#define SILENCE_MAX_NS   5000000000ULL /* at most: a clock that jumped may have spoilt the RTT */
+#define BACKOFF_MAX_NS   1000000000ULL /* between probes */
+#define KEEP_ALIVE_NS    5000000000ULL /* of silence, then a PING */
+#define COLLAPSE_AFTER   3             /* probe timeouts in a row */
+#define PROBES           2             /* packets a probe timeout sends */
+#define PACKET_THRESHOLD 3             /* RFC 9002 6.1.1 */
 
 static uint8_t grease(struct v2_sender *s)
 {
@@ -129,7 +125,7 @@ static void reset_path(struct v2_sender *s, uint16_t datagram_max)
 	uint32_t ceiling = MIN(s->config.datagram_max, datagram_max);
 
 	v2_congestion_init(&s->congestion, (uint64_t)s->config.packets * ceiling);
-	s->mtu = (struct v2_mtu){.size = V2_MTU_FLOOR, .ceiling = ceiling};
+	v2_mtu_init(&s->mtu, ceiling);
 }
 
 enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *welcome,
@@ -200,44 +196,8 @@ static void settle_oldest(struct v2_sender *s)
 
 static void mtu_back_to_floor(struct v2_sender *s)
 {
-	s->mtu = (struct v2_mtu){
-		.size = V2_MTU_FLOOR,
-		.ceiling = s->mtu.ceiling,
-		.next_at_ns = s->now_ns + MTU_RAISE_AFTER_NS,
-	};
+	v2_mtu_fall(&s->mtu, s->now_ns);
 	s->stats.black_holes++;
-}
-
-static void mtu_probe_lost(struct v2_sender *s)
-{
-	if (++s->mtu.failures >= MTU_TRIES) {
-		s->mtu.ceiling = s->mtu.probing - 1;
-		s->mtu.failures = 0;
-		s->mtu.halving = true;
-	}
-	s->mtu.probing = 0;
-}
-
-static void mtu_lost(struct v2_sender *s, const struct v2_sent *sent)
-{
-	if (sent->mtu_probe) {
-		if (sent->bytes == s->mtu.probing)
-			mtu_probe_lost(s);
-	} else if (sent->bytes > V2_MTU_FLOOR && s->mtu.size > V2_MTU_FLOOR) {
-		if (++s->mtu.large_lost >= MTU_LARGE_LOST)
-			mtu_back_to_floor(s);
-	}
-}
-
-static void mtu_acked(struct v2_sender *s, const struct v2_sent *sent)
-{
-	if (sent->bytes > V2_MTU_FLOOR)
-		s->mtu.large_lost = 0;
-	if (!sent->mtu_probe || sent->bytes != s->mtu.probing)
-		return;
-	s->mtu.size = sent->bytes;
-	s->mtu.probing = 0;
-	s->mtu.failures = 0;
 }
 
 static void lose(struct v2_sender *s, struct v2_sent *sent)
@@ -246,7 +206,8 @@ static void lose(struct v2_sender *s, struct v2_sent *sent)
 	s->stats.lost++;
 	requeue(s, sent);
 	v2_congestion_lost(&s->congestion, sent->bytes, !sent->mtu_probe);
-	mtu_lost(s, sent);
+	if (v2_mtu_lost(&s->mtu, sent->bytes, sent->mtu_probe))
+		mtu_back_to_floor(s);
 }
 
 /* RFC 9002 6.1: what was sent well before a packet that arrived. */
@@ -321,7 +282,7 @@ static void acknowledge(struct v2_sender *s, struct v2_sent *sent)
 	for (int i = 0; i < sent->ref_count; i++)
 		for (uint64_t j = 0; j < sent->refs[i].count; j++)
 			v2_spool_received(&s->lanes[sent->refs[i].lane], sent->refs[i].first + j);
-	mtu_acked(s, sent);
+	v2_mtu_acked(&s->mtu, sent->bytes, sent->mtu_probe);
 }
 
 /* True if a packet of the range was not acknowledged before. */
@@ -631,10 +592,10 @@ static void begin(struct cursor *c, uint8_t *bytes, size_t size)
 	cursor_put(c, V2_HEADER_BYTES);
 }
 
+/* Not before something came back: the first packets shall not be those that a path drops. */
 static bool mtu_probe_due(const struct v2_sender *s)
 {
-	return s->mtu.probing == 0 && s->congestion.sampled && s->now_ns >= s->mtu.next_at_ns &&
-	       s->mtu.ceiling >= s->mtu.size + MTU_STEP;
+	return s->congestion.sampled && v2_mtu_probe_due(&s->mtu, s->now_ns);
 }
 
 static size_t send_mtu_probe(struct v2_sender *s, uint8_t *bytes)
@@ -642,10 +603,8 @@ static size_t send_mtu_probe(struct v2_sender *s, uint8_t *bytes)
 	struct v2_sent *sent = claim(s);
 	struct cursor c;
 
-	/* The largest first: it is what most paths carry. */
-	s->mtu.probing = s->mtu.halving ? (s->mtu.size + s->mtu.ceiling + 1) / 2 : s->mtu.ceiling;
 	sent->mtu_probe = true;
-	begin(&c, bytes, s->mtu.probing);
+	begin(&c, bytes, v2_mtu_probe(&s->mtu));
 	v2_put_ping(&c, grease(s));
 	v2_put_padding(&c, V2_FRAME_PADDING | (grease(s) & 0x7f), cursor_left(&c));
 	return finish(s, &c, sent, true);

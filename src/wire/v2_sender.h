@@ -16,6 +16,7 @@
 
 #include "wire/v2_congestion.h"
 #include "wire/v2_control.h"
+#include "wire/v2_mtu.h"
 #include "wire/v2_seal.h"
 #include "wire/v2_spool.h"
 
@@ -50,16 +51,6 @@ struct v2_sent {
 		uint8_t lane;
 		uint64_t first, count; /* slots of the spool */
 	} refs[V2_REFS];
-};
-
-struct v2_mtu {
-	uint32_t size;    /* UDP payload that is known to pass, bytes */
-	uint32_t ceiling; /* more is known not to */
-	uint32_t probing; /* the size that flies; 0: none */
-	bool halving;     /* the ceiling did not pass at once: search between */
-	unsigned int failures;
-	unsigned int large_lost; /* datagrams above the floor, in a row */
-	uint64_t next_at_ns;
 };
 
 struct v2_sender {

@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 #include "wire/v2_congestion.h"
 #include "wire/v2_control.h"
+#include "wire/v2_mtu.h"
 #include "wire/v2_order.h"
 #include "wire/v2_receiver.h"
 #include "wire/v2_seal.h"
@@ -343,6 +344,68 @@ static void probe_timeout_fits_a_lan(void **state _unused_)
 	assert_int_equal(v2_congestion_loss_delay(&cc), V2_GRANULARITY_NS);
 }
 
+/* ---- MTU ---- */
+
+/* Probes a path that carries `carries`; returns how many probes it took. */
+static unsigned int search(struct v2_mtu *mtu, uint32_t carries)
+{
+	unsigned int probes = 0;
+
+	while (v2_mtu_probe_due(mtu, 0)) {
+		uint32_t size = v2_mtu_probe(mtu);
+
+		assert_in_range(size, V2_MTU_FLOOR + 1, mtu->ceiling);
+		assert_in_range(++probes, 1, 100);
+		if (size <= carries)
+			v2_mtu_acked(mtu, size, true);
+		else
+			assert_false(v2_mtu_lost(mtu, size, true));
+	}
+	return probes;
+}
+
+static void search_finds_what_each_path_carries(void **state _unused_)
+{
+	for (uint32_t carries = V2_MTU_FLOOR; carries <= V2_DATAGRAM_MAX; carries += 7) {
+		struct v2_mtu mtu;
+
+		v2_mtu_init(&mtu, V2_DATAGRAM_MAX);
+		search(&mtu, carries);
+		assert_in_range(mtu.size, V2_MTU_FLOOR, carries);
+		assert_true(carries - mtu.size < 32);
+	}
+}
+
+static void whole_ceiling_takes_one_probe(void **state _unused_)
+{
+	struct v2_mtu mtu;
+
+	v2_mtu_init(&mtu, 1472);
+	assert_int_equal(search(&mtu, 1472), 1);
+	assert_int_equal(mtu.size, 1472);
+}
+
+static void large_losses_in_a_row_are_a_black_hole(void **state _unused_)
+{
+	struct v2_mtu mtu;
+
+	v2_mtu_init(&mtu, 1472);
+	search(&mtu, 1472);
+	for (int i = 0; i < 7; i++)
+		assert_false(v2_mtu_lost(&mtu, 1472, false));
+	v2_mtu_acked(&mtu, 1472, false);
+	for (int i = 0; i < 7; i++)
+		assert_false(v2_mtu_lost(&mtu, 1472, false));
+	/* What small datagrams do says nothing. */
+	v2_mtu_acked(&mtu, 100, false);
+	assert_false(v2_mtu_lost(&mtu, 100, false));
+	assert_true(v2_mtu_lost(&mtu, 1472, false));
+	v2_mtu_fall(&mtu, 0);
+	assert_int_equal(mtu.size, V2_MTU_FLOOR);
+	assert_false(v2_mtu_probe_due(&mtu, MS));
+	assert_true(v2_mtu_probe_due(&mtu, 601000 * MS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +425,9 @@ int main(void)
 		cmocka_unit_test(lossy_lan_is_filled),
 		cmocka_unit_test(growing_queue_and_heavy_loss_shrink_the_window),
 		cmocka_unit_test(probe_timeout_fits_a_lan),
+		cmocka_unit_test(search_finds_what_each_path_carries),
+		cmocka_unit_test(whole_ceiling_takes_one_probe),
+		cmocka_unit_test(large_losses_in_a_row_are_a_black_hole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef WIRE_V2_MTU_H
+#define WIRE_V2_MTU_H
+
+/*
+ * How large a datagram the path carries (RFC 8899): found by probes, never by fragments. The floor
+ * is carried by every path; a path that carries less than before is noticed by what it loses.
+ */
+
+#include "base/attr.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct v2_mtu {
+	uint32_t size;    /* UDP payload that is known to pass, bytes */
+	uint32_t ceiling; /* more is known not to */
+	uint32_t probing; /* the size that flies; 0: none */
+	bool halving;     /* the ceiling did not pass at once: search between */
+	unsigned int failures;
+	unsigned int large_lost; /* datagrams above the floor, in a row */
+	uint64_t next_at_ns;
+};
+
+void v2_mtu_init(struct v2_mtu *mtu, uint32_t ceiling);
+bool v2_mtu_probe_due(const struct v2_mtu *mtu, uint64_t now_ns);
+/* The size of the probe that leaves now. */
+uint32_t v2_mtu_probe(struct v2_mtu *mtu);
+/* A datagram of `bytes` arrived, or is lost. `probe`: it was one. */
+void v2_mtu_acked(struct v2_mtu *mtu, uint32_t bytes, bool probe);
+/* True if the path does not carry the size any more: go back to the floor. */
+bool v2_mtu_lost(struct v2_mtu *mtu, uint32_t bytes, bool probe);
+/* Begins again at the floor, and probes after a long while. */
+void v2_mtu_fall(struct v2_mtu *mtu, uint64_t now_ns);
+
+#endif
