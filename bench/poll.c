@@ -83,8 +83,8 @@ static int bench_init(struct bench *b)
 	b->report = report_new("poll");
 	b->thesis = thesis__open_and_load();
 	b->program = xdp_flow__open();
-	if (!b->thesis || !b->program)
-		return -errno;
+	if (!b->report || !b->thesis || !b->program)
+		return errno > 0 ? -errno : -ENOMEM;
 	r = flow_table_prepare(&options, b->program->obj, &b->program->rodata->flow_settings);
 	if (r == 0)
 		r = xdp_flow__load(b->program);

@@ -81,7 +81,7 @@ struct packet {
 	__u8 fragment; /* enum fragment_kind */
 	__u8 tunnel;   /* enum tunnel_kind */
 	__u8 payload_known;
-	__u8 seq_is_zero; /* TCP's sequence number; 0 unless TCP */
+	__u8 seq_is_zero;    /* TCP's sequence number; 0 unless TCP */
 	__u32 payload_bytes; /* behind the transport header, without Ethernet padding; 0 if unknown
 			      */
 } __attribute__((aligned(8)));

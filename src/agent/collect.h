@@ -77,8 +77,8 @@ void collector_set_time(struct collector *collector, uint64_t now_ns);
 
 /*
  * Ends the period: hands on all that was counted since the last call. Waits for an RCU grace
- * period, some milliseconds, unless it is driven. Returns 0 or a negative errno; nothing is lost then, the rest comes
- * with a later call.
+ * period, some milliseconds, unless it is driven. Returns 0 or a negative errno; nothing is lost
+ * then, the rest comes with a later call.
  */
 int collector_collect(struct collector *collector, const struct collect_sink *sink) _must_check_;
 
