@@ -4,8 +4,8 @@
 
 /*
  * What bpf/account.bpf.c keeps in its maps, and src/agent/collect.c reads. Times are clock_now()'s,
- * by default the kernel's monotonic clock; they become UNIX time in user space. Keys have no byte that is not set:
- * they are hashed as they lie.
+ * by default the kernel's monotonic clock; they become UNIX time in user space. Keys have no byte that
+ * is not set: they are hashed as they lie.
  */
 
 #include "fanout_maps.h"

@@ -318,12 +318,15 @@ static __always_inline bool flow_give_up(
 	return true;
 }
 
-/* Puts the packet's flow into an empty slot. Its birth is later than all, and the tick's at least. */
+/*
+ * Puts the packet's flow into an empty slot. Its birth is later than all, and the tick's at least. What
+ * is kept of it is never 0, or the slot would seem empty at a tick whose lower bits are 0.
+ */
 static __always_inline void flow_start(
 	__u64 *slot, __u32 words, struct flow_cpu *cpu, const struct flow_packet *p)
 {
 	struct flow_tally *tally = flow_tally_at(slot, words);
-	const __u64 earliest = p->tick << FLOW_BIRTH_BITS;
+	const __u64 earliest = p->tick << FLOW_BIRTH_BITS | 1;
 
 	cpu->births = cpu->births < earliest ? earliest : cpu->births + 1;
 	slot[0] = p->key[0];

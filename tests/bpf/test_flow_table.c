@@ -442,6 +442,19 @@ static void a_flow_that_outgrows_its_counter_goes_on(void **state _unused_)
 	rig_close(&rig);
 }
 
+/* The tick that a slot keeps is 24 bits, and a slot of zeros is empty. */
+static void nothing_is_lost_when_the_tick_wraps(void **state _unused_)
+{
+	struct rig rig = rig_open(512, 128);
+	const struct feed feed = {.flows = 1};
+
+	rig.program->bss->tick = (uint64_t)1 << FLOW_TICK_BITS;
+	send_here(&rig, &feed, 3);
+	collect(&rig);
+	assert_int_equal(rig.got.all.packets, 3);
+	rig_close(&rig);
+}
+
 /* ---- what is handed on ---- */
 
 static void what_did_not_change_is_not_handed_on_again(void **state _unused_)
@@ -614,6 +627,7 @@ int main(void)
 		cmocka_unit_test(a_flow_of_many_packets_outlives_a_flood),
 		cmocka_unit_test(a_stale_flow_does_not),
 		cmocka_unit_test(a_flow_that_outgrows_its_counter_goes_on),
+		cmocka_unit_test(nothing_is_lost_when_the_tick_wraps),
 		cmocka_unit_test(what_did_not_change_is_not_handed_on_again),
 		cmocka_unit_test(increments_say_when_their_packets_came),
 		cmocka_unit_test(tcp_flags_are_those_of_all_packets),
