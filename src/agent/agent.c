@@ -96,11 +96,12 @@ static void dump_stats(const struct agent *agent)
 
 /* ---- ending ---- */
 
+/* The queues are looked at after that nothing more comes into them. */
 static void on_done(void *user)
 {
 	struct agent *agent = user;
 
-	if (counting_is_finished(agent->counting))
+	if (counting_is_finished(agent->counting) && uplink_is_done(agent->uplink))
 		loop_stop(agent->loop);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/agent.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,5 +27,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_set_level(options.log_level);
+	/* Whoever reads the log may go; counting goes on. */
+	signal(SIGPIPE, SIG_IGN);
 	return agent_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -275,8 +275,10 @@ void uplink_pump(struct uplink *uplink)
 
 bool uplink_is_done(const struct uplink *uplink)
 {
-	return v1_sender_idle(&uplink->sender) && !has_unacknowledged(uplink) &&
-	       !spool_peek(uplink->spool, SPOOL_PORT) && !spool_peek(uplink->spool, SPOOL_FLOW_END);
+	for (size_t i = 0; i < ARRAY_SIZE(acknowledged); i++)
+		if (spool_peek(uplink->spool, acknowledged[i]))
+			return false;
+	return v1_sender_idle(&uplink->sender) && !has_unacknowledged(uplink);
 }
 
 void uplink_on_done(struct uplink *uplink, void (*fn)(void *user), void *user)
