@@ -104,16 +104,6 @@ static inline void cursor_put_be(struct cursor *c, uint64_t value, size_t len)
 		at[i - 1] = (uint8_t)value;
 }
 
-static inline uint64_t cursor_get_le(struct cursor *c, size_t len)
-{
-	const uint8_t *at = cursor_get(c, len);
-	uint64_t value = 0;
-
-	for (size_t i = len; at && i > 0; i--)
-		value = value << 8 | at[i - 1];
-	return value;
-}
-
 static inline void cursor_put_le(struct cursor *c, uint64_t value, size_t len)
 {
 	uint8_t *at = cursor_put(c, len);
@@ -151,28 +141,12 @@ static inline uint64_t cursor_get_be64(struct cursor *c)
 	return be64toh(value);
 }
 
-static inline uint16_t cursor_get_le16(struct cursor *c)
-{
-	uint16_t value;
-
-	cursor_get_bytes(c, &value, sizeof(value));
-	return le16toh(value);
-}
-
 static inline uint32_t cursor_get_le32(struct cursor *c)
 {
 	uint32_t value;
 
 	cursor_get_bytes(c, &value, sizeof(value));
 	return le32toh(value);
-}
-
-static inline uint64_t cursor_get_le64(struct cursor *c)
-{
-	uint64_t value;
-
-	cursor_get_bytes(c, &value, sizeof(value));
-	return le64toh(value);
 }
 
 #endif

@@ -321,7 +321,7 @@ static int check_writes(struct builder *builder, struct cursor *c, uint32_t *ret
 	struct state_write write;
 	size_t identity_len;
 
-	/* A write is at least three empty texts: a count beyond that would only reserve memory. */
+	/* A write is at least two empty texts and a flag; more could only be there to reserve memory. */
 	if (count > cursor_left(c) / 11)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < count; i++)
@@ -491,9 +491,4 @@ struct result *builder_result(struct builder *builder)
 	builder->result.events = builder->events.items;
 	builder->result.event_count = builder->event_count;
 	return &builder->result;
-}
-
-struct builder *builder_of(struct result *result)
-{
-	return container_of(result, struct builder, result);
 }

@@ -51,6 +51,5 @@ bool builder_is_urgent(const struct builder *builder);
 
 /* Complete until the next addition. */
 struct result *builder_result(struct builder *builder);
-struct builder *builder_of(struct result *result);
 
 #endif
