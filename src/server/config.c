@@ -385,7 +385,8 @@ static void load_triggers(struct loading *loading)
 		if (*key < '0' || *key > '9' || *end || id > UINT32_MAX ||
 			!schema_builtin((uint32_t)id)) {
 			reader_fail(reader, where,
-				"not the id of an event (1 port, 2 flow, 5 interface)");
+				"not the id of an event (1 port, 2 flow, 3 source, 4 target, "
+				"5 interface)");
 			return;
 		}
 		if (!json_is_array(value))

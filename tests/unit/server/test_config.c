@@ -149,9 +149,11 @@ static void errors_name_file_line_and_key(void **state _unused_)
 static void triggers_are_checked(void **state _unused_)
 {
 	assert_refused("{\"triggers\": {\"7\": \"port-scan\"}}",
-		":1: triggers.7: not the id of an event (1 port, 2 flow, 5 interface)");
+		":1: triggers.7: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
+		"interface)");
 	assert_refused("{\"triggers\": {\"port\": \"port-scan\"}}",
-		":1: triggers.port: not the id of an event (1 port, 2 flow, 5 interface)");
+		":1: triggers.port: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
+		"interface)");
 	assert_refused("{\"triggers\": {\n\"1\": [\n3]}}",
 		":3: triggers.1.0: expected a function's name, or an array of them");
 	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"2\": \"port-scan\"}}",
