@@ -44,6 +44,8 @@ static void transaction_finish(struct ingest *ingest, struct transaction *transa
 		return;
 	}
 	v1_receiver_commit(&sw->receiver);
+	/* The receiver knows resends of it. What else looks like an old one is a new sender's. */
+	memset(sw->marks, 0, sizeof(sw->marks));
 	acknowledge(ingest, &transaction->reply_to, transaction->sequence);
 }
 

@@ -47,7 +47,8 @@ struct switch_ {
 	struct v1_receiver receiver;
 	struct switch_counters counters;
 	struct transaction transaction; /* under way while receiver.pending */
-	struct mark marks[UNITS_MAX];   /* progress through each unit; sequence 0 = none */
+	/* Progress through each unit, of what is not acknowledged yet; sequence 0 = none. */
+	struct mark marks[UNITS_MAX];
 	struct interface_counters {
 		uint32_t ifindex; /* 0 = free */
 		struct interface_event last;

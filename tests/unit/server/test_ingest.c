@@ -176,6 +176,30 @@ static void a_transaction_that_the_marks_know_is_not_run_again(void **state)
 	assert_int_equal(bench->ingest.counters.put_off, 0);
 }
 
+/* An agent that was restarted may send, byte for byte, what the one before it sent long ago. */
+static void marks_of_an_earlier_agent_do_not_swallow_a_new_transaction(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder first, second;
+	struct switch_ *sw;
+
+	build(&first, 7, 1, 1, true);
+	build(&second, 7, 2, 1, true);
+	sw = switches_get(bench->ingest.switches, 7);
+	assert_non_null(sw);
+	sw->marks[0] = (struct mark){.switch_id = 7,
+		.sequence = 2,
+		.digest = v1_digest(second.bytes, second.size),
+		.done = 1};
+	arrive(bench, &first); /* no function takes it: acknowledged at once */
+	assert_int_equal(bench->ack_count, 1);
+
+	route_to_unit_without_function(bench);
+	arrive(bench, &second); /* the function has to have it, and cannot now */
+	assert_int_equal(bench->ingest.counters.put_off, 1);
+	assert_int_equal(bench->ack_count, 1);
+}
+
 static void a_forgotten_unit_frees_what_waits_for_it(void **state)
 {
 	struct bench *bench = *state;
@@ -259,6 +283,7 @@ int main(void)
 		TEST(a_refused_transaction_is_not_acknowledged_until_it_is_taken),
 		TEST(unacknowledged_events_that_are_refused_are_counted_as_shed),
 		TEST(a_transaction_that_the_marks_know_is_not_run_again),
+		TEST(marks_of_an_earlier_agent_do_not_swallow_a_new_transaction),
 		TEST(a_forgotten_unit_frees_what_waits_for_it),
 		TEST(malformed_datagrams_are_counted_by_cause_and_change_nothing),
 		TEST(invented_switches_stop_at_the_cap),
