@@ -228,6 +228,7 @@ void backend_free(struct backend *backend)
 		return;
 	loop_disarm_timer(&backend->tick);
 	loop_on_wake(backend->loop, NULL, NULL);
+	backend->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
 	if (backend->committer)
 		committer_stop(backend->committer);

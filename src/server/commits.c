@@ -39,6 +39,8 @@ void commits_submit(struct commits *commits, struct result *result)
 	struct unit *unit = units_find(commits->ingest->units, result->function);
 	struct commit *commit;
 
+	if (commits->closed)
+		return;
 	/* Without memory for it there is no way to report back either; the engine waits for ever.
 	 */
 	commit = calloc(1, sizeof(*commit) + result->event_count * sizeof(commit->marks[0]));

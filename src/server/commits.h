@@ -21,6 +21,7 @@ struct commits {
 	struct committer *committer;
 	struct alert_log *alert_log; /* NULL: none is kept */
 	struct api *api;             /* NULL until it is up */
+	bool closed; /* the committer is stopping: what comes now stays with the engine */
 	size_t under_way;
 	uint64_t alerts;       /* published since start */
 	uint64_t dead_letters; /* since start */

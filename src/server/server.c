@@ -304,6 +304,7 @@ void server_free(struct server *server)
 	loop_on_wake(server->loop, NULL, NULL);
 	api_free(server->api);
 	server->commits.api = NULL;
+	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
 	if (server->committer)
 		committer_stop(server->committer);
