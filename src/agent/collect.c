@@ -102,8 +102,19 @@ static int size_maps(struct account *program, const struct collector_options *op
 	return 0;
 }
 
+/* Random, or who sends could choose collisions. In a replay always the same: so are its results. */
+static int draw_seeds(const struct collector_options *options, __u64 *seeds, size_t count)
+{
+	const size_t bytes = count * sizeof(*seeds);
+
+	for (size_t i = 0; i < count; i++)
+		seeds[i] = (i + 1) * 0xd1342543de82ef95ULL;
+	return options->driven || getrandom(seeds, bytes, 0) == (ssize_t)bytes ? 0 : -EIO;
+}
+
 /* The programs share the slots, so they must hash alike. */
-static int set_handshakes(struct account *program, const struct account *owner)
+static int set_handshakes(struct account *program, const struct account *owner,
+	const struct collector_options *options)
 {
 	struct handshake_settings *settings = &program->rodata->handshake_settings;
 
@@ -112,9 +123,7 @@ static int set_handshakes(struct account *program, const struct account *owner)
 		return 0;
 	}
 	settings->slot_bits = HANDSHAKE_BITS;
-	if (getrandom(settings->seeds, sizeof(settings->seeds), 0) != sizeof(settings->seeds))
-		return -EIO;
-	return 0;
+	return draw_seeds(options, settings->seeds, ARRAY_SIZE(settings->seeds));
 }
 
 /* A CPU has at least as many slots as the table allows, and a ring that lasts for some drains. */
@@ -160,9 +169,7 @@ static int set_fanout(struct account *program, const struct account *owner,
 		return 0;
 	}
 	settings->on = options->fanout.window_ns > 0;
-	if (getrandom(settings->seeds, sizeof(settings->seeds), 0) != sizeof(settings->seeds))
-		return -EIO;
-	return 0;
+	return draw_seeds(options, settings->seeds, ARRAY_SIZE(settings->seeds));
 }
 
 /* Jumbo frames in several fragments: Linux 5.18 and later. */
@@ -191,7 +198,7 @@ static int load_program(struct collector *collector, const struct collector_opti
 	}
 	r = owner ? share_maps(program, owner) : size_maps(program, options);
 	if (r == 0)
-		r = set_handshakes(program, owner);
+		r = set_handshakes(program, owner, options);
 	if (r == 0)
 		r = set_flows(collector, options, program, owner);
 	if (r == 0)

@@ -5,7 +5,6 @@
 #include "agent/flows.h"
 #include "agent/preflight.h"
 #include "base/error.h"
-#include "parse.bpf.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -230,17 +229,6 @@ void probe_free(struct probe *probe)
 
 /* ---- receiving ---- */
 
-/* The program counts frames without a key together; the parser, compiled natively, tells why. */
-static void note_verdict(struct probe *probe, const struct capture_frame *frame)
-{
-	struct packet packet;
-	enum parse_verdict verdict =
-		packet_parse(frame->bytes, frame->bytes + frame->size, &packet);
-
-	probe->counters.verdicts[verdict].packets++;
-	probe->counters.verdicts[verdict].bytes += frame->size;
-}
-
 int probe_receive(struct probe *probe, const struct capture_frame *frame)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame->bytes,
@@ -255,10 +243,7 @@ int probe_receive(struct probe *probe, const struct capture_frame *frame)
 		probe->counters.refused++;
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	note_verdict(probe, frame);
-	return 0;
+	return r;
 }
 
 int probe_end_period(struct probe *probe, uint64_t now_ns)
@@ -284,8 +269,10 @@ int probe_pass_time(struct probe *probe, uint64_t now_ns)
 
 int probe_finish(struct probe *probe)
 {
+	int r = collector_read_unparsed(probe->collector, 0, &probe->counters.unparsed);
+
 	flows_end(probe->flows);
-	return probe->error;
+	return probe->error ? probe->error : r;
 }
 
 /* ---- about it ---- */

@@ -8,9 +8,9 @@
  * in an order of its own (by key), whatever order the kernel's tables have. No clock; one thread.
  */
 
+#include "agent/collect.h"
 #include "base/attr.h"
 #include "netlambda/event.h"
-#include "parse_types.bpf.h"
 #include "replay/capture.h"
 
 #include <stdbool.h>
@@ -28,12 +28,8 @@ struct probe_options {
 	void *user;
 };
 
-/* Frames by what the parser says of them. */
 struct probe_counters {
-	struct {
-		uint64_t packets;
-		uint64_t bytes;
-	} verdicts[PARSE_VERDICTS];
+	struct unparsed unparsed; /* once the capture is over */
 	uint64_t refused; /* frames that this kernel's BPF_PROG_TEST_RUN takes no more: too long */
 };
 

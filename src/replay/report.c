@@ -180,11 +180,11 @@ static void print_not_understood(const struct report *report, FILE *out)
 	bool any = false;
 
 	for (unsigned int verdict = PARSE_OK + 1; verdict < PARSE_VERDICTS; verdict++) {
-		if (report->probe->verdicts[verdict].packets == 0)
+		if (report->probe->unparsed.causes[verdict].packets == 0)
 			continue;
 		columns_text(columns, parse_verdict_name(verdict));
-		columns_count(columns, report->probe->verdicts[verdict].packets);
-		columns_count(columns, report->probe->verdicts[verdict].bytes);
+		columns_count(columns, report->probe->unparsed.causes[verdict].packets);
+		columns_count(columns, report->probe->unparsed.causes[verdict].bytes);
 		any = true;
 	}
 	if (!any)
@@ -276,12 +276,13 @@ static json_t *make_not_understood(const struct report *report)
 	for (unsigned int verdict = PARSE_OK + 1; verdict < PARSE_VERDICTS; verdict++) {
 		json_t *json;
 
-		if (report->probe->verdicts[verdict].packets == 0)
+		if (report->probe->unparsed.causes[verdict].packets == 0)
 			continue;
 		json = json_object();
 		json_put(&json, "cause", json_text(parse_verdict_name(verdict)));
-		json_put(&json, "packets", json_count(report->probe->verdicts[verdict].packets));
-		json_put(&json, "bytes", json_count(report->probe->verdicts[verdict].bytes));
+		json_put(&json, "packets",
+			json_count(report->probe->unparsed.causes[verdict].packets));
+		json_put(&json, "bytes", json_count(report->probe->unparsed.causes[verdict].bytes));
 		json_push(&array, json);
 	}
 	return array;

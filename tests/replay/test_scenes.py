@@ -35,7 +35,7 @@ def accounted(checker, name, packets, result):
     checker.equal(f"{name}: packets and bytes", (len(packets), size), (totals["packets"], totals["bytes"]))
     checker.equal(f"{name}: packets and bytes in flows", (len(packets) - lost, size - lost_bytes),
                   (flows["packets"], flows["bytes"]))
-    checker.equal(f"{name}: parser and XDP program agree on what has no key", lost,
+    checker.equal(f"{name}: the causes add up to what has no key", lost,
                   totals["not_ip"] + totals["malformed"])
     checker.that(all(row["events"] == row["handled"] for row in result["events"] if row["function"]),
                  f"{name}: functions handled all events")
@@ -54,6 +54,15 @@ def what_is_not_understood(checker):
     expected = [("not_ip", 3, 3 * 42), ("truncated_ipv4", 1, 30), ("ip_beyond_frame", 2, 2 * 53)]
     found = [(row["cause"], row["packets"], row["bytes"]) for row in result["not_understood"]]
     checker.equal("what was not understood, by cause", expected, found)
+
+
+def what_is_not_understood_in_a_tunnel(checker):
+    inner = c.ip(c.CLIENT, c.WEB, c.udp(40000, 53))
+    frame = c.ethernet(c.ip(c.CLIENT, c.WEB, (4, inner[:10])))
+    for options, expected in ((), []), (("--inside", "ipip"), [("truncated_ipv4", 1, len(frame))]):
+        result = replay(c.pcap([(c.START_NS, frame)]), *options)
+        found = [(row["cause"], row["packets"], row["bytes"]) for row in result["not_understood"]]
+        checker.equal(f"what was not understood, with options {options}", expected, found)
 
 
 def same_each_time(checker):
@@ -129,8 +138,8 @@ def table(checker):
 
 
 def test(checker):
-    for part in (scenes, what_is_not_understood, same_each_time, formats, links, cut, capture_time,
-                 idle_flows_end_in_a_gap, table):
+    for part in (scenes, what_is_not_understood, what_is_not_understood_in_a_tunnel, same_each_time, formats,
+                 links, cut, capture_time, idle_flows_end_in_a_gap, table):
         part(checker)
 
 
