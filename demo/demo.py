@@ -12,6 +12,7 @@ import json
 import pathlib
 import signal
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -182,7 +183,7 @@ def tell_kept(scene, story):
 def remnants(story, remove):
     """Runs whose process is gone: killed ones are removed, kept ones only if asked for."""
     for run, names in network.dead_runs(PREFIX).items():
-        kept = any(pathlib.Path("/tmp").glob(f"{run}-*/kept"))
+        kept = any(pathlib.Path(tempfile.gettempdir()).glob(f"{run}-*/kept"))
         if remove or not kept:
             network.remove_run(run, names)
             story.line(f"removed what an earlier run left: {run}")
