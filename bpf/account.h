@@ -32,7 +32,7 @@ struct port_key {
 };
 
 struct port_counters {
-	__u64 first; /* monotonic ns */
+	__u64 first; /* clock_now()'s */
 	__u64 last;
 	__u32 udp;
 	__u32 syn;

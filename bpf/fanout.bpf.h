@@ -148,7 +148,7 @@ static __always_inline bool fanout_is_news(
 	       (syn > completed && fanout_reaches(syn - completed, limits->half_open));
 }
 
-/* The mask where it is used is for the verifier, which loses sight of `kind`. */
+/* Who indexes it masks `kind`: the verifier has lost sight of it. */
 static __always_inline struct fanout_losses *fanout_losses_get(void)
 {
 	const __u32 zero = 0;

@@ -72,7 +72,7 @@ static const struct {
 		offsetof(struct interface_event, malformed)},
 	{"flow_shed_total", "Packets in no flow record, the table being full",
 		offsetof(struct interface_event, flow_shed)},
-	{"port_shed_total", "Packets whose port counters were given up, likewise",
+	{"port_shed_total", "Port counts that were given up, likewise",
 		offsetof(struct interface_event, port_shed)},
 };
 
