@@ -105,8 +105,19 @@ function checkPart(alert, name, checked, isValid) {
   checked[name] = value;
 }
 
+/* In JSON text: an escaped backslash, which stays; a zero and half a surrogate pair, which the server refuses. */
+const ODD_ESCAPE = /\\(?:\\|u0000|ud[89a-f][0-9a-f]{2})/g;
+
+/* The server reads integers into 64 bits. */
+function checkInteger(name, value) {
+  const fits = !Number.isInteger(value) || Math.abs(value) < 2 ** 63;
+  if (!fits) throw new RangeError(`alert: ${name}: ${value} is too large`);
+  return value;
+}
+
 function alertText(alert) {
-  const text = JSON.stringify(checkAlert(alert)).replaceAll('\\u0000', '?');
+  const json = JSON.stringify(checkAlert(alert), checkInteger);
+  const text = json.replace(ODD_ESCAPE, (escape) => (escape === '\\\\' ? escape : '?'));
   if (text.length > ALERT_MAX) throw new RangeError(`alert: ${text.length} characters of JSON`);
   return text;
 }

@@ -230,6 +230,12 @@ class Calls(unittest.TestCase):
         self.assertEqual(ok['alerts'][0][1], {
             'severity': 'medium', 'category': 'Network anomaly', 'title': 'a?b', 'dstip': None})
 
+    def test_an_alert_holds_nothing_that_the_server_cannot_read(self):
+        odd = Bench(lambda e, context: context.alert(title='a\0\0b\\u0000\\\0')).send(event())
+        self.assertEqual(odd['alerts'][0][1]['title'], 'a??b\\u0000\\?')
+        large = Bench(lambda e, context: context.alert(title='t', data={'ns': 2**63})).send(event())
+        self.assertIn('9223372036854775808 is too large', large['failure'])
+
     def test_a_batch_that_no_schema_describes_is_refused(self):
         with self.assertRaisesRegex(ValueError, 'no schema'):
             Bench(lambda e, context: None).send(event(number=99))

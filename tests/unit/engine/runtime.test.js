@@ -254,6 +254,15 @@ test('promises and plain results may alternate, events stay in order', async () 
   assert.deepStrictEqual(seen, [1, 3, -3, 6, -6, 7, 8, 9, -9]);
 });
 
+test('an alert holds nothing that the server cannot read', async () => {
+  const bench = new Bench({ main: (e, { alert }) => alert({ title: 'a\0b\\u0000\\\0\ud800c\\ud800\u{1f600}' }) });
+  const { alerts } = await bench.send(event(0));
+  assert.ok(!/\\u/.test(JSON.stringify(alerts).replaceAll('\\\\', '')));
+  assert.deepStrictEqual(bench.titles(), ['a?b\\u0000\\??c\\ud800\u{1f600}']);
+  const large = new Bench({ main: (e, { alert }) => alert({ title: 't', data: { ns: 2 ** 63 } }) });
+  assert.match((await large.send(event(0))).failure, /ns: 9223372036854776000 is too large/);
+});
+
 test('alerts are checked where they are made', async () => {
   const failure = async (alert) => (await new Bench({ main: (e, c) => c.alert(alert) }).send(event(0))).failure;
   assert.match(await failure(), /title/);
