@@ -519,7 +519,7 @@ static int read_counters(
 int collector_read_interface(
 	const struct collector *collector, unsigned int slot, struct interface_event *ret_totals)
 {
-	struct interface_counters sum;
+	struct interface_counters sum = {0};
 	int r = read_counters(collector, slot, &sum);
 
 	if (r < 0)
@@ -539,7 +539,7 @@ int collector_read_interface(
 int collector_read_unparsed(
 	const struct collector *collector, unsigned int slot, struct unparsed *ret_unparsed)
 {
-	struct interface_counters sum;
+	struct interface_counters sum = {0};
 	int r = read_counters(collector, slot, &sum);
 
 	if (r < 0)
