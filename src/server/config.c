@@ -445,7 +445,7 @@ static int config_defaults(struct config *config, const char *path)
 	config->path = strdup(path);
 	config->listen = strdup("127.0.0.1:5005");
 	config->api = strdup("/run/netlambda/api.sock");
-	config->store = strdup("/var/lib/netlambda/netlambda.db");
+	config->store = strdup("/var/lib/netlambda/state.db");
 	config->functions_dir = strdup(NETLAMBDA_DATA_DIR "/functions");
 	config->runtime_dir = strdup(NETLAMBDA_DATA_DIR "/runtime");
 	config->switches_max = 4096;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define BUSY_TIMEOUT_MS  5000
+#define READ_TIMEOUT_MS  200 /* readers are on the server's loop, and WAL does not make them wait */
 #define CLOSE_TIMEOUT_MS 500
 /* What the -wal file is cut to after a checkpoint, should a burst have blown it up. */
 #define WAL_KEEP_BYTES (16 << 20)
@@ -201,7 +202,7 @@ static int connect_file(struct store *store, enum store_flags flags)
 	if (rc != SQLITE_OK)
 		return store_fail(store, rc);
 	sqlite3_extended_result_codes(store->db, 1);
-	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+	sqlite3_busy_timeout(store->db, read_only ? READ_TIMEOUT_MS : BUSY_TIMEOUT_MS);
 	/* Until the file is known to be sound, closing must not move the -wal file into it. */
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	/* SQLite falls back to reading when it may not write. */
