@@ -79,12 +79,12 @@ static int bench_init(struct bench *b)
 	CPU_ZERO(&here);
 	CPU_SET(sched_getcpu(), &here);
 	if (sched_setaffinity(0, sizeof(here), &here) < 0)
-		return -errno;
+		return -EINVAL;
 	b->report = report_new("poll");
 	b->thesis = thesis__open_and_load();
 	b->program = xdp_flow__open();
 	if (!b->report || !b->thesis || !b->program)
-		return errno > 0 ? -errno : -ENOMEM;
+		return -EIO; /* libbpf has said why */
 	r = flow_table_prepare(&options, b->program->obj, &b->program->rodata->flow_settings);
 	if (r == 0)
 		r = xdp_flow__load(b->program);
