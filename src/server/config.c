@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/config.h"
 
-#include "base/clock.h"
 #include "base/suggest.h"
 #include "event/schema.h"
 #include "server/config_reader.h"
@@ -18,30 +17,11 @@
 #define NETLAMBDA_DATA_DIR "/usr/share/netlambda"
 #endif
 
-#define FUNCTION_FILE "function.json"
-#define ATTEMPTS_MAX  100
-#define BATCH_MAX     4096
-#define QUEUE_MAX     (1U << 20)
-#define SWITCHES_MAX  65536
+#define SWITCHES_MAX 65536
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
 	"functions_dir", "runtime_dir", "switches_max", "functions", "triggers"};
-static const char *const function_keys[] = {
-	"dir", "runtime", "handler", "key", "timeout", "attempts", "batch", "queue", "config"};
-static const char *const manifest_keys[] = {"description", "events", "runtime", "handler", "key",
-	"timeout", "attempts", "batch", "queue", "config"};
-
-void function_config_done(struct function_config *function)
-{
-	free(function->name);
-	free(function->dir);
-	free(function->runtime);
-	free(function->handler);
-	free(function->config);
-	for (size_t i = 0; function->key[i]; i++)
-		free(function->key[i]);
-	*function = (struct function_config){0};
-}
+static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS};
 
 void config_free(struct config *config)
 {
@@ -58,18 +38,6 @@ void config_free(struct config *config)
 		function_config_done(&config->functions[i]);
 	free(config->triggers);
 	free(config);
-}
-
-bool function_config_equal(const struct function_config *a, const struct function_config *b)
-{
-	for (size_t i = 0; a->key[i] || b->key[i]; i++)
-		if (!a->key[i] || !b->key[i] || strcmp(a->key[i], b->key[i]) != 0)
-			return false;
-	return strcmp(a->name, b->name) == 0 && strcmp(a->dir, b->dir) == 0 &&
-	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
-	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
-	       a->attempts == b->attempts && a->batch_max == b->batch_max &&
-	       a->queue_max == b->queue_max;
 }
 
 /* Makes a path that is relative to `dir` (the folder of the file it stands in) absolute. */
@@ -101,80 +69,6 @@ static int folder_of(const char *path, char **ret_dir)
 	return 0;
 }
 
-static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
-	struct function_config *function)
-{
-	const json_t *json = json_object_get(object, "key");
-	char name[256];
-	json_t *field;
-	size_t i;
-
-	snprintf(name, sizeof(name), "%skey", prefix);
-	if (!json || reader->error_code != 0)
-		return;
-	if (!json_is_array(json) || json_array_size(json) > CONFIG_KEY_MAX) {
-		reader_fail(reader, name, "expected an array of at most %d field names",
-			CONFIG_KEY_MAX);
-		return;
-	}
-	for (i = 0; function->key[i]; i++) {
-		free(function->key[i]);
-		function->key[i] = NULL;
-	}
-	json_array_foreach (json, i, field) {
-		if (!json_is_string(field)) {
-			reader_fail(reader, name, "expected an array of field names");
-			return;
-		}
-		function->key[i] = strdup(json_string_value(field));
-	}
-}
-
-/* `config` objects are merged, so that an override names only what it changes. */
-static void read_function_settings(struct config_reader *reader, const char *prefix,
-	const json_t *object, struct function_config *function, json_t *settings)
-{
-	json_t *json = json_object_get(object, "config");
-	char name[256];
-
-	reader_string(reader, prefix, object, "runtime", &function->runtime);
-	reader_string(reader, prefix, object, "handler", &function->handler);
-	reader_duration(reader, prefix, object, "timeout", &function->timeout_ns);
-	reader_count(reader, prefix, object, "attempts", ATTEMPTS_MAX, &function->attempts);
-	reader_count(reader, prefix, object, "batch", BATCH_MAX, &function->batch_max);
-	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &function->queue_max);
-	read_key_fields(reader, prefix, object, function);
-	snprintf(name, sizeof(name), "%sconfig", prefix);
-	if (json && !json_is_object(json))
-		reader_fail(reader, name, "expected an object");
-	else if (json && json_object_update_recursive(settings, json) < 0)
-		reader_fail(reader, name, "out of memory");
-}
-
-/* Which events a function takes, as its manifest says; an empty set takes any. */
-struct event_set {
-	json_t *ids;
-};
-
-static void read_manifest(struct config_reader *reader, struct function_config *function,
-	json_t *settings, struct event_set *ret_events)
-{
-	json_t *events = json_object_get(reader->root, "events"), *id;
-	size_t i;
-
-	reader_allow_keys(reader, "", reader->root, manifest_keys, ARRAY_SIZE(manifest_keys));
-	if (events && !json_is_array(events))
-		reader_fail(reader, "events", "expected an array of event ids");
-	json_array_foreach (events, i, id)
-		if (!json_is_integer(id))
-			reader_fail(reader, "events", "expected an array of event ids");
-	read_function_settings(reader, "", reader->root, function, settings);
-	if (reader->error_code == 0 && !function->handler)
-		reader_fail(reader, "", "no \"handler\" (as \"file.function\")");
-	if (reader->error_code == 0)
-		ret_events->ids = json_incref(events);
-}
-
 /* The folders below functions_dir, for "did you mean". */
 static void suggest_function(struct config_reader *reader, const char *where, const char *name,
 	const char *functions_dir)
@@ -198,40 +92,6 @@ static void suggest_function(struct config_reader *reader, const char *where, co
 	free(entries);
 }
 
-static int function_defaults(struct function_config *function, const char *name)
-{
-	*function = (struct function_config){
-		.name = strdup(name),
-		.runtime = strdup("nodejs"),
-		.timeout_ns = 10 * NS_PER_SEC,
-		.attempts = 3,
-		.batch_max = 256,
-		.queue_max = 65536,
-	};
-	return function->name && function->runtime ? 0 : -ENOMEM;
-}
-
-/* Takes the manifest's part; its errors, which name its own file, replace the reader's. */
-static void load_manifest(struct config_reader *reader, struct function_config *function,
-	json_t *settings, struct event_set *ret_events)
-{
-	_cleanup_free_ char *path = NULL;
-	struct config_reader manifest;
-
-	if (asprintf(&path, "%s/%s", function->dir, FUNCTION_FILE) < 0) {
-		path = NULL;
-		reader_fail(reader, "", "out of memory");
-		return;
-	}
-	if (reader_open(&manifest, path) == 0)
-		read_manifest(&manifest, function, settings, ret_events);
-	if (manifest.error_code != 0) {
-		reader->error_code = manifest.error_code;
-		reader->error = manifest.error;
-	}
-	reader_close(&manifest);
-}
-
 static bool is_function_folder(const char *dir)
 {
 	char path[PATH_MAX];
@@ -241,78 +101,60 @@ static bool is_function_folder(const char *dir)
 	       stat(path, &st) == 0;
 }
 
-/* Builds the configuration of the function that `where` ("triggers.1") names. */
-static void load_function(struct config_reader *reader, const struct config *config,
-	const char *base_dir, const char *where, const char *name, struct function_config *function,
-	struct event_set *ret_events)
-{
-	const json_t *functions = json_object_get(reader->root, "functions");
-	const json_t *override = json_object_get(functions, name);
-	json_t *settings = json_object();
-	char overridden[256], prefix[260];
-
-	snprintf(overridden, sizeof(overridden), "functions.%s", name);
-	snprintf(prefix, sizeof(prefix), "%s.", overridden);
-	if (!settings || function_defaults(function, name) < 0) {
-		reader_fail(reader, where, "out of memory");
-		goto out;
-	}
-	reader_string(reader, prefix, override, "dir", &function->dir);
-	if (reader->error_code != 0)
-		goto out;
-	if (function->dir ? path_resolve(&function->dir, base_dir) < 0
-			  : asprintf(&function->dir, "%s/%s", config->functions_dir, name) < 0) {
-		reader_fail(reader, where, "out of memory");
-		goto out;
-	}
-	if (!is_function_folder(function->dir)) {
-		if (json_object_get(override, "dir"))
-			reader_fail(reader, overridden, "%s has no " FUNCTION_FILE, function->dir);
-		else
-			suggest_function(reader, where, name, config->functions_dir);
-		goto out;
-	}
-	load_manifest(reader, function, settings, ret_events);
-	if (override && reader->error_code == 0)
-		read_function_settings(reader, prefix, override, function, settings);
-	function->config = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS);
-	if (!function->config)
-		reader_fail(reader, where, "out of memory");
-out:
-	json_decref(settings);
-}
-
-/* Key fields must be in the records of every event that triggers the function. */
-static void check_trigger(struct config_reader *reader, const char *where, uint32_t event_id,
-	const struct function_config *function, const struct event_set *events)
-{
-	const struct schema *schema = schema_builtin(event_id);
-	bool taken = json_array_size(events->ids) == 0;
-	json_t *id;
-	size_t i;
-
-	json_array_foreach (events->ids, i, id)
-		taken = taken || json_integer_value(id) == (json_int_t)event_id;
-	if (!taken) {
-		reader_fail(reader, where,
-			"function \"%s\" does not take event %u (its %s says which)",
-			function->name, event_id, FUNCTION_FILE);
-		return;
-	}
-	for (i = 0; function->key[i]; i++)
-		if (!schema_find_field(schema, function->key[i]))
-			reader_fail(reader, where,
-				"function \"%s\" is keyed by \"%s\", which event %u (%s) does not "
-				"have",
-				function->name, function->key[i], event_id, schema->name);
-}
-
 struct loading {
 	struct config_reader *reader;
 	struct config *config;
 	const char *base_dir;
-	struct event_set events[CONFIG_FUNCTIONS_MAX]; /* beside config->functions */
 };
+
+/* The folder of the function that `where` ("triggers.1") names; NULL: the reader says why. */
+static char *find_folder(
+	struct loading *loading, const char *where, const char *name, const json_t *override)
+{
+	struct config_reader *reader = loading->reader;
+	_cleanup_free_ char *dir = NULL;
+	char overridden[256], prefix[260];
+
+	snprintf(overridden, sizeof(overridden), "functions.%s", name);
+	snprintf(prefix, sizeof(prefix), "%s.", overridden);
+	reader_string(reader, prefix, override, "dir", &dir);
+	if (reader->error_code != 0)
+		return NULL;
+	if (dir ? path_resolve(&dir, loading->base_dir) < 0
+		: asprintf(&dir, "%s/%s", loading->config->functions_dir, name) < 0) {
+		reader_fail(reader, where, "out of memory");
+		return NULL;
+	}
+	if (is_function_folder(dir))
+		return TAKE_PTR(dir);
+	if (json_object_get(override, "dir"))
+		reader_fail(reader, overridden, "%s has no " FUNCTION_FILE, dir);
+	else
+		suggest_function(reader, where, name, loading->config->functions_dir);
+	return NULL;
+}
+
+/* Builds the configuration of the function that `where` names. */
+static void load_function(struct loading *loading, const char *where, const char *name,
+	struct function_config *function)
+{
+	const json_t *functions = json_object_get(loading->reader->root, "functions");
+	const json_t *override = json_object_get(functions, name);
+	_cleanup_free_ char *dir = find_folder(loading, where, name, override);
+	char overridden[256];
+
+	if (!dir)
+		return;
+	snprintf(overridden, sizeof(overridden), "functions.%s", name);
+	function_config_load(loading->reader,
+		&(struct function_source){
+			.name = name,
+			.dir = dir,
+			.override = override,
+			.where = overridden,
+		},
+		function);
+}
 
 static bool is_triggered(const struct config *config, uint32_t event_id, size_t function)
 {
@@ -344,13 +186,12 @@ static void load_trigger(
 		return;
 	}
 	if (i == config->function_count) {
-		load_function(loading->reader, config, loading->base_dir, where, name,
-			&config->functions[i], &loading->events[i]);
+		load_function(loading, where, name, &config->functions[i]);
 		config->function_count++;
 	}
 	if (loading->reader->error_code != 0)
 		return;
-	check_trigger(loading->reader, where, event_id, &config->functions[i], &loading->events[i]);
+	function_config_check_event(loading->reader, where, &config->functions[i], event_id);
 	if (is_triggered(config, event_id, i))
 		reader_fail(loading->reader, where, "function \"%s\" is named twice", name);
 	triggers = reallocarray(
@@ -492,8 +333,6 @@ int config_load(const char *path, struct config **ret_config, char **ret_error)
 	loading.base_dir = base_dir;
 	if (reader.error_code == 0)
 		load_triggers(&loading);
-	for (size_t i = 0; i < config->function_count; i++)
-		json_decref(loading.events[i].ids);
 	reader_close(&reader);
 	if (reader.error_code != 0) {
 		*ret_error = reader.error;

@@ -8,28 +8,13 @@
  * configuration is either right or not taken. Relative paths are relative to the file's folder.
  */
 
-#include "base/attr.h"
+#include "server/function_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define CONFIG_FUNCTIONS_MAX 64
-#define CONFIG_KEY_MAX       8 /* fields in a state key */
-
-/* A function as configured: its folder's function.json, overridden by the server's file. */
-struct function_config {
-	char *name;
-	char *dir; /* absolute */
-	char *runtime;
-	char *handler;
-	char *config; /* a JSON object as text: what the function sees as context.config */
-	char *key[CONFIG_KEY_MAX + 1]; /* NULL-terminated */
-	uint64_t timeout_ns;
-	unsigned int attempts;
-	unsigned int batch_max;
-	unsigned int queue_max;
-};
 
 struct trigger_config {
 	uint32_t event_id;
@@ -59,11 +44,5 @@ struct config {
 int config_load(const char *path, struct config **ret_config, char **ret_error) _must_check_;
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_free)
-
-/* Frees what it holds, not the struct itself. */
-void function_config_done(struct function_config *function);
-
-/* Whether a running function with the one configuration may go on under the other. */
-bool function_config_equal(const struct function_config *a, const struct function_config *b);
 
 #endif

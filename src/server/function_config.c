@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/function_config.h"
+
+#include "base/clock.h"
+#include "event/schema.h"
+#include "server/config_reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ATTEMPTS_MAX 100
+#define BATCH_MAX    4096
+#define QUEUE_MAX    (1U << 20)
+
+static const char *const manifest_keys[] = {"description", "events", FUNCTION_SETTINGS};
+
+void function_config_done(struct function_config *config)
+{
+	free(config->name);
+	free(config->dir);
+	free(config->description);
+	free(config->runtime);
+	free(config->handler);
+	free(config->config);
+	for (size_t i = 0; config->key[i]; i++)
+		free(config->key[i]);
+	*config = (struct function_config){0};
+}
+
+/* What it takes and what people are told of it make no difference to a running one. */
+bool function_config_equal(const struct function_config *a, const struct function_config *b)
+{
+	for (size_t i = 0; a->key[i] || b->key[i]; i++)
+		if (!a->key[i] || !b->key[i] || strcmp(a->key[i], b->key[i]) != 0)
+			return false;
+	return strcmp(a->name, b->name) == 0 && strcmp(a->dir, b->dir) == 0 &&
+	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
+	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
+	       a->attempts == b->attempts && a->batch_max == b->batch_max &&
+	       a->queue_max == b->queue_max;
+}
+
+static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
+	struct function_config *config)
+{
+	const json_t *json = json_object_get(object, "key");
+	char name[256];
+	json_t *field;
+	size_t i;
+
+	snprintf(name, sizeof(name), "%skey", prefix);
+	if (!json || reader->error_code != 0)
+		return;
+	if (!json_is_array(json) || json_array_size(json) > FUNCTION_KEY_MAX) {
+		reader_fail(reader, name, "expected an array of at most %d field names",
+			FUNCTION_KEY_MAX);
+		return;
+	}
+	for (i = 0; config->key[i]; i++) {
+		free(config->key[i]);
+		config->key[i] = NULL;
+	}
+	json_array_foreach (json, i, field) {
+		if (!json_is_string(field)) {
+			reader_fail(reader, name, "expected an array of field names");
+			return;
+		}
+		config->key[i] = strdup(json_string_value(field));
+	}
+}
+
+static void read_events(
+	struct config_reader *reader, const json_t *object, struct function_config *config)
+{
+	const json_t *events = json_object_get(object, "events");
+	json_t *id;
+	size_t i;
+
+	if (events && (!json_is_array(events) || json_array_size(events) > FUNCTION_EVENTS_MAX))
+		reader_fail(reader, "events", "expected an array of at most %d event ids",
+			FUNCTION_EVENTS_MAX);
+	if (reader->error_code != 0)
+		return;
+	json_array_foreach (events, i, id) {
+		if (!json_is_integer(id)) {
+			reader_fail(reader, "events", "expected an array of event ids");
+			return;
+		}
+		config->events[config->event_count++] = (uint32_t)json_integer_value(id);
+	}
+}
+
+/* `config` objects are merged, so that an override names only what it changes. */
+static void read_settings(struct config_reader *reader, const char *prefix, const json_t *object,
+	struct function_config *config, json_t *settings)
+{
+	json_t *json = json_object_get(object, "config");
+	char name[256];
+
+	reader_string(reader, prefix, object, "runtime", &config->runtime);
+	reader_string(reader, prefix, object, "handler", &config->handler);
+	reader_duration(reader, prefix, object, "timeout", &config->timeout_ns);
+	reader_count(reader, prefix, object, "attempts", ATTEMPTS_MAX, &config->attempts);
+	reader_count(reader, prefix, object, "batch", BATCH_MAX, &config->batch_max);
+	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &config->queue_max);
+	read_key_fields(reader, prefix, object, config);
+	snprintf(name, sizeof(name), "%sconfig", prefix);
+	if (json && !json_is_object(json))
+		reader_fail(reader, name, "expected an object");
+	else if (json && json_object_update_recursive(settings, json) < 0)
+		reader_fail(reader, name, "out of memory");
+}
+
+static void read_manifest(
+	struct config_reader *reader, struct function_config *config, json_t *settings)
+{
+	reader_allow_keys(reader, "", reader->root, manifest_keys, ARRAY_SIZE(manifest_keys));
+	reader_string(reader, "", reader->root, "description", &config->description);
+	read_events(reader, reader->root, config);
+	read_settings(reader, "", reader->root, config, settings);
+}
+
+/* The manifest's errors name its own file, and become the reader's. */
+static void load_manifest(struct config_reader *reader, const struct function_source *source,
+	struct function_config *config, json_t *settings)
+{
+	_cleanup_free_ char *path = NULL;
+	struct config_reader manifest;
+
+	if (asprintf(&path, "%s/%s", config->dir, FUNCTION_FILE) < 0) {
+		path = NULL;
+		reader_fail(reader, source->where, "out of memory");
+		return;
+	}
+	if (source->manifest_optional && access(path, F_OK) < 0)
+		return;
+	if (reader_open(&manifest, path) == 0)
+		read_manifest(&manifest, config, settings);
+	if (manifest.error_code == 0 && !config->handler &&
+		!json_object_get(source->override, "handler"))
+		reader_fail(&manifest, "", "no \"handler\" (as \"file.function\")");
+	if (manifest.error_code != 0) {
+		reader->error_code = manifest.error_code;
+		reader->error = manifest.error;
+	}
+	reader_close(&manifest);
+}
+
+static int set_defaults(struct function_config *config, const struct function_source *source)
+{
+	*config = (struct function_config){
+		.name = strdup(source->name),
+		.dir = strdup(source->dir),
+		.runtime = strdup("nodejs"),
+		.timeout_ns = 10 * NS_PER_SEC,
+		.attempts = 3,
+		.batch_max = 256,
+		.queue_max = 65536,
+	};
+	return config->name && config->dir && config->runtime ? 0 : -ENOMEM;
+}
+
+void function_config_load(struct config_reader *reader, const struct function_source *source,
+	struct function_config *ret_config)
+{
+	json_t *settings = json_object();
+	char prefix[260];
+
+	snprintf(prefix, sizeof(prefix), "%s%s", source->where, *source->where ? "." : "");
+	if (set_defaults(ret_config, source) < 0 || !settings)
+		reader_fail(reader, source->where, "out of memory");
+	else
+		load_manifest(reader, source, ret_config, settings);
+	if (source->override && reader->error_code == 0)
+		read_settings(reader, prefix, source->override, ret_config, settings);
+	if (reader->error_code == 0 && !ret_config->handler)
+		reader_fail(reader, source->where, "no \"handler\" (as \"file.function\")");
+	ret_config->config = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!ret_config->config)
+		reader_fail(reader, source->where, "out of memory");
+	json_decref(settings);
+}
+
+static bool takes(const struct function_config *config, uint32_t event_id)
+{
+	for (size_t i = 0; i < config->event_count; i++)
+		if (config->events[i] == event_id)
+			return true;
+	return config->event_count == 0;
+}
+
+void function_config_check_event(struct config_reader *reader, const char *where,
+	const struct function_config *config, uint32_t event_id)
+{
+	const struct schema *schema = schema_builtin(event_id);
+
+	if (!takes(config, event_id)) {
+		reader_fail(reader, where,
+			"function \"%s\" does not take event %u (its %s says which)", config->name,
+			event_id, FUNCTION_FILE);
+		return;
+	}
+	for (size_t i = 0; config->key[i]; i++)
+		if (!schema_find_field(schema, config->key[i]))
+			reader_fail(reader, where,
+				"function \"%s\" is keyed by \"%s\", which event %u (%s) does not "
+				"have",
+				config->name, config->key[i], event_id, schema->name);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_FUNCTION_CONFIG_H
+#define SERVER_FUNCTION_CONFIG_H
+
+/*
+ * A function's settings: its folder's function.json, and those that go before it, which the server's
+ * file or a deployment holds. Errors name the file, line and key that are wrong.
+ */
+
+#include "base/attr.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FUNCTION_FILE       "function.json"
+#define FUNCTION_KEY_MAX    8  /* fields in a state key */
+#define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
+#define FUNCTION_SETTINGS                                                                          \
+	"runtime", "handler", "key", "timeout", "attempts", "batch", "queue", "config"
+
+struct config_reader;
+
+struct function_config {
+	char *name;
+	char *dir;         /* absolute */
+	char *description; /* NULL: none */
+	char *runtime;
+	char *handler;
+	char *config; /* a JSON object as text: what the function sees as context.config */
+	char *key[FUNCTION_KEY_MAX + 1]; /* NULL-terminated */
+	uint64_t timeout_ns;
+	unsigned int attempts;
+	unsigned int batch_max;
+	unsigned int queue_max;
+	uint32_t events[FUNCTION_EVENTS_MAX]; /* that it takes; none: any */
+	size_t event_count;
+};
+
+struct function_source {
+	const char *name;
+	const char *dir;        /* absolute */
+	bool manifest_optional; /* a folder without function.json will do */
+	const json_t *override; /* the settings that go before the manifest's; NULL: none */
+	const char *where;      /* what messages call the override: "functions.port-scan" */
+};
+
+/*
+ * Fills in `ret_config`, which must be released with function_config_done() also if this fails; the
+ * error is in the reader.
+ */
+void function_config_load(struct config_reader *reader, const struct function_source *source,
+	struct function_config *ret_config);
+
+/* Frees what it holds, not the struct itself. */
+void function_config_done(struct function_config *config);
+
+/* Whether a running function with the one configuration may go on under the other. */
+bool function_config_equal(const struct function_config *a, const struct function_config *b);
+
+/*
+ * Whether the function may be triggered by an event: it takes it, and the event has its key's fields.
+ * If not, the reader has an error about `where`.
+ */
+void function_config_check_event(struct config_reader *reader, const char *where,
+	const struct function_config *config, uint32_t event_id);
+
+#endif
