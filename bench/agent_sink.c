@@ -2,6 +2,7 @@
 #include "bench/agent_sink.h"
 
 #include "base/fd.h"
+#include "net/udp_receiver.h"
 #include "wire/v1.h"
 
 #include <errno.h>
@@ -43,8 +44,8 @@ static void take(struct sink *sink, const struct datagram *datagram)
 		return;
 	size = v1_encode_ack(transaction.sequence, ack);
 	/* One that cannot be sent is lost, and asked for again. */
-	(void)!sendto(sink->fd, ack, size, 0, (const struct sockaddr *)&datagram->from.address,
-		datagram->from.len);
+	(void)!sendto(sink->fd, ack, size, 0, (const struct sockaddr *)&datagram->from->address,
+		datagram->from->len);
 }
 
 static void *sink_main(void *arg)
@@ -53,11 +54,11 @@ static void *sink_main(void *arg)
 	struct pollfd ready = {.fd = sink->fd, .events = POLLIN};
 
 	while (!atomic_load(&sink->stop)) {
-		const struct datagram *datagrams;
-		int n = udp_receive(sink->receiver, sink->fd, &datagrams);
+		int n = udp_receive(sink->receiver, sink->fd);
+		struct datagram datagram;
 
-		for (int i = 0; i < n; i++)
-			take(sink, &datagrams[i]);
+		while (udp_receiver_next(sink->receiver, &datagram))
+			take(sink, &datagram);
 		if (n <= 0)
 			(void)poll(&ready, 1, WAIT_MS);
 	}
@@ -90,7 +91,7 @@ int sink_new(struct sink **ret_sink)
 	if (!sink)
 		return -ENOMEM;
 	sink->fd = -1;
-	r = udp_receiver_new(&sink->receiver);
+	r = udp_receiver_new(UDP_MESSAGES_MAX, &sink->receiver);
 	if (r == 0)
 		r = sink_listen(sink);
 	if (r == 0)

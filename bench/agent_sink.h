@@ -8,7 +8,7 @@
  */
 
 #include "base/attr.h"
-#include "net/udp.h"
+#include "net/endpoint.h"
 
 #include <stdint.h>
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "bench/report.h"
-#include "net/udp.h"
+#include "net/udp_receiver.h"
 #include "wire/v1.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#define BATCH         64
 #define QUIET_MS      50 /* nothing for so long after the sender's end: all is here */
 #define STUCK_NS      (10 * NS_PER_SEC) /* no acknowledgement for so long: something is broken */
 #define LATENCIES_MAX (1U << 20)
@@ -31,7 +32,7 @@ struct link {
 	/* The sender's. */
 	uint64_t start_ns;
 	struct v1_sender sender;
-	struct v1_builder builders[UDP_BATCH];
+	struct v1_builder builders[BATCH];
 	double *latencies_us;
 	unsigned int latency_count;
 
@@ -111,7 +112,7 @@ static void answer(struct link *link, const struct datagram *datagram, uint32_t 
 
 	/* One that cannot be sent is lost, which the sender makes good. */
 	(void)sendto(link->receiver_fd, ack, size, 0,
-		(const struct sockaddr *)&datagram->from.address, datagram->from.len);
+		(const struct sockaddr *)&datagram->from->address, datagram->from->len);
 }
 
 static void process(struct link *link, struct v1_transaction transaction)
@@ -174,17 +175,19 @@ static void receive_raw(struct link *link, const struct datagram *datagram)
 		link->result.delivered++;
 }
 
-static void receive_batch(struct link *link, const struct datagram *datagrams, int count)
+static void receive_batch(struct link *link)
 {
+	struct datagram datagram;
+
 	link->last_ns = clock_monotonic_ns();
 	if (link->first_ns == 0)
 		link->first_ns = link->last_ns;
-	for (int i = 0; i < count; i++) {
-		link->result.bytes += datagrams[i].size;
+	while (udp_receiver_next(link->receiver_buffers, &datagram)) {
+		link->result.bytes += datagram.size;
 		if (link->options.class == LINK_RAW)
-			receive_raw(link, &datagrams[i]);
+			receive_raw(link, &datagram);
 		else
-			receive_transaction(link, &datagrams[i]);
+			receive_transaction(link, &datagram);
 	}
 }
 
@@ -204,11 +207,10 @@ static void *receive_all(void *arg)
 
 	for (;;) {
 		bool done = atomic_load(&link->sender_done);
-		const struct datagram *datagrams;
-		int n = udp_receive(link->receiver_buffers, link->receiver_fd, &datagrams);
+		int n = udp_receive(link->receiver_buffers, link->receiver_fd);
 
 		if (n > 0) {
-			receive_batch(link, datagrams, n);
+			receive_batch(link);
 		} else if (n < 0) {
 			atomic_store(&link->error, n);
 			break;
@@ -268,14 +270,14 @@ static void fill_raw(struct link *link, struct v1_builder *builder)
 
 static int send_unacknowledged(struct link *link)
 {
-	struct mmsghdr messages[UDP_BATCH] = {0};
-	struct iovec vectors[UDP_BATCH];
+	struct mmsghdr messages[BATCH] = {0};
+	struct iovec vectors[BATCH];
 	int r = 0;
 
-	for (int i = 0; i < UDP_BATCH; i++)
+	for (int i = 0; i < BATCH; i++)
 		messages[i].msg_hdr = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
 	while (r == 0 && !time_is_over(link)) {
-		for (int i = 0; i < UDP_BATCH; i++) {
+		for (int i = 0; i < BATCH; i++) {
 			struct v1_builder *builder = &link->builders[i];
 
 			v1_builder_start(builder, SWITCH_ID, 0);
@@ -285,7 +287,7 @@ static int send_unacknowledged(struct link *link)
 				fill(link, builder, false);
 			vectors[i] = (struct iovec){builder->bytes, builder->size};
 		}
-		r = send_batch(link, messages, UDP_BATCH);
+		r = send_batch(link, messages, BATCH);
 	}
 	return r;
 }
@@ -312,11 +314,11 @@ static void wait_for_answer(struct link *link)
 
 static int take_answers(struct link *link)
 {
-	const struct datagram *datagrams;
-	int n = udp_receive(link->sender_buffers, link->sender_fd, &datagrams);
+	int n = udp_receive(link->sender_buffers, link->sender_fd);
+	struct datagram datagram;
 
-	for (int i = 0; i < n; i++) {
-		if (!v1_sender_acknowledge(&link->sender, datagrams[i].bytes, datagrams[i].size))
+	while (udp_receiver_next(link->sender_buffers, &datagram)) {
+		if (!v1_sender_acknowledge(&link->sender, datagram.bytes, datagram.size))
 			continue;
 		if (link->latency_count < LATENCIES_MAX)
 			link->latencies_us[link->latency_count++] =
@@ -394,10 +396,10 @@ static int open_sockets(struct link *link)
 
 static int link_open(struct link *link)
 {
-	int r = udp_receiver_new(&link->receiver_buffers);
+	int r = udp_receiver_new(UDP_MESSAGES_MAX, &link->receiver_buffers);
 
 	if (r == 0)
-		r = udp_receiver_new(&link->sender_buffers);
+		r = udp_receiver_new(UDP_MESSAGES_MAX, &link->sender_buffers);
 	if (r < 0)
 		return r;
 	link->latencies_us = malloc(LATENCIES_MAX * sizeof(*link->latencies_us));

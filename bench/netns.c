@@ -21,3 +21,13 @@ int netns_enter_private(void)
 		return -errno;
 	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
+
+int netns_set_mtu(int mtu)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_mtu = mtu};
+	_cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	return ioctl(fd, SIOCSIFMTU, &request) < 0 ? -errno : 0;
+}

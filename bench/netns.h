@@ -3,8 +3,8 @@
 #define BENCH_NETNS_H
 
 /*
- * A network of the benchmark's own: nothing that it sends can reach the machine's, and nothing else
- * is on it.
+ * A network of the program's own: nothing that it sends can reach the machine's, and nothing else is
+ * on it.
  */
 
 #include "base/attr.h"
@@ -15,5 +15,7 @@
  * without CAP_SYS_ADMIN.
  */
 int netns_enter_private(void) _must_check_;
+/* Of its loopback interface, bytes: 1500 makes datagrams as large as on Ethernet. */
+int netns_set_mtu(int mtu) _must_check_;
 
 #endif

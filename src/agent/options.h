@@ -7,7 +7,7 @@
 #include "agent/attach.h"
 #include "agent/fanout.h"
 #include "base/log.h"
-#include "net/udp.h"
+#include "net/endpoint.h"
 
 #include <stdbool.h>
 #include <stdint.h>

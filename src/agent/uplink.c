@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "net/udp_receiver.h"
 #include "wire/v1.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 /* Unacknowledged datagrams: so many at once, then a pause, about 64,000 a second. */
 #define BURST    64
 #define PAUSE_NS NS_PER_MS
+
+#define ANSWERS 4 /* taken with one system call */
 
 #define SILENCE_NS (2 * NS_PER_SEC) /* without an answer, until that is worth a line */
 
@@ -192,12 +195,12 @@ static void take_answer(struct uplink *uplink, const struct datagram *datagram, 
 static void on_readable(struct loop_io *io, uint32_t events _unused_)
 {
 	struct uplink *uplink = io->user;
-	const struct datagram *datagrams = NULL;
-	/* An error here is an ICMP message's; it is cleared by having been read. */
-	int count = udp_receive(uplink->receiver, uplink->fd, &datagrams);
+	struct datagram datagram;
 
-	for (int i = 0; i < count; i++)
-		take_answer(uplink, &datagrams[i], clock_monotonic_ns());
+	/* An error here is an ICMP message's; it is cleared by having been read. */
+	(void)!udp_receive(uplink->receiver, uplink->fd);
+	while (udp_receiver_next(uplink->receiver, &datagram))
+		take_answer(uplink, &datagram, clock_monotonic_ns());
 	uplink_pump(uplink);
 }
 
@@ -238,7 +241,7 @@ int uplink_new(struct loop *loop, struct spool *spool, const struct uplink_optio
 	uplink->io = (struct loop_io){.fn = on_readable, .user = uplink};
 	v1_sender_init(&uplink->sender, options->switch_id, options->resend_ns);
 	v1_builder_start(&uplink->builder, options->switch_id, 0);
-	r = udp_receiver_new(&uplink->receiver);
+	r = udp_receiver_new(ANSWERS, &uplink->receiver);
 	if (r < 0)
 		return r;
 	r = udp_connect(&options->server);

@@ -11,7 +11,7 @@
 
 #include "agent/spool.h"
 #include "base/loop.h"
-#include "net/udp.h"
+#include "net/endpoint.h"
 
 #include <stdbool.h>
 

@@ -3,112 +3,14 @@
 
 #include "base/fd.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <linux/sock_diag.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
 
 /* Bytes asked of the kernel: a fleet's burst while this side waits for its turn on the CPU. */
 #define RECEIVE_BUFFER_BYTES (16 << 20)
-#define HOST_TEXT_MAX        256 /* a DNS name's 253 characters and room */
-#define PORT_TEXT_MAX        6
-
-/* ---- endpoints ---- */
-
-static int refuse(char **ret_error, const char *text, const char *why)
-{
-	/* Whatever happens to the message, the endpoint is refused. */
-	if (asprintf(ret_error, "\"%s\": %s", text, why) < 0)
-		*ret_error = NULL;
-	return -EINVAL;
-}
-
-/* Digits only, at most 65535. */
-static bool port_is_valid(const char *text)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	return digits > 0 && digits < PORT_TEXT_MAX && text[digits] == '\0' &&
-	       strtoul(text, NULL, 10) <= UINT16_MAX;
-}
-
-/* Splits HOST:PORT, [V6]:PORT or PORT; `host` is then empty. NULL or what is wrong with it. */
-static const char *split(const char *text, char host[static HOST_TEXT_MAX], const char **ret_port)
-{
-	const char *colon = strrchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	const char *start = text;
-
-	if (text[0] == '[') {
-		if (!colon || len < 3 || text[len - 1] != ']')
-			return "expected \"]:PORT\" after the IPv6 address";
-		start = text + 1;
-		len -= 2;
-	} else if (colon && memchr(text, ':', len)) {
-		return "an IPv6 address stands in brackets: [ADDRESS]:PORT";
-	} else if (colon && len == 0) {
-		return "expected a host before \":PORT\" (for any address, the port alone)";
-	}
-	if (len >= HOST_TEXT_MAX)
-		return "the host name is too long";
-	memcpy(host, start, len);
-	host[len] = '\0';
-	*ret_port = colon ? colon + 1 : text;
-	if (!port_is_valid(*ret_port))
-		return "expected HOST:PORT, [IPV6]:PORT or PORT, with a port from 0 to 65535";
-	return NULL;
-}
-
-int endpoint_parse(const char *text, struct endpoint *ret_endpoint, char **ret_error)
-{
-	struct addrinfo hints = {
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_DGRAM,
-		.ai_flags = AI_NUMERICSERV,
-	};
-	struct addrinfo *found;
-	char host[HOST_TEXT_MAX];
-	const char *port, *wrong;
-	int r;
-
-	wrong = split(text, host, &port);
-	if (wrong)
-		return refuse(ret_error, text, wrong);
-	if (text[0] == '[')
-		hints.ai_flags |= AI_NUMERICHOST;
-	r = getaddrinfo(host[0] ? host : "::", port, &hints, &found);
-	if (r != 0)
-		return refuse(ret_error, text, gai_strerror(r));
-	*ret_endpoint = (struct endpoint){.len = found->ai_addrlen};
-	memcpy(&ret_endpoint->address, found->ai_addr, found->ai_addrlen);
-	freeaddrinfo(found);
-	return 0;
-}
-
-const char *endpoint_render(const struct endpoint *endpoint, char text[static ENDPOINT_TEXT_MAX])
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&endpoint->address;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&endpoint->address;
-	char address[INET6_ADDRSTRLEN] = "";
-
-	if (endpoint->address.ss_family == AF_INET) {
-		inet_ntop(AF_INET, &v4->sin_addr, address, sizeof(address));
-		snprintf(text, ENDPOINT_TEXT_MAX, "%s:%u", address, ntohs(v4->sin_port));
-	} else if (endpoint->address.ss_family != AF_INET6) {
-		snprintf(text, ENDPOINT_TEXT_MAX, "(no address)");
-	} else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-		inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, address, sizeof(address));
-		snprintf(text, ENDPOINT_TEXT_MAX, "%s:%u", address, ntohs(v6->sin6_port));
-	} else {
-		inet_ntop(AF_INET6, &v6->sin6_addr, address, sizeof(address));
-		snprintf(text, ENDPOINT_TEXT_MAX, "[%s]:%u", address, ntohs(v6->sin6_port));
-	}
-	return text;
-}
-
-/* ---- sockets ---- */
+#define SEND_BUFFER_BYTES    (4 << 20)
 
 static bool is_any_v6(const struct endpoint *endpoint)
 {
@@ -128,51 +30,86 @@ static struct endpoint any_v4(const struct endpoint *any)
 	return endpoint;
 }
 
-static int udp_socket(int family)
+static int set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* As much as is allowed: beyond net.core.{r,w}mem_max with CAP_NET_ADMIN only. */
+static void set_buffer(int fd, int forced, int option, int bytes)
+{
+	/* The kernel cuts the second one down by itself; a smaller buffer is no failure. */
+	if (set(fd, SOL_SOCKET, forced, bytes) < 0)
+		(void)set(fd, SOL_SOCKET, option, bytes);
+}
+
+/* What every socket gets. Before Linux 5.0 there is no GRO, and each datagram comes by itself. */
+static int udp_socket(sa_family_t family)
 {
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+	(void)!udp_set_gro(fd, true);
+	return fd;
 }
 
-/* As much as is allowed: beyond net.core.rmem_max with CAP_NET_ADMIN only. */
-static void set_receive_buffer(int fd)
+static int set_listening(int fd, const struct endpoint *local, bool shared)
 {
-	int bytes = RECEIVE_BUFFER_BYTES;
+	int r = 0;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) == 0)
-		return;
-	/* The kernel cuts this one down by itself; a smaller buffer is no failure. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	/* "Any" means IPv4 as well, whatever net.ipv6.bindv6only says. */
+	if (is_any_v6(local))
+		r = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (r == 0 && local->address.ss_family == AF_INET6)
+		r = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	else if (r == 0)
+		r = set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	if (r == 0)
+		r = udp_forbid_fragments(fd);
+	if (r == 0 && shared)
+		r = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	return r;
 }
 
-static int listen_at(const struct endpoint *local)
+static int listen_at(const struct endpoint *local, bool shared)
 {
 	_cleanup_fd_ int fd = udp_socket(local->address.ss_family);
-	int off = 0;
+	int r;
 
 	if (fd < 0)
 		return fd;
-	/* "Any" means IPv4 as well, whatever net.ipv6.bindv6only says. */
-	if (is_any_v6(local) && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
-		return -errno;
-	set_receive_buffer(fd);
+	r = set_listening(fd, local, shared);
+	if (r < 0)
+		return r;
 	if (bind(fd, (const struct sockaddr *)&local->address, local->len) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
 
-int udp_listen(const struct endpoint *local)
+static int listen_at_any(const struct endpoint *local, bool shared)
 {
-	int fd = listen_at(local);
+	int fd = listen_at(local, shared);
 
 	if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && is_any_v6(local)) {
 		struct endpoint v4 = any_v4(local);
 
 		/* A host without IPv6. */
-		return listen_at(&v4);
+		return listen_at(&v4, shared);
 	}
 	return fd;
+}
+
+int udp_listen(const struct endpoint *local)
+{
+	return listen_at_any(local, false);
+}
+
+int udp_listen_shared(const struct endpoint *local)
+{
+	return listen_at_any(local, true);
 }
 
 int udp_connect(const struct endpoint *remote)
@@ -186,58 +123,38 @@ int udp_connect(const struct endpoint *remote)
 	return TAKE_FD(fd);
 }
 
-/* ---- batches ---- */
-
-struct udp_receiver {
-	struct mmsghdr messages[UDP_BATCH];
-	struct iovec vectors[UDP_BATCH];
-	struct datagram datagrams[UDP_BATCH];
-	uint8_t bytes[UDP_BATCH][UDP_DATAGRAM_MAX];
-};
-
-int udp_receiver_new(struct udp_receiver **ret_receiver)
+int udp_forbid_fragments(int fd)
 {
-	struct udp_receiver *receiver = calloc(1, sizeof(*receiver));
+	int family, r;
+	socklen_t len = sizeof(family);
 
-	if (!receiver)
-		return -ENOMEM;
-	for (int i = 0; i < UDP_BATCH; i++) {
-		receiver->vectors[i] = (struct iovec){receiver->bytes[i], UDP_DATAGRAM_MAX};
-		receiver->messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &receiver->datagrams[i].from.address,
-			.msg_iov = &receiver->vectors[i],
-			.msg_iovlen = 1,
-		};
-		receiver->datagrams[i].bytes = receiver->bytes[i];
-	}
-	*ret_receiver = receiver;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0)
+		return -errno;
+	/* A socket of IPv6 obeys the other option for IPv4 peers. */
+	r = set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+	if (r == 0 && family == AF_INET6)
+		r = set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+	return r;
+}
+
+int udp_set_gro(int fd, bool on)
+{
+	return set(fd, SOL_UDP, UDP_GRO, on);
+}
+
+int udp_get_memory(int fd, struct udp_memory *ret_memory)
+{
+	uint32_t values[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(values);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, values, &len) < 0)
+		return -errno;
+	if (len < (SK_MEMINFO_DROPS + 1) * sizeof(values[0]))
+		return -EOPNOTSUPP;
+	*ret_memory = (struct udp_memory){
+		.buffer_bytes = values[SK_MEMINFO_RCVBUF],
+		.queued_bytes = values[SK_MEMINFO_RMEM_ALLOC],
+		.drops = values[SK_MEMINFO_DROPS],
+	};
 	return 0;
-}
-
-void udp_receiver_free(struct udp_receiver *receiver)
-{
-	free(receiver);
-}
-
-int udp_receive(struct udp_receiver *receiver, int fd, const struct datagram **ret_datagrams)
-{
-	int n;
-
-	/* The kernel wrote the last senders' lengths there. */
-	for (int i = 0; i < UDP_BATCH; i++)
-		receiver->messages[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_storage);
-	do {
-		n = recvmmsg(fd, receiver->messages, UDP_BATCH, MSG_DONTWAIT, NULL);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	for (int i = 0; i < n; i++) {
-		struct datagram *datagram = &receiver->datagrams[i];
-
-		datagram->from.len = receiver->messages[i].msg_hdr.msg_namelen;
-		datagram->size = receiver->messages[i].msg_len;
-		datagram->truncated = receiver->messages[i].msg_hdr.msg_flags & MSG_TRUNC;
-	}
-	*ret_datagrams = receiver->datagrams;
-	return n;
 }

@@ -3,58 +3,54 @@
 #define NET_UDP_H
 
 /*
- * UDP sockets and batched datagrams. Non-blocking; the caller waits with a loop.
+ * UDP sockets. A tour of datagrams: udp.h (here) opens sockets; udp_group.h several at one address,
+ * one a worker; udp_receiver.h and udp_sender.h move trains of datagrams, each with one system call
+ * for many. Non-blocking throughout; the caller waits with a loop. Whoever reads a socket of ours
+ * does it with a udp_receiver, since the kernel may hand out several datagrams as one (UDP_GRO).
  */
 
 #include "base/attr.h"
+#include "net/endpoint.h"
 
-#include <netinet/in.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
-#define UDP_BATCH         64
-#define UDP_DATAGRAM_MAX  2048 /* bytes kept of one datagram; a longer one is `truncated` */
-#define ENDPOINT_TEXT_MAX 64
-
-struct endpoint {
-	struct sockaddr_storage address;
-	socklen_t len;
+/* The address of ours that a datagram came to, and that its answer shall come from. */
+struct udp_local {
+	sa_family_t family; /* of the socket: AF_INET, AF_INET6; 0: whichever the kernel chooses */
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	};
 };
 
 /*
- * Resolves "HOST:PORT", "[V6]:PORT" or a bare port (any address). Returns 0 or -EINVAL with a
- * message in `ret_error` (to be freed) that says what was expected.
- */
-int endpoint_parse(const char *text, struct endpoint *ret_endpoint, char **ret_error) _must_check_;
-const char *endpoint_render(const struct endpoint *endpoint, char text[static ENDPOINT_TEXT_MAX]);
-
-/* A bound, non-blocking socket with as large a receive buffer as is allowed. fd or negative errno.
+ * A bound socket with buffers as large as is allowed. What is sent is never fragmented (answers are
+ * small). fd or negative errno.
  */
 int udp_listen(const struct endpoint *local) _must_check_;
-/* A connected, non-blocking socket. fd or negative errno. */
+/* The same, where all that bind to the address allow each other to (SO_REUSEPORT). */
+int udp_listen_shared(const struct endpoint *local) _must_check_;
+/* A connected socket. fd or negative errno. */
 int udp_connect(const struct endpoint *remote) _must_check_;
 
-struct datagram {
-	struct endpoint from;
-	const uint8_t *bytes;
-	size_t size;
-	bool truncated;
+/*
+ * Sets DF and takes no ICMP message's word for the path's MTU (RFC 8899 probes for it): a datagram
+ * larger than the interface's MTU is refused (EMSGSIZE), a larger one than the path's vanishes. 0 or
+ * negative errno.
+ */
+int udp_forbid_fragments(int fd) _must_check_;
+
+/* The kernel may, or shall not, hand out trains (it may by default). 0 or negative errno. */
+int udp_set_gro(int fd, bool on) _must_check_;
+
+struct udp_memory {
+	uint32_t buffer_bytes; /* the receive buffer's bound, with the kernel's own overhead */
+	uint32_t queued_bytes;
+	uint32_t drops; /* datagrams since the socket was opened, mod 2^32: the buffer was full */
 };
 
-/* The buffers of one receiving thread, about 140 KB. */
-struct udp_receiver;
-int udp_receiver_new(struct udp_receiver **ret_receiver) _must_check_;
-void udp_receiver_free(struct udp_receiver *receiver);
-DEFINE_CLEANUP(struct udp_receiver, udp_receiver_free)
-
-/*
- * Up to UDP_BATCH datagrams in one recvmmsg(2); `*ret_datagrams` is valid until the next call.
- * Returns their number, 0 when there is none, or a negative errno (on a connected socket that is
- * also how the peer's ICMP errors show, -ECONNREFUSED: go on, it may come up).
- */
-int udp_receive(
-	struct udp_receiver *receiver, int fd, const struct datagram **ret_datagrams) _must_check_;
+/* What became of what arrived. 0 or negative errno. */
+int udp_get_memory(int fd, struct udp_memory *ret_memory) _must_check_;
 
 #endif

@@ -14,7 +14,7 @@
  * No socket and no clock in here: datagrams and times come in, answers go out through `reply`.
  */
 
-#include "net/udp.h"
+#include "net/endpoint.h"
 #include "server/switches.h"
 #include "server/units.h"
 #include "wire/v1.h"

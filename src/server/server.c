@@ -35,8 +35,7 @@ static void receive_one(struct server *server, const struct datagram *datagram, 
 		server->simulated_drops++;
 		return;
 	}
-	ingest_datagram(&server->ingest, &datagram->from, datagram->bytes,
-		datagram->truncated ? UDP_DATAGRAM_MAX + 1 : datagram->size, now_ns);
+	ingest_datagram(&server->ingest, datagram->from, datagram->bytes, datagram->size, now_ns);
 }
 
 static void on_datagrams(struct loop_io *io, uint32_t events _unused_)
@@ -44,18 +43,18 @@ static void on_datagrams(struct loop_io *io, uint32_t events _unused_)
 	struct server *server = io->user;
 
 	for (int round = 0; round < RECEIVE_ROUNDS; round++) {
-		const struct datagram *datagrams;
-		int n = udp_receive(server->receiver, io->fd, &datagrams);
+		int n = udp_receive(server->receiver, io->fd);
 		uint64_t now_ns = clock_realtime_ns();
+		struct datagram datagram;
 
 		if (n < 0) {
 			server->receive_failures++;
 			log_limited(LOG_LEVEL_WARNING, "cannot receive error=\"%s\"", strerror(-n));
 		}
-		for (int i = 0; i < n; i++)
-			receive_one(server, &datagrams[i], now_ns);
-		if (n < UDP_BATCH)
+		if (n <= 0)
 			break;
+		while (udp_receiver_next(server->receiver, &datagram))
+			receive_one(server, &datagram, now_ns);
 	}
 }
 
@@ -189,7 +188,7 @@ static int open_socket(struct server *server, char **ret_error)
 		return error_set(ret_error, r, "cannot listen on udp %s: %s",
 			server->config->listen, strerror(-r));
 	server->udp_fd = r;
-	r = udp_receiver_new(&server->receiver);
+	r = udp_receiver_new(UDP_MESSAGES_MAX, &server->receiver);
 	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
 }
 

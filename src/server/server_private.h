@@ -5,7 +5,7 @@
 /* The server's parts, for server.c and for server_status.c, which shows them to the API. */
 
 #include "engine/engine.h"
-#include "net/udp.h"
+#include "net/udp_receiver.h"
 #include "server/alert_log.h"
 #include "server/api.h"
 #include "server/commits.h"

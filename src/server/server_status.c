@@ -147,6 +147,7 @@ static void show_functions(void *user, api_function_fn fn, void *arg)
 static void write_ingest_metrics(struct metrics *m, const struct server *server)
 {
 	const struct ingest_counters *c = &server->ingest.counters;
+	struct udp_memory memory;
 
 	metrics_single(m, "netlambda_datagrams_total", METRIC_COUNTER, "Datagrams received.",
 		c->datagrams);
@@ -182,6 +183,9 @@ static void write_ingest_metrics(struct metrics *m, const struct server *server)
 		"Acknowledgements that could not be sent.", server->reply_failures);
 	metrics_single(m, "netlambda_receive_failures_total", METRIC_COUNTER,
 		"System calls for receiving that failed.", server->receive_failures);
+	if (udp_get_memory(server->udp_fd, &memory) == 0)
+		metrics_single(m, "netlambda_socket_drops_total", METRIC_COUNTER,
+			"Datagrams that found the socket's buffer full.", memory.drops);
 	metrics_single(m, "netlambda_simulated_drops_total", METRIC_COUNTER,
 		"Datagrams thrown away as --drop-rate asks.", server->simulated_drops);
 }

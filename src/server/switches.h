@@ -10,7 +10,7 @@
 
 #include "base/attr.h"
 #include "event/outcome.h"
-#include "net/udp.h"
+#include "net/endpoint.h"
 #include "server/units.h"
 #include "wire/v1.h"
 

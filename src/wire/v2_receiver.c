@@ -42,12 +42,12 @@ static void advance(struct v2_receiver *r, uint64_t now_ns)
 
 static uint64_t new_session(struct v2_receiver *r)
 {
-	uint64_t session;
+	const uint64_t mask = V2_SESSION_MAX & ~0xffULL;
+	uint64_t session = random_bits(r) & mask;
 
-	do
-		session = random_bits(r) & V2_SESSION_MAX;
-	while (session == 0 || session == r->session);
-	return session;
+	while (session == 0 || session == (r->session & mask))
+		session = (session + 0x100) & mask;
+	return session | r->config.worker;
 }
 
 void v2_receiver_open(struct v2_receiver *receiver, const struct v2_mark *mark,

@@ -20,6 +20,7 @@
 struct v2_receiver_config {
 	size_t window[V2_LANES]; /* events */
 	uint16_t record_max;
+	uint8_t worker; /* the last octet of its sessions' numbers: a socket group goes by it */
 	uint64_t (*random)(void *user); /* for path challenges, which must not be guessed; grease */
 	void *random_user;
 };

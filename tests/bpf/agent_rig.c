@@ -2,7 +2,7 @@
 #include "tests/bpf/agent_rig.h"
 
 #include "base/clock.h"
-#include "net/udp.h"
+#include "net/udp_receiver.h"
 #include "tests/unit/test.h"
 #include "wire/v1.h"
 
@@ -235,7 +235,7 @@ static void answer(const struct datagram *datagram, uint32_t sequence)
 
 	if (!is_lost())
 		(void)!sendto(rig.fd, ack, size, 0,
-			(const struct sockaddr *)&datagram->from.address, datagram->from.len);
+			(const struct sockaddr *)&datagram->from->address, datagram->from->len);
 }
 
 static void take_datagram(const struct datagram *datagram)
@@ -270,16 +270,16 @@ static void *receiver_main(void *arg _unused_)
 	struct udp_receiver *receiver = NULL;
 	int count = 0;
 
-	if (udp_receiver_new(&receiver) < 0)
+	if (udp_receiver_new(UDP_MESSAGES_MAX, &receiver) < 0)
 		abort();
 	while (!atomic_load(&rig.stop) || count > 0) {
-		const struct datagram *datagrams = NULL;
+		struct datagram datagram;
 
 		poll(&poll_fd, 1, 10);
-		count = udp_receive(receiver, rig.fd, &datagrams);
-		for (int i = 0; i < count; i++)
+		count = udp_receive(receiver, rig.fd);
+		while (udp_receiver_next(receiver, &datagram))
 			if (!atomic_load(&rig.deaf) && !is_lost())
-				take_datagram(&datagrams[i]);
+				take_datagram(&datagram);
 	}
 	udp_receiver_free(receiver);
 	return NULL;

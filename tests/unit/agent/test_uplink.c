@@ -3,6 +3,7 @@
 #include "agent/uplink.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "net/udp_receiver.h"
 #include "tests/unit/test.h"
 #include "wire/v1.h"
 
@@ -73,8 +74,8 @@ static void answer(struct server *server, const struct datagram *datagram, uint3
 	if (is_lost(server))
 		return;
 	assert_int_equal(
-		sendto(server->fd, ack, size, 0, (const struct sockaddr *)&datagram->from.address,
-			datagram->from.len),
+		sendto(server->fd, ack, size, 0, (const struct sockaddr *)&datagram->from->address,
+			datagram->from->len),
 		size);
 }
 
@@ -106,12 +107,12 @@ static void take_datagram(struct server *server, const struct datagram *datagram
 static void on_server_readable(struct loop_io *io, uint32_t events _unused_)
 {
 	struct server *server = io->user;
-	const struct datagram *datagrams;
-	int count = udp_receive(server->receiver, server->fd, &datagrams);
+	struct datagram datagram;
 
-	for (int i = 0; i < count; i++)
+	assert_true(udp_receive(server->receiver, server->fd) >= 0);
+	while (udp_receiver_next(server->receiver, &datagram))
 		if (!is_lost(server))
-			take_datagram(server, &datagrams[i]);
+			take_datagram(server, &datagram);
 }
 
 static void server_init(struct server *server, struct loop *loop)
@@ -125,7 +126,7 @@ static void server_init(struct server *server, struct loop *loop)
 	assert_true(server->fd >= 0);
 	assert_int_equal(
 		getsockname(server->fd, (struct sockaddr *)&server->endpoint.address, &len), 0);
-	assert_int_equal(udp_receiver_new(&server->receiver), 0);
+	assert_int_equal(udp_receiver_new(UDP_MESSAGES_MAX, &server->receiver), 0);
 	server->io = (struct loop_io){.fn = on_server_readable, .user = server};
 	assert_int_equal(loop_add_io(loop, &server->io, server->fd, EPOLLIN), 0);
 }

@@ -267,6 +267,37 @@ static void ranges_join_and_the_oldest_are_forgotten(void **state _unused_)
 
 /* ---- incarnations ---- */
 
+/* What is no session, or the one before, must be passed over, whatever the randomness. */
+static uint64_t few_numbers(void *user)
+{
+	return (*(uint64_t *)user)++ / 4 * 0xff;
+}
+
+static void sessions_differ_and_end_with_their_worker(void **state _unused_)
+{
+	uint64_t draws = 0, before = 0;
+	const struct v2_receiver_config config = {.window = {2, 2, 2, 2},
+		.record_max = 4,
+		.worker = 0xa7,
+		.random = few_numbers,
+		.random_user = &draws};
+	const struct v2_mark mark = {.boot = 1, .epoch = 1};
+	const struct v2_hello hello = {.boot = 1};
+	struct v2_receiver receiver;
+
+	assert_int_equal(v2_receiver_init(&receiver, &config), 0);
+	for (int i = 0; i < 10; i++) {
+		struct v2_welcome welcome;
+
+		v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome);
+		assert_int_equal(welcome.session & 0xff, 0xa7);
+		assert_true(welcome.session > 0xff && welcome.session <= V2_SESSION_MAX);
+		assert_int_not_equal(welcome.session, before);
+		before = welcome.session;
+	}
+	v2_receiver_done(&receiver);
+}
+
 static void incarnations_follow_each_other_and_none_comes_back(void **state _unused_)
 {
 	struct v2_mark mark = {0}, next;
@@ -421,6 +452,7 @@ int main(void)
 		cmocka_unit_test(credit_ends_a_window_after_what_is_processed),
 		cmocka_unit_test(gaps_of_the_unacknowledged_lane_are_counted_exactly),
 		cmocka_unit_test(ranges_join_and_the_oldest_are_forgotten),
+		cmocka_unit_test(sessions_differ_and_end_with_their_worker),
 		cmocka_unit_test(incarnations_follow_each_other_and_none_comes_back),
 		cmocka_unit_test(lossy_lan_is_filled),
 		cmocka_unit_test(growing_queue_and_heavy_loss_shrink_the_window),

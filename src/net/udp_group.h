@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef NET_UDP_GROUP_H
+#define NET_UDP_GROUP_H
+
+/*
+ * Several sockets at one address, one a worker. Which of them gets a datagram is written in the
+ * datagram, not in the peer's address, so an agent keeps its worker when it moves, and what the
+ * worker knows of it needs no lock:
+ *
+ *   version 2   the last octet of the session number is the worker's index (docs/protocol-2.md 3)
+ *   version 1   the switch id, modulo the number of workers
+ *
+ * Anything else is spread by its addresses.
+ */
+
+#include "net/udp.h"
+
+#define UDP_GROUP_MAX 256
+
+/*
+ * Opens `count` sockets, 1 to UDP_GROUP_MAX; `ret_fds[i]` is worker i's. None of them may be closed
+ * before all are: the kernel would renumber the others. 0 or negative errno, also -EADDRINUSE: another
+ * socket has the address.
+ */
+int udp_group_open(const struct endpoint *local, unsigned int count, int *ret_fds) _must_check_;
+
+#endif
