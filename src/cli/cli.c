@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/cli.h"
 
+#include "base/suggest.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define VERBS_MAX 16
 
 void cli_error(const char *fmt, ...)
 {
@@ -33,16 +37,75 @@ int cli_usage_error(const struct cli *cli, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+/* "issue" of "pki issue". */
+static const char *last_word(const char *name)
+{
+	const char *space = strrchr(name, ' ');
+
+	return space ? space + 1 : name;
+}
+
+const struct command *cli_find(const struct command *const *list, const char *name)
+{
+	for (; *list; list++)
+		if (strcmp(last_word((*list)->name), name) == 0)
+			return *list;
+	return NULL;
+}
+
+static int unknown_verb(const struct cli *cli, const struct command *const *verbs, const char *name)
+{
+	const char *names[VERBS_MAX];
+	size_t count = 0;
+	const char *near;
+
+	for (; verbs[count] && count < VERBS_MAX; count++)
+		names[count] = last_word(verbs[count]->name);
+	near = suggest_nearest(name, names, count);
+	if (near)
+		return cli_usage_error(cli, "there is no \"%s\": did you mean \"%s\"?", name, near);
+	return cli_usage_error(cli, "there is no \"%s\"", name);
+}
+
+int cli_run_verb(struct cli *cli, const struct command *const *verbs, int argc, char **argv)
+{
+	const struct command *verb;
+
+	/* Options in front of the verb are the global ones. */
+	if (argc < 2 || argv[1][0] == '-') {
+		if (cli_no_arguments(cli, MIN(argc, 2), argv) == CLI_END)
+			return cli->status;
+		return cli_usage_error(cli, "expected a verb");
+	}
+	verb = cli_find(verbs, argv[1]);
+	if (!verb)
+		return unknown_verb(cli, verbs, argv[1]);
+	cli->command = verb;
+	optind = 0;
+	return verb->run(cli, argc - 1, argv + 1);
+}
+
+static void print_verbs(const struct command *const *verbs)
+{
+	printf("Verbs:\n");
+	for (; *verbs; verbs++)
+		printf("  %-10s %s\n", last_word((*verbs)->name), (*verbs)->summary);
+	putchar('\n');
+}
+
 void cli_print_help(const struct command *command)
 {
-	printf("Usage: netlambda %s%s%s\n\n%s.\n\n%s"
+	printf("Usage: netlambda %s%s%s\n\n%s.\n\n", command->name, command->usage[0] ? " " : "",
+		command->usage, command->summary);
+	if (command->verbs)
+		print_verbs(command->verbs);
+	printf("%s"
 	       "\n"
 	       "Options of every command:\n"
 	       "  -o, --output table|json  how to print (default table)\n"
 	       "  -s, --socket PATH        where the server's API is (default " DEFAULT_SOCKET ",\n"
 	       "                           or the environment's NETLAMBDA_SOCKET)\n"
 	       "  -h, --help               this help\n",
-		command->name, command->usage[0] ? " " : "", command->usage, command->summary,
 		command->help);
 }
 

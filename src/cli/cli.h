@@ -36,14 +36,15 @@ struct cli {
 
 struct command {
 	const char *name;
-	const char *usage;                                  /* what follows the name */
-	const char *summary;                                /* one line, for the list */
-	const char *help;                                   /* options and examples */
+	const char *usage;                  /* what follows the name */
+	const char *summary;                /* one line, for the list */
+	const char *help;                   /* options and examples */
+	const struct command *const *verbs; /* of a command that has some: NULL-terminated */
 	int (*run)(struct cli *cli, int argc, char **argv); /* argv[0] is its name */
 };
 
 extern const struct command command_status, command_alerts, command_switches, command_functions,
-	command_function, command_replay, command_version, command_help;
+	command_function, command_pki, command_replay, command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];
@@ -67,6 +68,11 @@ int cli_next_option(struct cli *cli, int argc, char **argv, const struct option 
 
 /* For commands without options of their own and without operands. CLI_DONE or CLI_END. */
 int cli_no_arguments(struct cli *cli, int argc, char **argv);
+
+/* Finds one by its name, or by its last word; NULL if there is none. */
+const struct command *cli_find(const struct command *const *list, const char *name);
+/* Runs the verb that argv[1] names. */
+int cli_run_verb(struct cli *cli, const struct command *const *verbs, int argc, char **argv);
 
 void cli_print_help(const struct command *command);
 /* The list of commands. */

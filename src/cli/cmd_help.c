@@ -2,13 +2,12 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
-#include <string.h>
 
 void cli_print_overview(void)
 {
 	fputs("Usage: netlambda [OPTION]... COMMAND [ARGUMENT]...\n"
 	      "\n"
-	      "Looks into a running netlambda-server.\n"
+	      "Looks into a running netlambda-server, and makes certificates for it.\n"
 	      "\n"
 	      "Commands:\n",
 		stdout);
@@ -29,28 +28,33 @@ void cli_print_overview(void)
 static int run(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {CLI_GLOBAL_OPTIONS};
+	const struct command *const *list = commands;
+	const struct command *command = NULL;
 
 	if (cli_next_option(cli, argc, argv, options) == CLI_END)
 		return cli->status;
-	if (optind == argc) {
+	if (optind == argc)
 		cli_print_overview();
-		return 0;
+	for (; optind < argc && list; optind++) {
+		command = cli_find(list, argv[optind]);
+		if (!command)
+			break;
+		list = command->verbs;
 	}
-	for (const struct command *const *command = commands; *command; command++) {
-		if (strcmp((*command)->name, argv[optind]) == 0) {
-			cli_print_help(*command);
-			return 0;
-		}
-	}
-	return cli_usage_error(cli, "there is no command \"%s\"", argv[optind]);
+	if (optind < argc)
+		return cli_usage_error(cli, "there is no command \"%s\"", argv[optind]);
+	if (command)
+		cli_print_help(command);
+	return 0;
 }
 
 const struct command command_help = {
 	.name = "help",
-	.usage = "[COMMAND]",
+	.usage = "[COMMAND [VERB]]",
 	.summary = "Tells what the commands do",
 	.help = "Examples:\n"
 		"  netlambda help\n"
-		"  netlambda help alerts\n",
+		"  netlambda help alerts\n"
+		"  netlambda help pki issue\n",
 	.run = run,
 };

@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&command_functions,
 	&command_function,
 	&command_switches,
+	&command_pki,
 	&command_replay,
 	&command_version,
 	&command_help,
@@ -30,14 +31,6 @@ static bool want_color(void)
 
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term &&
 	       strcmp(term, "dumb") != 0;
-}
-
-static const struct command *find_command(const char *name)
-{
-	for (const struct command *const *command = commands; *command; command++)
-		if (strcmp((*command)->name, name) == 0)
-			return *command;
-	return NULL;
 }
 
 static int unknown_command(const char *name)
@@ -85,7 +78,7 @@ static int run_command(struct cli *cli, int argc, char **argv)
 {
 	int status;
 
-	cli->command = find_command(argv[0]);
+	cli->command = cli_find(commands, argv[0]);
 	if (!cli->command)
 		return unknown_command(argv[0]);
 	optind = 0; /* as getopt_long(3) wants it for another vector */

@@ -50,15 +50,37 @@ expect _netlambda 'netlambda replay x.pcap --fl' '--flow-idle --flows'
 expect _netlambda 'netlambda replay x.pcap --log-level i' 'info'
 expect _netlambda 'netlambda replay x.pcap --output ' 'table json'
 expect _netlambda "netlambda replay x.pcap -c $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda 'netlambda p' 'pki'
+expect _netlambda 'netlambda pki ' 'init issue renew revoke crl list show enroll --help'
+expect _netlambda 'netlambda pki re' 'renew revoke'
+expect _netlambda 'netlambda pki issue s' 'switch server'
+expect _netlambda 'netlambda pki issue switch 7 --s' '--server'
+expect _netlambda 'netlambda pki issue --dir /x switch 7 --na' '--name'
+expect _netlambda 'netlambda pki revoke switch 7 --reason k' 'key-compromise'
+expect _netlambda 'netlambda pki list --ex' '--expiring'
+expect _netlambda "netlambda pki enroll $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda 'netlambda pki enroll x.pem --o' '--owner'
 expect _netlambda_server 'netlambda-server --l' '--log-level'
 expect _netlambda_server 'netlambda-server --log-level w' 'warning'
 expect _netlambda_server "netlambda-server -c $directory/netlambda-s" "$directory/netlambda-server"
 
 # What is completed is what the program knows.
 while read -r command _; do
-	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches replay version help | grep "^$command" | paste -sd ' ')"
+	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches pki replay version help | grep "^$command" | paste -sd ' ')"
 done < <("$program" help | sed -n '/^Commands:/,/^$/s/^  //p')
-for command in status alerts functions function switches replay version help; do
+for command in status alerts functions function switches pki replay version help; do
 	"$program" help "$command" >/dev/null || failed=1
 done
+while read -r verb _; do
+	expect _netlambda "netlambda pki $verb" "$verb"
+	# Each option that the help knows is completed.
+	for option in $("$program" help pki "$verb" | sed '/^Options of every/,$d' | grep -oE '^ +--[a-z-]+' ); do
+		COMP_WORDS=(netlambda pki "$verb" "$option") COMP_CWORD=3 COMPREPLY=()
+		_netlambda
+		[[ " ${COMPREPLY[*]} " == *" $option "* ]] || {
+			echo "not ok: pki $verb: $option is not completed"
+			failed=1
+		}
+	done
+done < <("$program" help pki | sed -n '/^Verbs:/,/^$/s/^  //p')
 exit $failed

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/pki.h"
+#include "pki/crypto.h"
+#include "pki/identity.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Whose a certificate is, in words: what people call it if it is no switch of ours. */
+static void title_of(X509 *certificate, char title[static PKI_TITLE_MAX])
+{
+	_cleanup_free_ char *error = NULL;
+	char name[IDENTITY_NAME_MAX];
+	uint32_t id;
+
+	identity_name(certificate, name);
+	if (identity_find(certificate, &identity_rule_default, 1, &id, &error) == 0)
+		pki_title(CERTIFICATE_SWITCH, id, name, title);
+	else
+		snprintf(title, PKI_TITLE_MAX, "\"%s\"", name);
+}
+
+/* What is enrolled so far; NULL if nothing is. */
+static int load_old(const char *path, bool force, struct credentials **ret_old)
+{
+	const struct credentials_files files = {.credentials = path};
+	_cleanup_free_ char *error = NULL;
+
+	*ret_old = NULL;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	if (credentials_load(&files, ret_old, &error) == 0 || force)
+		return 0;
+	cli_error("%s: --force overwrites it", error ? error : "out of memory");
+	return EXIT_FAILURE;
+}
+
+/* A renewal takes the old one's place; somebody else's certificate does not. */
+static int check_same(const char *path, const struct credentials *old,
+	const struct credentials *credentials, bool force)
+{
+	char before[PKI_TITLE_MAX], now[PKI_TITLE_MAX];
+
+	if (!old || force)
+		return 0;
+	title_of(old->certificate, before);
+	title_of(credentials->certificate, now);
+	if (strcmp(before, now) == 0)
+		return 0;
+	cli_error("%s is of %s, and not of %s: --force overwrites it", path, before, now);
+	return EXIT_FAILURE;
+}
+
+static int check_dates(X509 *certificate)
+{
+	char text[TIME_TEXT_MAX];
+	int64_t from, until;
+
+	certificate_validity(certificate, &from, &until);
+	if (until <= pki_now()) {
+		cli_error("the certificate expired at %s (or this machine's clock is wrong)",
+			time_text(until, text));
+		return EXIT_FAILURE;
+	}
+	if (from > pki_now())
+		cli_error(
+			"warning: the certificate is not valid before %s: is this machine's clock "
+			"right?",
+			time_text(from, text));
+	return 0;
+}
+
+static int give(const char *path, const char *owner)
+{
+	const struct passwd *user = owner ? getpwnam(owner) : NULL;
+
+	if (!owner)
+		return 0;
+	if (!user) {
+		cli_error("--owner: there is no user \"%s\"", owner);
+		return EXIT_FAILURE;
+	}
+	if (chown(path, user->pw_uid, user->pw_gid) == 0)
+		return 0;
+	cli_error("cannot give %s to %s: %s", path, owner, strerror(errno));
+	return EXIT_FAILURE;
+}
+
+static int enroll(const char *from, const struct pki_options *options)
+{
+	const char *to = options->to ? options->to : PKI_CREDENTIALS;
+	_cleanup_(credentials_freep) struct credentials *old = NULL, *credentials = NULL;
+	_cleanup_free_ char *error = NULL;
+	char title[PKI_TITLE_MAX], until[TIME_TEXT_MAX];
+	int64_t from_s, until_s;
+
+	if (load_old(to, options->force, &old) != 0)
+		return EXIT_FAILURE;
+	if (credentials_merge(from, old, &credentials, &error) < 0) {
+		cli_error("%s", error ? error : "out of memory");
+		return EXIT_FAILURE;
+	}
+	title_of(credentials->certificate, title);
+	if (check_same(to, old, credentials, options->force) != 0 ||
+		check_dates(credentials->certificate) != 0 ||
+		pki_write_credentials(to, credentials, title, old || options->force) != 0 ||
+		give(to, options->owner) != 0)
+		return EXIT_FAILURE;
+	certificate_validity(credentials->certificate, &from_s, &until_s);
+	printf("this is %s now, until %s\n", title, time_text(until_s, until));
+	printf("%s %s\n", old ? "renewed" : "wrote", to);
+	if (credentials->server)
+		printf("its server is %s\n", credentials->server);
+	return 0;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {{"to", required_argument, NULL, PKI_TO},
+		{"owner", required_argument, NULL, PKI_OWNER},
+		{"force", no_argument, NULL, PKI_FORCE}, CLI_GLOBAL_OPTIONS};
+	struct pki_options given;
+
+	if (pki_parse(cli, argc, argv, options, &given, 0) == CLI_END)
+		return cli->status;
+	if (argc - optind != 1)
+		return cli_usage_error(cli, "expected one file, or - for standard input");
+	return enroll(argv[optind], &given);
+}
+
+const struct command pki_enroll = {
+	.name = "pki enroll",
+	.usage = "FILE [--to FILE] [--owner USER] [--force]",
+	.summary = "On a switch or server: puts the file from 'pki issue' into place",
+	.help = "Checks that key, certificate and CA belong together, and writes " PKI_CREDENTIALS
+		",\n"
+		"which agent and server read. A renewed certificate, which comes without a key, is "
+		"joined\n"
+		"with the key that is there. FILE may be -, standard input.\n"
+		"\n"
+		"Options:\n"
+		"      --to FILE            another place\n"
+		"      --owner USER         whom to give it to; only the owner may read it\n"
+		"      --force              overwrite what is there, whosesoever it is\n"
+		"\n"
+		"Examples:\n"
+		"  netlambda pki enroll switch-7.pem\n"
+		"  netlambda pki enroll switch-7.renewed.pem\n",
+	.run = run,
+};
