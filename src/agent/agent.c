@@ -96,12 +96,24 @@ static void dump_stats(const struct agent *agent)
 
 /* ---- ending ---- */
 
+/* What was in the spool before, and is not now, was sent. */
+static void note_sent(struct agent *agent)
+{
+	struct counting_mark mark;
+
+	counting_get_mark(agent->counting, &mark);
+	if (uplink_is_done(agent->uplink))
+		counting_note_sent(agent->counting, &mark);
+}
+
 /* The queues are looked at after that nothing more comes into them. */
 static void on_done(void *user)
 {
 	struct agent *agent = user;
 
-	if (counting_is_finished(agent->counting) && uplink_is_done(agent->uplink))
+	note_sent(agent);
+	if (agent->stopping && counting_is_finished(agent->counting) &&
+		uplink_is_done(agent->uplink))
 		loop_stop(agent->loop);
 }
 
@@ -118,10 +130,10 @@ static void stop(struct agent *agent, int signo)
 	agent->stopping = true;
 	log_info("stopping signal=%s", sigabbrev_np(signo));
 	notify_manager("STOPPING=1");
-	uplink_on_done(agent->uplink, on_done, agent);
 	loop_arm_timer(agent->loop, &agent->flush_deadline,
 		loop_now_ns(agent->loop) + agent->options->flush_timeout_ns);
-	counting_stop(agent->counting);
+	/* Told to end, it may be to begin anew; interrupted by hand, it is over. */
+	counting_stop(agent->counting, signo == SIGTERM);
 }
 
 static void on_signal(void *user, int signo)
@@ -157,7 +169,7 @@ static void on_notified(void *user)
 static int counting_init(struct agent *agent)
 {
 	const struct agent_options *options = agent->options;
-	const struct counting_options counting = {
+	struct counting_options counting = {
 		.slots = {.wanted = options->interfaces,
 			.wanted_count = options->interface_count,
 			.follow_max = options->follow_max,
@@ -169,14 +181,18 @@ static int counting_init(struct agent *agent)
 		.port_max = options->port_max,
 		.inside = options->inside,
 		.fanout = options->fanout,
+		.pin_directory = options->pin_directory,
 		.spool = agent->spool,
 		.notify = notify,
 		.user = agent->loop,
 	};
 	_cleanup_free_ char *error = NULL;
+	gid_t group;
 	int r;
 
 	r = preflight_capabilities(&error);
+	if (r == 0)
+		r = privileges_find_user(options->user, &counting.pin_user, &group, &error);
 	if (r == 0)
 		r = counting_new(&counting, &agent->counting, &error);
 	if (r < 0)
@@ -219,6 +235,8 @@ static int agent_init(struct agent *agent)
 	agent->housekeeping = (struct loop_timer){.fn = on_housekeeping, .user = agent};
 	agent->flush_deadline = (struct loop_timer){.fn = on_flush_deadline, .user = agent};
 	r = uplink_init(agent);
+	if (r == 0)
+		uplink_on_done(agent->uplink, on_done, agent);
 	return r < 0 ? r : counting_init(agent);
 }
 

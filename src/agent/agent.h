@@ -15,8 +15,14 @@
 /*
  * Runs until SIGTERM or SIGINT. Returns 0; -EINTR: a second signal cut the end short; another
  * negative errno: it could not start, which has been logged. Nothing is attached any more when it
- * returns.
+ * returns, but what is pinned and was not to end.
  */
 int agent_run(const struct agent_options *options) _must_check_;
+
+/*
+ * Detaches and removes what an agent left pinned there, and logs what was not collected. Returns 0 or
+ * a negative errno, which has been logged.
+ */
+int agent_unpin(const char *directory) _must_check_;
 
 #endif

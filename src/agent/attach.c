@@ -179,6 +179,12 @@ static int refuse_foreign(const char *name, const struct foreign *foreign, char 
 			"agent cannot be one of them; `xdp-loader status %s` lists them; detach "
 			"them, or displace them all with --force",
 			name, foreign->program_id, name);
+	if (strcmp(foreign->name, "netlambda_count") == 0)
+		return error_set(ret_error, -EBUSY,
+			"%s: a netlambda-agent counts there (program %u), or one with --pin left "
+			"it counting: go on with that by --pin, or end it by netlambda-agent "
+			"--unpin",
+			name, foreign->program_id);
 	return error_set(ret_error, -EBUSY,
 		"%s: XDP program \"%s\" (id %u) is attached already, and not by this agent; "
 		"detach it (`bpftool net` shows its owner), or displace it with --force",
@@ -276,6 +282,61 @@ int attachment_open(const char *name, int program_fd, const struct attach_option
 	return ifindex < 0 ? ifindex
 			   : attachment_open_index(
 				     name, ifindex, program_fd, options, ret_attachment, ret_error);
+}
+
+/* -ENOENT: the kernel has no program there. */
+static int mode_in_force(int ifindex, enum attach_mode *ret_mode)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	int r = bpf_xdp_query(ifindex, 0, &query);
+
+	if (r < 0)
+		return r;
+	if (!query.drv_prog_id && !query.skb_prog_id)
+		return -ENOENT;
+	*ret_mode = query.drv_prog_id ? ATTACH_NATIVE : ATTACH_GENERIC;
+	return 0;
+}
+
+int attachment_resume(const struct interface *interface, int program_fd,
+	const struct attach_options *options, int link_fd, struct attachment *ret_attachment)
+{
+	struct attachment attachment = {
+		.ifindex = interface->ifindex, .link_fd = link_fd, .displaced_fd = -1};
+	int r = mode_in_force(interface->ifindex, &attachment.mode);
+
+	if (r < 0)
+		return r;
+	if (options->mode != ATTACH_AUTO && options->mode != attachment.mode)
+		return -ENOTSUP;
+	if (bpf_link_update(link_fd, program_fd, NULL) < 0)
+		return -errno;
+	snprintf(attachment.name, sizeof(attachment.name), "%s", interface->name);
+	log_info("attached interface=%s ifindex=%d mode=%s resumed=yes", attachment.name,
+		attachment.ifindex, attach_mode_name(attachment.mode));
+	*ret_attachment = attachment;
+	return 0;
+}
+
+void attachment_leave(struct attachment *attachment)
+{
+	if (attachment->link_fd >= 0)
+		close(TAKE_FD(attachment->link_fd));
+}
+
+int attach_link_index(int link_fd)
+{
+	struct bpf_link_info info = {0};
+	uint32_t size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(link_fd, &info, &size) < 0 || info.type != BPF_LINK_TYPE_XDP)
+		return 0;
+	return (int)info.xdp.ifindex;
+}
+
+int attach_detach_link(int link_fd)
+{
+	return bpf_link_detach(link_fd) < 0 ? -errno : 0;
 }
 
 void attachment_disable(struct attachment *attachment)

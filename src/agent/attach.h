@@ -8,6 +8,7 @@
  * thread. Logs the mode that is in force.
  */
 
+#include "agent/interfaces.h"
 #include "base/attr.h"
 
 #include <net/if.h>
@@ -58,6 +59,22 @@ int attachment_open(const char *name, int program_fd, const struct attach_option
 int attachment_open_index(const char *name, int ifindex, int program_fd,
 	const struct attach_options *options, struct attachment *ret_attachment,
 	char **ret_error) _must_check_;
+
+/*
+ * Goes on with a link that is there, which gets this program in the place of the one that it has: no
+ * packet is missed by both. Takes `link_fd`, unless it fails with a negative errno: -ENOTSUP: it is not
+ * in the mode that is asked for.
+ */
+int attachment_resume(const struct interface *interface, int program_fd,
+	const struct attach_options *options, int link_fd,
+	struct attachment *ret_attachment) _must_check_;
+/* Gives up the link without detaching it: somebody else has it as well, or it is pinned. */
+void attachment_leave(struct attachment *attachment);
+
+/* The index of the interface that an XDP link is attached to; 0: to none any more. */
+int attach_link_index(int link_fd);
+/* Takes a link from its interface. Returns 0 or a negative errno. */
+int attach_detach_link(int link_fd);
 
 /* Detaches, and puts back what --force displaced. */
 void attachment_close(struct attachment *attachment);

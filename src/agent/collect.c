@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "agent/collect.h"
+#include "agent/collect_private.h"
 
-#include "account.h"
-#include "agent/flow_clock.h"
-#include "agent/flow_table.h"
 #include "base/clock.h"
-#include "flow_slots.h"
-
-#include "account.skel.h"
 
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -16,32 +10,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define BATCH            1024 /* entries a system call */
 #define FLOW_SLOTS_MIN   512  /* of a CPU */
 #define FLOW_RECORDS_MIN 8192 /* of a CPU */
 #define HANDSHAKE_BITS   18   /* 2 MiB: see docs/data-plane.md, "Port counters" */
-
-/* A pair of tables, one of which is in the outer map and so in use. */
-struct double_table {
-	int outer_fd;
-	int inner_fd[2];
-	unsigned int active;
-};
-
-struct collector {
-	struct account **programs; /* one an interface; the first owns the maps */
-	unsigned int interface_count;
-	bool driven;
-	int cpu_count;
-	struct flow_table *flows;
-	struct flow_clock clock; /* unless driven */
-	uint64_t given_ns;       /* if driven */
-	struct double_table ports;
-	struct fanout *fanout; /* NULL: not counted */
-	/* The buffers of a batch. */
-	struct port_key keys[BATCH];
-	struct port_counters values[BATCH];
-};
 
 DEFINE_CLEANUP(struct account, account__destroy)
 
@@ -203,29 +174,63 @@ static int load_program(struct collector *collector, const struct collector_opti
 		r = set_flows(collector, options, program, owner);
 	if (r == 0)
 		r = set_fanout(program, owner, options);
+	if (r == 0 && !owner && options->pins)
+		r = collector_choose_maps(collector, options, program);
 	if (r < 0)
 		return r;
 	r = account__load(program);
 	if (r < 0)
 		return r;
 	collector->programs[slot] = TAKE_PTR(program);
-	return 0;
+	return owner ? 0 : collector_pin_maps(collector);
 }
 
 static int open_flows(struct collector *collector, const struct collector_options *options)
 {
 	const struct account *owner = collector->programs[0];
 	struct flow_table_options flows;
+	int r;
 
 	flow_options(collector, options, &flows);
-	return flow_table_open(
-		&flows, &owner->rodata->flow_settings, owner->obj, &collector->flows);
+	r = flow_table_open(&flows, &owner->rodata->flow_settings, owner->obj, &collector->flows);
+	if (r == 0 && collector->is_resumed)
+		flow_table_resume(collector->flows, pin_set_state(collector->set)->collected_tick);
+	return r;
 }
 
-static int fanout_init(struct collector *collector, const struct fanout_options *options)
+static uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = {0};
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? 0 : info.id;
+}
+
+/* Which of the two is in the place `key` of the map of maps. */
+static unsigned int map_in_use(int outer_fd, uint32_t key, const int inner_fds[2])
+{
+	uint32_t id = 0;
+
+	return bpf_map_lookup_elem(outer_fd, &key, &id) == 0 && id == map_id(inner_fds[1]);
+}
+
+void collector_open_ports(struct collector *collector)
 {
 	const struct account *owner = collector->programs[0];
-	const struct fanout_maps maps = {
+	struct double_table *ports = &collector->ports;
+
+	*ports = (struct double_table){
+		.outer_fd = bpf_map__fd(owner->maps.ports),
+		.inner_fd = {bpf_map__fd(owner->maps.ports_a), bpf_map__fd(owner->maps.ports_b)},
+	};
+	if (collector->is_resumed)
+		ports->active = map_in_use(ports->outer_fd, 0, ports->inner_fd);
+}
+
+int collector_open_fanout(struct collector *collector, const struct fanout_options *options)
+{
+	const struct account *owner = collector->programs[0];
+	struct fanout_maps maps = {
 		.outer_fd = bpf_map__fd(owner->maps.fanouts),
 		.limits_fd = bpf_map__fd(owner->maps.fanout_limits),
 		.losses_fd = bpf_map__fd(owner->maps.fanout_losses),
@@ -237,13 +242,18 @@ static int fanout_init(struct collector *collector, const struct fanout_options 
 
 	if (options->window_ns == 0)
 		return 0;
+	if (collector->set)
+		maps.window_ends_ns = &pin_set_state(collector->set)->window_ends_ns;
+	for (uint32_t kind = 0; kind < 2 && collector->is_resumed; kind++)
+		maps.active[kind] = map_in_use(maps.outer_fd, kind, maps.table_fds[kind]);
+	maps.is_resumed = collector->is_resumed;
+	maps.keep_limits = collector->is_left;
 	return fanout_new(options, &maps, collector->driven, &collector->fanout);
 }
 
 int collector_new(const struct collector_options *options, struct collector **ret_collector)
 {
 	_cleanup_(collector_freep) struct collector *collector = calloc(1, sizeof(*collector));
-	const struct account *owner;
 	bool has_frags;
 	int r;
 
@@ -270,15 +280,10 @@ int collector_new(const struct collector_options *options, struct collector **re
 		if (r < 0)
 			return r;
 	}
-	owner = collector->programs[0];
-	assert(owner);
-	collector->ports = (struct double_table){
-		.outer_fd = bpf_map__fd(owner->maps.ports),
-		.inner_fd = {bpf_map__fd(owner->maps.ports_a), bpf_map__fd(owner->maps.ports_b)},
-	};
+	collector_open_ports(collector);
 	r = open_flows(collector, options);
 	if (r == 0)
-		r = fanout_init(collector, &options->fanout);
+		r = collector_open_fanout(collector, &options->fanout);
 	if (r < 0)
 		return r;
 	*ret_collector = TAKE_PTR(collector);
@@ -467,12 +472,16 @@ int collector_collect(struct collector *collector, const struct collect_sink *si
 
 	if (r == 0)
 		r = turn(collector, false, sink);
-	if (r == 0)
+	if (r == 0 && collector->ports.outer_fd >= 0)
 		r = table_drain(collector, &collector->ports, hand_on_port, sink);
 	if (r < 0)
 		return r;
+	if (!collector->flows)
+		return 0;
 	now = flow_now(collector);
 	flow_table_collect(collector->flows, &now, &flows);
+	if (collector->set)
+		pin_set_state(collector->set)->collected_tick = now.tick;
 	return 0;
 }
 

@@ -22,6 +22,8 @@
 #include <stdint.h>
 
 struct collector;
+struct pins;
+struct pin_set;
 
 struct collector_options {
 	unsigned int interface_count; /* at least 1 */
@@ -38,6 +40,12 @@ struct collector_options {
 	 * it collects, and says what time it is for each packet.
 	 */
 	bool driven;
+	/*
+	 * The maps outlive the collector, and are those of the one before if they have the same layout
+	 * and `pins_salt` is the same. NULL: they do not. Not if driven.
+	 */
+	struct pins *pins;
+	uint64_t pins_salt;
 };
 
 /* Frames that have no key, by enum parse_verdict; [PARSE_OK] stays 0. */
@@ -65,6 +73,21 @@ struct collect_sink {
  */
 int collector_new(
 	const struct collector_options *options, struct collector **ret_collector) _must_check_;
+
+/*
+ * What an earlier agent left in a set of pinned maps, when no program counts there any more: it is to
+ * be collected twice, since tables are swapped, and collector_end_window()ed twice. Of maps that hold
+ * other structs than those that are known here nothing is handed on: `ret_unread` has their groups
+ * (bits by enum pin_group). There is no program. Returns 0 or a negative errno.
+ */
+int collector_open_left(
+	struct pin_set *set, struct collector **ret_collector, uint32_t *ret_unread) _must_check_;
+
+/* Its pinned maps; NULL: they are not pinned. */
+struct pin_set *collector_pin_set(const struct collector *collector);
+/* They are those of an earlier one. */
+bool collector_is_resumed(const struct collector *collector);
+
 /* Programs still attached elsewhere keep running. */
 void collector_free(struct collector *collector);
 DEFINE_CLEANUP(struct collector, collector_free)

@@ -2,6 +2,8 @@
 #include "agent/counting.h"
 
 #include "agent/flows.h"
+#include "agent/leftovers.h"
+#include "agent/pins.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -9,12 +11,14 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FOLLOW_NS       (5 * NS_PER_SEC) /* between looks at the interfaces without word of a change */
 #define RELIEVE_NS      (20 * NS_PER_MS)
@@ -27,6 +31,13 @@ struct counting {
 	struct collector *collector;
 	struct slots *slots;
 	struct flows *flows;
+	struct pins *pins; /* NULL: nothing is pinned */
+	struct leftovers *left;
+	struct pin_ledger *ledger; /* the pinned one, or a private one */
+	struct pin_ledger private_ledger;
+	/* Of `taken`, what is in the spool by now. */
+	atomic_uint_fast64_t pushed_packets, pushed_ports;
+	uint64_t lost_packets, lost_ports;
 
 	pthread_t thread;
 	bool started;
@@ -38,6 +49,9 @@ struct counting {
 	struct loop_io alarm_io;
 
 	atomic_bool stopping;
+	/* Set before stopping. */
+	bool leave;  /* what is pinned, at the end */
+	bool failed; /* the agent could not start, and ends */
 	atomic_bool abandoned;
 	atomic_bool finished;
 	atomic_uint_fast64_t periods, late, errors, flow_count;
@@ -85,12 +99,16 @@ static void on_flow_increment(void *user, const struct flow_event *increment)
 {
 	struct counting *counting = user;
 
+	counting->ledger->taken_packets += increment->count;
 	flows_fold(counting->flows, increment, loop_now_ns(counting->loop));
 }
 
 static void on_port(void *user, const struct port_event *event)
 {
-	push(user, SPOOL_PORT, event);
+	struct counting *counting = user;
+
+	counting->ledger->taken_ports++;
+	push(counting, SPOOL_PORT, event);
 }
 
 static void on_source(void *user, const struct source_event *event)
@@ -136,6 +154,30 @@ static void on_last_totals(void *user, const struct interface_event *totals)
 	counting->options.notify(counting->options.user);
 }
 
+/* ---- what went out of the maps, and on ---- */
+
+static void note_pushed(struct counting *counting)
+{
+	atomic_store_explicit(
+		&counting->pushed_packets, counting->ledger->taken_packets, memory_order_release);
+	atomic_store_explicit(
+		&counting->pushed_ports, counting->ledger->taken_ports, memory_order_release);
+}
+
+void counting_get_mark(const struct counting *counting, struct counting_mark *ret_mark)
+{
+	*ret_mark = (struct counting_mark){
+		.packets = atomic_load_explicit(&counting->pushed_packets, memory_order_acquire),
+		.ports = atomic_load_explicit(&counting->pushed_ports, memory_order_acquire),
+	};
+}
+
+void counting_note_sent(struct counting *counting, const struct counting_mark *mark)
+{
+	counting->ledger->sent_packets = mark->packets;
+	counting->ledger->sent_ports = mark->ports;
+}
+
 /* ---- the thread ---- */
 
 static void collect(struct counting *counting)
@@ -150,6 +192,23 @@ static void collect(struct counting *counting)
 			strerror(-r));
 	}
 	push_interfaces(counting);
+}
+
+/* Links have their new programs: what the old ones left is collected, and their maps are removed. */
+static void clear_left(struct counting *counting)
+{
+	struct collect_sink sink;
+	int r;
+
+	if (!counting->left)
+		return;
+	r = leftovers_collect(counting->left, sink_of(counting, &sink));
+	if (r == 0)
+		leftovers_remove(TAKE_PTR(counting->left));
+	else
+		log_limited(LOG_LEVEL_ERROR,
+			"cannot collect what the agent before left, will try again reason=\"%s\"",
+			strerror(-r));
 }
 
 /* Flows come in faster than once a period would do. */
@@ -205,9 +264,11 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 	uint64_t period_ns = counting->options.period_ns;
 	uint64_t next_ns;
 
+	clear_left(counting);
 	collect(counting);
 	flows_update(counting->flows);
 	flows_expire(counting->flows, now_ns);
+	note_pushed(counting);
 	atomic_store_explicit(
 		&counting->flow_count, flows_count(counting->flows), memory_order_relaxed);
 	counting->options.notify(counting->options.user);
@@ -221,10 +282,23 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 }
 
 /* Detaching comes first: then no packet is counted that nobody will collect. */
+static void collect_last(struct counting *counting)
+{
+	struct collect_sink sink;
+
+	if (!counting->leave)
+		slots_detach(counting->slots);
+	clear_left(counting);
+	collect(counting);
+	if (!counting->leave)
+		note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
+	flows_end(counting->flows);
+	note_pushed(counting);
+}
+
 static void on_stop(void *user)
 {
 	struct counting *counting = user;
-	struct collect_sink sink;
 
 	loop_disarm_timer(&counting->period_timer);
 	loop_disarm_timer(&counting->follow_timer);
@@ -232,10 +306,9 @@ static void on_stop(void *user)
 	loop_remove_io(&counting->interfaces_io);
 	if (collector_alarm_fd(counting->collector) >= 0)
 		loop_remove_io(&counting->alarm_io);
-	slots_detach(counting->slots);
-	collect(counting);
-	note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
-	flows_end(counting->flows);
+	/* What nobody will send is better left to the next agent. */
+	if (!counting->failed || !counting->leave)
+		collect_last(counting);
 	atomic_store_explicit(&counting->flow_count, 0, memory_order_relaxed);
 	atomic_store_explicit(&counting->finished, true, memory_order_release);
 	counting->options.notify(counting->options.user);
@@ -289,6 +362,70 @@ static int flows_init(struct counting *counting)
 	return flows_new(&options, &counting->flows);
 }
 
+/* Interfaces are known by number, and another network namespace has the same numbers. */
+static int check_namespace(const struct counting *counting, uint64_t netns, char **ret_error)
+{
+	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
+		const struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
+
+		if (state && state->netns != netns)
+			return error_set(ret_error, -EXDEV,
+				"--pin %s: these are of another network namespace: choose another "
+				"directory, or remove them with --unpin",
+				counting->options.pin_directory);
+	}
+	return 0;
+}
+
+static int pins_init(struct counting *counting, char **ret_error)
+{
+	int r;
+
+	counting->ledger = &counting->private_ledger;
+	if (!counting->options.pin_directory)
+		return 0;
+	r = pins_open(counting->options.pin_directory, counting->options.pin_user, &counting->pins,
+		ret_error);
+	return r < 0 ? r : check_namespace(counting, interfaces_namespace(), ret_error);
+}
+
+/* What the agent before took from the maps and did not send, unless it stopped in good order. */
+static void note_lost(struct counting *counting)
+{
+	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
+		struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
+
+		if (!state)
+			continue;
+		counting->lost_packets += state->ledger.taken_packets - state->ledger.sent_packets;
+		counting->lost_ports += state->ledger.taken_ports - state->ledger.sent_ports;
+		state->ledger.sent_packets = state->ledger.taken_packets;
+		state->ledger.sent_ports = state->ledger.taken_ports;
+	}
+	if (counting->lost_packets + counting->lost_ports > 0)
+		log_warning("what the agent before had taken from the maps may "
+			    "not all have been sent packets_at_most=%" PRIu64
+			    " port_records_at_most=%" PRIu64,
+			counting->lost_packets, counting->lost_ports);
+}
+
+/* What is pinned is ours from now on. */
+static int take_over(struct counting *counting)
+{
+	struct pin_set *set = collector_pin_set(counting->collector);
+	struct pin_state *state;
+
+	if (!set)
+		return 0;
+	state = pin_set_state(set);
+	note_lost(counting);
+	state->pid = (uint32_t)getpid();
+	state->netns = interfaces_namespace();
+	counting->ledger = &state->ledger;
+	note_pushed(counting);
+	return leftovers_open(counting->pins, set, &counting->left);
+}
+
 static int collector_init(struct counting *counting, char **ret_error)
 {
 	const struct collector_options options = {
@@ -297,10 +434,18 @@ static int collector_init(struct counting *counting, char **ret_error)
 		.port_max = counting->options.port_max,
 		.inside = counting->options.inside,
 		.fanout = counting->options.fanout,
+		.pins = counting->pins,
+		.pins_salt = slots_fingerprint(&counting->options.slots),
 	};
 	int r = collector_new(&options, &counting->collector);
 
-	return r < 0 ? explain_load(r, &counting->options, ret_error) : 0;
+	if (r < 0)
+		return explain_load(r, &counting->options, ret_error);
+	r = take_over(counting);
+	if (r < 0)
+		return error_set(ret_error, r, "--pin %s: cannot open what is pinned there: %s",
+			counting->options.pin_directory, strerror(-r));
+	return 0;
 }
 
 static int alarms_init(struct counting *counting)
@@ -314,13 +459,19 @@ static int alarms_init(struct counting *counting)
 static int slots_init(struct counting *counting, char **ret_error)
 {
 	struct slots_options options = counting->options.slots;
+	struct slots_stats stats;
 	int r;
 
+	options.pins = counting->pins;
+	options.left = counting->left;
 	options.last_totals = on_last_totals;
 	options.user = counting;
 	r = slots_new(&options, counting->collector, &counting->slots, ret_error);
 	if (r < 0)
 		return r;
+	/* Should this agent fail to start, the next one may not. */
+	slots_get_stats(counting->slots, &stats);
+	counting->leave = stats.resumed > 0;
 	return loop_add_io(
 		counting->loop, &counting->interfaces_io, slots_fd(counting->slots), EPOLLIN);
 }
@@ -347,6 +498,8 @@ int counting_new(
 		return r;
 	loop_on_wake(counting->loop, on_stop, counting);
 	r = flows_init(counting);
+	if (r == 0)
+		r = pins_init(counting, ret_error);
 	if (r < 0)
 		return r;
 	r = collector_init(counting, ret_error);
@@ -362,12 +515,32 @@ int counting_new(
 	return 0;
 }
 
+/* All was collected, or nothing was there before; and no link is left that would count there. */
+static bool is_over(const struct counting *counting)
+{
+	return counting->collector && !counting->left &&
+	       (is_set(&counting->finished) || !collector_is_resumed(counting->collector)) &&
+	       pins_have_no_link(counting->pins);
+}
+
+static void pins_done(struct counting *counting)
+{
+	if (!counting->pins)
+		return;
+	while (is_over(counting) && pins_set_count(counting->pins) > 0)
+		pins_remove_set(counting->pins, pins_set(counting->pins, 0));
+	if (counting->left)
+		leftovers_close(counting->left);
+	pins_close(counting->pins);
+}
+
 void counting_free(struct counting *counting)
 {
 	if (!counting)
 		return;
 	counting_join(counting);
 	slots_free(counting->slots);
+	pins_done(counting);
 	collector_free(counting->collector);
 	flows_free(counting->flows);
 	loop_free(counting->loop);
@@ -384,8 +557,11 @@ int counting_start(struct counting *counting)
 	return 0;
 }
 
-void counting_stop(struct counting *counting)
+void counting_stop(struct counting *counting, bool leave)
 {
+	counting->leave = leave && counting->pins;
+	if (counting->leave)
+		slots_leave(counting->slots);
 	atomic_store_explicit(&counting->stopping, true, memory_order_release);
 	loop_wake(counting->loop);
 }
@@ -399,8 +575,9 @@ void counting_join(struct counting *counting)
 {
 	if (!counting->started)
 		return;
+	counting->failed = !is_set(&counting->stopping);
 	counting_abandon(counting);
-	counting_stop(counting);
+	counting_stop(counting, counting->leave);
 	pthread_join(counting->thread, NULL);
 	counting->started = false;
 }
@@ -417,7 +594,14 @@ void counting_get_stats(const struct counting *counting, struct counting_stats *
 		.late = atomic_load_explicit(&counting->late, memory_order_relaxed),
 		.errors = atomic_load_explicit(&counting->errors, memory_order_relaxed),
 		.flows = atomic_load_explicit(&counting->flow_count, memory_order_relaxed),
+		.lost_packets = counting->lost_packets,
+		.lost_ports = counting->lost_ports,
 	};
+}
+
+const struct pins *counting_pins(const struct counting *counting)
+{
+	return counting->pins;
 }
 
 struct slots *counting_slots(const struct counting *counting)

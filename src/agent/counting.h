@@ -13,17 +13,24 @@
 #include "agent/spool.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct counting;
 
 struct counting_options {
-	struct slots_options slots; /* but for `last_totals` and `user` */
+	struct slots_options slots; /* but for pins, `last_totals` and `user` */
 	uint64_t period_ns;
 	uint64_t flow_idle_ns;
 	uint32_t flow_max; /* flows kept apart in a period; twice as many are remembered */
 	uint32_t port_max;
 	uint32_t inside; /* tunnels to look into */
 	struct fanout_options fanout;
+	/*
+	 * Where maps and links are pinned, to be gone on with by the next agent; NULL: nowhere. The
+	 * directory may be `pin_user`'s, beside root's and our own.
+	 */
+	const char *pin_directory;
+	uid_t pin_user;
 	struct spool *spool; /* borrowed; the collecting thread is its producer */
 	void (*notify)(
 		void *user); /* on the collecting thread: the spool got more, or it finished */
@@ -35,11 +42,17 @@ struct counting_stats {
 	uint64_t late;   /* periods that began late by more than a whole one */
 	uint64_t errors; /* collections that the kernel refused */
 	uint64_t flows;  /* now remembered */
+	/*
+	 * What the agent before took from the maps and may not have sent, being killed: at most so many
+	 * packets in flows, and records of event 1.
+	 */
+	uint64_t lost_packets, lost_ports;
 };
 
 /*
- * Loads and attaches. Returns 0 or a negative errno with a message for the operator in `ret_error`
- * (to be freed); nothing stays attached then.
+ * Loads and attaches, or goes on with what is pinned; what is left in maps of another layout is
+ * collected first. Returns 0 or a negative errno with a message for the operator in `ret_error` (to be
+ * freed); nothing stays attached then but what was gone on with.
  */
 int counting_new(const struct counting_options *options, struct counting **ret_counting,
 	char **ret_error) _must_check_;
@@ -51,10 +64,17 @@ DEFINE_CLEANUP(struct counting, counting_free)
 int counting_start(struct counting *counting) _must_check_;
 
 /*
- * Detaches, collects for the last time, ends all flows; then counting_is_finished(). Where the
- * spool is full it waits for room, until counting_abandon(), which makes it shed.
+ * Detaches, collects for the last time, ends all flows; then counting_is_finished(). If `leave`, what
+ * is pinned goes on counting, for the next agent. Where the spool is full it waits for room, until
+ * counting_abandon(), which makes it shed.
  */
-void counting_stop(struct counting *counting);
+void counting_stop(struct counting *counting, bool leave);
+/* How much was pushed into the spool so far; and that it was sent, or answered if it is to be. */
+struct counting_mark {
+	uint64_t packets, ports;
+};
+void counting_get_mark(const struct counting *counting, struct counting_mark *ret_mark);
+void counting_note_sent(struct counting *counting, const struct counting_mark *mark);
 void counting_abandon(struct counting *counting);
 /* Waits for the thread to end, after counting_stop() or without: it is stopped and abandoned then.
  */
@@ -65,6 +85,9 @@ void counting_get_stats(const struct counting *counting, struct counting_stats *
 
 /* Any use of the bpf() system call on what is open: 0 or its negative errno. For sandboxing. */
 int counting_try_bpf(void *counting) _must_check_;
+
+/* NULL: nothing is pinned. */
+const struct pins *counting_pins(const struct counting *counting);
 
 /* The interfaces, from any thread; also after the end. */
 struct slots *counting_slots(const struct counting *counting);

@@ -19,8 +19,8 @@ struct fanout {
 	bool driven;
 	int cpu_count;
 	struct ring_buffer *ring;
-	unsigned int active; /* which table of each pair is in use */
 	uint64_t window_ends_ns;
+	uint64_t *window_ends; /* that one, or one that outlives us */
 	struct fanout_limits limits[FANOUT_KINDS];
 	/* For the ring's callback, while it runs. */
 	const struct fanout_sink *sink;
@@ -155,34 +155,56 @@ static int drain(struct fanout *fanout, uint32_t kind, int fd)
 /* No program writes into the old tables any more when this returns: see agent/collect.c. */
 static int swap(struct fanout *fanout)
 {
-	const unsigned int next = !fanout->active;
+	struct fanout_maps *maps = &fanout->maps;
 
-	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++)
-		if (bpf_map_update_elem(fanout->maps.outer_fd, &kind,
-			    &fanout->maps.table_fds[kind][next], BPF_ANY) < 0)
+	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++) {
+		const unsigned int next = !maps->active[kind];
+
+		if (bpf_map_update_elem(
+			    maps->outer_fd, &kind, &maps->table_fds[kind][next], BPF_ANY) < 0)
 			return -errno;
-	fanout->active = next;
+		maps->active[kind] = next;
+	}
 	return 0;
+}
+
+/* The quiet tables; without a swap, as if all were quiet. */
+static int drain_quiet(struct fanout *fanout, bool swapped)
+{
+	int r = 0;
+
+	for (uint32_t kind = 0; kind < FANOUT_KINDS && r == 0; kind++)
+		r = drain(fanout, kind,
+			fanout->maps.table_fds[kind][fanout->maps.active[kind] ^ swapped]);
+	return r;
 }
 
 int fanout_turn(struct fanout *fanout, uint64_t now_ns, bool anyway, uint64_t epoch_ns,
 	const struct fanout_sink *sink)
 {
-	const unsigned int quiet = fanout->active;
-	int r;
+	uint64_t *ends_ns = fanout->window_ends;
+	int r = 0;
 
-	if (fanout->window_ends_ns == 0)
-		fanout->window_ends_ns = now_ns + fanout->options.window_ns;
-	if (now_ns < fanout->window_ends_ns && !anyway)
+	/* Who had them before may have been stopped in the middle of reading a window that was over. */
+	if (fanout->maps.is_resumed) {
+		fanout->maps.is_resumed = false;
+		r = fanout_take(fanout, epoch_ns, sink);
+		if (r == 0)
+			r = drain_quiet(fanout, true);
+		if (r < 0)
+			return r;
+	}
+	if (*ends_ns == 0)
+		*ends_ns = now_ns + fanout->options.window_ns;
+	if (now_ns < *ends_ns && !anyway)
 		return 0;
-	fanout->window_ends_ns = now_ns + fanout->options.window_ns;
-	r = fanout->driven ? 0 : swap(fanout);
+	*ends_ns = now_ns + fanout->options.window_ns;
+	if (!fanout->driven)
+		r = swap(fanout);
 	/* What was told before the window's end comes before its last record. */
 	if (r == 0)
 		r = fanout_take(fanout, epoch_ns, sink);
-	for (uint32_t kind = 0; kind < FANOUT_KINDS && r == 0; kind++)
-		r = drain(fanout, kind, fanout->maps.table_fds[kind][quiet]);
-	return r;
+	return r < 0 ? r : drain_quiet(fanout, !fanout->driven);
 }
 
 /* ---- making it ---- */
@@ -211,6 +233,14 @@ int fanout_set_thresholds(struct fanout *fanout, const struct fanout_thresholds 
 	return r < 0 ? r : set_limits(fanout, FANOUT_TARGET, target);
 }
 
+static int read_limits(struct fanout *fanout)
+{
+	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++)
+		if (bpf_map_lookup_elem(fanout->maps.limits_fd, &kind, &fanout->limits[kind]) < 0)
+			return -errno;
+	return 0;
+}
+
 int fanout_new(const struct fanout_options *options, const struct fanout_maps *maps, bool driven,
 	struct fanout **ret_fanout)
 {
@@ -221,6 +251,7 @@ int fanout_new(const struct fanout_options *options, const struct fanout_maps *m
 		return -ENOMEM;
 	fanout->options = *options;
 	fanout->maps = *maps;
+	fanout->window_ends = maps->window_ends_ns ? maps->window_ends_ns : &fanout->window_ends_ns;
 	fanout->driven = driven;
 	fanout->cpu_count = libbpf_num_possible_cpus();
 	if (fanout->cpu_count < 0)
@@ -228,7 +259,8 @@ int fanout_new(const struct fanout_options *options, const struct fanout_maps *m
 	fanout->ring = ring_buffer__new(maps->ring_fd, on_record, fanout, NULL);
 	if (!fanout->ring)
 		return -errno;
-	r = fanout_set_thresholds(fanout, &options->source, &options->target);
+	r = maps->keep_limits ? read_limits(fanout)
+			      : fanout_set_thresholds(fanout, &options->source, &options->target);
 	if (r < 0)
 		return r;
 	*ret_fanout = TAKE_PTR(fanout);

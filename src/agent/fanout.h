@@ -43,7 +43,11 @@ struct fanout_sink {
 
 struct fanout_maps {
 	int outer_fd, limits_fd, losses_fd, ring_fd;
-	int table_fds[2][2]; /* by enum fanout_kind; the first is in use */
+	int table_fds[2][2];      /* by enum fanout_kind */
+	unsigned int active[2];   /* which of them is in use */
+	bool is_resumed;          /* they are not empty: another had them before */
+	bool keep_limits;         /* those in force stay, whatever the options say */
+	uint64_t *window_ends_ns; /* kept there, to outlive this; NULL: need not */
 };
 
 /* Packets without an entry (the table was full), and records put off (the ring was). */

@@ -39,6 +39,7 @@ struct flow_table {
 	struct family family4, family6;
 	struct mapping ring, cpus, tails;
 	uint64_t collected_tick; /* of the last collection: what is handed on now is later */
+	bool look_at_all;        /* the next collection trusts no touched bit */
 };
 
 /* ---- sizes ---- */
@@ -218,6 +219,12 @@ int flow_table_open(const struct flow_table_options *options, const struct flow_
 	return r;
 }
 
+void flow_table_resume(struct flow_table *table, uint64_t collected_tick)
+{
+	table->collected_tick = collected_tick;
+	table->look_at_all = true;
+}
+
 void flow_table_close(struct flow_table *table)
 {
 	if (!table)
@@ -256,14 +263,21 @@ static uint32_t seen_packets(const struct flow_seen *seen)
 	return (uint32_t)seen->packets_high << 8 | (uint32_t)seen->packets_low;
 }
 
+/* Stored by one instruction: whoever reads on after this process was killed finds no half of it. */
+typedef uint64_t __attribute__((vector_size(16), may_alias)) seen_vector;
+
 static void seen_set(struct flow_seen *seen, const struct flow_tally *tally)
 {
-	*seen = (struct flow_seen){
+	const struct flow_seen now = {
 		.birth = tally->times >> FLOW_TICK_BITS,
 		.packets_high = tally->packets >> 8,
 		.packets_low = tally->packets & 0xff,
 		.bytes = tally->size >> 16,
 	};
+	seen_vector words;
+
+	memcpy(&words, &now, sizeof(words));
+	*(seen_vector *)seen = words;
 }
 
 /*
@@ -312,7 +326,8 @@ static struct flow_seen *seen_of(struct flow_table *table, uint64_t origin)
 	return seen_at(family, (origin >> 1) % (family->words * WORD_SLOTS));
 }
 
-static void hand_on_record(struct collection *c, const struct flow_slot6 *record)
+/* Gives what was seen of the record's slot. */
+static struct flow_seen *hand_on_record(struct collection *c, const struct flow_slot6 *record)
 {
 	struct flow_seen *seen = seen_of(c->table, record->origin);
 	struct flow_event event;
@@ -320,9 +335,7 @@ static void hand_on_record(struct collection *c, const struct flow_slot6 *record
 	event.srcip = record->srcip;
 	event.dstip = record->dstip;
 	hand_on(c, &event, &record->tally, seen);
-	/* This incarnation is done with; if another one's was seen, then not before this. */
-	if (seen->birth == record->tally.times >> FLOW_TICK_BITS)
-		*seen = (struct flow_seen){0};
+	return seen;
 }
 
 static size_t drain_cpu(struct collection *c, uint32_t cpu, size_t max)
@@ -335,6 +348,9 @@ static size_t drain_cpu(struct collection *c, uint32_t cpu, size_t max)
 	const uint64_t head = __atomic_load_n(&kernel->ring_head, __ATOMIC_ACQUIRE);
 	const uint64_t from = tail->ring_tail;
 	const uint64_t end = from + MIN(head - from, max);
+	const struct flow_slot6 *record;
+	struct flow_seen *seen;
+	uint64_t birth;
 
 	for (uint64_t at = from; at < end; at++) {
 		if (at + PREFETCH < end) {
@@ -342,9 +358,19 @@ static size_t drain_cpu(struct collection *c, uint32_t cpu, size_t max)
 
 			__builtin_prefetch(seen_of(c->table, ring[ahead].origin));
 		}
-		hand_on_record(c, &ring[at & (size - 1)]);
+		record = &ring[at & (size - 1)];
+		birth = record->tally.times >> FLOW_TICK_BITS;
+		seen = hand_on_record(c, record);
+		/*
+		 * Whoever reads on after this process was killed here must not take the record for
+		 * one that was never seen: the tail first. The kernel may overwrite it then.
+		 */
+		__atomic_store_n(&tail->ring_tail, at + 1, __ATOMIC_RELEASE);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		/* The incarnation is done with; if another one's was seen, then not before this. */
+		if (seen->birth == birth)
+			*seen = (struct flow_seen){0};
 	}
-	__atomic_store_n(&tail->ring_tail, end, __ATOMIC_RELEASE);
 	return end - from;
 }
 
@@ -487,8 +513,11 @@ static void batch_take_words(struct collection *c, struct batch *batch)
 		const size_t word = batch->words[i];
 
 		/* A full barrier: what the bits announced can be read now. */
-		batch_add_slots(batch, word * WORD_SLOTS,
-			__atomic_exchange_n(&touched[word], 0, __ATOMIC_SEQ_CST));
+		uint64_t bits = __atomic_exchange_n(&touched[word], 0, __ATOMIC_SEQ_CST);
+
+		if (c->table->look_at_all)
+			bits = UINT64_MAX;
+		batch_add_slots(batch, word * WORD_SLOTS, bits);
 		if (batch->slot_count >= BATCH)
 			batch_collect_slots(c, batch);
 	}
@@ -499,7 +528,7 @@ static void batch_add_word(struct collection *c, struct batch *batch, size_t wor
 {
 	const uint64_t *touched = batch->family->touched.at;
 
-	if (__atomic_load_n(&touched[word], __ATOMIC_RELAXED) == 0)
+	if (__atomic_load_n(&touched[word], __ATOMIC_RELAXED) == 0 && !c->table->look_at_all)
 		return;
 	__builtin_prefetch(&touched[word], 1);
 	batch->words[batch->word_count++] = word;
@@ -523,7 +552,7 @@ static void collect_family(struct collection *c, struct family *family)
 	struct batch batch = {.family = family};
 
 	for (size_t line = 0; line < family->words; line += LINE_WORDS) {
-		if (!is_line_touched(&touched[line]))
+		if (!is_line_touched(&touched[line]) && !c->table->look_at_all)
 			continue;
 		for (size_t i = 0; i < LINE_WORDS; i++)
 			batch_add_word(c, &batch, line + i);
@@ -543,6 +572,7 @@ size_t flow_table_collect(
 	collect_family(&c, &table->family4);
 	collect_family(&c, &table->family6);
 	table->collected_tick = now->tick;
+	table->look_at_all = false;
 	return c.count;
 }
 

@@ -68,6 +68,12 @@ int flow_table_prepare(const struct flow_table_options *options, struct bpf_obje
 /* After loading. Returns 0, -ENOENT, -ENOMEM, or mmap's error. */
 int flow_table_open(const struct flow_table_options *options, const struct flow_settings *settings,
 	const struct bpf_object *object, struct flow_table **ret_table) _must_check_;
+/*
+ * The maps are those that another reader had before, and collected at `collected_tick` at last. It may
+ * have been stopped at any moment, so the next flow_table_collect() looks at all slots, whether they
+ * are marked as touched or not.
+ */
+void flow_table_resume(struct flow_table *table, uint64_t collected_tick);
 void flow_table_close(struct flow_table *table);
 DEFINE_CLEANUP(struct flow_table, flow_table_close)
 

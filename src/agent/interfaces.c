@@ -44,6 +44,17 @@ const struct interface *interface_list_find_index(const struct interface_list *l
 	return NULL;
 }
 
+uint64_t interfaces_namespace(void)
+{
+	_cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+		return 0; /* before Linux 5.14 */
+	return cookie;
+}
+
 static int list_add(struct interface_list *list, int ifindex, const char *name)
 {
 	struct interface *item;

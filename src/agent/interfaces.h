@@ -12,6 +12,7 @@
 
 #include <net/if.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct interface {
 	int ifindex;
@@ -30,6 +31,9 @@ void interface_list_done(struct interface_list *list);
 /* NULL: not there. */
 const struct interface *interface_list_find(const struct interface_list *list, const char *name);
 const struct interface *interface_list_find_index(const struct interface_list *list, int ifindex);
+
+/* Which network namespace this process is in: no other since the machine's start has the same number. */
+uint64_t interfaces_namespace(void);
 
 struct interfaces;
 

@@ -29,5 +29,7 @@ int main(int argc, char **argv)
 	log_set_level(options.log_level);
 	/* Whoever reads the log may go; counting goes on. */
 	signal(SIGPIPE, SIG_IGN);
+	if (options.unpin)
+		return agent_unpin(options.pin_directory) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	return agent_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

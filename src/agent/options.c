@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/options.h"
 
+#include "agent/pins.h"
 #include "agent/slots.h"
 #include "agent/tunnels.h"
 #include "base/clock.h"
@@ -30,6 +31,10 @@ const char agent_help[] =
 	"  -f, --force               displace another's XDP program\n"
 	"  -w, --wait                wait for interfaces that are not there yet\n"
 	"      --follow-max N        interfaces at a time that match patterns; default 16\n"
+	"      --pin[=DIR]           go on counting when the agent ends, for the next one to go "
+	"on\n"
+	"                            with; default " PINS_DIR "\n"
+	"      --unpin[=DIR]         detach and remove what an agent with --pin left, and exit\n"
 	"\n"
 	"Collecting:\n"
 	"  -p, --period TIME         between collections; default 200ms\n"
@@ -62,7 +67,7 @@ const char agent_help[] =
 	"\n"
 	"TIME is a number and us, ms, s or m. SIGUSR1 writes the statistics at once, to standard\n"
 	"output if there is no --stats-file. SIGTERM and SIGINT detach, send what is left, and\n"
-	"exit; a second one exits at once.\n"
+	"exit; a second one exits at once. With --pin, SIGTERM does not detach.\n"
 	"\n"
 	"Examples:\n"
 	"  netlambda-agent --id 1 --interface eth0 --server 192.0.2.10:9000\n"
@@ -83,6 +88,8 @@ enum long_only {
 	OPT_ALARM,
 	OPT_SPOOL,
 	OPT_NO_SANDBOX,
+	OPT_PIN,
+	OPT_UNPIN,
 	OPT_STATS_FILE,
 	OPT_LOG_LEVEL,
 };
@@ -106,6 +113,8 @@ static const struct option long_options[] = {
 	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
 	{"user", required_argument, NULL, 'u'},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
+	{"pin", optional_argument, NULL, OPT_PIN},
+	{"unpin", optional_argument, NULL, OPT_UNPIN},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, 'h'},
@@ -227,6 +236,19 @@ static int take_mode(struct parsing *parsing)
 {
 	if (attach_mode_parse(optarg, &parsing->options->attach.mode) < 0)
 		return fail(parsing, "--mode %s: expected auto, native or generic", optarg);
+	return 0;
+}
+
+/* What takes effect later, by ifindex and in another process, must not depend on a working directory. */
+static int take_pin(struct parsing *parsing, bool unpin)
+{
+	const char *directory = optarg ? optarg : PINS_DIR;
+
+	if (directory[0] != '/')
+		return fail(parsing, "--%s=%s: expected an absolute path, such as " PINS_DIR,
+			unpin ? "unpin" : "pin", directory);
+	parsing->options->pin_directory = directory;
+	parsing->options->unpin = unpin;
 	return 0;
 }
 
@@ -356,6 +378,9 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 	case OPT_NO_SANDBOX:
 		options->no_sandbox = true;
 		return 0;
+	case OPT_PIN:
+	case OPT_UNPIN:
+		return take_pin(parsing, option == OPT_UNPIN);
 	case OPT_STATS_FILE:
 		options->stats_file = optarg;
 		return 0;
@@ -379,6 +404,11 @@ static int check_complete(struct parsing *parsing)
 	struct agent_options *options = parsing->options;
 	_cleanup_free_ char *why = NULL;
 
+	if (options->unpin)
+		return 0;
+	if (options->pin_directory && options->attach.force)
+		return fail(parsing, "--pin and --force exclude each other: the next agent could "
+				     "not put back what this one displaced");
 	if (options->switch_id == 0)
 		return fail(parsing, "--id N is missing: this switch's number");
 	if (options->interface_count == 0)

@@ -32,6 +32,8 @@ struct agent_options {
 	const char *stats_file; /* NULL = none */
 	const char *user;       /* NULL: the default one */
 	bool no_sandbox;
+	const char *pin_directory; /* NULL: nothing is pinned */
+	bool unpin;                /* remove what is pinned, and end */
 	struct fanout_options fanout;
 	enum log_level log_level;
 };

@@ -29,16 +29,16 @@ static void free_cap(cap_t *cap)
 
 /* ---- the user ---- */
 
-static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, char **ret_error)
+int privileges_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid, char **ret_error)
 {
-	const struct passwd *entry;
+	const struct passwd *entry = NULL;
 
-	errno = 0;
-	entry = getpwnam(name);
-	if (!entry)
-		return error_set(ret_error, -ENOENT, "--user %s: no such user", name);
-	*ret_uid = entry->pw_uid;
-	*ret_gid = entry->pw_gid;
+	if (user || geteuid() == 0)
+		entry = getpwnam(user ? user : PRIVILEGES_USER);
+	if (user && !entry)
+		return error_set(ret_error, -ENOENT, "--user %s: no such user", user);
+	*ret_uid = entry ? entry->pw_uid : geteuid();
+	*ret_gid = entry ? entry->pw_gid : getegid();
 	return 0;
 }
 
@@ -59,18 +59,14 @@ static int switch_user(const char *user, char **ret_error)
 	gid_t gid = 0;
 	int r;
 
-	if (!user && geteuid() != 0)
-		return 0;
-	if (!user && !getpwnam(PRIVILEGES_USER)) {
-		log_warning("staying root, as there is no user " PRIVILEGES_USER
-			    "; give one with --user");
-		return 0;
-	}
-	r = find_user(user ? user : PRIVILEGES_USER, &uid, &gid, ret_error);
+	r = privileges_find_user(user, &uid, &gid, ret_error);
 	if (r < 0)
 		return r;
-	if (uid == 0)
+	if (uid == 0 && user)
 		log_warning("staying root, as told by --user");
+	else if (uid == 0)
+		log_warning("staying root, as there is no user " PRIVILEGES_USER
+			    "; give one with --user");
 	return uid == geteuid() ? 0 : become(uid, gid, ret_error);
 }
 
@@ -169,6 +165,10 @@ int privileges_try_without_bpf(int (*fn)(void *user), void *user)
 #define ACCESS_WRITE                                                                               \
 	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                             \
 		LANDLOCK_ACCESS_FS_REMOVE_FILE)
+/* In a BPF file system, what is pinned is a file. */
+#define ACCESS_PIN                                                                                 \
+	(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |                            \
+		LANDLOCK_ACCESS_FS_REMOVE_DIR)
 #define ACCESS_ABI_1 ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* all that the first version knew */
 
 static int allow_below(int ruleset_fd, const char *path, uint64_t access)
@@ -183,7 +183,7 @@ static int allow_below(int ruleset_fd, const char *path, uint64_t access)
 }
 
 /* To read, only /sys, where facts about interfaces are. */
-static int restrict_files(const char *writable_dir)
+static int restrict_files(const char *writable_dir, const char *pin_dir)
 {
 	const struct landlock_ruleset_attr attr = {.handled_access_fs = ACCESS_ABI_1};
 	_cleanup_fd_ int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
@@ -194,6 +194,8 @@ static int restrict_files(const char *writable_dir)
 	r = allow_below(fd, "/sys", ACCESS_READ);
 	if (r == 0 && writable_dir)
 		r = allow_below(fd, writable_dir, ACCESS_READ | ACCESS_WRITE);
+	if (r == 0 && pin_dir)
+		r = allow_below(fd, pin_dir, ACCESS_READ | ACCESS_PIN);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		r = -errno;
 	return r;
@@ -217,7 +219,7 @@ int privileges_drop(const struct privileges_options *options, struct privileges 
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(ret_error, -errno, "cannot set no_new_privs: %s", strerror(errno));
-	r = options->files ? restrict_files(options->writable_dir) : -EOPNOTSUPP;
+	r = options->files ? restrict_files(options->writable_dir, options->pin_dir) : -EOPNOTSUPP;
 	if (r == -ENOENT)
 		return error_set(ret_error, r, "%s: no such directory",
 			options->writable_dir ? options->writable_dir : "/sys");

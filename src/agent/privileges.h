@@ -16,11 +16,19 @@
 
 #define PRIVILEGES_USER "netlambda" /* taken by default where it exists */
 
+/*
+ * Who privileges_drop() makes us, by the same `user`. Returns 0, or -ENOENT with a message in
+ * `ret_error` (to be freed).
+ */
+int privileges_find_user(
+	const char *user, uid_t *ret_uid, gid_t *ret_gid, char **ret_error) _must_check_;
+
 /* Bits as in capabilities(7): 1ULL << CAP_BPF. */
 struct privileges_options {
 	const char *user; /* NULL: PRIVILEGES_USER if it exists and we are root, else no change */
 	uint64_t keep;    /* capabilities */
-	const char *writable_dir; /* the only place to write to; NULL = nowhere */
+	const char *writable_dir; /* where files are written; NULL = nowhere */
+	const char *pin_dir;      /* where maps and links are pinned; NULL = nowhere */
 	bool files;               /* put all others out of reach */
 };
 

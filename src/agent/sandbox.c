@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/sandbox.h"
 
+#include "agent/pins.h"
 #include "agent/syscall_filter.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -46,19 +47,37 @@ static uint64_t capabilities_to_keep(const struct counting *counting)
 	return keep;
 }
 
+/* What comes later is pinned as well, and what goes is removed. */
+static int give_pins(const char *user, const struct pins *pins, char **ret_error)
+{
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int r = privileges_find_user(user, &uid, &gid, ret_error);
+
+	if (r == 0)
+		r = pins_give(pins, uid, gid);
+	if (r < 0)
+		return error_set(ret_error, r, "--pin %s: cannot give it to user %u: %s",
+			pins_directory(pins), uid, strerror(-r));
+	return 0;
+}
+
 int sandbox_enter(struct sandbox *sandbox, const struct sandbox_options *options,
 	const struct counting *counting, char **ret_error)
 {
+	const struct pins *pins = counting_pins(counting);
 	_cleanup_free_ char *path = options->stats_file ? strdup(options->stats_file) : NULL;
 	const struct privileges_options privileges = {
 		.user = options->user,
 		.keep = options->off ? 0 : capabilities_to_keep(counting),
 		.writable_dir = path ? dirname(path) : NULL,
+		.pin_dir = pins ? pins_directory(pins) : NULL,
 		.files = !IS_SANITIZED,
 	};
 	int r;
 
 	sandbox->options = *options;
+	sandbox->pins = pins != NULL;
 	if (options->off) {
 		log_warning("NO SANDBOX: all privileges are kept; --no-sandbox is for debugging "
 			    "only");
@@ -66,6 +85,9 @@ int sandbox_enter(struct sandbox *sandbox, const struct sandbox_options *options
 	}
 	if (options->stats_file && !path)
 		return -ENOMEM;
+	r = pins ? give_pins(options->user, pins, ret_error) : 0;
+	if (r < 0)
+		return r;
 	r = privileges_drop(&privileges, &sandbox->privileges, ret_error);
 	if (r == 0 && IS_SANITIZED)
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -76,6 +98,7 @@ int sandbox_seal(struct sandbox *sandbox, char **ret_error)
 {
 	const struct syscall_filter_options seccomp = {
 		.writes_files = sandbox->options.stats_file != NULL,
+		.pins = sandbox->pins,
 		.notifies_manager = getenv("NOTIFY_SOCKET") != NULL,
 	};
 	int r;

@@ -20,6 +20,7 @@ struct sandbox_options {
 struct sandbox {
 	struct sandbox_options options;
 	struct privileges privileges;
+	bool pins;
 };
 
 void sandbox_done(struct sandbox *sandbox);

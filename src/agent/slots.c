@@ -1,55 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "agent/slots.h"
+#include "agent/slots_private.h"
 
-#include "agent/interfaces.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/siphash.h"
 
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#define RETRY_NS     (5 * NS_PER_SEC)
-#define REFUSALS_MAX 64 /* matching interfaces that are remembered not to be tried at each word */
-
-struct slot {
-	const char *wanted; /* NULL: for what matches a pattern */
-	bool used;
-	bool missing; /* `wanted` is not there, or cannot be attached to; logged */
-	struct attachment attachment;
-	uint64_t since_ns; /* UNIX epoch: attached */
-	uint64_t gone_ns;  /* monotonic */
-	/* The collector's counters when it was attached, and what it had counted when it was gone. */
-	struct interface_event base, last;
-	struct unparsed unparsed_base, unparsed_last;
-};
-
-/* An interface that cannot be attached to. */
-struct refusal {
-	int ifindex;
-	int error;
-	uint64_t retry_ns;
-};
-
-struct slots {
-	struct slots_options options;
-	struct collector *collector; /* borrowed */
-	struct interfaces *interfaces;
-	struct interface_list list;
-	struct refusal refusals[REFUSALS_MAX];
-	bool is_full; /* logged */
-
-	pthread_mutex_t lock; /* of what follows, for those who read it on other threads */
-	unsigned int count;
-	struct slot *slots;
-	struct interface_event past;
-	unsigned int refused; /* interfaces that match, now */
-	uint64_t changes;
-};
+#define RETRY_NS (5 * NS_PER_SEC)
 
 bool is_pattern(const char *wanted)
 {
@@ -70,6 +33,20 @@ unsigned int slots_needed(const struct slots_options *options)
 	unsigned int names = names_count(options);
 
 	return names == options->wanted_count ? names : names + options->follow_max;
+}
+
+uint64_t slots_fingerprint(const struct slots_options *options)
+{
+	const struct siphash_key key = {0}; /* no secret: the next agent must find the same */
+	uint64_t hash = slots_needed(options);
+
+	for (unsigned int i = 0; i < options->wanted_count; i++) {
+		const char *name = options->wanted[i];
+
+		if (!is_pattern(name))
+			hash ^= siphash(&key, name, strlen(name)) * (2 * i + 1);
+	}
+	return hash;
 }
 
 static bool matches(const struct slots_options *options, const char *name)
@@ -97,7 +74,7 @@ static void totals_add(struct interface_event *sum, const struct interface_event
 	sum->port_shed += totals->port_shed;
 }
 
-static void totals_subtract(struct interface_event *totals, const struct interface_event *base)
+void interface_totals_subtract(struct interface_event *totals, const struct interface_event *base)
 {
 	totals->packets -= base->packets;
 	totals->size -= base->size;
@@ -105,6 +82,14 @@ static void totals_subtract(struct interface_event *totals, const struct interfa
 	totals->malformed -= base->malformed;
 	totals->flow_shed -= base->flow_shed;
 	totals->port_shed -= base->port_shed;
+}
+
+void unparsed_subtract(struct unparsed *unparsed, const struct unparsed *base)
+{
+	for (int cause = 0; cause < PARSE_VERDICTS; cause++) {
+		unparsed->causes[cause].packets -= base->causes[cause].packets;
+		unparsed->causes[cause].bytes -= base->causes[cause].bytes;
+	}
 }
 
 /* The collector counts on from slot to slot's next user: what this one has is the difference. */
@@ -127,7 +112,7 @@ static int read_totals(
 	r = collector_read_interface(slots->collector, index, &totals);
 	if (r < 0)
 		return r;
-	totals_subtract(&totals, &slot->base);
+	interface_totals_subtract(&totals, &slot->base);
 	*ret_totals = totals;
 	return 0;
 }
@@ -158,10 +143,7 @@ static int read_unparsed(
 	r = collector_read_unparsed(slots->collector, index, &unparsed);
 	if (r < 0)
 		return r;
-	for (int cause = 0; cause < PARSE_VERDICTS; cause++) {
-		unparsed.causes[cause].packets -= slot->unparsed_base.causes[cause].packets;
-		unparsed.causes[cause].bytes -= slot->unparsed_base.causes[cause].bytes;
-	}
+	unparsed_subtract(&unparsed, &slot->unparsed_base);
 	*ret_unparsed = unparsed;
 	return 0;
 }
@@ -197,35 +179,33 @@ static int slot_attach(struct slots *slots, unsigned int index, const struct int
 	char **ret_error)
 {
 	struct slot *slot = &slots->slots[index];
-	struct attachment attachment;
-	struct interface_event base = {0};
-	struct unparsed unparsed = {0};
+	struct slot fresh = {.wanted = slot->wanted,
+		.used = true,
+		.attachment = {.ifindex = interface->ifindex},
+		.since_ns = clock_realtime_ns()};
 	/* Before the first packet. */
-	int r = collector_read_interface(slots->collector, index, &base);
-	uint64_t since_ns = clock_realtime_ns();
+	int r = collector_read_interface(slots->collector, index, &fresh.base);
 
 	if (r == 0)
-		r = collector_read_unparsed(slots->collector, index, &unparsed);
+		r = collector_read_unparsed(slots->collector, index, &fresh.unparsed_base);
 	if (r < 0)
 		return error_set(ret_error, r, "%s: cannot read its counters: %s", interface->name,
 			strerror(-r));
+	memcpy(fresh.attachment.name, interface->name, sizeof(fresh.attachment.name));
+	slot_note(slots, index, &fresh);
 	r = attachment_open_index(interface->name, interface->ifindex,
-		collector_program_fd(slots->collector, index), &slots->options.attach, &attachment,
-		ret_error);
-	if (r < 0)
+		collector_program_fd(slots->collector, index), &slots->options.attach,
+		&fresh.attachment, ret_error);
+	if (r < 0) {
+		slot_unpin(slots, index);
 		return r;
+	}
 	pthread_mutex_lock(&slots->lock);
 	slot_forget(slots, slot);
-	slot->used = true;
-	slot->missing = false;
-	slot->attachment = attachment;
-	slot->since_ns = since_ns;
-	slot->base = base;
-	slot->last = (struct interface_event){0};
-	slot->unparsed_base = unparsed;
-	slot->unparsed_last = (struct unparsed){0};
+	*slot = fresh;
 	slots->changes++;
 	pthread_mutex_unlock(&slots->lock);
+	slot_pin(slots, index);
 	return 0;
 }
 
@@ -239,6 +219,7 @@ static void slot_close(struct slots *slots, unsigned int index)
 	pthread_mutex_lock(&slots->lock);
 	if (read_totals(slots, index, &last) < 0 || read_unparsed(slots, index, &unparsed) < 0)
 		log_error("cannot read the last counters interface=%s", slot->attachment.name);
+	slot_unpin(slots, index);
 	attachment_close(&slot->attachment);
 	slot->last = last;
 	slot->unparsed_last = unparsed;
@@ -329,7 +310,7 @@ static void try_attach(struct slots *slots, unsigned int index, const struct int
 
 /* ---- following ---- */
 
-static int slot_of(const struct slots *slots, int ifindex)
+int slot_of(const struct slots *slots, int ifindex)
 {
 	for (unsigned int i = 0; i < slots->count; i++)
 		if (is_attached(&slots->slots[i]) && slots->slots[i].attachment.ifindex == ifindex)
@@ -363,6 +344,19 @@ static int slot_choose(const struct slots *slots, const char *name)
 			best = (int)i;
 	}
 	return best;
+}
+
+int slot_wanting(const struct slots *slots, const struct interface *interface)
+{
+	for (unsigned int i = 0; i < slots->count; i++) {
+		const char *wanted = slots->slots[i].wanted;
+
+		/* An interface may have several names. */
+		if (wanted && (strcmp(wanted, interface->name) == 0 ||
+				      if_nametoindex(wanted) == (unsigned int)interface->ifindex))
+			return is_attached(&slots->slots[i]) ? -1 : (int)i;
+	}
+	return matches(&slots->options, interface->name) ? slot_choose(slots, interface->name) : -1;
 }
 
 static void rename_slot(struct slots *slots, struct slot *slot, const char *name)
@@ -479,7 +473,7 @@ static int attach_names(struct slots *slots, char **ret_error)
 		struct interface interface = {0};
 		int r;
 
-		if (!name)
+		if (!name || is_attached(&slots->slots[i]))
 			continue;
 		interface.ifindex = interface_find(name, &absent);
 		if (interface.ifindex < 0 && slots->options.wait)
@@ -578,6 +572,8 @@ int slots_new(const struct slots_options *options, struct collector *collector,
 	if (r < 0)
 		return r;
 	r = interfaces_open(&slots->interfaces);
+	if (r == 0 && options->pins)
+		r = slots_resume(slots);
 	if (r < 0)
 		return error_set(ret_error, r, "cannot ask for the interfaces: %s", strerror(-r));
 	r = attach_first(slots, ret_error);
@@ -600,10 +596,24 @@ void slots_detach(struct slots *slots)
 		}
 }
 
+void slots_leave(struct slots *slots)
+{
+	slots->leaves = true;
+}
+
+static void close_pinned(struct slots *slots)
+{
+	for (unsigned int i = 0; slots->slots && i < slots->count; i++)
+		if (slots->slots[i].is_pinned)
+			attachment_leave(&slots->slots[i].attachment);
+}
+
 void slots_free(struct slots *slots)
 {
 	if (!slots)
 		return;
+	if (slots->leaves)
+		close_pinned(slots);
 	slots_detach(slots);
 	interfaces_close(slots->interfaces);
 	interface_list_done(&slots->list);
@@ -655,10 +665,12 @@ void slots_get_stats(struct slots *slots, struct slots_stats *ret_stats)
 	pthread_mutex_lock(&slots->lock);
 	stats.changes = slots->changes;
 	stats.missing = slots->refused;
+	stats.resumed = slots->resumed;
 	for (unsigned int i = 0; i < slots->count; i++) {
 		const struct slot *slot = &slots->slots[i];
 
 		stats.attached += is_attached(slot);
+		stats.pinned += slot->is_pinned;
 		stats.generic += is_attached(slot) && slot->attachment.mode == ATTACH_GENERIC;
 		stats.missing += slot->wanted && !is_attached(slot);
 	}

@@ -14,6 +14,8 @@
 #include "agent/attach.h"
 #include "agent/collect.h"
 
+struct leftovers;
+struct pins;
 struct slots;
 
 struct slots_options {
@@ -22,6 +24,9 @@ struct slots_options {
 	unsigned int follow_max; /* interfaces at a time that match patterns */
 	bool wait;               /* a name that is not there may come later */
 	struct attach_options attach;
+	/* Links outlive the agent, and are gone on with if they are there. NULL: they do not. Borrowed. */
+	struct pins *pins;
+	const struct leftovers *left; /* with `pins`: maps that the collector does not go on with */
 	/* On the thread that follows: what a slot counted, as its interface is gone. */
 	void (*last_totals)(void *user, const struct interface_event *totals);
 	void *user;
@@ -39,17 +44,20 @@ bool is_pattern(const char *wanted);
 /* How many slots the collector must have. */
 unsigned int slots_needed(const struct slots_options *options);
 
+/* Which slot is whose: maps can be gone on with only by one who says the same. */
+uint64_t slots_fingerprint(const struct slots_options *options);
+
 /* Before anything is loaded: are the names there, and each once? As slots_new(). */
 int slots_check(const struct slots_options *options, char **ret_error) _must_check_;
 
 /*
  * Attaches to what is there. Returns 0 or a negative errno with a message for the operator in
- * `ret_error` (to be freed; start with NULL); nothing stays attached then. The collector is
- * borrowed.
+ * `ret_error` (to be freed; start with NULL); nothing stays attached then but what was gone on with.
+ * The collector is borrowed.
  */
 int slots_new(const struct slots_options *options, struct collector *collector,
 	struct slots **ret_slots, char **ret_error) _must_check_;
-/* Detaches, if that is still to be done. */
+/* Detaches, if that is still to be done, but for links that are to be left. */
 void slots_free(struct slots *slots);
 DEFINE_CLEANUP(struct slots, slots_free)
 
@@ -63,6 +71,9 @@ void slots_drain(struct slots *slots);
 void slots_follow(struct slots *slots, uint64_t now_ns);
 /* Detaches all; when it returns, no program counts any more, and all last totals were told. */
 void slots_detach(struct slots *slots);
+
+/* From now on slots_free() leaves the links that are pinned. */
+void slots_leave(struct slots *slots);
 
 /* Some program was displaced, and is to be put back. */
 bool slots_have_displaced(const struct slots *slots);
@@ -84,7 +95,9 @@ struct slots_stats {
 	unsigned int attached;
 	unsigned int generic;
 	unsigned int missing;
-	uint64_t changes; /* attached or lost since the start */
+	unsigned int pinned;
+	unsigned int resumed; /* gone on with from an earlier agent, at start */
+	uint64_t changes;     /* attached or lost since the start */
 };
 void slots_get_stats(struct slots *slots, struct slots_stats *ret_stats);
 

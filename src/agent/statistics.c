@@ -148,6 +148,11 @@ static void write_interfaces(FILE *out, const struct statistics *statistics, str
 	write_plain(out, "interfaces_missing", "gauge",
 		"Interfaces asked for that are not there, or that cannot be attached to",
 		statistics->slots.missing);
+	write_plain(out, "interfaces_pinned", "gauge",
+		"Interfaces whose link and counters outlive the agent", statistics->slots.pinned);
+	write_plain(out, "interfaces_resumed", "gauge",
+		"Interfaces that an earlier agent counted on till this one came",
+		statistics->slots.resumed);
 	write_plain(out, "interface_changes_total", "counter", "Interfaces attached to or lost",
 		statistics->slots.changes);
 }
@@ -209,6 +214,12 @@ void statistics_write(
 		"Collections that took longer than the period", statistics->counting.late);
 	write_plain(out, "collect_errors_total", "counter", "Collections that the kernel refused",
 		statistics->counting.errors);
+	write_plain(out, "predecessor_lost_packets", "gauge",
+		"Packets in flows that a killed agent had taken and perhaps not sent: at most so "
+		"many",
+		statistics->counting.lost_packets);
+	write_plain(out, "predecessor_lost_port_records", "gauge", "Records of event 1, likewise",
+		statistics->counting.lost_ports);
 	write_plain(out, "datagrams_total", "counter", "Datagrams sent", uplink->datagrams);
 	write_plain(out, "resends_total", "counter", "Transactions sent again", uplink->resends);
 	write_plain(out, "stale_acks_total", "counter", "Answers to what was not outstanding",

@@ -185,6 +185,16 @@ static int allow_writing(scmp_filter_ctx ctx)
 	return r;
 }
 
+static int allow_pins(scmp_filter_ctx ctx)
+{
+	static const int removing[] = {SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir)};
+	int r = allow_all(ctx, removing, sizeof(removing) / sizeof(removing[0]));
+
+	return r < 0 ? r
+		     : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+			       SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, BPF_OBJ_PIN));
+}
+
 int syscall_filter_load(const struct syscall_filter_options *options)
 {
 	_cleanup_(release_filter) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -203,5 +213,7 @@ int syscall_filter_load(const struct syscall_filter_options *options)
 		r = allow_sockets(ctx, options->notifies_manager);
 	if (r == 0 && options->writes_files)
 		r = allow_writing(ctx);
+	if (r == 0 && options->pins)
+		r = allow_pins(ctx);
 	return r < 0 ? r : seccomp_load(ctx);
 }

@@ -14,6 +14,7 @@
 
 struct syscall_filter_options {
 	bool writes_files;     /* the statistics' */
+	bool pins;             /* links of interfaces that come later */
 	bool notifies_manager; /* $NOTIFY_SOCKET is set */
 };
 

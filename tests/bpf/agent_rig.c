@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_NS (10 * NS_PER_SEC)
@@ -32,7 +33,8 @@ static void exec_agent(const char *program, char *line, int output_fd)
 	char *word;
 
 	while ((word = strsep(&line, " ")) != NULL && argc < ARGS_MAX)
-		argv[argc++] = word;
+		if (word[0])
+			argv[argc++] = word;
 	/* It must not outlive a test that aborts. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(output_fd, STDOUT_FILENO);
@@ -158,7 +160,7 @@ static struct {
 	int fd;
 	unsigned int loss_percent;
 	uint32_t random;
-	atomic_bool stop, deaf;
+	atomic_bool stop, deaf, another;
 	struct v1_receiver history;
 	struct told told;
 } rig;
@@ -169,8 +171,49 @@ static bool is_lost(void)
 	return (rig.random >> 16) % 100 < rig.loss_percent;
 }
 
+static bool is_same_flow(const struct flow_event *a, const struct flow_event *b)
+{
+	return a->srcport == b->srcport && a->dstport == b->dstport && a->protocol == b->protocol &&
+	       memcmp(&a->srcip, &b->srcip, sizeof(a->srcip)) == 0 &&
+	       memcmp(&a->dstip, &b->dstip, sizeof(a->dstip)) == 0;
+}
+
+uint64_t told_flow_packets(const struct told *told)
+{
+	uint64_t sum = told->closed_packets;
+
+	for (unsigned int i = 0; i < told->flow_count; i++)
+		sum += told->flows[i].count;
+	return sum;
+}
+
+static void close_flows(void)
+{
+	rig.told.closed_packets = told_flow_packets(&rig.told);
+	rig.told.flow_count = 0;
+}
+
+/* Of flows that are too many, only the ends are known. */
+static void note_flow(const struct flow_event *flow, bool ended)
+{
+	struct told *told = &rig.told;
+	unsigned int i = 0;
+
+	while (i < told->flow_count && !is_same_flow(&told->flows[i], flow))
+		i++;
+	if (ended) {
+		told->closed_packets += flow->count;
+		if (i < told->flow_count)
+			told->flows[i] = told->flows[--told->flow_count];
+	} else if (i < RIG_FLOWS_MAX) {
+		told->flow_count = i < told->flow_count ? told->flow_count : i + 1;
+		told->flows[i] = *flow;
+	}
+}
+
 static void add_flow(const struct flow_event *flow, bool wants_ack)
 {
+	note_flow(flow, wants_ack);
 	if (!wants_ack) {
 		rig.told.flow_updates++;
 		return;
@@ -224,6 +267,7 @@ static void add_events(struct v1_transaction *transaction)
 			rig.told.syn += event.record.port.syn;
 			rig.told.rst += event.record.port.rst;
 			rig.told.udp += event.record.port.udp;
+			rig.told.completed += event.record.port.completed;
 		}
 	}
 }
@@ -277,6 +321,8 @@ static void *receiver_main(void *arg _unused_)
 
 		poll(&poll_fd, 1, 10);
 		count = udp_receive(receiver, rig.fd);
+		if (atomic_exchange(&rig.another, false))
+			close_flows();
 		while (udp_receiver_next(receiver, &datagram))
 			if (!atomic_load(&rig.deaf) && !is_lost())
 				take_datagram(&datagram);
@@ -306,6 +352,17 @@ uint16_t receiver_start(unsigned int loss_percent)
 void receiver_set_deaf(bool deaf)
 {
 	atomic_store(&rig.deaf, deaf);
+}
+
+void receiver_expect_another(void)
+{
+	const struct timespec pause = {.tv_nsec = NS_PER_MS};
+
+	/* What the last one sent is there already. */
+	nanosleep(&(struct timespec){.tv_nsec = 50 * NS_PER_MS}, NULL);
+	atomic_store(&rig.another, true);
+	while (atomic_load(&rig.another))
+		nanosleep(&pause, NULL);
 }
 
 void receiver_stop(struct told *ret_told)

@@ -40,10 +40,12 @@ uint64_t agent_summary(const struct agent_process *agent, const char *field);
 void agent_forget_output(struct agent_process *agent);
 
 #define RIG_INTERFACES_MAX 64
+#define RIG_FLOWS_MAX      4096
 
 /* What the server's side was told. */
 struct told {
-	uint64_t syn, rst, udp;    /* sums over port events */
+	/* Sums over port events. */
+	uint64_t syn, rst, udp, completed;
 	uint64_t packets, bytes;   /* sums over flows' last records */
 	uint64_t sources, targets; /* events */
 	uint64_t port_events, flow_ends, flow_updates;
@@ -53,7 +55,14 @@ struct told {
 	/* The last of each incarnation (ifindex and first). */
 	struct interface_event incarnations[RIG_INTERFACES_MAX];
 	unsigned int incarnation_count;
+	/* The last records of flows that go on, and all packets of those that do not. */
+	struct flow_event flows[RIG_FLOWS_MAX];
+	unsigned int flow_count;
+	uint64_t closed_packets;
 };
+
+/* Of all flows, those that were not ended included. */
+uint64_t told_flow_packets(const struct told *told);
 
 /* Over all incarnations. */
 uint64_t told_interface_packets(const struct told *told);
@@ -62,6 +71,8 @@ uint64_t told_interface_packets(const struct told *told);
 uint16_t receiver_start(unsigned int loss_percent);
 /* No datagram is taken or answered while it is deaf. */
 void receiver_set_deaf(bool deaf);
+/* What comes from now on is another agent's: its flows begin at zero. */
+void receiver_expect_another(void);
 void receiver_stop(struct told *ret_told);
 
 #endif

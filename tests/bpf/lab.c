@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,13 @@ void lab_enter(void)
 	lab_run("ip link set lo up");
 	lab_run("ip link add veth0 type veth peer name veth1");
 	lab_run("ip link set veth0 up && ip link set veth1 up");
+}
+
+void lab_mount_bpf(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) < 0)
+		cannot("a BPF file system of our own");
 }
 
 int lab_open(const char *interface)

@@ -25,6 +25,12 @@ void lab_require(void);
  */
 void lab_enter(void);
 
+/*
+ * Moves the process into a mount namespace of its own that has a BPF file system at /sys/fs/bpf, which
+ * ends with it. Aborts if it cannot.
+ */
+void lab_mount_bpf(void);
+
 /* Runs ip(8), say; aborts unless it succeeds. */
 void lab_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
