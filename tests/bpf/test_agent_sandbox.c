@@ -367,27 +367,86 @@ static void refusal_in_the_sandbox_ends_in_generic_mode(void **state _unused_)
  * As the systemd unit starts it: a user without a name, three ambient capabilities, and file systems
  * as ProtectKernelTunables, ProcSubset and ProtectSystem leave them.
  */
-static void unit_has_all_that_it_takes(void **state _unused_)
+static void start_as_unit(const char *options)
 {
 	const char *program = getenv("NETLAMBDA_AGENT");
 	char agent_path[512];
-	uint16_t port = receiver_start(0);
-	struct told told;
 
 	snprintf(agent_path, sizeof(agent_path), "%s", program);
 	assert_int_equal(setenv("NETLAMBDA_AGENT", "/usr/bin/unshare", 1), 0);
 	agent_start(&agent,
-		"--mount -- /bin/sh tests/bpf/as_unit.sh %s --id 3 -i veth0 --period 50ms "
-		"--server 127.0.0.1:%u",
-		agent_path, port);
+		"--mount -- /bin/sh tests/bpf/as_unit.sh %s --id 3 -i veth0 --period 50ms %s",
+		agent_path, options);
 	assert_int_equal(setenv("NETLAMBDA_AGENT", agent_path, 1), 0);
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "sandboxed uid=61234 capabilities=none"));
 	assert_non_null(strstr(agent.output, "mode=native"));
+}
+
+static void unit_has_all_that_it_takes(void **state _unused_)
+{
+	uint16_t port = receiver_start(0);
+	struct told told;
+	char options[64];
+
+	snprintf(options, sizeof(options), "--server 127.0.0.1:%u", port);
+	start_as_unit(options);
 	send_packets();
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_int_equal(told.packets, PACKETS);
+}
+
+/* ---- pins ---- */
+
+#define PINS "/sys/fs/bpf/netlambda-test"
+
+static void unit_with_pins_goes_on(void **state _unused_)
+{
+	uint16_t port = receiver_start(0);
+	struct told told;
+	char options[64];
+
+	snprintf(options, sizeof(options), "--server 127.0.0.1:%u --pin=" PINS, port);
+	assert_int_equal(setenv("PINS", PINS, 1), 0);
+	start_as_unit(options);
+	send_packets();
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	assert_int_not_equal(lab_xdp_id("veth0"), 0);
+	/* More than before: version 1 takes the same bytes again for the same transaction. */
+	send_packets();
+	send_packets();
+	start_as_unit(options);
+	assert_non_null(strstr(agent.output, "resumed=yes"));
+	assert_int_equal(unsetenv("PINS"), 0);
+	assert_int_equal(agent_end(&agent, SIGINT), 0);
+	receiver_stop(&told);
+	assert_int_equal(told.packets, 3 * PACKETS);
+	assert_int_equal(told_interface_packets(&told), 3 * PACKETS);
+	assert_int_equal(lab_xdp_id("veth0"), 0);
+	lab_run("rmdir " PINS);
+}
+
+/* Pinning is open to it then, in its directory and nowhere else. */
+static void pins_open_one_directory_only(void **state _unused_)
+{
+	static const struct injection outside[] = {
+		{"remove a file", SYS_unlink, {0}, "/etc/passwd", 0},
+		{"remove a directory", SYS_rmdir, {0}, "/sys/fs/bpf/other", 0},
+		{"create a file", SYS_openat, {AT_CWD, 0, O_WRONLY | O_CREAT, 0600}, PINS "/no", 1},
+	};
+
+	agent_start(&agent,
+		"--id 3 -i veth0 --user root --server 127.0.0.1:9 --flush-timeout 0s --pin=" PINS);
+	need_sandbox();
+	lab_run("mkdir -p /sys/fs/bpf/other");
+	if (strstr(agent.output, "files=landlock")) {
+		assert_forbidden(agent.pid, &outside[0], -EACCES);
+		assert_forbidden(agent.pid, &outside[1], -EACCES);
+	}
+	assert_forbidden(agent.pid, &outside[2], -EPERM);
+	assert_int_equal(agent_end(&agent, SIGINT), 0);
+	lab_run("rmdir " PINS " /sys/fs/bpf/other");
 }
 
 /* ---- the watchdog ---- */
@@ -449,10 +508,13 @@ int main(void)
 		cmocka_unit_test_teardown(interfaces_are_followed_in_the_sandbox, teardown),
 		cmocka_unit_test_teardown(refusal_in_the_sandbox_ends_in_generic_mode, teardown),
 		cmocka_unit_test_teardown(unit_has_all_that_it_takes, teardown),
+		cmocka_unit_test_teardown(unit_with_pins_goes_on, teardown),
+		cmocka_unit_test_teardown(pins_open_one_directory_only, teardown),
 		cmocka_unit_test_teardown(watchdog_is_fed_by_collections, teardown),
 	};
 
 	lab_require();
 	lab_enter();
+	lab_mount_bpf();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# test_units.sh DIRECTORY AGENT: what systemd thinks of the agent's unit, as far as can be told without it
-# running. DIRECTORY holds the built units.
+# test_units.sh DIRECTORY AGENT DROPIN: what systemd thinks of the agent's unit, and of that with the drop-in
+# for --pin, as far as can be told without it running. DIRECTORY holds the built units.
 set -u
 if ! command -v systemd-analyze >/dev/null; then
 	echo 'skipped: systemd-analyze is not installed (Debian package systemd)'
@@ -13,11 +13,18 @@ unit=$top/netlambda-agent@test.service
 sed "s|^ExecStart=[^ ]*|ExecStart=$2|" "$1/netlambda-agent@.service" >"$unit"
 
 # A unit alone, on a machine without the others: only what is said about this one's lines counts.
-complaints=$(systemd-analyze verify --man=no "$unit" 2>&1 | grep -F "$unit:")
-if [ -n "$complaints" ]; then
-	printf 'failed: systemd-analyze verify:\n%s\n' "$complaints"
-	exit 1
-fi
+verify()
+{
+	local complaints
+
+	complaints=$(systemd-analyze verify --man=no "$unit" 2>&1 | grep -F "$top/")
+	if [ -n "$complaints" ]; then
+		printf 'failed: systemd-analyze verify:\n%s\n' "$complaints"
+		exit 1
+	fi
+}
+
+verify
 
 # A typing error must be found, or the above means nothing.
 sed 's/^NoNewPrivileges=/NoNewPrivilege=/' "$unit" >"$top/netlambda-agent@wrong.service"
@@ -33,3 +40,13 @@ if ! systemd-analyze security --offline=true --threshold=20 "$unit" >"$top/secur
 	exit 1
 fi
 tail -n 1 "$top/security"
+
+# systemd-analyze reads drop-ins from beside the unit.
+mkdir "$top/netlambda-agent@.service.d"
+cp "$3" "$top/netlambda-agent@.service.d/pin.conf"
+verify
+sed -i 's/^ReadWritePaths=/ReadWritePath=/' "$top/netlambda-agent@.service.d/pin.conf"
+if ! systemd-analyze verify --man=no "$unit" 2>&1 | grep -q ReadWritePath; then
+	echo 'failed: systemd-analyze verify does not look at the drop-in'
+	exit 1
+fi

@@ -232,9 +232,39 @@ static void help_and_version_need_nothing_else(void **state _unused_)
 	assert_int_equal(outcome, OPTIONS_VERSION);
 }
 
+static void pins_have_a_default_directory_and_no_relative_one(void **state _unused_)
+{
+	char line[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin";
+	char other[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin=/run/bpf/x";
+	char relative[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin=x";
+	char forced[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin --force";
+	char unpin[] = "--unpin";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	assert_string_equal(options.pin_directory, "/sys/fs/bpf/netlambda");
+	assert_false(options.unpin);
+	assert_int_equal(parse(other, &options, &outcome, &error), 0);
+	assert_string_equal(options.pin_directory, "/run/bpf/x");
+	assert_int_equal(parse(relative, &options, &outcome, &error), -EINVAL);
+	assert_string_equal(
+		error, "--pin=x: expected an absolute path, such as /sys/fs/bpf/netlambda");
+	free(error);
+	assert_int_equal(parse(forced, &options, &outcome, &error), -EINVAL);
+	assert_non_null(strstr(error, "--pin and --force exclude each other"));
+	free(error);
+	/* Nothing else is needed. */
+	assert_int_equal(parse(unpin, &options, &outcome, &error), 0);
+	assert_string_equal(options.pin_directory, "/sys/fs/bpf/netlambda");
+	assert_true(options.unpin);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pins_have_a_default_directory_and_no_relative_one),
 		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
 		cmocka_unit_test(tunnels_are_given_by_name),
 		cmocka_unit_test(unknown_tunnel_is_named),
