@@ -98,6 +98,12 @@ void lab_mount_bpf(void)
 		cannot("a BPF file system of our own");
 }
 
+void lab_add_pair(const char *name, const char *peer)
+{
+	lab_run("ip link add %s type veth peer name %s && ip link set %s up && ip link set %s up",
+		name, peer, name, peer);
+}
+
 int lab_open(const char *interface)
 {
 	struct sockaddr_ll address = {
@@ -166,6 +172,16 @@ void lab_udp6(
 	frame_udp(f, ports[0], ports[1]);
 	frame_payload(f, payload);
 	frame_finish(f);
+}
+
+void lab_send_packets(const char *interface, unsigned int count)
+{
+	struct frame f;
+	int fd = lab_open(interface);
+
+	lab_udp4(&f, "192.0.2.1", "192.0.2.2", (uint16_t[2]){1, 2}, 100);
+	lab_send(fd, &f, count);
+	close(fd);
 }
 
 uint32_t lab_xdp_id(const char *interface)

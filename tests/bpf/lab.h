@@ -34,10 +34,16 @@ void lab_mount_bpf(void);
 /* Runs ip(8), say; aborts unless it succeeds. */
 void lab_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Makes a pair of interfaces, both up: `name` receives what is sent on `peer`. Aborts if it cannot. */
+void lab_add_pair(const char *name, const char *peer);
+
 /* A packet socket that sends on an interface. Aborts if it cannot. */
 int lab_open(const char *interface);
 /* Sends a whole frame `count` times. Aborts if it cannot. */
 void lab_send(int fd, const struct frame *frame, unsigned int count);
+
+/* Packets of one and the same flow, sent on an interface. */
+void lab_send_packets(const char *interface, unsigned int count);
 
 /* Finished frames, with `payload` bytes behind the transport header. */
 void lab_tcp4(struct frame *f, const char *src, const char *dst, const uint16_t ports[2],

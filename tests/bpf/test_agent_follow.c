@@ -19,23 +19,6 @@ static int teardown(void **state _unused_)
 	return 0;
 }
 
-/* `name` receives what is sent on `peer`. */
-static void add_pair(const char *name, const char *peer)
-{
-	lab_run("ip link add %s type veth peer name %s && ip link set %s up && ip link set %s up",
-		name, peer, name, peer);
-}
-
-static void send_packets(const char *peer, unsigned int count)
-{
-	struct frame f;
-	int fd = lab_open(peer);
-
-	lab_udp4(&f, "192.0.2.1", "192.0.2.2", (uint16_t[2]){1, 2}, 100);
-	lab_send(fd, &f, count);
-	close(fd);
-}
-
 static void wait_attached(const char *name)
 {
 	char text[64];
@@ -58,18 +41,18 @@ static void what_matches_is_counted_from_its_coming_to_its_going(void **state _u
 	uint16_t port = receiver_start(0);
 	struct told told;
 
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:%u --period 50ms", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
-	send_packets("out0", 100);
-	add_pair("in1", "out1");
+	lab_send_packets("out0", 100);
+	lab_add_pair("in1", "out1");
 	wait_attached("in1");
-	send_packets("out1", 30);
+	lab_send_packets("out1", 30);
 	lab_run("ip link del in1");
 	agent_wait_output(&agent,
 		"interface gone, attached to again when it is back interface=in1 mode=native "
 		"packets=30");
-	send_packets("out0", 7);
+	lab_send_packets("out0", 7);
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_all_told(&told, 137);
@@ -90,9 +73,9 @@ static void interface_that_comes_back_begins_at_zero(void **state _unused_)
 	agent_wait_output(&agent, "no interface to count on yet");
 	for (unsigned int i = 1; i <= 10; i++) {
 		agent_forget_output(&agent);
-		add_pair("in0", "out0");
+		lab_add_pair("in0", "out0");
 		wait_attached("in0");
-		send_packets("out0", i);
+		lab_send_packets("out0", i);
 		sent += i;
 		lab_run("ip link del in0");
 		agent_wait_output(&agent, "interface gone");
@@ -108,17 +91,17 @@ static void named_interface_is_attached_to_again(void **state _unused_)
 	uint16_t port = receiver_start(0);
 	struct told told;
 
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	agent_start(&agent, "--id 3 -i in0 -i veth0 --server 127.0.0.1:%u --period 50ms", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
-	send_packets("out0", 5);
+	lab_send_packets("out0", 5);
 	lab_run("ip link del in0");
 	agent_wait_output(&agent, "interface gone");
 	agent_forget_output(&agent);
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	wait_attached("in0");
-	send_packets("out0", 6);
-	send_packets("veth1", 7);
+	lab_send_packets("out0", 6);
+	lab_send_packets("veth1", 7);
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_all_told(&told, 18);
@@ -138,9 +121,9 @@ static void absent_interface_is_waited_for_only_when_told(void **state _unused_)
 	agent_wait_output(&agent, "counting id=3 interfaces=0");
 	assert_non_null(strstr(
 		agent.output, "waiting for an interface that is not there interface=later0"));
-	add_pair("later0", "later1");
+	lab_add_pair("later0", "later1");
 	wait_attached("later0");
-	send_packets("later1", 9);
+	lab_send_packets("later1", 9);
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_all_told(&told, 9);
@@ -149,9 +132,9 @@ static void absent_interface_is_waited_for_only_when_told(void **state _unused_)
 
 static void no_more_than_the_limit_are_followed(void **state _unused_)
 {
-	add_pair("in0", "out0");
-	add_pair("in1", "out1");
-	add_pair("in2", "out2");
+	lab_add_pair("in0", "out0");
+	lab_add_pair("in1", "out1");
+	lab_add_pair("in2", "out2");
 	agent_start(&agent, "--id 3 -i in* --follow-max 2 --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	assert_non_null(strstr(agent.output, "more interfaces match than can be followed"));
@@ -168,7 +151,7 @@ static void no_more_than_the_limit_are_followed(void **state _unused_)
 
 static void renamed_interface_is_let_go_when_no_pattern_matches(void **state _unused_)
 {
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 	lab_run("ip link set in0 down && ip link set in0 name in7 && ip link set in7 up");
@@ -209,7 +192,7 @@ static void program_detached_by_somebody_is_attached_again(void **state _unused_
 
 static void metrics_tell_generic_mode_and_what_is_gone(void **state _unused_)
 {
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	agent_start(
 		&agent, "--id 3 -i in0 -i lo --server 127.0.0.1:9 --flush-timeout 0s --mode auto");
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
@@ -220,7 +203,7 @@ static void metrics_tell_generic_mode_and_what_is_gone(void **state _unused_)
 		"netlambda_agent_interface_attached{interface=\"in0\",mode=\"native\"} 1\n"));
 	assert_non_null(strstr(agent.output,
 		"netlambda_agent_interface_attached{interface=\"lo\",mode=\"generic\"} 1\n"));
-	send_packets("out0", 3);
+	lab_send_packets("out0", 3);
 	lab_run("ip link del in0");
 	agent_wait_output(&agent, "interface gone");
 	agent_forget_output(&agent);

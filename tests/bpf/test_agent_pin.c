@@ -405,22 +405,6 @@ static void window_of_sources_goes_on_across_agents(void **state _unused_)
 
 /* ---- interfaces ---- */
 
-static void add_pair(const char *name, const char *peer)
-{
-	lab_run("ip link add %s type veth peer name %s && ip link set %s up && ip link set %s up",
-		name, peer, name, peer);
-}
-
-static void send_packets(const char *peer, unsigned int count)
-{
-	struct frame f;
-	int fd = lab_open(peer);
-
-	lab_udp4(&f, "192.0.2.1", "192.0.2.2", (uint16_t[2]){1, 2}, 100);
-	lab_send(fd, &f, count);
-	close(fd);
-}
-
 static void start_following(const char *user)
 {
 	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:%u --pin --user %s", port, user);
@@ -433,15 +417,15 @@ static void interface_that_came_later_is_pinned_too(void **state _unused_)
 	struct told told;
 
 	start_following("nobody");
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	agent_wait_output(&agent, "attached interface=in0 ");
-	send_packets("out0", 10);
+	lab_send_packets("out0", 10);
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
-	send_packets("out0", 20);
+	lab_send_packets("out0", 20);
 	start_following("nobody");
 	assert_non_null(strstr(agent.output, "attached interface=in0 "));
 	assert_non_null(strstr(agent.output, "resumed=yes"));
-	send_packets("out0", 30);
+	lab_send_packets("out0", 30);
 	assert_int_equal(agent_end(&agent, SIGINT), 0);
 	assert_int_equal(lab_xdp_id("in0"), 0);
 	lab_run("ip link del in0");
@@ -455,16 +439,16 @@ static void interface_that_went_meanwhile_is_told_to_the_last_packet(void **stat
 {
 	struct told told;
 
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	start_following("root");
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
-	send_packets("out0", 25);
+	lab_send_packets("out0", 25);
 	lab_run("ip link del in0");
 	start_following("root");
 	agent_wait_output(&agent, "the interface is gone");
-	add_pair("in0", "out0");
+	lab_add_pair("in0", "out0");
 	agent_wait_output(&agent, "attached interface=in0 ");
-	send_packets("out0", 5);
+	lab_send_packets("out0", 5);
 	assert_int_equal(agent_end(&agent, SIGINT), 0);
 	lab_run("ip link del in0");
 	stop_receiver(&told);
@@ -480,9 +464,9 @@ static void interface_that_is_asked_for_no_more_is_let_go(void **state _unused_)
 
 	agent_start(&agent, "--id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
-	send_packets("veth0", 3);
+	lab_send_packets("veth0", 3);
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
-	send_packets("veth0", 4);
+	lab_send_packets("veth0", 4);
 	start_with("");
 	assert_non_null(strstr(agent.output, "it is not asked for interface=veth1"));
 	assert_int_equal(lab_xdp_id("veth1"), 0);
@@ -498,9 +482,9 @@ static void another_mode_attaches_anew(void **state _unused_)
 	struct told told;
 
 	start_with("--mode generic");
-	send_packets("veth1", 3);
+	lab_send_packets("veth1", 3);
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
-	send_packets("veth1", 4);
+	lab_send_packets("veth1", 4);
 	start_with("--mode native");
 	assert_non_null(strstr(agent.output, "another mode is asked for"));
 	assert_non_null(strstr(agent.output, "mode=native\n"));
