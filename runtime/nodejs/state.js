@@ -8,16 +8,19 @@
  * which the entry that was not used for longest (of a few looked at) is forgotten.
  */
 
-const { Window, Distinct, Growth, Once, DISTINCT_MAX, parseLength } = require('./windows.js');
+const { Distinct } = require('./distinct.js');
+const { Top } = require('./top.js');
+const { Window, Growth, Once, checkAmount, parseLength } = require('./windows.js');
 
 const ENTRIES_MAX = 100000;
 const VALUE_MAX = 64 << 10; // characters of JSON
 const EVENT_CHANGES_MAX = 8 << 20; // characters of JSON that one event may set
 const NAME_MAX = 128; // characters
+const CHANGE_SIZE = 128; // characters by which one change of a live object may lengthen its text
 const UNDO_KEPT = 64; // items
 const CANDIDATES = 8; // entries compared to find one to forget
 
-const CLASSES = { $window: Window, $distinct: Distinct, $growth: Growth, $once: Once };
+const CLASSES = { $window: Window, $distinct: Distinct, $top: Top, $growth: Growth, $once: Once };
 const LIVE = /^\{"(\$[a-z]+)":/;
 
 class Entry {
@@ -184,19 +187,19 @@ class State {
     return entry;
   }
 
-  /* The entry's live object; `make` gives a new one if it holds none, or one that `fits` refuses. */
-  live(key, name, Class, make, fits) {
+  /* The entry's live object: a new one, of `args`, if it holds none or one that was made of others. */
+  live(key, name, Class, ...args) {
     const entry = this.claim(key, name);
     let { live } = entry;
     if (live === undefined && entry.json !== undefined) live = entry.live = restore(entry);
-    if (live instanceof Class && fits(live)) return entry;
+    if (live instanceof Class && live.fits(...args)) return entry;
     if (live !== undefined || entry.json !== undefined) {
       if (!(live instanceof Class)) {
         throw new TypeError(`state: "${name}" holds something else than a ${Class.name.toLowerCase()}`);
       }
       this.#undo.push(() => (entry.live = live));
     }
-    entry.live = make();
+    entry.live = new Class(...args);
     return entry;
   }
 
@@ -235,9 +238,9 @@ class State {
 
   /* The entry's live object has changed, and knows how to take that back. */
   liveChanged(entry) {
+    this.changeSize += entry.changed ? CHANGE_SIZE : entry.live.size;
     if (!entry.changed) this.#save(entry);
     entry.json = undefined;
-    this.changeSize += 256;
   }
 
   #save(entry) {
@@ -307,14 +310,7 @@ function counterValue({ live, json, name }) {
   return value;
 }
 
-function checkAmount(amount) {
-  if (typeof amount !== 'number' || !Number.isFinite(amount)) {
-    throw new TypeError(`expected a number, found ${typeof amount === 'number' ? amount : typeof amount}`);
-  }
-  return amount;
-}
-
-/* What counter(), window() and distinct() give; `keyed` is the event's KeyedState. */
+/* What counter(), window(), distinct() and top() give; `keyed` is the event's KeyedState. */
 class Counter {
   #keyed;
   #name;
@@ -334,28 +330,43 @@ class Counter {
   }
 }
 
-class Moving {
+/* A live object of the event's state. */
+class Live {
   #keyed;
-  #find;
-  #check;
+  #what;
 
-  /* `find` gives the entry with its live object, made if need be. */
-  constructor(keyed, find, check) {
+  /* `what`: its name, its class, and what it is made of. It is made when it is first used. */
+  constructor(keyed, ...what) {
+    open(keyed);
     this.#keyed = keyed;
-    this.#find = find;
-    this.#check = check;
+    this.#what = what;
   }
 
-  add(what) {
+  #entry() {
+    return open(this.#keyed).live(this.#keyed.key, ...this.#what);
+  }
+
+  /* Gives what `read` says of it then. */
+  change(what, read) {
     const state = open(this.#keyed);
-    const entry = this.#find(state);
+    const entry = this.#entry();
     const now = nowOf(this.#keyed);
-    if (entry.live.add(now, this.#check(what), state.undo)) state.liveChanged(entry);
-    return entry.live.value(now);
+    if (entry.live.add(now, state.undo, ...what)) state.liveChanged(entry);
+    return read(entry.live, now);
+  }
+
+  add(...what) {
+    return this.change(what, (live, now) => live.value(now));
   }
 
   get value() {
-    return this.#find(open(this.#keyed)).live.value(nowOf(this.#keyed));
+    return this.#entry().live.value(nowOf(this.#keyed));
+  }
+}
+
+class Ranking extends Live {
+  add(value, amount = 1) {
+    return this.change([value, amount], (live, now) => live.sum(now, value));
   }
 }
 
@@ -414,41 +425,30 @@ class KeyedState {
   }
 
   window(name, length) {
-    open(this);
-    const key = this.#key;
-    const ms = parseLength(length);
-    const make = () => new Window(ms);
-    const fits = (live) => live.length === ms;
-    return new Moving(this, (state) => state.live(key, name, Window, make, fits), checkAmount);
+    return new Live(this, name, Window, parseLength(length));
   }
 
   distinct(name, length, { cap } = {}) {
-    open(this);
-    const key = this.#key;
-    const ms = parseLength(length);
-    const make = () => new Distinct(ms, cap);
-    const wanted = cap ?? DISTINCT_MAX;
-    const fits = (live) => live.length === ms && live.cap === wanted;
-    return new Moving(this, (state) => state.live(key, name, Distinct, make, fits), (value) => value);
+    return new Live(this, name, Distinct, parseLength(length), cap);
+  }
+
+  top(name, k, length = undefined) {
+    return new Ranking(this, name, Top, length === undefined ? 0 : parseLength(length), k);
   }
 
   growth(name, value, incarnation = '') {
-    const state = open(this);
-    const key = this.#key;
-    const now = this.#now;
-    const entry = state.live(key, name, Growth, () => new Growth(), () => true);
-    const [grown, changed] = entry.live.add(now, checkAmount(value), String(incarnation), state.undo);
-    if (changed) state.liveChanged(entry);
-    return grown;
+    return this.#ask(name, Growth, [], [value, String(incarnation)]);
   }
 
   once(name, length) {
-    const ms = parseLength(length);
+    return this.#ask(name, Once, [parseLength(length)], []);
+  }
+
+  /* What answers once, as it changes. */
+  #ask(name, Class, made, what) {
     const state = open(this);
-    const key = this.#key;
-    const now = this.#now;
-    const entry = state.live(key, name, Once, () => new Once(ms), (live) => live.length === ms);
-    const [answer, changed] = entry.live.ask(now, state.undo);
+    const entry = state.live(this.#key, name, Class, ...made);
+    const [answer, changed] = entry.live.ask(this.#now, state.undo, ...what);
     if (changed) state.liveChanged(entry);
     return answer;
   }

@@ -13,10 +13,27 @@
  */
 
 const BUCKETS = 10;
-const DISTINCT_MAX = 256; // unless the function asks for another cap ...
-const DISTINCT_LIMIT = 4096; // ... up to this
-const DISTINCT_TEXT_MAX = 128; // characters of a value
+const TEXT_MAX = 128; // characters of a value that is counted
 const GROWTH_IDLE_MS = 3600e3;
+
+/* The number of the bucket that a time is in. */
+function bucketOf(now, length) {
+  return Math.floor((now * BUCKETS) / length);
+}
+
+function checkAmount(amount) {
+  if (typeof amount !== 'number' || !Number.isFinite(amount)) {
+    throw new TypeError(`expected a number, found ${typeof amount === 'number' ? amount : typeof amount}`);
+  }
+  return amount;
+}
+
+/* What values are told apart by. */
+function textOf(value) {
+  const text = String(value);
+  if (text.length > TEXT_MAX) throw new RangeError(`expected a value of at most ${TEXT_MAX} characters, found ${text.length}`);
+  return text;
+}
 
 class Window {
   constructor(length) {
@@ -27,7 +44,7 @@ class Window {
 
   static fromJSON({ $window: length, at, sums }) {
     const window = new Window(length);
-    window.newest = at;
+    window.newest = at ?? -Infinity;
     sums.forEach((sum, age) => (window.sums[age] = sum));
     return window;
   }
@@ -40,11 +57,15 @@ class Window {
     return `{"$window":${this.length},"at":${at},"sums":[${this.sums.slice(0, count).join(',')}]}`;
   }
 
-  bucket(now) {
-    return Math.floor((now * BUCKETS) / this.length);
+  get size() {
+    return 160;
   }
 
-  advance(bucket, undo) {
+  fits(length) {
+    return this.length === length;
+  }
+
+  #advance(bucket, undo) {
     const { newest, sums } = this;
     const steps = Math.min(bucket - newest, BUCKETS);
     undo.push(() => ([this.newest, this.sums] = [newest, sums]));
@@ -53,10 +74,11 @@ class Window {
   }
 
   /* True if that changed anything. */
-  add(now, amount, undo) {
-    const bucket = this.bucket(now);
+  add(now, undo, amount) {
+    checkAmount(amount);
+    const bucket = bucketOf(now, this.length);
     if (amount === 0 || bucket <= this.newest - BUCKETS) return false;
-    if (bucket > this.newest) this.advance(bucket, undo);
+    if (bucket > this.newest) this.#advance(bucket, undo);
     const age = this.newest - bucket;
     const { sums } = this;
     const before = sums[age];
@@ -67,87 +89,14 @@ class Window {
 
   /* The sum over the window that ends now, or at the newest time that it knows. */
   value(now) {
-    const left = BUCKETS - Math.max(0, this.bucket(now) - this.newest);
+    const left = BUCKETS - Math.max(0, bucketOf(now, this.length) - this.newest);
     let sum = 0;
     for (let age = 0; age < left; age++) sum += this.sums[age];
     return sum;
   }
 
   expired(now) {
-    return this.bucket(now) > this.newest + 2 * BUCKETS;
-  }
-}
-
-class Distinct {
-  constructor(length, cap = DISTINCT_MAX) {
-    if (!(Number.isInteger(cap) && cap > 0 && cap <= DISTINCT_LIMIT)) {
-      throw new RangeError(`distinct: expected a cap from 1 to ${DISTINCT_LIMIT}, found ${cap}`);
-    }
-    this.length = length;
-    this.cap = cap;
-    this.newest = -Infinity;
-    this.seen = new Map(); // value -> the newest bucket it was seen in
-  }
-
-  static fromJSON({ $distinct: length, cap, at, seen }) {
-    const distinct = new Distinct(length, cap);
-    distinct.newest = at;
-    for (const [age, ...values] of seen) for (const value of values) distinct.seen.set(value, at - age);
-    return distinct;
-  }
-
-  toText() {
-    const byAge = new Map();
-    for (const [value, bucket] of this.seen) {
-      const age = this.newest - bucket;
-      if (byAge.has(age)) byAge.get(age).push(value);
-      else byAge.set(age, [age, value]);
-    }
-    return JSON.stringify({ $distinct: this.length, cap: this.cap, at: this.newest, seen: [...byAge.values()] });
-  }
-
-  bucket(now) {
-    return Math.floor((now * BUCKETS) / this.length);
-  }
-
-  advance(bucket, undo) {
-    const { newest, seen } = this;
-    const gone = [];
-    for (const entry of seen) if (entry[1] <= bucket - BUCKETS) gone.push(entry);
-    for (const [value] of gone) seen.delete(value);
-    this.newest = bucket;
-    undo.push(() => {
-      for (const [value, seenIn] of gone) seen.set(value, seenIn);
-      this.newest = newest;
-    });
-  }
-
-  /* True if that changed anything. A value beyond the cap is not taken up. */
-  add(now, value, undo) {
-    const text = String(value);
-    const bucket = this.bucket(now);
-    if (text.length > DISTINCT_TEXT_MAX) throw new RangeError(`distinct: a value of ${text.length} characters`);
-    if (bucket <= this.newest - BUCKETS) return false;
-    const advances = bucket > this.newest;
-    if (advances) this.advance(bucket, undo);
-    const { seen } = this;
-    const before = seen.get(text);
-    if (before === undefined ? seen.size >= this.cap : before >= bucket) return advances;
-    seen.set(text, bucket);
-    undo.push(() => (before === undefined ? seen.delete(text) : seen.set(text, before)));
-    return true;
-  }
-
-  value(now) {
-    const bucket = this.bucket(now);
-    if (bucket <= this.newest) return this.seen.size;
-    let count = 0;
-    for (const seenIn of this.seen.values()) if (seenIn > bucket - BUCKETS) count++;
-    return count;
-  }
-
-  expired(now) {
-    return this.bucket(now) > this.newest + 2 * BUCKETS;
+    return bucketOf(now, this.length) > this.newest + 2 * BUCKETS;
   }
 }
 
@@ -171,9 +120,18 @@ class Growth {
     return JSON.stringify({ $growth: this.last, of: this.incarnation, at: this.at });
   }
 
+  get size() {
+    return 80;
+  }
+
+  fits() {
+    return true;
+  }
+
   /* [the growth, true if that changed anything] */
-  add(now, value, incarnation, undo) {
+  ask(now, undo, value, incarnation) {
     const { last, at } = this;
+    checkAmount(value);
     const before = this.incarnation;
     const isNew = incarnation !== before || (!incarnation && value < last / 2);
     const grown = isNew ? value : Math.max(0, value - last);
@@ -198,11 +156,19 @@ class Once {
   }
 
   static fromJSON({ $once: length, at }) {
-    return Object.assign(new Once(length), { at });
+    return Object.assign(new Once(length), { at: at ?? -Infinity });
   }
 
   toText() {
     return JSON.stringify({ $once: this.length, at: this.at });
+  }
+
+  get size() {
+    return 60;
+  }
+
+  fits(length) {
+    return this.length === length;
   }
 
   /* [the answer, true if that changed anything]; it is noted to a tenth of the length. */
@@ -236,4 +202,4 @@ function parseLength(length) {
   return ms;
 }
 
-module.exports = { Window, Distinct, Growth, Once, DISTINCT_MAX, parseLength };
+module.exports = { Window, Growth, Once, BUCKETS, bucketOf, checkAmount, parseLength, textOf };

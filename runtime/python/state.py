@@ -10,15 +10,18 @@ import json
 import math
 import re
 
-from windows import DISTINCT_MAX, Distinct, Growth, Once, Window, dumps, parse_length
+from distinct import Distinct
+from top import Top
+from windows import Growth, Once, Window, check_amount, dumps, parse_length
 
 ENTRIES_MAX = 100_000
 VALUE_MAX = 64 << 10  # characters of JSON
 EVENT_CHANGES_MAX = 8 << 20  # characters of JSON that one event may set
 NAME_MAX = 128  # characters
+CHANGE_SIZE = 128  # characters by which one change of a live object may lengthen its text
 CANDIDATES = 8  # entries compared to find one to forget
 
-_CLASSES = {'$window': Window, '$distinct': Distinct, '$growth': Growth, '$once': Once}
+_CLASSES = {'$window': Window, '$distinct': Distinct, '$top': Top, '$growth': Growth, '$once': Once}
 _LIVE = re.compile(r'\{"(\$[a-z]+)":')
 
 
@@ -151,19 +154,19 @@ class State:
         self.undo.append(lambda: self._remove(entry))
         return entry
 
-    def live(self, key, name, kind, make, fits):
-        """The entry's live object; `make` gives a new one if it holds none, or one that does not fit."""
+    def live(self, key, name, kind, *args):
+        """The entry's live object: a new one, of `args`, if it holds none or one that was made of others."""
         entry = self.claim(key, name)
         live = entry.live
         if live is None and entry.json is not None:
             live = entry.live = entry.restore()
-        if isinstance(live, kind) and fits(live):
+        if isinstance(live, kind) and live.fits(*args):
             return entry
         if live is not None or entry.json is not None:
             if not isinstance(live, kind):
                 raise TypeError(f'state: "{name}" holds something else than a {kind.__name__.lower()}')
             self.undo.append(lambda: setattr(entry, 'live', live))
-        entry.live = make()
+        entry.live = kind(*args)
         return entry
 
     def set_json(self, key, name, text):
@@ -198,10 +201,10 @@ class State:
 
     def live_changed(self, entry):
         """The entry's live object has changed, and knows how to take that back."""
+        self.change_size += CHANGE_SIZE if entry.changed else entry.live.size()
         if not entry.changed:
             self._save(entry)
         entry.json = None
-        self.change_size += 256
 
     def _save(self, entry):
         before, live, first = entry.json, entry.live, not entry.changed
@@ -255,19 +258,13 @@ class State:
         return self._ring[self._hand]
 
 
-def _check_amount(amount):
-    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not math.isfinite(amount):
-        raise TypeError(f'expected a number, found {amount!r}')
-    return amount
-
-
 class Counter:
     def __init__(self, keyed, name):
         self._keyed = keyed
         self._name = name
 
     def add(self, amount=1):
-        return self._keyed.opened().count(self._keyed.key, self._name, _check_amount(amount))
+        return self._keyed.opened().count(self._keyed.key, self._name, check_amount(amount))
 
     @property
     def value(self):
@@ -275,25 +272,36 @@ class Counter:
         return entry.counter_value() if entry else 0
 
 
-class Moving:
-    """What window() and distinct() give."""
+class Live:
+    """What window(), distinct() and top() give. `what`: its name, its class, and what it is made of."""
 
-    def __init__(self, keyed, find, check):
+    def __init__(self, keyed, *what):
+        keyed.opened()
         self._keyed = keyed
-        self._find = find  # the entry with its live object, made if need be
-        self._check = check
+        self._what = what
+
+    def _entry(self):
+        """Made when it is first used."""
+        return self._keyed.opened().live(self._keyed.key, *self._what)
+
+    def change(self, *what):
+        """Gives the live object, changed."""
+        state, entry = self._keyed.opened(), self._entry()
+        if entry.live.add(self._keyed.now, state.undo, *what):
+            state.live_changed(entry)
+        return entry.live
 
     def add(self, what):
-        state = self._keyed.opened()
-        entry = self._find(state)
-        now = self._keyed.now
-        if entry.live.add(now, self._check(what), state.undo):
-            state.live_changed(entry)
-        return entry.live.value(now)
+        return self.change(what).value(self._keyed.now)
 
     @property
     def value(self):
-        return self._find(self._keyed.opened()).live.value(self._keyed.now)
+        return self._entry().live.value(self._keyed.now)
+
+
+class Ranking(Live):
+    def add(self, value, amount=1):
+        return self.change(value, amount).sum(self._keyed.now, value)
 
 
 class KeyedState:
@@ -337,39 +345,25 @@ class KeyedState:
         return Counter(self, name)
 
     def window(self, name, length):
-        self.opened()
-        ms, key = parse_length(length), self.key
-
-        def find(state):
-            return state.live(key, name, Window, lambda: Window(ms), lambda live: live.length == ms)
-
-        return Moving(self, find, _check_amount)
+        return Live(self, name, Window, parse_length(length))
 
     def distinct(self, name, length, cap=None):
-        self.opened()
-        ms, key = parse_length(length), self.key
-        wanted = DISTINCT_MAX if cap is None else cap
+        return Live(self, name, Distinct, parse_length(length), cap)
 
-        def fits(live):
-            return live.length == ms and live.cap == wanted
-
-        def find(state):
-            return state.live(key, name, Distinct, lambda: Distinct(ms, cap), fits)
-
-        return Moving(self, find, lambda value: value)
+    def top(self, name, k, length=None):
+        return Ranking(self, name, Top, 0 if length is None else parse_length(length), k)
 
     def growth(self, name, value, incarnation=''):
-        state = self.opened()
-        entry = state.live(self.key, name, Growth, Growth, lambda live: True)
-        grown, changed = entry.live.add(self.now, _check_amount(value), str(incarnation), state.undo)
-        if changed:
-            state.live_changed(entry)
-        return grown
+        return self._ask(name, Growth, (), (value, str(incarnation)))
 
     def once(self, name, length):
-        ms, state = parse_length(length), self.opened()
-        entry = state.live(self.key, name, Once, lambda: Once(ms), lambda live: live.length == ms)
-        answer, changed = entry.live.ask(self.now, state.undo)
+        return self._ask(name, Once, (parse_length(length),), ())
+
+    def _ask(self, name, kind, made, what):
+        """What answers once, as it changes."""
+        state = self.opened()
+        entry = state.live(self.key, name, kind, *made)
+        answer, changed = entry.live.ask(self.now, state.undo, *what)
         if changed:
             state.live_changed(entry)
         return answer

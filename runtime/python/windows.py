@@ -16,9 +16,7 @@ import re
 import types
 
 BUCKETS = 10
-DISTINCT_MAX = 256  # unless the function asks for another cap ...
-DISTINCT_LIMIT = 4096  # ... up to this
-DISTINCT_TEXT_MAX = 128  # characters of a value
+TEXT_MAX = 128  # characters of a value that is counted
 GROWTH_IDLE_MS = 3600e3
 
 
@@ -32,8 +30,25 @@ def _plain(value):
 dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':'), default=_plain).encode
 
 
-def _bucket(now, length):
+def bucket_of(now, length):
+    """The number of the bucket that a time is in."""
     return math.floor(now * BUCKETS / length)
+
+
+def check_amount(amount):
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not math.isfinite(amount):
+        raise TypeError(f'expected a number, found {amount!r}')
+    return amount
+
+
+def text_of(value):
+    """What values are told apart by."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = value if isinstance(value, str) else dumps(value)
+    if len(text) > TEXT_MAX:
+        raise ValueError(f'expected a value of at most {TEXT_MAX} characters, found {len(text)}')
+    return text
 
 
 class Window:
@@ -56,6 +71,13 @@ class Window:
         at = None if self.newest == -math.inf else self.newest
         return dumps({'$window': self.length, 'at': at, 'sums': self.sums[:count]})
 
+    @staticmethod
+    def size():
+        return 160
+
+    def fits(self, length):
+        return self.length == length
+
     def _advance(self, bucket, undo):
         newest, sums = self.newest, self.sums
 
@@ -67,9 +89,10 @@ class Window:
         self.sums = [0] * steps + sums[: BUCKETS - steps]
         self.newest = bucket
 
-    def add(self, now, amount, undo):
+    def add(self, now, undo, amount):
         """True if that changed anything."""
-        bucket = _bucket(now, self.length)
+        check_amount(amount)
+        bucket = bucket_of(now, self.length)
         if amount == 0 or bucket <= self.newest - BUCKETS:
             return False
         if bucket > self.newest:
@@ -82,80 +105,11 @@ class Window:
 
     def value(self, now):
         """The sum over the window that ends now, or at the newest time that it knows."""
-        left = BUCKETS - max(0, _bucket(now, self.length) - self.newest)
+        left = BUCKETS - max(0, bucket_of(now, self.length) - self.newest)
         return sum(self.sums[: int(left)]) if left > 0 else 0
 
     def expired(self, now):
-        return _bucket(now, self.length) > self.newest + 2 * BUCKETS
-
-
-class Distinct:
-    def __init__(self, length, cap=None):
-        cap = DISTINCT_MAX if cap is None else cap
-        if not (isinstance(cap, int) and 0 < cap <= DISTINCT_LIMIT):
-            raise ValueError(f'distinct: expected a cap from 1 to {DISTINCT_LIMIT}, found {cap!r}')
-        self.length = length
-        self.cap = cap
-        self.newest = -math.inf
-        self.seen = {}  # value -> the newest bucket it was seen in
-
-    @classmethod
-    def from_json(cls, value):
-        distinct = cls(value['$distinct'], value['cap'])
-        distinct.newest = -math.inf if value['at'] is None else value['at']
-        for age, *values in value['seen']:
-            for text in values:
-                distinct.seen[text] = distinct.newest - age
-        return distinct
-
-    def to_text(self):
-        by_age = {}
-        for text, bucket in self.seen.items():
-            age = self.newest - bucket
-            by_age.setdefault(age, [age]).append(text)
-        at = None if self.newest == -math.inf else self.newest
-        return dumps({'$distinct': self.length, 'cap': self.cap, 'at': at, 'seen': list(by_age.values())})
-
-    def _advance(self, bucket, undo):
-        newest, seen = self.newest, self.seen
-        gone = [(text, seen_in) for text, seen_in in seen.items() if seen_in <= bucket - BUCKETS]
-
-        def back():
-            seen.update(gone)
-            self.newest = newest
-
-        undo.append(back)
-        for text, _ in gone:
-            del seen[text]
-        self.newest = bucket
-
-    def add(self, now, value, undo):
-        """True if that changed anything. A value beyond the cap is not taken up."""
-        text = str(value)
-        bucket = _bucket(now, self.length)
-        if len(text) > DISTINCT_TEXT_MAX:
-            raise ValueError(f'distinct: a value of {len(text)} characters')
-        if bucket <= self.newest - BUCKETS:
-            return False
-        advances = bucket > self.newest
-        if advances:
-            self._advance(bucket, undo)
-        seen = self.seen
-        before = seen.get(text)
-        if (len(seen) >= self.cap) if before is None else (before >= bucket):
-            return advances
-        seen[text] = bucket
-        undo.append(lambda: seen.pop(text) if before is None else seen.__setitem__(text, before))
-        return True
-
-    def value(self, now):
-        bucket = _bucket(now, self.length)
-        if bucket <= self.newest:
-            return len(self.seen)
-        return sum(seen_in > bucket - BUCKETS for seen_in in self.seen.values())
-
-    def expired(self, now):
-        return _bucket(now, self.length) > self.newest + 2 * BUCKETS
+        return bucket_of(now, self.length) > self.newest + 2 * BUCKETS
 
 
 class Growth:
@@ -179,8 +133,17 @@ class Growth:
     def to_text(self):
         return dumps({'$growth': self.last, 'of': self.incarnation, 'at': self.at})
 
-    def add(self, now, value, incarnation, undo):
+    @staticmethod
+    def size():
+        return 80
+
+    @staticmethod
+    def fits():
+        return True
+
+    def ask(self, now, undo, value, incarnation):
         """(the growth, true if that changed anything)"""
+        check_amount(value)
         last, before, at = self.last, self.incarnation, self.at
         is_new = incarnation != before or (not incarnation and value < last / 2)
         grown = value if is_new else max(0, value - last)
@@ -213,6 +176,13 @@ class Once:
 
     def to_text(self):
         return dumps({'$once': self.length, 'at': None if self.at == -math.inf else self.at})
+
+    @staticmethod
+    def size():
+        return 60
+
+    def fits(self, length):
+        return self.length == length
 
     def ask(self, now, undo):
         """(the answer, true if that changed anything); it is noted to a tenth of the length."""
