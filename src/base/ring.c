@@ -12,6 +12,8 @@ struct ring {
 	size_t element_bytes;
 	/* Apart, so that the two threads do not share a line that both write. */
 	_Alignas(CACHE_LINE) atomic_size_t head; /* next to push */
+	atomic_size_t
+		base; /* which element lies first in memory; changes only while there is none */
 	_Alignas(CACHE_LINE) atomic_size_t tail; /* next to pop */
 	_Alignas(CACHE_LINE) uint8_t elements[];
 };
@@ -35,6 +37,7 @@ int ring_new(size_t capacity, size_t element_bytes, struct ring **ret_ring)
 	ring->mask = slots - 1;
 	ring->element_bytes = element_bytes;
 	atomic_init(&ring->head, 0);
+	atomic_init(&ring->base, 0);
 	atomic_init(&ring->tail, 0);
 	*ret_ring = ring;
 	return 0;
@@ -45,6 +48,17 @@ void ring_free(struct ring *ring)
 	free(ring);
 }
 
+static void *element_at(const struct ring *ring, size_t number)
+{
+	const size_t base = atomic_load_explicit(&ring->base, memory_order_relaxed);
+
+	return (void *)(ring->elements + ((number - base) & ring->mask) * ring->element_bytes);
+}
+
+/*
+ * An empty ring starts at its beginning again: so it touches as much memory as was ever waiting in it,
+ * not all that it may use. The consumer looks at `base` only after it has seen an element.
+ */
 int ring_push(struct ring *ring, const void *element)
 {
 	size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
@@ -52,8 +66,9 @@ int ring_push(struct ring *ring, const void *element)
 
 	if (head - tail > ring->mask)
 		return -ENOBUFS;
-	memcpy(ring->elements + (head & ring->mask) * ring->element_bytes, element,
-		ring->element_bytes);
+	if (head == tail)
+		atomic_store_explicit(&ring->base, head, memory_order_relaxed);
+	memcpy(element_at(ring, head), element, ring->element_bytes);
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 	return 0;
 }
@@ -64,7 +79,7 @@ const void *ring_peek(const struct ring *ring)
 
 	if (tail == atomic_load_explicit(&ring->head, memory_order_acquire))
 		return NULL;
-	return ring->elements + (tail & ring->mask) * ring->element_bytes;
+	return element_at(ring, tail);
 }
 
 void ring_pop(struct ring *ring)

@@ -5,7 +5,8 @@
 /*
  * A lock-free ring of fixed-size elements between exactly one producing and one consuming thread.
  * A full ring refuses (-ENOBUFS): the producer counts what it gives up. The element copied by
- * ring_push() is visible to the consumer when ring_pop() returns it (release/acquire).
+ * ring_push() is visible to the consumer when ring_peek() returns it (release/acquire). It touches
+ * as much memory as ever waited in it at a time.
  */
 
 #include "base/attr.h"

@@ -45,6 +45,26 @@ static void impossible_sizes_are_refused(void **state _unused_)
 	assert_int_equal(ring_new(SIZE_MAX / 8, 1024, &ring), -ENOMEM);
 }
 
+static void ring_that_ran_empty_uses_the_same_memory_again(void **state _unused_)
+{
+	_cleanup_(ring_freep) struct ring *ring = NULL;
+	const void *first = NULL, *second = NULL;
+
+	assert_int_equal(ring_new(1024, sizeof(uint64_t), &ring), 0);
+	for (uint64_t i = 0; i < 5000; i += 2) {
+		for (uint64_t j = i; j < i + 2; j++)
+			assert_int_equal(ring_push(ring, &j), 0);
+		first = first ? first : ring_peek(ring);
+		assert_ptr_equal(ring_peek(ring), first);
+		assert_int_equal(*(const uint64_t *)ring_peek(ring), i);
+		ring_pop(ring);
+		second = second ? second : ring_peek(ring);
+		assert_ptr_equal(ring_peek(ring), second);
+		assert_int_equal(*(const uint64_t *)ring_peek(ring), i + 1);
+		ring_pop(ring);
+	}
+}
+
 #define THREAD_ELEMENTS 200000
 
 static void *produce(void *arg)
@@ -82,6 +102,7 @@ int main(void)
 		cmocka_unit_test(elements_come_out_in_order),
 		cmocka_unit_test(full_ring_refuses_and_changes_nothing),
 		cmocka_unit_test(impossible_sizes_are_refused),
+		cmocka_unit_test(ring_that_ran_empty_uses_the_same_memory_again),
 		cmocka_unit_test(nothing_is_lost_or_torn_between_two_threads),
 	};
 
