@@ -178,6 +178,7 @@ static int counting_init(struct agent *agent)
 		.period_ns = options->period_ns,
 		.flow_idle_ns = options->flow_idle_ns,
 		.flow_max = options->flow_max,
+		.flow_events_per_s = options->flow_events_per_s,
 		.port_max = options->port_max,
 		.inside = options->inside,
 		.fanout = options->fanout,

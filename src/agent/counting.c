@@ -55,11 +55,19 @@ struct counting {
 	atomic_bool abandoned;
 	atomic_bool finished;
 	atomic_uint_fast64_t periods, late, errors, flow_count;
+	atomic_uint_fast64_t shed_flows, shed_packets, shed_bytes;
 };
+
+/* Only the collecting thread counts: no bus lock is needed. */
+static void count_more(atomic_uint_fast64_t *counter, uint64_t more)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+		memory_order_relaxed);
+}
 
 static void count(atomic_uint_fast64_t *counter)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	count_more(counter, 1);
 }
 
 static bool is_set(const atomic_bool *flag)
@@ -93,6 +101,15 @@ static void on_flow_update(void *user, const struct flow_event *record)
 static void on_flow_end(void *user, const struct flow_event *record)
 {
 	push(user, SPOOL_FLOW_END, record);
+}
+
+static void on_flow_shed(void *user, const struct flow_event *record)
+{
+	struct counting *counting = user;
+
+	count(&counting->shed_flows);
+	count_more(&counting->shed_packets, record->count);
+	count_more(&counting->shed_bytes, record->size);
 }
 
 static void on_flow_increment(void *user, const struct flow_event *increment)
@@ -158,8 +175,9 @@ static void on_last_totals(void *user, const struct interface_event *totals)
 
 static void note_pushed(struct counting *counting)
 {
-	atomic_store_explicit(
-		&counting->pushed_packets, counting->ledger->taken_packets, memory_order_release);
+	const uint64_t told = counting->ledger->taken_packets - flows_untold(counting->flows);
+
+	atomic_store_explicit(&counting->pushed_packets, told, memory_order_release);
 	atomic_store_explicit(
 		&counting->pushed_ports, counting->ledger->taken_ports, memory_order_release);
 }
@@ -266,7 +284,7 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 
 	clear_left(counting);
 	collect(counting);
-	flows_update(counting->flows);
+	flows_update(counting->flows, now_ns);
 	flows_expire(counting->flows, now_ns);
 	note_pushed(counting);
 	atomic_store_explicit(
@@ -350,14 +368,16 @@ static int explain_load(int error, const struct counting_options *options, char 
 static int flows_init(struct counting *counting)
 {
 	struct flows_options options = {
-		.max = 2 * (size_t)counting->options.flow_max,
+		.max = 2 * counting->options.flow_max,
 		.idle_ns = counting->options.flow_idle_ns,
+		.events_per_s = counting->options.flow_events_per_s,
 		.update = on_flow_update,
 		.end = on_flow_end,
+		.shed = on_flow_shed,
 		.user = counting,
 	};
 
-	if (getrandom(&options.secret, sizeof(options.secret), 0) != sizeof(options.secret))
+	if (getrandom(options.seeds, sizeof(options.seeds), 0) != sizeof(options.seeds))
 		return -EIO;
 	return flows_new(&options, &counting->flows);
 }
@@ -596,6 +616,9 @@ void counting_get_stats(const struct counting *counting, struct counting_stats *
 		.flows = atomic_load_explicit(&counting->flow_count, memory_order_relaxed),
 		.lost_packets = counting->lost_packets,
 		.lost_ports = counting->lost_ports,
+		.shed_flows = atomic_load_explicit(&counting->shed_flows, memory_order_relaxed),
+		.shed_packets = atomic_load_explicit(&counting->shed_packets, memory_order_relaxed),
+		.shed_bytes = atomic_load_explicit(&counting->shed_bytes, memory_order_relaxed),
 	};
 }
 

@@ -21,7 +21,8 @@ struct counting_options {
 	struct slots_options slots; /* but for pins, `last_totals` and `user` */
 	uint64_t period_ns;
 	uint64_t flow_idle_ns;
-	uint32_t flow_max; /* flows kept apart in a period; twice as many are remembered */
+	uint32_t flow_max;          /* flows kept apart in a period; twice as many are remembered */
+	uint32_t flow_events_per_s; /* as struct flows_options has them */
 	uint32_t port_max;
 	uint32_t inside; /* tunnels to look into */
 	struct fanout_options fanout;
@@ -47,6 +48,8 @@ struct counting_stats {
 	 * packets in flows, and records of event 1.
 	 */
 	uint64_t lost_packets, lost_ports;
+	/* In no last record, more flows having ended than may be told of. */
+	uint64_t shed_flows, shed_packets, shed_bytes;
 };
 
 /*

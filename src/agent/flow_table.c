@@ -353,10 +353,11 @@ static size_t drain_cpu(struct collection *c, uint32_t cpu, size_t max)
 	uint64_t birth;
 
 	for (uint64_t at = from; at < end; at++) {
+		__builtin_prefetch(&ring[(at + 2 * PREFETCH) & (size - 1)]);
 		if (at + PREFETCH < end) {
 			const uint64_t ahead = (at + PREFETCH) & (size - 1);
 
-			__builtin_prefetch(seen_of(c->table, ring[ahead].origin));
+			__builtin_prefetch(seen_of(c->table, ring[ahead].origin), 1);
 		}
 		record = &ring[at & (size - 1)];
 		birth = record->tally.times >> FLOW_TICK_BITS;

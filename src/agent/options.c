@@ -39,6 +39,8 @@ const char agent_help[] =
 	"  -p, --period TIME         between collections; default 200ms\n"
 	"      --flow-idle TIME      a flow ends when idle for so long; default 15s\n"
 	"      --flows N             flows kept in the kernel; default 65536\n"
+	"      --flow-events N       flows told of in a second, and flows ended, at most;\n"
+	"                            default 20000; 0: no bound\n"
 	"      --ports N             port records counted apart in a period; default 65536\n"
 	"      --fanout TIME         also count sources and targets over such a window, and "
 	"report\n"
@@ -81,6 +83,7 @@ enum long_only {
 	OPT_FOLLOW_MAX,
 	OPT_FLUSH_TIMEOUT,
 	OPT_FLOWS,
+	OPT_FLOW_EVENTS,
 	OPT_PORTS,
 	OPT_INSIDE,
 	OPT_FANOUT,
@@ -104,6 +107,7 @@ static const struct option long_options[] = {
 	{"period", required_argument, NULL, 'p'},
 	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
 	{"flows", required_argument, NULL, OPT_FLOWS},
+	{"flow-events", required_argument, NULL, OPT_FLOW_EVENTS},
 	{"ports", required_argument, NULL, OPT_PORTS},
 	{"fanout", required_argument, NULL, OPT_FANOUT},
 	{"alarm", required_argument, NULL, OPT_ALARM},
@@ -198,17 +202,23 @@ static int take_duration(
 	return 0;
 }
 
-static int take_number(
-	struct parsing *parsing, const char *option, uint32_t max, uint32_t *ret_value)
+static int take_number_from(struct parsing *parsing, const char *option, uint32_t min, uint32_t max,
+	uint32_t *ret_value)
 {
 	const char *rest = "";
 	uint64_t value = 0;
 
-	if (number_parse(optarg, &value, &rest) < 0 || *rest || value < 1 || value > max)
-		return fail(
-			parsing, "--%s %s: expected a number from 1 to %u", option, optarg, max);
+	if (number_parse(optarg, &value, &rest) < 0 || *rest || value < min || value > max)
+		return fail(parsing, "--%s %s: expected a number from %u to %u", option, optarg,
+			min, max);
 	*ret_value = (uint32_t)value;
 	return 0;
+}
+
+static int take_number(
+	struct parsing *parsing, const char *option, uint32_t max, uint32_t *ret_value)
+{
+	return take_number_from(parsing, option, 1, max, ret_value);
 }
 
 /* One name, or several with commas between. */
@@ -361,6 +371,9 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 		return take_duration(parsing, "flush-timeout", 0, &options->flush_timeout_ns);
 	case OPT_FLOWS:
 		return take_number(parsing, "flows", 1U << 24, &options->flow_max);
+	case OPT_FLOW_EVENTS:
+		return take_number_from(
+			parsing, "flow-events", 0, UINT32_MAX, &options->flow_events_per_s);
 	case OPT_PORTS:
 		return take_number(parsing, "ports", 1U << 24, &options->port_max);
 	case OPT_FANOUT:
@@ -429,6 +442,7 @@ int agent_options_parse(int argc, char **argv, struct agent_options *ret_options
 		.flow_idle_ns = 15 * NS_PER_SEC,
 		.flush_timeout_ns = 2 * NS_PER_SEC,
 		.flow_max = 65536,
+		.flow_events_per_s = 20000,
 		.port_max = 65536,
 		.fanout = {.repeat_ns = NS_PER_SEC,
 			.max = 16384,

@@ -26,6 +26,7 @@ struct agent_options {
 	uint64_t flow_idle_ns;
 	uint64_t flush_timeout_ns;
 	uint32_t flow_max;
+	uint32_t flow_events_per_s; /* updates, and last records; 0: no bound */
 	uint32_t port_max;
 	uint32_t inside;        /* tunnels to look into: bits of enum tunnel_kind */
 	uint32_t spool_max;     /* events a class */

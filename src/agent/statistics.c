@@ -209,6 +209,13 @@ void statistics_write(
 	write_spool(out, statistics);
 	write_fanout(out, counting);
 	write_plain(out, "flows", "gauge", "Flows remembered", statistics->counting.flows);
+	write_plain(out, "flow_end_shed_total", "counter",
+		"Flows without a last record, more having ended than --flow-events allows",
+		statistics->counting.shed_flows);
+	write_plain(out, "flow_end_shed_packets_total", "counter", "Their packets",
+		statistics->counting.shed_packets);
+	write_plain(out, "flow_end_shed_bytes_total", "counter", "Their bytes",
+		statistics->counting.shed_bytes);
 	write_plain(out, "periods_total", "counter", "Collections", statistics->counting.periods);
 	write_plain(out, "periods_late_total", "counter",
 		"Collections that took longer than the period", statistics->counting.late);
@@ -296,6 +303,12 @@ void statistics_log_losses(const struct statistics *statistics, const struct sta
 				spool_class_name(i), shed, lost, statistics->spool[i].shed,
 				statistics->uplink.lost[i]);
 	}
+	if (statistics->counting.shed_packets > before->counting.shed_packets)
+		log_warning(
+			"more flows ended than may be told of (see --flow-events) flows=%" PRIu64
+			" packets=%" PRIu64,
+			statistics->counting.shed_flows - before->counting.shed_flows,
+			statistics->counting.shed_packets - before->counting.shed_packets);
 	if (now->flow_shed > then->flow_shed || now->port_shed > then->port_shed)
 		log_warning("a table was full: packets without detail (see --flows, --ports) "
 			    "flow_shed=%" PRIu64 " port_shed=%" PRIu64,

@@ -175,15 +175,16 @@ static int explain(char **ret_error, int error)
 static int flows_init(struct probe *probe)
 {
 	struct flows_options options = {
-		.max = 2 * (size_t)probe->options.flow_max,
+		.max = 2 * probe->options.flow_max,
 		.idle_ns = probe->options.flow_idle_ns,
 		.update = on_flow_update,
 		.end = on_flow_end,
+		/* Without a rate nothing is shed. */
 		.user = probe,
 	};
 
 	/* Of no influence on the order of anything. */
-	if (getrandom(&options.secret, sizeof(options.secret), 0) != sizeof(options.secret))
+	if (getrandom(options.seeds, sizeof(options.seeds), 0) != sizeof(options.seeds))
 		return -EIO;
 	return flows_new(&options, &probe->flows);
 }
@@ -257,7 +258,7 @@ int probe_end_period(struct probe *probe, uint64_t now_ns)
 	emit_ports(probe);
 	emit_totals(probe);
 	fold_flows(probe, now_ns);
-	flows_update(probe->flows);
+	flows_update(probe->flows, now_ns);
 	return probe_pass_time(probe, now_ns);
 }
 

@@ -45,6 +45,7 @@ static void minimal_command_line_has_the_documented_defaults(void **state _unuse
 	assert_int_equal(options.flow_idle_ns, 15 * NS_PER_SEC);
 	assert_int_equal(options.flush_timeout_ns, 2 * NS_PER_SEC);
 	assert_int_equal(options.flow_max, 65536);
+	assert_int_equal(options.flow_events_per_s, 20000);
 	assert_int_equal(options.inside, TUNNEL_NONE);
 	assert_int_equal(options.spool_max, 65536);
 	assert_int_equal(options.log_level, LOG_LEVEL_INFO);
@@ -134,7 +135,8 @@ static void interfaces_may_be_given_in_each_way(void **state _unused_)
 static void all_values_are_taken(void **state _unused_)
 {
 	char line[] = "--id=4294967295 -i x -s [::1]:65535 -m generic -p 1s --flow-idle 2m "
-		      "--flows 10 --ports 20 --spool 30 --flush-timeout 0s --stats-file /f "
+		      "--flows 10 --flow-events 0 --ports 20 --spool 30 --flush-timeout 0s "
+		      "--stats-file /f "
 		      "--log-level debug --wait --follow-max 256 --user someone --no-sandbox";
 	enum options_outcome outcome;
 	struct agent_options options;
@@ -146,6 +148,7 @@ static void all_values_are_taken(void **state _unused_)
 	assert_int_equal(options.period_ns, NS_PER_SEC);
 	assert_int_equal(options.flow_idle_ns, 120 * NS_PER_SEC);
 	assert_int_equal(options.flow_max, 10);
+	assert_int_equal(options.flow_events_per_s, 0);
 	assert_int_equal(options.port_max, 20);
 	assert_int_equal(options.spool_max, 30);
 	assert_int_equal(options.flush_timeout_ns, 0);
