@@ -49,6 +49,15 @@ async function loadHandler({ dir, handler }) {
   return main.bind(module.default ?? module);
 }
 
+/* "port-scan.js:12: ", where in DIR an error came from, by its stack; "": that cannot be told. */
+function placeOf(error, dir) {
+  const stack = String(error?.stack ?? '').replaceAll('file://', '');
+  const root = `${fs.realpathSync(dir)}/`;
+  const at = stack.indexOf(root);
+  const place = at < 0 ? null : /^([^\s:()]+):(\d+)/.exec(stack.slice(at + root.length));
+  return place ? `${place[1]}:${place[2]}: ` : '';
+}
+
 class Worker {
   #socket = new net.Socket({ fd: PIPE_FD, readable: true, writable: true });
   #splitter = new Splitter();
@@ -115,7 +124,7 @@ class Worker {
     } catch (error) {
       console.error(error);
       this.#writer.begin(TYPE.FAILED);
-      this.#writer.text(messageOf(error));
+      this.#writer.text(placeOf(error, this.#hello.dir) + messageOf(error));
       this.#socket.write(this.#writer.end());
       return; // the engine ends us
     }

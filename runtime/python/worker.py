@@ -53,6 +53,18 @@ def load_handler(hello):
     return main
 
 
+def place_of(error, folder):
+    """ "port-scan.py:12: ", where in the folder an error came from; "": that cannot be told."""
+    root = os.path.realpath(folder) + '/'
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno))
+    for path, line in reversed(places):
+        if line and os.path.realpath(path).startswith(root):
+            return f'{os.path.realpath(path)[len(root) :]}:{line}: '
+    return ''
+
+
 def limit_memory(megabytes):
     """All that is the worker's own; the engine's limit is higher, for the sake of other runtimes."""
     limit = megabytes << 20
@@ -96,7 +108,7 @@ class Worker:
             self._runner = Runner(self._hello, self._schemas, load_handler(self._hello), self._state)
         except Exception as error:
             traceback.print_exc()
-            write_all(frame(FAILED, [text_bytes(message_of(error))]))
+            write_all(frame(FAILED, [text_bytes(place_of(error, self._hello['dir']) + message_of(error))]))
             return  # the engine ends us
         write_all(frame(READY, []))
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A program of its own, which needs no server: this only finds it and becomes it. */
+#include "base/program.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -8,22 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define OWN_PLACE "/src/cli/netlambda"
-#define ITS_PLACE "/src/replay/netlambda-replay"
-
-/* Beside this program in the directory that both were built in; else where it was installed. */
-static void find_program(char path[static PATH_MAX])
-{
-	const size_t own = strlen(OWN_PLACE);
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - sizeof(ITS_PLACE));
-
-	path[MAX(len, 0)] = '\0';
-	if (len > (ssize_t)own && strcmp(path + len - own, OWN_PLACE) == 0)
-		strcpy(path + len - own, ITS_PLACE);
-	else
-		strcpy(path, REPLAY_PROGRAM);
-}
 
 static int run(struct cli *cli, int argc, char **argv)
 {
@@ -35,7 +20,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		cli_error("out of memory");
 		return EXIT_FAILURE;
 	}
-	find_program(path);
+	program_find("src/cli/netlambda", "src/replay/netlambda-replay", REPLAY_PROGRAM, path);
 	arguments[count++] = path;
 	/* As it was given before the command; what follows it has the last word. */
 	if (cli->output == OUTPUT_JSON) {

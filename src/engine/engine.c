@@ -52,8 +52,7 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
-/* RFC 1123 2.1. */
-static bool name_is_valid(const char *name)
+bool engine_name_is_valid(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -130,7 +129,7 @@ static int check_options(const struct function_options *options, char **ret_erro
 {
 	int r;
 
-	if (!name_is_valid(options->name))
+	if (!engine_name_is_valid(options->name))
 		return error_set(ret_error, -EINVAL,
 			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an "
 			"end",

@@ -126,6 +126,9 @@ int engine_add(struct engine *engine, const struct function_options *options,
  */
 void engine_remove(struct function *function);
 
+/* RFC 1123 2.1: a DNS label. */
+bool engine_name_is_valid(const char *name);
+
 const char *function_name(const struct function *function);
 void function_stats(const struct function *function, struct function_stats *ret_stats);
 

@@ -50,7 +50,7 @@ enum MHD_Result api_queue(struct api *api, struct MHD_Connection *connection, un
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, api->allowed);
 	api->responses[code / 100]++;
 	result = MHD_queue_response(connection, code, response);
 	MHD_destroy_response(response);
@@ -145,19 +145,25 @@ int api_get_number(
 /* ---- requests ---- */
 
 static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, const char *url,
-	const char *method, const char *version _unused_, const char *upload _unused_,
-	size_t *upload_size _unused_, void **connection_cls _unused_)
+	const char *method, const char *version _unused_, const char *upload, size_t *upload_size,
+	void **request)
 {
 	struct api *api = cls;
 	const struct route *route = NULL;
 	struct argument_check check = {0};
+	enum MHD_Result result;
 
+	if (*request)
+		return api_request_go_on(*request, upload, upload_size);
+	if (api_request_begin(api, connection, url, method, request, &result))
+		return result;
 	for (size_t i = 0; i < ARRAY_SIZE(routes) && !route; i++)
 		if (strcmp(routes[i].path, url) == 0)
 			route = &routes[i];
 	if (!route)
 		return api_send_error(
 			api, connection, MHD_HTTP_NOT_FOUND, "nothing is at %.256s", url);
+	api->allowed = "GET, HEAD";
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return api_send_error(api, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 			"%s answers GET and HEAD only", url);
@@ -167,6 +173,14 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, cons
 		return api_send_error(api, connection, MHD_HTTP_BAD_REQUEST,
 			"%s has no argument \"%.64s\"", url, check.unknown);
 	return route->answer(api, connection);
+}
+
+static void on_completed(void *cls _unused_, struct MHD_Connection *connection _unused_,
+	void **request, enum MHD_RequestTerminationCode code _unused_)
+{
+	if (*request)
+		api_request_free(*request);
+	*request = NULL;
 }
 
 /* ---- the loop ---- */
@@ -215,10 +229,11 @@ static int start_daemon(struct api *api)
 
 	api->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, answer, api, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, api->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned int)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_LISTEN_SOCKET,
+		api->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)API_CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)CONNECTION_IDLE_SECONDS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+		MHD_OPTION_END);
 	if (!api->daemon)
 		return -EIO;
 	api->listen_fd = -1;
@@ -242,6 +257,8 @@ int api_new(struct loop *loop, const struct api_options *options, const struct a
 		api->io.fd = -1;
 	}
 	r = api ? store_open(options->store_path, STORE_READ_ONLY, &api->store, &error) : -ENOMEM;
+	if (r == 0 && options->code_dir)
+		r = code_room_new(api, options, &api->code, &error);
 	if (r == 0)
 		r = api_listen(options->socket_path, &api->listen_fd, &error);
 	if (r == 0) {
@@ -269,12 +286,14 @@ void api_free(struct api *api)
 	api->closing = true;
 	if (api->daemon) {
 		api_streams_end(api);
+		api_requests_end(api);
 		loop_remove_io(&api->io);
 		loop_disarm_timer(&api->timer);
 		MHD_stop_daemon(api->daemon);
 	}
 	if (api->listen_fd >= 0)
 		close(api->listen_fd);
+	code_room_free(api->code);
 	store_close(api->store);
 	free(api->socket_path);
 	free(api);

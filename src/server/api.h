@@ -3,10 +3,10 @@
 #define SERVER_API_H
 
 /*
- * The HTTP API on a Unix socket (docs/operations.md lists its paths): read-only, for `netlambda`,
- * Prometheus and health checks. It lives on the server's loop and never blocks it: what the server
- * is doing comes through api_ops, alerts and dead letters from a read-only struct store of the
- * API's own.
+ * The HTTP API on a Unix socket (docs/operations.md lists its paths), for `netlambda`, Prometheus and
+ * health checks. It lives on the server's loop and never blocks it: what the server is doing comes
+ * through api_ops, alerts and dead letters from a read-only struct store of the API's own. What
+ * changes something is an api_call: the server carries it out and answers it, at once or later.
  *
  * What the callbacks hand over is borrowed until they return; strings must be UTF-8 and may be NULL
  * where a comment says so.
@@ -15,7 +15,9 @@
 #include "base/loop.h"
 #include "engine/engine.h"
 #include "server/metrics.h"
+#include "server/peer.h"
 
+#include <jansson.h>
 #include <stdint.h>
 
 struct api;
@@ -55,12 +57,39 @@ struct api_function {
 	const char *runtime;
 	const char *handler;
 	const char *triggers; /* "port" or "port,flow" */
+	unsigned int version; /* of a deployment; 0: it is in the server's file */
 	struct function_stats stats;
 };
+
+/* As GET /v1/functions shows it. NULL: out of memory. */
+json_t *api_function_json(const struct api_function *item);
 
 typedef void (*api_reason_fn)(void *arg, const char *reason);
 typedef void (*api_switch_fn)(void *arg, const struct api_switch *item);
 typedef void (*api_function_fn)(void *arg, const struct api_function *item);
+
+enum api_verb {
+	API_DESCRIBE, /* GET /v1/functions/NAME */
+	API_DEPLOY,   /* PUT */
+	API_UPDATE,   /* PATCH */
+	API_DELETE,   /* DELETE */
+	API_ROLLBACK, /* POST /v1/functions/NAME/rollback */
+};
+
+/* A request with all that came with it. The server's until it is answered. */
+struct api_call {
+	enum api_verb verb;
+	const char *name; /* the verb as the audit log has it: "deploy" */
+	char *function;   /* NULL where the verb is about none */
+	json_t *body;     /* an object, perhaps an empty one */
+	struct peer peer;
+	struct api_request *request; /* the API's; NULL: nobody waits for the answer any more */
+};
+
+/* Answers a call, once, and frees it. Takes `answer`; NULL: out of memory. */
+void api_call_answer(struct api_call *call, unsigned int code, json_t *answer);
+/* The same with {"error": ...}. */
+void api_call_refuse(struct api_call *call, unsigned int code, const char *fmt, ...) _printf_(3, 4);
 
 struct api_ops {
 	/* Calls `fn` for each reason why the server does not do its work now; none = healthy. */
@@ -71,11 +100,17 @@ struct api_ops {
 	/* Writes all families but those of the API itself (netlambda_api_*, netlambda_build_info).
 	 */
 	void (*metrics)(void *user, struct metrics *metrics);
+	/* Takes a call, to be answered now or later; NULL: all are refused. */
+	void (*call)(void *user, struct api_call *call);
+	/* The folder of the code of that digest is there, and may stay as long as it is needed. */
+	bool (*code_needed)(void *user, const char *code);
 };
 
 struct api_options {
 	const char *socket_path; /* mode 0660; a stale socket is replaced, a live one refused */
 	const char *store_path;  /* must exist: open the writing store first */
+	const char *code_dir;    /* where functions' code is unpacked to; NULL: none is taken */
+	const char *unpack_program;
 };
 
 /*

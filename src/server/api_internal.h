@@ -4,8 +4,8 @@
 
 /*
  * What the files of the API share. A request goes api.c (connection, route) -> api_views.c (what is
- * small enough to be answered in one piece) or api_alerts.c (streams). api_socket.c has the socket
- * file.
+ * small enough to be answered in one piece), api_alerts.c (streams), or api_calls.c (what the server
+ * carries out) and api_code.c (uploads). api_socket.c has the socket file.
  */
 
 #include "server/api.h"
@@ -17,6 +17,7 @@
 #define API_CONNECTIONS_MAX 64
 
 struct alert_stream;
+struct code_room;
 
 struct api {
 	const struct api_ops *ops;
@@ -30,6 +31,9 @@ struct api {
 	int listen_fd; /* -1 once the daemon has it */
 	bool closing;
 	struct alert_stream *streams; /* those under way */
+	struct api_request *requests; /* those with a body */
+	struct code_room *code;       /* NULL: no code is taken */
+	const char *allowed;          /* methods, where one is refused */
 	uint64_t responses[6];        /* by the first digit of the status code */
 };
 
@@ -74,6 +78,40 @@ int api_get_number(struct MHD_Connection *connection, const struct api_number *n
 	uint64_t *ret_value) _must_check_;
 
 const char *api_get_text(struct MHD_Connection *connection, const char *name);
+
+/*
+ * A request of one of the verbs, or an upload: `answer` of the daemon from the first to the last call. False: the path is none of theirs.
+ */
+bool api_request_begin(struct api *api, struct MHD_Connection *connection, const char *url,
+	const char *method, void **ret_request, enum MHD_Result *ret_result);
+enum MHD_Result api_request_go_on(struct api_request *request, const char *bytes, size_t *size);
+void api_request_free(struct api_request *request);
+/* Answers those that are under way: the server ends. */
+void api_requests_end(struct api *api);
+
+/* The request's answer is there. Takes `answer`. */
+void api_request_answer(struct api_request *request, unsigned int code, json_t *answer);
+void api_request_refuse(struct api_request *request, unsigned int code, const char *fmt, ...)
+	_printf_(3, 4);
+
+/* ---- code (api_code.c) ---- */
+
+struct upload;
+
+int code_room_new(struct api *api, const struct api_options *options, struct code_room **ret_room,
+	char **ret_error) _must_check_;
+void code_room_free(struct code_room *room);
+
+#define CODE_BYTES_MAX (64U << 20) /* of an archive */
+
+/* 0; -EBUSY: too many are under way; another negative errno. */
+int upload_new(struct code_room *room, struct api_request *request,
+	struct upload **ret_upload) _must_check_;
+/* 0; -EFBIG; another negative errno. */
+int upload_write(struct upload *upload, const char *bytes, size_t size) _must_check_;
+/* All of it came. Answers the request, later. */
+void upload_finish(struct upload *upload);
+void upload_free(struct upload *upload);
 
 void api_put_process_metrics(const struct api *api, struct metrics *metrics);
 

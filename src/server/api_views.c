@@ -182,7 +182,7 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "busy_seconds", json_real((double)stats->busy_ns / (double)NS_PER_SEC));
 }
 
-static void push_function(void *arg, const struct api_function *item)
+json_t *api_function_json(const struct api_function *item)
 {
 	json_t *object = json_object();
 
@@ -190,8 +190,15 @@ static void push_function(void *arg, const struct api_function *item)
 	json_put(&object, "runtime", json_text(item->runtime));
 	json_put(&object, "handler", json_text(item->handler));
 	json_put(&object, "triggers", json_text(item->triggers));
+	json_put(&object, "origin", json_string(item->version > 0 ? "deployed" : "configured"));
+	json_put(&object, "version", item->version > 0 ? json_integer(item->version) : json_null());
 	put_stats(&object, &item->stats);
-	json_push(arg, object);
+	return object;
+}
+
+static void push_function(void *arg, const struct api_function *item)
+{
+	json_push(arg, api_function_json(item));
 }
 
 enum MHD_Result api_answer_functions(struct api *api, struct MHD_Connection *connection)

@@ -123,6 +123,25 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 	free(commit);
 }
 
+int commits_submit_task(struct commits *commits, struct commit_request *request)
+{
+	if (commits->closed)
+		return -ESHUTDOWN;
+	commits->under_way++;
+	committer_submit(commits->committer, request);
+	return 0;
+}
+
+static void request_finish(struct commits *commits, struct commit_request *request)
+{
+	if (!request->task) {
+		commit_finish(commits, container_of(request, struct commit, request));
+		return;
+	}
+	commits->under_way--;
+	request->done(request);
+}
+
 void commits_collect(struct commits *commits)
 {
 	struct commit_request *request = committer_collect(commits->committer);
@@ -130,7 +149,7 @@ void commits_collect(struct commits *commits)
 	while (request) {
 		struct commit_request *next = request->next;
 
-		commit_finish(commits, container_of(request, struct commit, request));
+		request_finish(commits, request);
 		request = next;
 	}
 }

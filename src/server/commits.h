@@ -32,6 +32,12 @@ struct commits {
 /* Sends a result on its way (engine_ops.commit). */
 void commits_submit(struct commits *commits, struct result *result);
 
+/*
+ * Has request->task run on the committing thread; request->done is called on this one, by
+ * commits_collect(). -ESHUTDOWN: the committer is stopping.
+ */
+int commits_submit_task(struct commits *commits, struct commit_request *request) _must_check_;
+
 /* Takes in what the committer has finished. */
 void commits_collect(struct commits *commits);
 

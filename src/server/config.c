@@ -20,7 +20,7 @@
 #define SWITCHES_MAX 65536
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "runtime_dir", "switches_max", "functions", "triggers"};
+	"functions_dir", "code_dir", "runtime_dir", "switches_max", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS};
 
 void config_free(struct config *config)
@@ -33,11 +33,26 @@ void config_free(struct config *config)
 	free(config->store);
 	free(config->alerts);
 	free(config->functions_dir);
+	free(config->code_dir);
 	free(config->runtime_dir);
 	for (size_t i = 0; i < config->function_count; i++)
 		function_config_done(&config->functions[i]);
 	free(config->triggers);
 	free(config);
+}
+
+void config_swap_functions(struct config *a, struct config *b)
+{
+	struct config held = *a;
+
+	memcpy(a->functions, b->functions, sizeof(a->functions));
+	a->function_count = b->function_count;
+	a->triggers = b->triggers;
+	a->trigger_count = b->trigger_count;
+	memcpy(b->functions, held.functions, sizeof(b->functions));
+	b->function_count = held.function_count;
+	b->triggers = held.triggers;
+	b->trigger_count = held.trigger_count;
 }
 
 /* Makes a path that is relative to `dir` (the folder of the file it stands in) absolute. */
@@ -273,6 +288,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "store", &config->store);
 	reader_string(reader, "", root, "alerts", &config->alerts);
 	reader_string(reader, "", root, "functions_dir", &config->functions_dir);
+	reader_string(reader, "", root, "code_dir", &config->code_dir);
 	reader_string(reader, "", root, "runtime_dir", &config->runtime_dir);
 	reader_string(reader, "", root, "durability", &durability);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
@@ -299,13 +315,21 @@ static int config_defaults(struct config *config, const char *path)
 static int resolve_paths(struct config *config, const char *base_dir)
 {
 	char **paths[] = {&config->api, &config->store, &config->alerts, &config->functions_dir,
-		&config->runtime_dir};
+		&config->code_dir, &config->runtime_dir};
+	_cleanup_free_ char *store = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		int r = path_resolve(paths[i], base_dir);
 
 		if (r < 0)
 			return r;
+	}
+	if (config->code_dir)
+		return 0;
+	store = strdup(config->store);
+	if (!store || asprintf(&config->code_dir, "%s/functions", dirname(store)) < 0) {
+		config->code_dir = NULL;
+		return -ENOMEM;
 	}
 	return 0;
 }

@@ -28,6 +28,7 @@ struct config {
 	char *store;  /* database path */
 	char *alerts; /* NDJSON path; NULL = none */
 	char *functions_dir;
+	char *code_dir; /* of functions that are deployed */
 	char *runtime_dir;
 	bool relaxed_durability;
 	unsigned int switches_max;
@@ -43,6 +44,9 @@ struct config {
  */
 int config_load(const char *path, struct config **ret_config, char **ret_error) _must_check_;
 void config_free(struct config *config);
+
+/* Functions and triggers of the one become the other's. */
+void config_swap_functions(struct config *a, struct config *b);
 DEFINE_CLEANUP(struct config, config_free)
 
 #endif

@@ -26,9 +26,10 @@ void reader_fail(struct config_reader *reader, const char *key, const char *fmt,
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	if (asprintf(&reader->error, "%s:%u: %s%s%s", reader->path,
-		    reader->text ? json_line(reader->text, key) : 1, key, *key ? ": " : "",
-		    message) < 0)
+	if ((reader->path ? asprintf(&reader->error, "%s:%u: %s%s%s", reader->path,
+				    reader->text ? json_line(reader->text, key) : 1, key,
+				    *key ? ": " : "", message)
+			  : asprintf(&reader->error, "%s%s%s", key, *key ? ": " : "", message)) < 0)
 		reader->error = NULL;
 	reader->error_code = -EINVAL;
 }

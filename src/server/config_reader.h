@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct config_reader {
-	const char *path;
+	const char *path; /* NULL: of no file, and messages name the key alone */
 	char *text;
 	json_t *root;
 	char *error; /* the first one, or NULL */

@@ -29,6 +29,32 @@ void function_config_done(struct function_config *config)
 	*config = (struct function_config){0};
 }
 
+static int copy_text(const char *text, char **ret_copy)
+{
+	*ret_copy = text ? strdup(text) : NULL;
+	return text && !*ret_copy ? -ENOMEM : 0;
+}
+
+int function_config_copy(const struct function_config *config, struct function_config *ret_copy)
+{
+	struct function_config copy = *config;
+	int r = copy_text(config->name, &copy.name);
+
+	r |= copy_text(config->dir, &copy.dir);
+	r |= copy_text(config->description, &copy.description);
+	r |= copy_text(config->runtime, &copy.runtime);
+	r |= copy_text(config->handler, &copy.handler);
+	r |= copy_text(config->config, &copy.config);
+	for (size_t i = 0; config->key[i]; i++)
+		r |= copy_text(config->key[i], &copy.key[i]);
+	if (r != 0) {
+		function_config_done(&copy);
+		return -ENOMEM;
+	}
+	*ret_copy = copy;
+	return 0;
+}
+
 /* What it takes and what people are told of it make no difference to a running one. */
 bool function_config_equal(const struct function_config *a, const struct function_config *b)
 {

@@ -36,6 +36,7 @@ struct function_config {
 	unsigned int queue_max;
 	uint32_t events[FUNCTION_EVENTS_MAX]; /* that it takes; none: any */
 	size_t event_count;
+	unsigned int version; /* of a deployment; 0: it is in the server's file */
 };
 
 struct function_source {
@@ -52,6 +53,10 @@ struct function_source {
  */
 void function_config_load(struct config_reader *reader, const struct function_source *source,
 	struct function_config *ret_config);
+
+/* 0 or -ENOMEM. */
+int function_config_copy(
+	const struct function_config *config, struct function_config *ret_copy) _must_check_;
 
 /* Frees what it holds, not the struct itself. */
 void function_config_done(struct function_config *config);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/program.h"
 #include "server/server_private.h"
 
 #include <errno.h>
@@ -192,6 +193,63 @@ static int open_socket(struct server *server, char **ret_error)
 	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
 }
 
+/* ---- functions: those of the file and those deployed ---- */
+
+/* Makes the functions and triggers of `file` and of the registry the wanted ones. */
+static int configure_units(struct server *server, const struct config *file, char **ret_error)
+{
+	_cleanup_(config_freep) struct config *merged = NULL;
+	int r = registry_merge(&server->registry, file, &merged, ret_error);
+
+	if (r == 0)
+		r = units_configure(server->units, server->engine, merged, clock_monotonic_ns());
+	return r;
+}
+
+static int server_activate(void *user, char **ret_error)
+{
+	struct server *server = user;
+	int r = configure_units(server, server->config, ret_error);
+
+	if (r == 0)
+		settle_units(server);
+	return r;
+}
+
+static bool is_function_gone(void *user, const char *function)
+{
+	const struct server *server = user;
+
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		if (server->units->units[i].config &&
+			strcmp(server->units->units[i].config->name, function) == 0)
+			return false;
+	return true;
+}
+
+static int open_registry(struct server *server, char **ret_error)
+{
+	int r = registry_init(&server->registry, server->config->code_dir);
+
+	if (r == 0)
+		r = registry_load(&server->registry, server->reader);
+	if (r < 0)
+		return error_set(ret_error, r, "%s: cannot read the deployed functions: %s",
+			server->config->store, strerror(-r));
+	server->deployer = (struct deployer){
+		.loop = server->loop,
+		.engine = server->engine,
+		.commits = &server->commits,
+		.registry = &server->registry,
+		.reader = server->reader,
+		.file = server->config,
+		.activate = server_activate,
+		.is_gone = is_function_gone,
+		.user = server,
+	};
+	return 0;
+}
+
 static int start_functions(struct server *server, char **ret_error)
 {
 	const struct engine_options options = {
@@ -219,8 +277,9 @@ static int start_functions(struct server *server, char **ret_error)
 	};
 	r = engine_new(server->loop, &options, &engine_ops, server, &server->engine);
 	if (r == 0)
-		r = units_configure(
-			server->units, server->engine, server->config, clock_monotonic_ns());
+		r = open_registry(server, ret_error);
+	if (r == 0)
+		r = server_activate(server, ret_error);
 	if (r == 0)
 		r = store_each_mark(server->reader, restore_mark, server);
 	return r < 0 ? error_set(ret_error, r, "cannot start the functions: %s", strerror(-r)) : 0;
@@ -228,11 +287,17 @@ static int start_functions(struct server *server, char **ret_error)
 
 static int open_api(struct server *server, char **ret_error)
 {
+	char unpack_program[PATH_MAX];
 	const struct api_options options = {
 		.socket_path = server->config->api,
 		.store_path = server->config->store,
+		.code_dir = server->config->code_dir,
+		.unpack_program = unpack_program,
 	};
 	int r;
+
+	program_find("src/server/netlambda-server", "src/archive/netlambda-unpack", UNPACK_PROGRAM,
+		unpack_program);
 
 	r = api_new(server->loop, &options, &server_api_ops, server, &server->api, ret_error);
 	if (r < 0)
@@ -302,7 +367,9 @@ void server_free(struct server *server)
 	loop_disarm_timer(&server->stop_timer);
 	loop_on_wake(server->loop, NULL, NULL);
 	api_free(server->api);
+	server->api = NULL;
 	server->commits.api = NULL;
+	deployer_stop(&server->deployer);
 	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
 	if (server->committer)
@@ -312,6 +379,7 @@ void server_free(struct server *server)
 		engine_free(server->engine);
 	}
 	committer_free(server->committer);
+	registry_done(&server->registry);
 	units_free(server->units);
 	switches_free(server->switches);
 	alert_log_close(server->alert_log);
@@ -359,7 +427,7 @@ void server_reload(struct server *server)
 		alert_log_reopen(server->alert_log);
 	r = config_load(server->config->path, &config, &error);
 	if (r == 0)
-		r = units_configure(server->units, server->engine, config, clock_monotonic_ns());
+		r = configure_units(server, config, &error);
 	if (r < 0) {
 		server->reload_failures++;
 		log_error("not reloaded, nothing is changed: %s", error ? error : strerror(-r));
@@ -369,6 +437,7 @@ void server_reload(struct server *server)
 	warn_restart_needed(server->config, config);
 	settle_units(server);
 	log_info("reloaded file=%s triggers=%zu", config->path, server->units->trigger_count);
+	config_swap_functions(server->config, config);
 }
 
 static void on_stop_timer(struct loop_timer *timer, uint64_t now_ns _unused_)

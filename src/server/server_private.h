@@ -9,6 +9,7 @@
 #include "server/alert_log.h"
 #include "server/api.h"
 #include "server/commits.h"
+#include "server/deploy.h"
 #include "server/ingest.h"
 #include "server/server.h"
 #include "server/switches.h"
@@ -42,11 +43,19 @@ struct server {
 	struct commits commits;
 	struct alert_log *alert_log;
 	struct api *api;
+	struct registry registry;
+	struct deployer deployer;
 
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;
 };
 
 extern const struct api_ops server_api_ops;
+
+/* A unit as GET /v1/functions shows it. */
+json_t *server_function_json(const struct server *server, const struct unit *unit);
+
+/* Answers API_DESCRIBE. */
+void server_describe(struct server *server, struct api_call *call);
 
 #endif

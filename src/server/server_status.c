@@ -122,26 +122,74 @@ static void render_triggers(
 				schema_builtin(units->triggers[i].event_id)->name);
 }
 
+/* `triggers` is room that the result borrows. */
+static struct api_function unit_view(
+	const struct units *units, const struct unit *unit, char *triggers, size_t size)
+{
+	struct api_function item = {
+		.name = unit->config->name,
+		.runtime = unit->config->runtime,
+		.handler = unit->config->handler,
+		.version = unit->config->version,
+		.triggers = triggers,
+		.stats = {.state = "failed"},
+	};
+
+	if (unit->function)
+		function_stats(unit->function, &item.stats);
+	render_triggers(units, unit, triggers, size);
+	return item;
+}
+
 static void show_functions(void *user, api_function_fn fn, void *arg)
+{
+	const struct server *server = user;
+	char triggers[128];
+
+	for (size_t i = 0; i < UNITS_MAX; i++) {
+		const struct unit *unit = &server->units->units[i];
+		struct api_function item;
+
+		if (!unit->config)
+			continue;
+		item = unit_view(server->units, unit, triggers, sizeof(triggers));
+		fn(arg, &item);
+	}
+}
+
+json_t *server_function_json(const struct server *server, const struct unit *unit)
+{
+	char triggers[128];
+	struct api_function item = unit_view(server->units, unit, triggers, sizeof(triggers));
+
+	return api_function_json(&item);
+}
+
+/* ---- what the API is asked to do ---- */
+
+static void take_call(void *user, struct api_call *call)
+{
+	struct server *server = user;
+
+	if (call->verb == API_DESCRIBE)
+		server_describe(server, call);
+	else
+		deployer_call(&server->deployer, call);
+}
+
+/* Also by workers that are about to go. */
+static bool is_code_needed(void *user, const char *code)
 {
 	const struct server *server = user;
 
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		const struct unit *unit = &server->units->units[i];
-		char triggers[128];
-		struct api_function item = {.triggers = triggers};
+		const char *base = unit->config ? strrchr(unit->config->dir, '/') : NULL;
 
-		if (!unit->config)
-			continue;
-		item.name = unit->config->name;
-		item.runtime = unit->config->runtime;
-		item.handler = unit->config->handler;
-		item.stats.state = "failed";
-		if (unit->function)
-			function_stats(unit->function, &item.stats);
-		render_triggers(server->units, unit, triggers, sizeof(triggers));
-		fn(arg, &item);
+		if (base && strcmp(base + 1, code) == 0)
+			return true;
 	}
+	return registry_needs(&server->registry, code);
 }
 
 static void write_ingest_metrics(struct metrics *m, const struct server *server)
@@ -352,4 +400,6 @@ const struct api_ops server_api_ops = {
 	.each_switch = show_switches,
 	.each_function = show_functions,
 	.metrics = show_metrics,
+	.call = take_call,
+	.code_needed = is_code_needed,
 };

@@ -61,10 +61,9 @@ static int find_slot(const struct units *units, const char *name, const bool *ta
 	return free_slot;
 }
 
-static void unit_start(struct unit *unit, struct engine *engine)
+void unit_options(const struct function_config *config, struct function_options *ret_options)
 {
-	const struct function_config *config = unit->config;
-	const struct function_options options = {
+	*ret_options = (struct function_options){
 		.name = config->name,
 		.runtime = config->runtime,
 		.handler = config->handler,
@@ -76,9 +75,17 @@ static void unit_start(struct unit *unit, struct engine *engine)
 		.batch_max = config->batch_max,
 		.queue_max = config->queue_max,
 	};
-	_cleanup_free_ char *error = NULL;
-	int r = engine_add(engine, &options, &unit->function, &error);
+}
 
+static void unit_start(struct unit *unit, struct engine *engine)
+{
+	const struct function_config *config = unit->config;
+	struct function_options options;
+	_cleanup_free_ char *error = NULL;
+	int r;
+
+	unit_options(config, &options);
+	r = engine_add(engine, &options, &unit->function, &error);
 	if (r < 0)
 		log_error("cannot start function=%s error=\"%s\": its events wait at the switches",
 			config->name, error ? error : strerror(-r));
@@ -102,7 +109,8 @@ static void unit_want(
 		unit_start(unit, engine);
 	} else if (!unit->retired && function_config_equal(unit->config, wanted) &&
 		   unit->function) {
-		function_config_free(wanted);
+		function_config_free(unit->config);
+		unit->config = wanted;
 	} else {
 		unit_retire(unit, wanted, now_ns);
 	}

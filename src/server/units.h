@@ -52,6 +52,9 @@ int units_configure(struct units *units, struct engine *engine, struct config *c
 bool units_settle(struct units *units, struct engine *engine, struct unit *unit, uint64_t now_ns,
 	void (*removed)(void *user, size_t slot, bool replaced), void *user);
 
+/* What the engine makes a function from. Borrows from `config`. */
+void unit_options(const struct function_config *config, struct function_options *ret_options);
+
 /* Whether events may go to it. */
 static inline bool unit_is_live(const struct unit *unit)
 {

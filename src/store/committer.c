@@ -72,10 +72,10 @@ static void append_done(struct committer *committer, struct commit_request *requ
 static bool fail_follower(struct committer *committer, struct commit_request *request)
 {
 	const struct commit_request *done =
-		committer->done_failed > 0 ? committer->done.first : NULL;
+		committer->done_failed > 0 && !request->task ? committer->done.first : NULL;
 
 	for (; done; done = done->next) {
-		if (done->error == 0 ||
+		if (done->error == 0 || done->task ||
 			strcmp(done->outcome.function, request->outcome.function) != 0)
 			continue;
 		request->error = done->error;
@@ -85,14 +85,17 @@ static bool fail_follower(struct committer *committer, struct commit_request *re
 	return false;
 }
 
-/* Takes up to GROUP_MAX requests off the queue. */
+/* Takes up to GROUP_MAX requests off the queue; a task alone. */
 static size_t take_group(struct committer *committer, struct commit_request **group)
 {
 	size_t count = 0;
 
 	while (committer->queue.first && count < GROUP_MAX) {
-		struct commit_request *request = list_take_first(&committer->queue);
+		struct commit_request *request = committer->queue.first;
 
+		if (count > 0 && (request->task || group[0]->task))
+			break;
+		request = list_take_first(&committer->queue);
 		if (!fail_follower(committer, request))
 			group[count++] = request;
 	}
@@ -137,6 +140,10 @@ static size_t commit_each(
 static size_t commit_group(
 	struct committer *committer, struct commit_request *const *group, size_t count)
 {
+	if (group[0]->task) {
+		group[0]->error = group[0]->task(committer->store, group[0]);
+		return group[0]->error == 0;
+	}
 	if (commit_together(committer, group, count) < 0)
 		return commit_each(committer, group, count);
 	for (size_t i = 0; i < count; i++)
@@ -174,7 +181,7 @@ static void commit_next(struct committer *committer)
 	pthread_mutex_lock(&committer->lock);
 	for (size_t i = 0; i < count; i++)
 		append_done(committer, group[i]);
-	if (count > 0)
+	if (count > 0 && !group[0]->task)
 		note_error(committer, group, count);
 	committer->stats.commits += commits;
 	committer->stats.busy_ns += busy_ns;

@@ -20,6 +20,9 @@ struct committer;
 
 struct commit_request {
 	struct outcome outcome;
+	/* Not NULL: something else is to be done with the store, in its turn; the outcome is not looked at. */
+	int (*task)(struct store *store, struct commit_request *request);
+	void (*done)(struct commit_request *request); /* of a task, called by its collector */
 	void *user;
 	int error;                   /* when it comes back: as of store_commit() */
 	struct commit_request *next; /* the committer's */

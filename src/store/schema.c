@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/internal.h"
+#include "store/registry.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,6 +40,8 @@ static const char *const migrations[] = {
 	"  sequence INTEGER NOT NULL, position INTEGER NOT NULL, attempts INTEGER NOT NULL,"
 	"  reason TEXT NOT NULL, data TEXT) STRICT;"
 	"CREATE INDEX dead_letters_function ON dead_letters(function);",
+
+	registry_tables,
 };
 
 #define SCHEMA_VERSION ((int64_t)ARRAY_SIZE(migrations))
