@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/suggest.h"
+#include "cli/yaml.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERBS_MAX 16
+#define VERBS_MAX 32
 
 void cli_error(const char *fmt, ...)
 {
@@ -89,7 +90,7 @@ static void print_verbs(const struct command *const *verbs)
 {
 	printf("Verbs:\n");
 	for (; *verbs; verbs++)
-		printf("  %-10s %s\n", last_word((*verbs)->name), (*verbs)->summary);
+		printf("  %-12s  %s\n", last_word((*verbs)->name), (*verbs)->summary);
 	putchar('\n');
 }
 
@@ -102,10 +103,11 @@ void cli_print_help(const struct command *command)
 	printf("%s"
 	       "\n"
 	       "Options of every command:\n"
-	       "  -o, --output table|json  how to print (default table)\n"
-	       "  -s, --socket PATH        where the server's API is (default " DEFAULT_SOCKET ",\n"
-	       "                           or the environment's NETLAMBDA_SOCKET)\n"
-	       "  -h, --help               this help\n",
+	       "  -o, --output table|json|yaml  how to print (default table)\n"
+	       "  -s, --socket PATH             where the server's API is (default " DEFAULT_SOCKET
+	       ",\n"
+	       "                                or the environment's NETLAMBDA_SOCKET)\n"
+	       "  -h, --help                    this help\n",
 		command->help);
 }
 
@@ -115,9 +117,11 @@ static int set_output(struct cli *cli, const char *text)
 		cli->output = OUTPUT_TABLE;
 	else if (strcmp(text, "json") == 0)
 		cli->output = OUTPUT_JSON;
+	else if (strcmp(text, "yaml") == 0)
+		cli->output = OUTPUT_YAML;
 	else
-		return cli_usage_error(
-			cli, "--output: expected \"table\" or \"json\", found \"%s\"", text);
+		return cli_usage_error(cli,
+			"--output: expected \"table\", \"json\" or \"yaml\", found \"%s\"", text);
 	return 0;
 }
 
@@ -147,13 +151,22 @@ static bool take_global(struct cli *cli, int c, const char *given)
 	}
 }
 
+static bool is_own(const struct cli *cli, int c)
+{
+	const char *letters = cli->command ? cli->command->letters : NULL;
+
+	return c >= CLI_FIRST_OPTION || (letters && c != ':' && c != '?' && strchr(letters, c));
+}
+
 int cli_next_option(struct cli *cli, int argc, char **argv, const struct option *options)
 {
-	/* Before the command, options end at the first operand: what follows is the command's. */
-	const char *letters = cli->command ? ":o:s:h" : "+:o:s:h";
+	const char *own = cli->command && cli->command->letters ? cli->command->letters : "";
+	char letters[32];
 	int c;
 
-	while ((c = getopt_long(argc, argv, letters, options, NULL)) >= 0 && c < CLI_FIRST_OPTION)
+	/* Before the command, options end at the first operand: what follows is the command's. */
+	snprintf(letters, sizeof(letters), "%s:o:s:h%s", cli->command ? "" : "+", own);
+	while ((c = getopt_long(argc, argv, letters, options, NULL)) >= 0 && !is_own(cli, c))
 		if (take_global(cli, c, argv[optind - 1]))
 			return CLI_END;
 	return c < 0 ? CLI_DONE : c;
@@ -210,4 +223,25 @@ int cli_parse_duration(const char *text, uint64_t *ret_seconds)
 		}
 	}
 	return -EINVAL;
+}
+
+void cli_print_value(const struct cli *cli, const json_t *value)
+{
+	if (cli->output == OUTPUT_YAML) {
+		yaml_print(value, stdout);
+		return;
+	}
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+void cli_print_item(const struct cli *cli, const json_t *value)
+{
+	if (cli->output == OUTPUT_YAML) {
+		puts("---");
+		yaml_print(value, stdout);
+		return;
+	}
+	json_dumpf(value, stdout, JSON_COMPACT);
+	putchar('\n');
 }

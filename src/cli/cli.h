@@ -12,6 +12,7 @@
 #include "base/attr.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@
 enum output {
 	OUTPUT_TABLE,
 	OUTPUT_JSON,
+	OUTPUT_YAML,
 };
 
 struct command;
@@ -40,6 +42,7 @@ struct command {
 	const char *summary;                /* one line, for the list */
 	const char *help;                   /* options and examples */
 	const struct command *const *verbs; /* of a command that has some: NULL-terminated */
+	const char *letters; /* its own short options, as getopt(3) has them; NULL: none */
 	int (*run)(struct cli *cli, int argc, char **argv); /* argv[0] is its name */
 };
 
@@ -75,6 +78,10 @@ const struct command *cli_find(const struct command *const *list, const char *na
 int cli_run_verb(struct cli *cli, const struct command *const *verbs, int argc, char **argv);
 
 void cli_print_help(const struct command *command);
+/* What is asked for as JSON or YAML: a value, or one of a row of them. */
+void cli_print_value(const struct cli *cli, const json_t *value);
+void cli_print_item(const struct cli *cli, const json_t *value);
+
 /* The list of commands. */
 void cli_print_overview(void);
 

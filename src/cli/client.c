@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/client.h"
 
+#include "base/clock.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -143,33 +145,117 @@ static void explain_failure(const struct cli *cli, CURLcode result)
 		cli_error("%s: %s", cli->socket, curl_easy_strerror(result));
 }
 
-int client_get(const struct cli *cli, const char *target, json_t **ret_json)
+/* Carries a prepared request out, and takes the answer. */
+static int perform(const struct cli *cli, struct reader *reader, json_t **ret_json)
 {
-	_cleanup_reader_ struct reader reader = {0};
-	_cleanup_curl_ CURL *curl = request_new(cli, target, &reader);
+	CURLcode result = curl_easy_perform(reader->curl);
 	json_t *json = NULL;
-	CURLcode result;
 	long code = 0;
 
-	if (!curl) {
-		cli_error("out of memory");
-		return EXIT_FAILURE;
-	}
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_SECONDS);
-	result = curl_easy_perform(curl);
-	if (result != CURLE_OK) {
+	curl_easy_getinfo(reader->curl, CURLINFO_RESPONSE_CODE, &code);
+	/* An answer that came before all was sent says why. */
+	if (result != CURLE_OK && code < 400) {
 		explain_failure(cli, result);
 		return EXIT_FAILURE;
 	}
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
-	if (code == 200 && reader.bytes)
-		json = json_loadb(reader.bytes, reader.len, 0, NULL);
+	if (code / 100 == 2 && reader->bytes)
+		json = json_loadb(reader->bytes, reader->len, 0, NULL);
 	if (!json) {
-		explain_response(cli, code, reader.bytes);
+		explain_response(cli, code, reader->bytes);
 		return EXIT_FAILURE;
 	}
 	*ret_json = json;
 	return 0;
+}
+
+static int out_of_memory(void)
+{
+	cli_error("out of memory");
+	return EXIT_FAILURE;
+}
+
+int client_get(const struct cli *cli, const char *target, json_t **ret_json)
+{
+	_cleanup_reader_ struct reader reader = {0};
+	_cleanup_curl_ CURL *curl = request_new(cli, target, &reader);
+
+	if (!curl)
+		return out_of_memory();
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_SECONDS);
+	return perform(cli, &reader, ret_json);
+}
+
+int client_send(const struct cli *cli, const char *method, const char *target, const json_t *body,
+	json_t **ret_json)
+{
+	_cleanup_reader_ struct reader reader = {0};
+	_cleanup_curl_ CURL *curl = request_new(cli, target, &reader);
+	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : strdup("");
+
+	if (!curl || !text)
+		return out_of_memory();
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+	return perform(cli, &reader, ret_json);
+}
+
+/* ---- uploads ---- */
+
+struct uploading {
+	int fd;
+	bool shows; /* on a terminal */
+	bool shown;
+	uint64_t next_ns;
+};
+
+static size_t on_read(char *bytes, size_t size, size_t count, void *user)
+{
+	const struct uploading *uploading = user;
+	ssize_t n = read(uploading->fd, bytes, size * count);
+
+	return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
+}
+
+static int on_progress(void *user, curl_off_t down_total _unused_, curl_off_t down _unused_,
+	curl_off_t total, curl_off_t sent)
+{
+	struct uploading *uploading = user;
+	uint64_t now = clock_monotonic_ns();
+
+	if (!uploading->shows || total <= 0 || now < uploading->next_ns)
+		return 0;
+	uploading->next_ns = now + 200 * NS_PER_MS;
+	uploading->shown = true;
+	fprintf(stderr, "\rsending the code: %3d %% of %.1f MB", (int)(sent * 100 / total),
+		(double)total / 1e6);
+	return 0;
+}
+
+int client_upload(const struct cli *cli, const char *target, int fd, json_t **ret_json)
+{
+	struct uploading uploading = {
+		.fd = fd,
+		.shows = isatty(STDERR_FILENO),
+		.next_ns = clock_monotonic_ns() + NS_PER_SEC,
+	};
+	_cleanup_reader_ struct reader reader = {0};
+	_cleanup_curl_ CURL *curl = request_new(cli, target, &reader);
+	struct stat st;
+	int status;
+
+	if (!curl || fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return out_of_memory();
+	curl_easy_setopt(curl, CURLOPT_POST, 1L);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)st.st_size);
+	curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(curl, CURLOPT_READDATA, &uploading);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &uploading);
+	status = perform(cli, &reader, ret_json);
+	if (uploading.shown)
+		fputs("\r\033[K", stderr);
+	return status;
 }
 
 char *client_add_argument(const char *target, const char *name, const char *value)

@@ -13,6 +13,17 @@
 int client_get(const struct cli *cli, const char *target, json_t **ret_json) _must_check_;
 
 /*
+ * Sends `body` (an object; NULL: none) to `target` by `method`, and waits for as long as it takes to be carried out. As
+ * client_get().
+ */
+int client_send(const struct cli *cli, const char *method, const char *target, const json_t *body,
+	json_t **ret_json) _must_check_;
+
+/* POSTs a file's bytes. On a terminal a long upload says how far it is. As client_get(). */
+int client_upload(
+	const struct cli *cli, const char *target, int fd, json_t **ret_json) _must_check_;
+
+/*
  * "NAME=VALUE" with what a URL does not allow escaped, behind "?" or "&"; nothing if `value` is
  * NULL. To be freed. NULL when out of memory.
  */

@@ -75,9 +75,8 @@ static void add_row(struct view *view, const json_t *eve)
 static void show_alert(struct view *view, const json_t *eve)
 {
 	view->row = get_count(json_object_get(eve, "netlambda"), "row");
-	if (view->cli->output == OUTPUT_JSON) {
-		json_dumpf(eve, stdout, JSON_COMPACT);
-		putchar('\n');
+	if (view->cli->output != OUTPUT_TABLE) {
+		cli_print_item(view->cli, eve);
 	} else {
 		add_row(view, eve);
 	}

@@ -1,122 +1,67 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "base/suggest.h"
-#include "cli/client.h"
-#include "cli/format.h"
+#include "cli/function.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 
-#define LETTERS_MAX 1000
-
-static const struct column columns[] = {
-	{"TIME", false, 0},
-	{"FUNCTION", false, 0},
-	{"SWITCH", true, 0},
-	{"EVENT", true, 0},
-	{"ATTEMPTS", true, 0},
-	{"REASON", false, 0},
+static const struct command *const verbs[] = {
+	&function_deploy,
+	&function_update,
+	&function_delete,
+	&function_list,
+	&function_describe,
+	&function_versions,
+	&function_rollback,
+	&function_dead_letters,
+	NULL,
 };
 
-static void print_letters(const struct cli *cli, const json_t *letters)
-{
-	_cleanup_(table_freep) struct table *table =
-		table_new(columns, ARRAY_SIZE(columns), cli->color);
-	const json_t *item;
-	char text[FORMAT_MAX];
-	size_t i;
+/* Words that Kubeless's users, and others, have in their fingers. */
+static const struct {
+	const char *word, *verb;
+} aliases[] = {{"ls", "list"}, {"rm", "delete"}, {"get", "describe"}, {"create", "deploy"}};
 
-	if (json_array_size(letters) == 0) {
-		puts("no dead letters");
-		return;
-	}
-	json_array_foreach (letters, i, item) {
-		table_cell(table, format_time(get_text(item, "time"), text));
-		table_cell(table, get_text(item, "function"));
-		table_cell_count(table, get_count(item, "switch"));
-		table_cell_count(table, get_count(item, "event_id"));
-		table_cell_count(table, get_count(item, "attempts"));
-		table_cell(table, get_text(item, "reason"));
-	}
-	table_print(table);
+const char *function_operand(struct cli *cli, int argc, char **argv)
+{
+	if (argc - optind == 1)
+		return argv[optind];
+	cli->status = argc == optind ? cli_usage_error(cli, "which function?")
+				     : cli_usage_error(cli, "unexpected \"%s\"", argv[optind + 1]);
+	return NULL;
 }
 
-static void print_lines(const json_t *items)
+char *function_target(const char *name, const char *tail)
 {
-	const json_t *item;
-	size_t i;
+	char *escaped = curl_easy_escape(NULL, name, 0);
+	char *target = NULL;
 
-	json_array_foreach (items, i, item) {
-		json_dumpf(item, stdout, JSON_COMPACT);
-		putchar('\n');
-	}
-}
-
-static int get_letters(const struct cli *cli, const char *function, const char *limit)
-{
-	_cleanup_free_ char *named = client_add_argument("/v1/dead-letters", "function", function);
-	_cleanup_free_ char *target = named ? client_add_argument(named, "limit", limit) : NULL;
-	json_t *answer = NULL;
-
-	if (!target) {
+	if (!escaped || asprintf(&target, "/v1/functions/%s%s", escaped, tail) < 0) {
+		target = NULL;
 		cli_error("out of memory");
-		return EXIT_FAILURE;
 	}
-	if (client_get(cli, target, &answer) != 0)
-		return EXIT_FAILURE;
-	if (cli->output == OUTPUT_JSON)
-		print_lines(json_object_get(answer, "dead_letters"));
-	else
-		print_letters(cli, json_object_get(answer, "dead_letters"));
-	json_decref(answer);
-	return 0;
+	curl_free(escaped);
+	return target;
 }
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	enum { OPTION_LIMIT = CLI_FIRST_OPTION };
-	static const struct option options[] = {
-		{"limit", required_argument, NULL, OPTION_LIMIT}, CLI_GLOBAL_OPTIONS};
-	static const char *const verbs[] = {"dead-letters"};
-	const char *limit = NULL, *near;
-	uint64_t number;
-	int c;
-
-	while ((c = cli_next_option(cli, argc, argv, options)) == OPTION_LIMIT) {
-		limit = optarg;
-		if (cli_parse_number(limit, 1, LETTERS_MAX, &number) < 0)
-			return cli_usage_error(cli,
-				"--limit: expected a number from 1 to %d, found \"%s\"",
-				LETTERS_MAX, limit);
-	}
-	if (c == CLI_END)
-		return cli->status;
-	if (optind == argc)
-		return cli_usage_error(cli, "expected \"dead-letters\"");
-	if (strcmp(argv[optind], verbs[0]) != 0) {
-		near = suggest_nearest(argv[optind], verbs, ARRAY_SIZE(verbs));
-		return cli_usage_error(cli,
-			near ? "there is no \"%s\": did you mean \"%s\"?"
-			     : "there is no \"%s\": expected \"%s\"",
-			argv[optind], verbs[0]);
-	}
-	if (argc - optind > 2)
-		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind + 2]);
-	return get_letters(cli, argv[optind + 1], limit);
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(aliases); i++)
+		if (strcmp(aliases[i].word, argv[1]) == 0)
+			argv[1] = (char *)aliases[i].verb;
+	return cli_run_verb(cli, verbs, argc, argv);
 }
 
 const struct command command_function = {
 	.name = "function",
-	.usage = "dead-letters [NAME] [--limit N]",
-	.summary = "Shows events that a function failed on, which were put aside",
-	.help = "Without a name, those of all functions; the newest 100, oldest first. JSON is "
-		"one\n"
-		"object a line, with the whole event in \"data\".\n"
-		"\n"
-		"Options:\n"
-		"      --limit N            the newest N, at most 1000\n"
+	.usage = "VERB [ARGUMENT]...",
+	.summary = "Deploys functions and looks after them",
+	.help = "'netlambda function VERB --help' tells the options of each and gives examples.\n"
 		"\n"
 		"Examples:\n"
-		"  netlambda function dead-letters\n"
-		"  netlambda function dead-letters port-scan --limit 1 -o json | jq .data\n",
+		"  netlambda function deploy many-syn --from-file many-syn.js --trigger "
+		"event:port\n"
+		"  netlambda function list\n",
 	.run = run,
+	.verbs = verbs,
 };

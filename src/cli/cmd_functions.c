@@ -7,6 +7,7 @@
 
 static const struct column columns[] = {
 	{"FUNCTION", false, 0},
+	{"ORIGIN", false, 0},
 	{"STATE", false, 0},
 	{"TRIGGERS", false, 0},
 	{"EVENTS", true, 0},
@@ -28,8 +29,11 @@ static enum color state_color(const char *state)
 static void add_row(struct table *table, const json_t *item)
 {
 	const char *state = get_text(item, "state");
+	char origin[32];
 
 	table_cell(table, get_text(item, "name"));
+	snprintf(origin, sizeof(origin), "version %lld", (long long)get_count(item, "version"));
+	table_cell(table, get_count(item, "version") > 0 ? origin : "configured");
 	table_cell_color(table, state, state_color(state));
 	table_cell(table, get_text(item, "triggers"));
 	table_cell_count(table, get_count(item, "events"));
@@ -66,7 +70,7 @@ static void print_table(const struct cli *cli, const json_t *functions)
 	size_t i;
 
 	if (json_array_size(functions) == 0) {
-		puts("the configuration names no function");
+		puts("no function is configured or deployed");
 		return;
 	}
 	json_array_foreach (functions, i, item)
@@ -83,9 +87,8 @@ static int run(struct cli *cli, int argc, char **argv)
 		return cli->status;
 	if (client_get(cli, "/v1/functions", &answer) != 0)
 		return EXIT_FAILURE;
-	if (cli->output == OUTPUT_JSON) {
-		json_dumpf(json_object_get(answer, "functions"), stdout, JSON_INDENT(2));
-		putchar('\n');
+	if (cli->output != OUTPUT_TABLE) {
+		cli_print_value(cli, json_object_get(answer, "functions"));
 	} else {
 		print_table(cli, json_object_get(answer, "functions"));
 	}

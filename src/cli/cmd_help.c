@@ -7,7 +7,7 @@ void cli_print_overview(void)
 {
 	fputs("Usage: netlambda [OPTION]... COMMAND [ARGUMENT]...\n"
 	      "\n"
-	      "Looks into a running netlambda-server, and makes certificates for it.\n"
+	      "Looks into a running netlambda-server, deploys functions, and makes certificates.\n"
 	      "\n"
 	      "Commands:\n",
 		stdout);
@@ -17,11 +17,12 @@ void cli_print_overview(void)
 	      "'netlambda COMMAND --help' tells its options and gives examples.\n"
 	      "\n"
 	      "Options:\n"
-	      "  -o, --output table|json  how to print (default table)\n"
-	      "  -s, --socket PATH        where the server's API is (default " DEFAULT_SOCKET ",\n"
-	      "                           or the environment's NETLAMBDA_SOCKET)\n"
-	      "  -h, --help               this help\n"
-	      "      --version            the version of this program\n",
+	      "  -o, --output table|json|yaml  how to print (default table)\n"
+	      "  -s, --socket PATH             where the server's API is (default " DEFAULT_SOCKET
+	      ",\n"
+	      "                                or the environment's NETLAMBDA_SOCKET)\n"
+	      "  -h, --help                    this help\n"
+	      "      --version                 the version of this program\n",
 		stdout);
 }
 

@@ -54,9 +54,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (client_get(cli, "/v1/status", &status) != 0)
 		return EXIT_FAILURE;
 	healthy = json_is_true(json_object_get(status, "healthy"));
-	if (cli->output == OUTPUT_JSON) {
-		json_dumpf(status, stdout, JSON_INDENT(2));
-		putchar('\n');
+	if (cli->output != OUTPUT_TABLE) {
+		cli_print_value(cli, status);
 	} else {
 		print_status(cli, status, healthy);
 	}

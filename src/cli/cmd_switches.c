@@ -57,9 +57,8 @@ static int run(struct cli *cli, int argc, char **argv)
 		return cli->status;
 	if (client_get(cli, "/v1/switches", &answer) != 0)
 		return EXIT_FAILURE;
-	if (cli->output == OUTPUT_JSON) {
-		json_dumpf(json_object_get(answer, "switches"), stdout, JSON_INDENT(2));
-		putchar('\n');
+	if (cli->output != OUTPUT_TABLE) {
+		cli_print_value(cli, json_object_get(answer, "switches"));
 	} else {
 		print_table(cli, json_object_get(answer, "switches"));
 	}

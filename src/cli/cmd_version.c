@@ -7,7 +7,7 @@ static int run(struct cli *cli, int argc, char **argv)
 {
 	if (cli->command && cli_no_arguments(cli, argc, argv) == CLI_END)
 		return cli->status;
-	if (cli->output == OUTPUT_JSON)
+	if (cli->output != OUTPUT_TABLE)
 		puts("{\"version\": \"" NETLAMBDA_VERSION "\"}");
 	else
 		puts("netlambda " NETLAMBDA_VERSION);

@@ -13,6 +13,7 @@ static const struct column columns[] = {
 };
 
 struct list {
+	const struct cli *cli;
 	struct table *table; /* NULL: JSON */
 	json_t *array;
 	int64_t now;
@@ -98,8 +99,7 @@ static size_t show(const struct pki_options *options, const struct index *index,
 			add_row(list, entry);
 	}
 	if (list->array) {
-		json_dumpf(list->array, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cli_print_value(list->cli, list->array);
 	} else if (shown > 0) {
 		table_print(list->table);
 	} else {
@@ -116,7 +116,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	_cleanup_(table_freep) struct table *table =
 		table_new(columns, ARRAY_SIZE(columns), cli->color);
 	_cleanup_(authority_closep) struct authority *authority = NULL;
-	struct list list = {.table = table, .now = pki_now()};
+	struct list list = {.cli = cli, .table = table, .now = pki_now()};
 	struct pki_options given;
 	size_t shown;
 
@@ -126,7 +126,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind]);
 	if (pki_open(&given, AUTHORITY_READ, &authority) != 0)
 		return EXIT_FAILURE;
-	list.array = cli->output == OUTPUT_JSON ? json_array() : NULL;
+	list.array = cli->output != OUTPUT_TABLE ? json_array() : NULL;
 	shown = show(&given, authority_index(authority), &list);
 	json_decref(list.array);
 	return given.expiring_s >= 0 && shown > 0 ? EXIT_FAILURE : 0;

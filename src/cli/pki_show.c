@@ -110,9 +110,8 @@ static void print(const struct cli *cli, const json_t *object)
 	const char *key;
 	json_t *value;
 
-	if (cli->output == OUTPUT_JSON) {
-		json_dumpf(object, stdout, JSON_INDENT(2));
-		putchar('\n');
+	if (cli->output != OUTPUT_TABLE) {
+		cli_print_value(cli, object);
 		return;
 	}
 	json_object_foreach ((json_t *)object, key, value) {

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef CLI_FUNCTION_H
+#define CLI_FUNCTION_H
+
+/* What the verbs of `netlambda function` share. Each is a row in cmd_function.c. */
+
+#include "cli/client.h"
+
+extern const struct command function_deploy, function_update, function_delete, function_list,
+	function_describe, function_versions, function_rollback, function_dead_letters;
+
+/*
+ * Takes a verb's only operand, the function's name; `options` are done with. NULL, and cli->status is set, if there is
+ * none or more.
+ */
+const char *function_operand(struct cli *cli, int argc, char **argv);
+
+/* "/v1/functions/NAME" and `tail`, escaped. To be freed; NULL: out of memory, which was said. */
+char *function_target(const char *name, const char *tail);
+
+/* Where code comes from. */
+struct code_source {
+	const char *path;         /* a file, a folder or a zip */
+	const char *dependencies; /* package.json or requirements.txt; NULL: none */
+};
+
+/*
+ * Packs the code into a file without a name, dependencies installed. Returns its descriptor, or -1
+ * after saying why.
+ */
+int code_gather(const struct code_source *source);
+
+#endif

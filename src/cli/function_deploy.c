@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/fd.h"
+#include "cli/function.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* deploy and update: flags become settings, as they stand in the server's file, and the server judges them. */
+
+enum setting_kind {
+	SETTING_TEXT,
+	SETTING_TIME, /* a bare number is seconds, as Kubeless has it */
+	SETTING_COUNT,
+	SETTING_LIST, /* with commas between, or the flag again */
+	SETTING_JSON, /* an object, or @FILE with one */
+	SETTING_RUNTIME,
+};
+
+static const struct setting {
+	const char *flag;
+	const char *key;
+	enum setting_kind kind;
+} settings[] = {
+	{"runtime", "runtime", SETTING_RUNTIME},
+	{"handler", "handler", SETTING_TEXT},
+	{"key", "key", SETTING_LIST},
+	{"timeout", "timeout", SETTING_TIME},
+	{"attempts", "attempts", SETTING_COUNT},
+	{"batch", "batch", SETTING_COUNT},
+	{"queue", "queue", SETTING_COUNT},
+	{"config", "config", SETTING_JSON},
+	{"trigger", "triggers", SETTING_LIST},
+};
+
+enum {
+	OPTION_FROM_FILE = 'f',
+	OPTION_DEPENDENCIES = 'd',
+	OPTION_RUNTIME = 'r',
+	OPTION_DRYRUN = CLI_FIRST_OPTION,
+	OPTION_UNSET,
+	OPTION_SETTING, /* and those after it: settings[option - OPTION_SETTING] */
+};
+
+static const struct option options[] = {{"from-file", required_argument, NULL, OPTION_FROM_FILE},
+	{"dependencies", required_argument, NULL, OPTION_DEPENDENCIES},
+	{"dryrun", no_argument, NULL, OPTION_DRYRUN}, {"dry-run", no_argument, NULL, OPTION_DRYRUN},
+	{"unset", required_argument, NULL, OPTION_UNSET},
+	{"runtime", required_argument, NULL, OPTION_RUNTIME},
+	{"handler", required_argument, NULL, OPTION_SETTING + 1},
+	{"key", required_argument, NULL, OPTION_SETTING + 2},
+	{"timeout", required_argument, NULL, OPTION_SETTING + 3},
+	{"attempts", required_argument, NULL, OPTION_SETTING + 4},
+	{"batch", required_argument, NULL, OPTION_SETTING + 5},
+	{"queue", required_argument, NULL, OPTION_SETTING + 6},
+	{"config", required_argument, NULL, OPTION_SETTING + 7},
+	{"trigger", required_argument, NULL, OPTION_SETTING + 8}, CLI_GLOBAL_OPTIONS};
+
+struct deploying {
+	struct cli *cli;
+	struct code_source code;
+	json_t *spec;
+	bool dry_run;
+};
+
+/* ---- flags ---- */
+
+/* "nodejs14" and "python3.7" are Kubeless's names; here there is one of each. */
+static json_t *runtime_value(const char *text)
+{
+	static const char *const names[] = {"nodejs", "python", "native"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strncmp(text, names[i], strlen(names[i])) == 0 &&
+			strspn(text + strlen(names[i]), "0123456789.") ==
+				strlen(text + strlen(names[i])))
+			return json_string(names[i]);
+	return json_string(text);
+}
+
+static json_t *time_value(const char *text)
+{
+	return *text && strspn(text, "0123456789") == strlen(text) ? json_sprintf("%ss", text)
+								   : json_string(text);
+}
+
+static json_t *count_value(const char *text)
+{
+	uint64_t number;
+
+	return cli_parse_number(text, 0, INT32_MAX, &number) == 0 ? json_integer((json_int_t)number)
+								  : NULL;
+}
+
+static json_t *json_value(const char *text)
+{
+	json_error_t error;
+	json_t *value = *text == '@' ? json_load_file(text + 1, JSON_REJECT_DUPLICATES, &error)
+				     : json_loads(text, JSON_REJECT_DUPLICATES, &error);
+
+	if (value)
+		return value;
+	cli_error("%s: line %d: %s", *text == '@' ? text + 1 : "--config", error.line, error.text);
+	return NULL;
+}
+
+/* The list so far with what is added to it. */
+static json_t *list_value(json_t *spec, const char *key, const char *text)
+{
+	json_t *list = json_object_get(spec, key);
+
+	list = list ? json_incref(list) : json_array();
+	while (list && *text) {
+		/* A trigger may have commas of its own: timer:0,30 * * * * */
+		size_t len = strcmp(key, "triggers") == 0 ? strlen(text) : strcspn(text, ",");
+
+		if (len > 0 && json_array_append_new(list, json_stringn(text, len)) < 0)
+			return json_decref(list), NULL;
+		text += len;
+		text += *text == ',';
+	}
+	return list;
+}
+
+/* 0, or an exit status after saying why. */
+static int take_setting(
+	struct deploying *deploying, const struct setting *setting, const char *text)
+{
+	json_t *value = NULL;
+
+	switch (setting->kind) {
+	case SETTING_TEXT:
+		value = json_string(text);
+		break;
+	case SETTING_TIME:
+		value = time_value(text);
+		break;
+	case SETTING_COUNT:
+		value = count_value(text);
+		break;
+	case SETTING_LIST:
+		value = list_value(deploying->spec, setting->key, text);
+		break;
+	case SETTING_JSON:
+		value = json_value(text);
+		break;
+	case SETTING_RUNTIME:
+		value = runtime_value(text);
+		break;
+	}
+	if (!value && setting->kind == SETTING_JSON)
+		return EXIT_USAGE;
+	if (!value)
+		return cli_usage_error(deploying->cli, "--%s: expected %s, found \"%s\"",
+			setting->flag, setting->kind == SETTING_COUNT ? "a number" : "UTF-8 text",
+			text);
+	json_object_set_new(deploying->spec, setting->key, value);
+	return 0;
+}
+
+static int take_unset(struct deploying *deploying, const char *flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		if (strcmp(settings[i].flag, flag) != 0)
+			continue;
+		json_object_set_new(deploying->spec, settings[i].key, json_null());
+		return 0;
+	}
+	return cli_usage_error(deploying->cli, "--unset: there is no setting \"%s\"", flag);
+}
+
+static int take_option(struct deploying *deploying, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_FROM_FILE:
+		deploying->code.path = value;
+		return 0;
+	case OPTION_DEPENDENCIES:
+		deploying->code.dependencies = value;
+		return 0;
+	case OPTION_RUNTIME:
+		return take_setting(deploying, &settings[0], value);
+	case OPTION_DRYRUN:
+		deploying->dry_run = true;
+		return 0;
+	case OPTION_UNSET:
+		return take_unset(deploying, value);
+	default:
+		return take_setting(deploying, &settings[option - OPTION_SETTING], value);
+	}
+}
+
+/* ---- what one file says by itself ---- */
+
+static void guess_from_file(struct deploying *deploying)
+{
+	static const struct {
+		const char *suffix, *runtime;
+	} kinds[] = {{".js", "nodejs"}, {".mjs", "nodejs"}, {".cjs", "nodejs"}, {".py", "python"},
+		{".so", "native"}};
+	_cleanup_free_ char *copy = strdup(deploying->code.path);
+	char *name = copy ? basename(copy) : NULL;
+	char *dot = name ? strrchr(name, '.') : NULL;
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(dot, kinds[i].suffix) != 0)
+			continue;
+		*dot = '\0';
+		if (!json_object_get(deploying->spec, "runtime"))
+			json_object_set_new(
+				deploying->spec, "runtime", json_string(kinds[i].runtime));
+		if (!json_object_get(deploying->spec, "handler"))
+			json_object_set_new(
+				deploying->spec, "handler", json_sprintf("%s.main", name));
+		return;
+	}
+}
+
+/* A folder's manifest names the events that it takes: without --trigger it is triggered by those. */
+static void guess_from_folder(struct deploying *deploying)
+{
+	_cleanup_free_ char *path = NULL;
+	json_t *manifest, *triggers, *id;
+	size_t i;
+
+	if (json_object_get(deploying->spec, "triggers") ||
+		asprintf(&path, "%s/function.json", deploying->code.path) < 0)
+		return;
+	manifest = json_load_file(path, 0, NULL);
+	triggers = json_array();
+	json_array_foreach (json_object_get(manifest, "events"), i, id)
+		json_array_append_new(
+			triggers, json_sprintf("event:%lld", (long long)json_integer_value(id)));
+	if (json_array_size(triggers) > 0)
+		json_object_set(deploying->spec, "triggers", triggers);
+	json_decref(triggers);
+	json_decref(manifest);
+}
+
+static void guess(struct deploying *deploying, bool is_new)
+{
+	struct stat st;
+
+	if (stat(deploying->code.path, &st) < 0)
+		return; /* said when it is packed */
+	if (S_ISREG(st.st_mode) && is_new)
+		guess_from_file(deploying);
+	else if (S_ISDIR(st.st_mode) && is_new)
+		guess_from_folder(deploying);
+}
+
+/* ---- doing it ---- */
+
+static int send_code(struct deploying *deploying, json_t *body)
+{
+	_cleanup_fd_ int fd = -1;
+	json_t *answer = NULL;
+
+	if (!deploying->code.path)
+		return 0;
+	fd = code_gather(&deploying->code);
+	if (fd < 0 || client_upload(deploying->cli, "/v1/code", fd, &answer) != 0)
+		return EXIT_FAILURE;
+	json_object_set(body, "code", json_object_get(answer, "code"));
+	json_decref(answer);
+	return 0;
+}
+
+static void print_done(
+	const struct deploying *deploying, const char *name, const json_t *answer, bool is_new)
+{
+	if (deploying->cli->output != OUTPUT_TABLE)
+		cli_print_value(deploying->cli, answer);
+	else if (deploying->dry_run)
+		printf("function %s can be %s; nothing was changed\n", name,
+			is_new ? "deployed" : "updated");
+	else
+		printf("function %s is %s, version %lld\n", name, is_new ? "deployed" : "updated",
+			(long long)json_integer_value(json_object_get(answer, "version")));
+}
+
+static int send(struct deploying *deploying, const char *name, bool is_new)
+{
+	_cleanup_free_ char *target = function_target(name, "");
+	json_t *body = json_object(), *answer = NULL;
+	int status = target ? 0 : EXIT_FAILURE;
+
+	if (status == 0)
+		status = send_code(deploying, body);
+	json_object_set(body, "spec", deploying->spec);
+	if (deploying->dry_run)
+		json_object_set_new(body, "dry_run", json_true());
+	if (status == 0)
+		status = client_send(
+			deploying->cli, is_new ? "PUT" : "PATCH", target, body, &answer);
+	if (status == 0)
+		print_done(deploying, name, answer, is_new);
+	json_decref(answer);
+	json_decref(body);
+	return status;
+}
+
+static int deploy(struct cli *cli, int argc, char **argv, bool is_new)
+{
+	struct deploying deploying = {.cli = cli, .spec = json_object()};
+	const char *name;
+	int c, status = 0;
+
+	while (status == 0 && (c = cli_next_option(cli, argc, argv, options)) >= 0)
+		status = take_option(&deploying, c, optarg);
+	if (status == 0 && c == CLI_END)
+		status = cli->status ? cli->status : -1;
+	name = status == 0 ? function_operand(cli, argc, argv) : NULL;
+	if (status == 0 && !name)
+		status = cli->status;
+	if (status == 0 && is_new && !deploying.code.path)
+		status = cli_usage_error(cli, "where is the code? --from-file FILE, FOLDER or ZIP");
+	if (status == 0 && deploying.code.dependencies && !deploying.code.path)
+		status = cli_usage_error(cli, "--dependencies goes with --from-file");
+	if (status == 0 && deploying.code.path)
+		guess(&deploying, is_new);
+	if (status == 0)
+		status = send(&deploying, name, is_new);
+	json_decref(deploying.spec);
+	return MAX(status, 0);
+}
+
+static int run_deploy(struct cli *cli, int argc, char **argv)
+{
+	return deploy(cli, argc, argv, true);
+}
+
+static int run_update(struct cli *cli, int argc, char **argv)
+{
+	return deploy(cli, argc, argv, false);
+}
+
+#define SETTINGS_HELP                                                                              \
+	"  -f, --from-file PATH          the code: a file, a folder, or a zip or tar.gz\n"         \
+	"  -d, --dependencies FILE       package.json (npm) or requirements.txt (pip): "           \
+	"installed\n"                                                                              \
+	"                                here, and sent with the code\n"                           \
+	"  -r, --runtime RUNTIME         nodejs or python\n"                                       \
+	"      --handler FILE.FUNCTION   which function of which file to call\n"                   \
+	"      --trigger event:ID        which events it gets (1 or port, 2 or flow, ...); "       \
+	"again\n"                                                                                  \
+	"                                for more\n"                                               \
+	"      --key FIELD,...           the event's fields that make the key of its state\n"      \
+	"      --timeout TIME            for one batch: 10s, 500ms, or a number of seconds\n"      \
+	"      --attempts N              how often an event may fail before it is put aside\n"     \
+	"      --batch N                 events given to it at once, at most\n"                    \
+	"      --queue N                 events that may wait for it\n"                            \
+	"      --config JSON|@FILE       what it finds in context.config\n"                        \
+	"      --dryrun                  check all, load it in a trial worker, change nothing\n"
+
+const struct command function_deploy = {
+	.name = "function deploy",
+	.usage = "NAME --from-file PATH [OPTION]...",
+	.summary = "Puts a function to work, or a new version in the place of the old",
+	.help = "The code is sent to the server and loaded in a trial worker; only if that "
+		"succeeds does it "
+		"take\n"
+		"the place of the version before, with what that remembered, and without losing an "
+		"event.\n"
+		"What is not given is as the folder's function.json says, or has its default. A "
+		"single file\n"
+		"says by its suffix which runtime it is for; its handler is main.\n"
+		"\n"
+		"Options:\n" SETTINGS_HELP "\n"
+		"Examples:\n"
+		"  netlambda function deploy many-syn --from-file many-syn.js --trigger event:port "
+		"--key srcip\n"
+		"  netlambda function deploy many-syn --from-file ./many-syn\n"
+		"  netlambda function deploy geo -f geo.js --handler geo.main -d package.json "
+		"--trigger event:1\n",
+	.run = run_deploy,
+	.letters = "f:d:r:",
+};
+
+const struct command function_update = {
+	.name = "function update",
+	.usage = "NAME [OPTION]...",
+	.summary = "Changes what is given of a deployed function, and leaves the rest",
+	.help = "That makes a new version, which is tried first as by 'deploy'.\n"
+		"\n"
+		"Options:\n" SETTINGS_HELP "      --unset SETTING           back to the "
+		"manifest's, or the default: timeout, key, ...\n"
+		"\n"
+		"Examples:\n"
+		"  netlambda function update many-syn --from-file many-syn.js\n"
+		"  netlambda function update many-syn --timeout 2s --config '{\"syn\": 500}'\n"
+		"  netlambda function update many-syn --unset timeout\n",
+	.run = run_update,
+	.letters = "f:d:r:",
+};
