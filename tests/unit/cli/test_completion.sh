@@ -36,10 +36,15 @@ expect _netlambda 'netlambda alerts --f' '--follow --function'
 expect _netlambda 'netlambda alerts ' "--follow --since --function --limit $common"
 expect _netlambda 'netlambda -o j' 'json'
 expect _netlambda 'netlambda --output = t' 'table'
-expect _netlambda 'netlambda --output =' 'table json'
+expect _netlambda 'netlambda --output =' 'table json yaml'
 expect _netlambda 'netlambda -s /nonexistent.sock al' 'alerts'
 expect _netlambda 'netlambda --socket = /nonexistent.sock al' 'alerts'
-expect _netlambda 'netlambda function ' "dead-letters --limit $common"
+expect _netlambda 'netlambda function ' "deploy update delete list describe versions rollback dead-letters $common"
+expect _netlambda 'netlambda function up' 'update'
+expect _netlambda 'netlambda function deploy x --dr' '--dryrun'
+expect _netlambda 'netlambda function deploy x --runtime p' 'python'
+expect _netlambda "netlambda function deploy x -f $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda 'netlambda function delete x --p' '--purge'
 expect _netlambda 'netlambda function dead-letters --l' '--limit'
 expect _netlambda 'netlambda alerts --limit ' ''
 expect _netlambda 'netlambda help sw' 'switches'

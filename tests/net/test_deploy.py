@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Functions are deployed, changed, rolled back and deleted by the command line while events flow: no event is lost or
+doubled. What does not load changes nothing; who may not change is refused; deployments outlive the server."""
+import concurrent.futures
+import io
+import json
+import os
+import pathlib
+import subprocess
+import tarfile
+import time
+import zipfile
+
+import harness
+from harness import BUILD, SOURCE4
+from lab import network
+
+SYN, RATE = 20000, 5000
+CLI = BUILD / "src/cli/netlambda"
+SUM = harness.HERE / "functions/sum"
+TRIGGERS = ("--trigger", "event:port", "--trigger", "event:flow")
+
+
+class Shell:
+    """The command line, as its user types it."""
+
+    def __init__(self, path):
+        self.socket = path.server.config["api"]
+        self.folder = path.lab.directory / "work"
+        self.folder.mkdir(exist_ok=True)
+
+    def __call__(self, *words, status=0, wrapper=(), env=None):
+        done = subprocess.run([*wrapper, CLI, "--socket", self.socket, "function", *map(str, words)],
+                              capture_output=True, text=True, check=False, timeout=60,
+                              env=os.environ | (env or {}))
+        if status is not None and done.returncode != status:
+            raise network.LabError(f"{words}: status {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def json(self, *words):
+        return json.loads(self(*words, "-o", "json"))
+
+    def write(self, name, text):
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+
+def test(checker):
+    path = harness.Path()
+    path.server.config["triggers"] = {}
+    path.server.config_path.write_text(json.dumps(path.server.config))
+    with path.start():
+        shell = Shell(path)
+        changed_while_sending(checker, path, shell)
+        mistakes_change_nothing(checker, path, shell)
+        archives_are_judged(checker, shell)
+        strangers_may_only_look(checker, path, shell)
+        restarts_keep_deployments(checker, path, shell)
+        conflicts_are_named(checker, path, shell)
+        dependencies_go_with_the_code(checker, shell)
+        python_is_deployed(checker, shell)
+        deleted(checker, path, shell)
+
+
+def wait_for_version(path, shell, version):
+    def is_up():
+        found = shell.json("describe", "sum")
+        return found["version"] == version and found["state"] in ("ready", "busy")
+    network.wait_for(is_up, 15, f"version {version}")
+    return path
+
+
+def changed_while_sending(checker, path, shell):
+    """Five changes while a switch sends: the sum is what was sent."""
+    said = shell("deploy", "sum", "--from-file", SUM, *TRIGGERS)
+    checker.equal("what deploy says", "function sum is deployed, version 1\n", said)
+    wait_for_version(path, shell, 1)
+    changed = shell.folder / "changed"
+    subprocess.run(["cp", "-r", SUM, changed], check=True)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(path.send, "syn", SYN, ports="1-2000", rate=RATE)
+        time.sleep(0.5)
+        shell("update", "sum", "--batch", "100")
+        wait_for_version(path, shell, 2)
+        with open(changed / "sum.js", "a", encoding="utf-8") as code:
+            code.write("// another version\n")
+        shell("update", "sum", "--from-file", changed, "--timeout", "5")
+        wait_for_version(path, shell, 3)
+        shell("rollback", "sum", "--to", "1")
+        wait_for_version(path, shell, 1)
+        shell("deploy", "sum", "--from-file", SUM, *TRIGGERS, "--queue", "2000")
+        wait_for_version(path, shell, 4)
+        shell("rollback", "sum")
+        wait_for_version(path, shell, 3)
+        sending.result()
+    checker.equal("SYN segments summed over five changes", SYN, path.settle(SOURCE4, "syn", SYN, 30))
+    versions = shell.json("versions", "sum")
+    checker.equal("versions, and the active one", ([1, 2, 3, 4], [3]),
+                  ([v["version"] for v in versions], [v["version"] for v in versions if v["active"]]))
+    checker.equal("the same code is kept once", 2, len({v["code"] for v in versions}))
+    settings = shell.json("describe", "sum")["settings"]
+    checker.equal("settings of version 3", (5, 100, 65536), (settings["timeout_seconds"], settings["batch"],
+                                                             settings["queue"]))
+
+
+def mistakes_change_nothing(checker, path, shell):
+    before = shell.json("describe", "sum")
+    broken = shell.write("broken/sum.js", "module.exports = {\n  main(event, context) {\n    if (event {\n  },\n};\n")
+    thrower = shell.write("thrower/sum.js", "'use strict';\n\nrequire('./nothing-there.js');\n")
+    for words, expected in {
+            ("--from-file", broken, "--handler", "sum.main"): "sum.js:3: SyntaxError",
+            ("--from-file", thrower, "--handler", "sum.main"): "sum.js:3: Error: Cannot find module",
+            ("--handler", "sum.mian"): 'exports no function "mian"',
+            ("--handler", "smu.main"): 'handler "smu.main": no readable file',
+            ("--timeout", "never"): "timeout: expected a time",
+            ("--key", "srcip,colour"): 'keyed by "colour"',
+            ("--trigger", "event:9"): "expected event:ID",
+            ("--trigger", "event:source"): "does not take event 3",
+            ("--runtime", "cobol"): 'runtime "cobol": there are'}.items():
+        said = shell("update", "sum", *words, status=1)
+        checker.that(expected in said, f"update {' '.join(map(str, words))}: {said.strip()}")
+    said = shell("update", "smu", "--timeout", "3", status=1)
+    checker.that('did you mean "sum"?' in said, f"a name that is not there: {said.strip()}")
+    said = shell("update", "sum", "--batch", "7", "--dryrun")
+    checker.that("nothing was changed" in said, f"a dry run: {said.strip()}")
+    after = shell.json("describe", "sum")
+    checker.equal("version and worker after the mistakes", (before["version"], before["worker_pid"]),
+                  (after["version"], after["worker_pid"]))
+    path.send("syn", 100, ports="1-100", rate=1000)
+    checker.equal("SYN segments summed after them", SYN + 100, path.settle(SOURCE4, "syn", SYN + 100))
+
+
+def tar_of(name, **attributes):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        info = tarfile.TarInfo(name)
+        for key, value in attributes.items():
+            setattr(info, key, value)
+        archive.addfile(info)
+    return data.getvalue()
+
+
+def archives_are_judged(checker, shell):
+    for name, data, expected in (
+            ("up.tar", tar_of("../evil.js"), '".."'),
+            ("root.tar", tar_of("/tmp/evil.js"), "absolute"),
+            ("link.tar", tar_of("sum.js", type=tarfile.SYMTYPE, linkname="/etc/shadow"), "it is a link"),
+            ("fifo.tar", tar_of("sum.js", type=tarfile.FIFOTYPE), "neither a file nor a folder"),
+            ("no.zip", b"this is no archive", "archive")):
+        (shell.folder / name).write_bytes(data)
+        said = shell("update", "sum", "--from-file", shell.folder / name, status=1)
+        checker.that(expected in said, f"{name}: {said.strip()}")
+    packed = shell.folder / "good.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in SUM.iterdir():
+            archive.write(file, file.name)
+    said = shell("deploy", "zipped", "--from-file", packed, "--dryrun")
+    checker.that("can be deployed" in said, f"a zip: {said.strip()}")
+
+
+def strangers_may_only_look(checker, path, shell):
+    """With a socket that everybody may open, still only root, the server's user and the socket's group change."""
+    stranger = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    for folder in (path.lab.directory, *path.lab.directory.parents[:-1]):
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    os.chmod(shell.socket, 0o666)
+    said = shell("update", "sum", "--batch", "9", status=1, wrapper=stranger)
+    checker.that("user id 65534 may look but not change" in said, f"a stranger changes: {said.strip()}")
+    checker.that("sum" in shell("list", wrapper=stranger), "a stranger looks")
+    log = (path.lab.directory / "server.log").read_text()
+    checker.that("audit verb=update uid=65534" in log and "refused" in log, "the log names who was refused")
+    checker.that("audit verb=deploy function=sum uid=0" in log, "and who was not")
+    os.chmod(shell.socket, 0o660)
+
+
+def restarts_keep_deployments(checker, path, shell):
+    path.server.kill()
+    (pathlib.Path(path.server.config["store"]).parent / "functions/.incoming-left").mkdir()
+    path.server.start()
+    wait_for_version(path, shell, 3)
+    path.send("syn", 100, ports="1-100", rate=1000)
+    checker.equal("SYN segments summed after kill -9", SYN + 200, path.settle(SOURCE4, "syn", SYN + 200))
+    left = list((pathlib.Path(path.server.config["store"]).parent / "functions").glob(".incoming-*"))
+    checker.equal("uploads cut short that are left", [], left)
+
+
+def conflicts_are_named(checker, path, shell):
+    """A function is in the file, or deployed."""
+    changed = {**path.server.config, "triggers": {"1": "sum"}}
+    path.server.config_path.write_text(json.dumps(changed))
+    os.kill(path.server.process.pid, harness.signal.SIGHUP)
+    network.wait_for(lambda: path.server.metrics()["netlambda_reload_failures_total"] == 1, 10, "the refusal")
+    log = (path.lab.directory / "server.log").read_text()
+    checker.that('function "sum" is also deployed' in log, "a file that names a deployed function is refused")
+    functions_dir = shell.folder / "configured"
+    functions_dir.mkdir(exist_ok=True)
+    subprocess.run(["cp", "-r", SUM, functions_dir / "total"], check=True)
+    changed = {**path.server.config, "triggers": {"1": "total"},
+               "functions": {"total": {"dir": str(functions_dir / "total"), "handler": "sum.main"}}}
+    path.server.config_path.write_text(json.dumps(changed))
+    os.kill(path.server.process.pid, harness.signal.SIGHUP)
+    network.wait_for(lambda: path.server.metrics()["netlambda_reloads_total"] == 1, 10, "the reload")
+    origins = {f["name"]: (f["origin"], f["version"]) for f in shell.json("list")}
+    checker.equal("origins", {"sum": ("deployed", 3), "total": ("configured", None)}, origins)
+    for verb in (("deploy", "total", "-f", SUM), ("delete", "total"), ("rollback", "total")):
+        said = shell(*verb, status=1)
+        checker.that("is in the server's file" in said, f"{verb[0]} of a configured function: {said.strip()}")
+    said = shell("versions", "total", status=1)
+    checker.that("it has no versions" in said, f"its versions: {said.strip()}")
+
+
+def dependencies_go_with_the_code(checker, shell):
+    """npm installs a package that lies beside the function: its script does not run, its lock file is respected."""
+    ran = shell.folder / "script-ran"
+    shell.write("dep/lib/package.json", json.dumps({
+        "name": "lib", "version": "1.2.3", "main": "index.js", "scripts": {"postinstall": f"touch {ran}"}}))
+    shell.write("dep/lib/index.js", "exports.name = 'the dependency';\n")
+    manifest = shell.write("dep/package.json", json.dumps({"dependencies": {"lib": "file:" + str(shell.folder / "dep/lib")}}))
+    code = shell.write("dep/user.js", "const { name } = require('lib');\nconsole.log(`uses ${name}`);\n"
+                       "module.exports = { main() {} };\n")
+    env = {"npm_config_offline": "true", "npm_config_cache": str(shell.folder / "npm-cache")}
+    said = shell("deploy", "user", "-f", code, "-d", manifest, "--trigger", "event:1", env=env)
+    checker.that("function user is deployed, version 1" in said, f"with dependencies: {said.strip()}")
+    checker.that(not ran.exists(), "the package's script did not run")
+    said = shell("deploy", "user", "-f", code, "-d", code, status=1)
+    checker.that("expected package.json, or requirements.txt" in said, f"another file: {said.strip()}")
+
+
+def python_is_deployed(checker, shell):
+    broken = shell.write("py/watch.py", "def main(event, context):\n    if event\n        pass\n")
+    said = shell("deploy", "watch", "-f", broken, "--trigger", "event:1", status=1)
+    checker.that("watch.py:2: SyntaxError" in said, f"a Python error: {said.strip()}")
+    good = shell.write("py/watch.py", "def main(event, context):\n    pass\n")
+    checker.equal("Python", "function watch is deployed, version 1\n",
+                  shell("deploy", "watch", "-f", good, "--runtime", "python3.11", "--trigger", "event:1"))
+
+
+def deleted(checker, path, shell):
+    shell("delete", "sum")
+    network.wait_for(lambda: "sum" not in {f["name"] for f in shell.json("list")}, 15, "the function to go")
+    checker.equal("its state stays", SYN + 200, path.sum(SOURCE4, "syn"))
+    shell("deploy", "sum", "--from-file", SUM, *TRIGGERS)
+    path.send("syn", 10, ports="1-10", rate=1000)
+    checker.equal("and goes on when it is deployed again", SYN + 210, path.settle(SOURCE4, "syn", SYN + 210))
+    shell("delete", "sum", "--purge")
+    checker.equal("after a purge nothing is left", {}, path.sums())
+
+
+if __name__ == "__main__":
+    harness.main(test)
