@@ -52,10 +52,9 @@ async function loadHandler({ dir, handler }) {
 /* "port-scan.js:12: ", where in DIR an error came from, by its stack; "": that cannot be told. */
 function placeOf(error, dir) {
   const stack = String(error?.stack ?? '').replaceAll('file://', '');
-  const root = `${fs.realpathSync(dir)}/`;
-  const at = stack.indexOf(root);
-  const place = at < 0 ? null : /^([^\s:()]+):(\d+)/.exec(stack.slice(at + root.length));
-  return place ? `${place[1]}:${place[2]}: ` : '';
+  const [, ...parts] = stack.split(`${fs.realpathSync(dir)}/`);
+  const place = parts.map((part) => /^([^\s:()]+:\d+)/.exec(part)).find((match) => match);
+  return place ? `${place[1]}: ` : '';
 }
 
 class Worker {

@@ -138,7 +138,7 @@ static void wrong_usage_is_2_and_says_what_was_expected(void **state _unused_)
 		{"alerts --limit 0", "from 1 to 10000"},
 		{"alerts --limit 1e3", "from 1 to 10000"},
 		{"alerts all", "unexpected \"all\""},
-		{"function", "what about functions?"},
+		{"function", "expected a verb"},
 		{"function deploy", "which function?"},
 		{"function deploy x", "where is the code?"},
 		{"function deploy x y", "unexpected \"y\""},
