@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/clock.h"
-#include "base/fd.h"
-#include "cli/client.h"
+#include "cli/follow.h"
 #include "cli/format.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 #define ALERTS_MAX 10000
-/* How long to wait for a server that is not there, growing. */
-#define RETRY_FIRST_MS 250
-#define RETRY_LAST_MS  4000
 
 static const struct column columns[] = {
 	{"TIME", false, 23},
@@ -35,8 +27,6 @@ struct view {
 	uint64_t since; /* UNIX time in seconds; 0 = not asked for */
 	struct table *table;
 	int64_t row; /* of the last alert shown; -1 = none yet */
-	bool lost;   /* the server, and it was said */
-	int wait_ms;
 };
 
 /* "10.0.0.1", "10.0.0.1:80" or "[2001:db8::1]:80". */
@@ -83,8 +73,9 @@ static void show_alert(struct view *view, const json_t *eve)
 }
 
 /* The query. After a reconnection it goes on where it ended. */
-static char *make_target(const struct view *view)
+static char *make_target(const void *user)
 {
+	const struct view *view = user;
 	_cleanup_free_ char *named = NULL, *timed = NULL;
 	bool again = view->row >= 0;
 	char since[24], after[24];
@@ -125,21 +116,13 @@ static int list_alerts(struct view *view)
 
 /* ---- following ---- */
 
-static bool on_line(void *user, char *line)
+static bool on_line(void *user, const json_t *eve)
 {
 	struct view *view = user;
-	json_t *eve = line ? json_loads(line, 0, NULL) : NULL;
 
-	if (view->lost)
-		cli_error("connected again");
-	view->lost = false;
-	view->wait_ms = RETRY_FIRST_MS;
-	if (eve) {
-		show_alert(view, eve);
-		if (view->cli->output == OUTPUT_TABLE)
-			table_stream(view->table);
-	}
-	json_decref(eve);
+	show_alert(view, eve);
+	if (view->cli->output == OUTPUT_TABLE)
+		table_stream(view->table);
 	/* A reader that is gone, or a full disk: nobody is there to follow for. */
 	return fflush(stdout) == 0;
 }
@@ -160,54 +143,11 @@ static int find_start(struct view *view)
 	return 0;
 }
 
-/* Returns whether a signal came meanwhile. */
-static bool wait_for_server(struct view *view, int signal_fd)
-{
-	struct pollfd signals = {.fd = signal_fd, .events = POLLIN};
-
-	if (!view->lost)
-		cli_error("lost the server at %s, waiting for it to come back", view->cli->socket);
-	view->lost = true;
-	if (poll(&signals, 1, view->wait_ms) > 0)
-		return true;
-	view->wait_ms = MIN(view->wait_ms * 2, RETRY_LAST_MS);
-	return false;
-}
-
-static int follow_until_signal(struct view *view, int signal_fd)
-{
-	for (;;) {
-		_cleanup_free_ char *target = make_target(view);
-		enum client_end end = CLIENT_REFUSED;
-
-		if (target)
-			end = client_follow(view->cli, target, signal_fd, on_line, view);
-		if (end == CLIENT_INTERRUPTED)
-			return EXIT_SUCCESS;
-		if (end == CLIENT_REFUSED)
-			return ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
-		if (wait_for_server(view, signal_fd))
-			return EXIT_SUCCESS;
-	}
-}
-
 static int follow_alerts(struct view *view)
 {
-	_cleanup_fd_ int signal_fd = -1;
-	sigset_t mask;
-
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGTERM);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
-	signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signal_fd < 0) {
-		cli_error("cannot wait for signals: %s", strerror(errno));
-		return EXIT_FAILURE;
-	}
 	if (find_start(view) != 0)
 		return EXIT_FAILURE;
-	return follow_until_signal(view, signal_fd);
+	return follow(view->cli, &(struct following){make_target, on_line, view});
 }
 
 /* ---- options ---- */
@@ -256,7 +196,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		{"function", required_argument, NULL, OPTION_FUNCTION},
 		{"limit", required_argument, NULL, OPTION_LIMIT}, CLI_GLOBAL_OPTIONS};
 	_cleanup_(table_freep) struct table *table = NULL;
-	struct view view = {.cli = cli, .row = -1, .wait_ms = RETRY_FIRST_MS};
+	struct view view = {.cli = cli, .row = -1};
 	int c, status;
 
 	while ((c = cli_next_option(cli, argc, argv, options)) >= 0) {

@@ -13,6 +13,8 @@ static const struct command *const verbs[] = {
 	&function_describe,
 	&function_versions,
 	&function_rollback,
+	&function_logs,
+	&function_top,
 	&function_dead_letters,
 	NULL,
 };

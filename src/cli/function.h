@@ -7,7 +7,8 @@
 #include "cli/client.h"
 
 extern const struct command function_deploy, function_update, function_delete, function_list,
-	function_describe, function_versions, function_rollback, function_dead_letters;
+	function_describe, function_versions, function_rollback, function_dead_letters,
+	function_logs, function_top;
 
 /*
  * Takes a verb's only operand, the function's name; `options` are done with. NULL, and cli->status is set, if there is

@@ -26,6 +26,7 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	engine->ops = ops;
 	engine->user = user;
 	engine->pool.loop = loop;
+	engine->pool.listener = (struct output_listener){.line = ops->output, .user = user};
 	if (getrandom(&engine->secret, sizeof(engine->secret), 0) != sizeof(engine->secret))
 		return -EIO;
 	engine->runtime_dir = strdup(options->runtime_dir);

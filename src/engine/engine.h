@@ -61,6 +61,9 @@ struct engine_ops {
 	/* Calls `row` for all committed state of a function. 0, or a negative errno: retried later. */
 	int (*load_state)(void *user, const char *function, state_row_fn row, void *arg);
 
+	/* A line that a function printed, borrowed; NULL: the log has it, at a bounded rate. */
+	void (*output)(void *user, const char *function, const char *line);
+
 	/* The UNIX time at which an alert of `event` is raised; NULL: now. */
 	uint64_t (*raised_ns)(void *user, const struct event_ref *event);
 };

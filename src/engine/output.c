@@ -6,6 +6,8 @@
 static void output_line(struct output *output)
 {
 	output->line[output->len] = 0;
+	if (output->len > 0 && output->listener.line)
+		output->listener.line(output->listener.user, output->function, output->line);
 	if (output->len > 0)
 		log_message_limited(output->limit, LOG_LEVEL_INFO, "function=%s %s%s",
 			output->function, output->line, output->cut ? " [cut]" : "");

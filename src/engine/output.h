@@ -13,8 +13,15 @@
 
 #define OUTPUT_LINE_MAX 1000 /* bytes */
 
+/* Gets each line as well, without a bound on their rate. */
+struct output_listener {
+	void (*line)(void *user, const char *function, const char *line); /* NULL: nobody listens */
+	void *user;
+};
+
 struct output {
-	const char *function;    /* borrowed */
+	const char *function; /* borrowed */
+	struct output_listener listener;
 	struct log_limit *limit; /* borrowed: lives longer than one worker */
 	size_t len;
 	bool cut; /* the rest of the present line is dropped */

@@ -323,6 +323,7 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 	worker->user = user;
 	snprintf(worker->function, sizeof(worker->function), "%s", options->function);
 	worker->output.function = worker->function;
+	worker->output.listener = pool->listener;
 	worker->output.limit = options->limit;
 	worker->next = pool->workers;
 	pool->workers = worker;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "engine/output.h"
 #include "engine/pipe.h"
 
 #include <sys/types.h>
@@ -21,6 +22,7 @@ struct worker;
 struct worker_pool {
 	struct loop *loop;
 	struct worker *workers;
+	struct output_listener listener; /* to what they print */
 };
 
 enum worker_end {

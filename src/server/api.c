@@ -35,6 +35,8 @@ static const struct route {
 	{"/v1/functions", api_answer_functions, {NULL}},
 	{"/v1/alerts", api_answer_alerts, {"after", "since", "function", "limit", NULL}},
 	{"/v1/alerts/follow", api_answer_follow, {"after", "since", "function", "limit", NULL}},
+	{"/v1/logs", api_answer_logs, {"function", "lines", "after", NULL}},
+	{"/v1/logs/follow", api_answer_follow_logs, {"function", "lines", "after", NULL}},
 	{"/v1/dead-letters", api_answer_dead_letters, {"function", "limit", NULL}},
 };
 
@@ -253,7 +255,11 @@ int api_new(struct loop *loop, const struct api_options *options, const struct a
 	int r;
 
 	if (api) {
-		*api = (struct api){.ops = ops, .user = user, .loop = loop, .listen_fd = -1};
+		*api = (struct api){.ops = ops,
+			.user = user,
+			.loop = loop,
+			.listen_fd = -1,
+			.logs = options->logs};
 		api->io.fd = -1;
 	}
 	r = api ? store_open(options->store_path, STORE_READ_ONLY, &api->store, &error) : -ENOMEM;

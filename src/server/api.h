@@ -111,6 +111,8 @@ struct api_options {
 	const char *store_path;  /* must exist: open the writing store first */
 	const char *code_dir;    /* where functions' code is unpacked to; NULL: none is taken */
 	const char *unpack_program;
+	struct log_rings *
+		logs; /* what functions printed; borrowed for the API's life; NULL: nothing is kept */
 };
 
 /*
@@ -124,6 +126,9 @@ int api_new(struct loop *loop, const struct api_options *options, const struct a
 /* Ends all connections and removes the socket file. */
 void api_free(struct api *api);
 DEFINE_CLEANUP(struct api, api_free)
+
+/* Tells those that follow a function's lines that there are new ones; NULL: any function's. */
+void api_logs_added(struct api *api, const char *function);
 
 /* Tells those that follow alerts that new ones are committed. Cheap when nobody does. */
 void api_alerts_committed(struct api *api);

@@ -2,13 +2,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/alert_log.h"
-#include "server/api_internal.h"
 #include "server/api_json.h"
+#include "server/api_wait.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 /*
  * Alerts are sent as they are read: a chunk is taken from the database, rendered, and sent before
@@ -16,9 +15,8 @@
  * read transaction is open, so a slow client does not keep SQLite from shrinking its -wal file
  * either.
  *
- * A follower's stream has no end. When it has sent all there is, its connection is suspended, and
- * api_alerts_committed() resumes it; meanwhile the loop watches its socket for the client's
- * leaving, which libmicrohttpd does not notice on a suspended connection.
+ * A follower's stream has no end. When it has sent all there is, it waits (api_wait.h) for
+ * api_alerts_committed().
  */
 
 #define CHUNK_BYTES    (32 << 10)
@@ -26,14 +24,10 @@
 #define ALERTS_MAX     10000
 
 struct alert_stream {
-	struct api *api;
-	struct MHD_Connection *connection;
+	struct api_wait wait;
 	struct alert_stream *next;
 	bool follow; /* lines without an end; else {"alerts": [...]} */
-	bool suspended;
-	bool gone;   /* the client is */
 	bool closed; /* the closing bracket is written */
-	struct loop_io io;
 
 	char *function; /* NULL = any */
 	uint64_t since_ns;
@@ -109,7 +103,7 @@ static int fill_chunk(struct alert_stream *stream)
 
 	stream->pos = stream->len = 0;
 	if (stream->left > 0)
-		r = store_each_alert(stream->api->store, &filter, take_alert, stream);
+		r = store_each_alert(stream->wait.api->store, &filter, take_alert, stream);
 	if (r >= 0 && stream->len == 0 && !stream->follow && !stream->closed) {
 		stream->closed = true;
 		r = chunk_append(stream, "]}\n", 3);
@@ -117,53 +111,16 @@ static int fill_chunk(struct alert_stream *stream)
 	return MIN(r, 0);
 }
 
-/* ---- waiting ---- */
-
-static void stream_resume(struct alert_stream *stream)
-{
-	if (!stream->suspended)
-		return;
-	stream->suspended = false;
-	loop_remove_io(&stream->io);
-	MHD_resume_connection(stream->connection);
-	api_run_soon(stream->api);
-}
-
-static void on_client_gone(struct loop_io *io, uint32_t events _unused_)
-{
-	struct alert_stream *stream = io->user;
-
-	stream->gone = true;
-	stream_resume(stream);
-}
-
-static int stream_suspend(struct alert_stream *stream)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(stream->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	int r;
-
-	if (!info)
-		return -EIO;
-	/* Hanging up is always reported; a client that only ends its sending side still listens. */
-	stream->io = (struct loop_io){.fn = on_client_gone, .user = stream};
-	r = loop_add_io(stream->api->loop, &stream->io, info->connect_fd, 0);
-	if (r < 0)
-		return r;
-	MHD_suspend_connection(stream->connection);
-	stream->suspended = true;
-	return 0;
-}
-
 void api_alerts_committed(struct api *api)
 {
 	for (struct alert_stream *stream = api->streams; stream; stream = stream->next)
-		stream_resume(stream);
+		api_wait_end(&stream->wait);
 }
 
 void api_streams_end(struct api *api)
 {
 	api_alerts_committed(api);
+	api_logs_added(api, NULL);
 	MHD_run(api->daemon);
 }
 
@@ -183,11 +140,11 @@ static ssize_t read_stream(void *cls, uint64_t pos _unused_, char *buffer, size_
 	struct alert_stream *stream = cls;
 	size_t len;
 
-	if (stream->gone || stream->api->closing)
+	if (stream->wait.gone || stream->wait.api->closing)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (stream->pos == stream->len && fill_chunk(stream) < 0) {
 		log_limited(LOG_LEVEL_ERROR, "cannot read alerts for the API: %s",
-			store_error(stream->api->store));
+			store_error(stream->wait.api->store));
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
 	len = MIN(stream->len - stream->pos, max);
@@ -196,7 +153,7 @@ static ssize_t read_stream(void *cls, uint64_t pos _unused_, char *buffer, size_
 	/* Whatever comes now is newer. */
 	stream->since_ns = len == 0 ? 0 : stream->since_ns;
 	if (len == 0)
-		return stream_suspend(stream) < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : 0;
+		return api_wait_begin(&stream->wait) < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : 0;
 	memcpy(buffer, stream->chunk + stream->pos, len);
 	stream->pos += len;
 	return (ssize_t)len;
@@ -206,14 +163,14 @@ static void stream_free(void *cls)
 {
 	struct alert_stream *stream = cls;
 
-	for (struct alert_stream **at = &stream->api->streams; *at; at = &(*at)->next) {
+	for (struct alert_stream **at = &stream->wait.api->streams; *at; at = &(*at)->next) {
 		if (*at == stream) {
 			*at = stream->next;
 			break;
 		}
 	}
-	if (stream->suspended)
-		loop_remove_io(&stream->io);
+	if (stream->wait.suspended)
+		loop_remove_io(&stream->wait.io);
 	free(stream->function);
 	free(stream->chunk);
 	free(stream);
@@ -241,7 +198,7 @@ static int begin_at_newest(struct alert_stream *stream, uint64_t limit)
 	uint64_t row = 0;
 	int r;
 
-	r = store_each_alert(stream->api->store, &filter, take_row, &row);
+	r = store_each_alert(stream->wait.api->store, &filter, take_row, &row);
 	if (r < 0)
 		return r;
 	stream->row = limit > 0 && row > 0 ? row - 1 : row;
@@ -304,8 +261,8 @@ static int stream_new(struct api *api, struct MHD_Connection *connection, bool f
 
 	if (!stream)
 		return -ENOMEM;
-	stream->api = api;
-	stream->connection = connection;
+	stream->wait.api = api;
+	stream->wait.connection = connection;
 	stream->follow = follow;
 	stream->first = true;
 	stream->next = api->streams;

@@ -18,6 +18,7 @@
 
 struct alert_stream;
 struct code_room;
+struct log_stream;
 
 struct api {
 	const struct api_ops *ops;
@@ -31,6 +32,8 @@ struct api {
 	int listen_fd; /* -1 once the daemon has it */
 	bool closing;
 	struct alert_stream *streams; /* those under way */
+	struct log_rings *logs;       /* borrowed */
+	struct log_stream *log_streams;
 	struct api_request *requests; /* those with a body */
 	struct code_room *code;       /* NULL: no code is taken */
 	const char *allowed;          /* methods, where one is refused */
@@ -49,6 +52,8 @@ enum MHD_Result api_answer_functions(struct api *api, struct MHD_Connection *con
 enum MHD_Result api_answer_dead_letters(struct api *api, struct MHD_Connection *connection);
 enum MHD_Result api_answer_alerts(struct api *api, struct MHD_Connection *connection);
 enum MHD_Result api_answer_follow(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_logs(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_follow_logs(struct api *api, struct MHD_Connection *connection);
 
 /* Sends `text`, which it takes (malloc). NULL is sent as 500, out of memory. */
 enum MHD_Result api_send(struct api *api, struct MHD_Connection *connection, unsigned int code,
@@ -112,6 +117,9 @@ int upload_write(struct upload *upload, const char *bytes, size_t size) _must_ch
 /* All of it came. Answers the request, later. */
 void upload_finish(struct upload *upload);
 void upload_free(struct upload *upload);
+
+/* Resident memory of a process; 0: it cannot be told. */
+uint64_t api_process_memory(int pid);
 
 void api_put_process_metrics(const struct api *api, struct metrics *metrics);
 

@@ -30,18 +30,29 @@ static void put_cpu(struct metrics *metrics)
 }
 
 /* proc(5): the second number of statm is the resident pages. */
+uint64_t api_process_memory(int pid)
+{
+	unsigned long pages;
+	char path[32];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	file = pid > 0 ? fopen(path, "re") : NULL;
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void put_memory(struct metrics *metrics)
 {
-	FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long pages;
+	uint64_t bytes = api_process_memory(getpid());
 
-	if (!file)
-		return;
-	if (fscanf(file, "%*u %lu", &pages) == 1)
+	if (bytes > 0)
 		metrics_single(metrics, "process_resident_memory_bytes", METRIC_GAUGE,
-			"Resident memory of the server.",
-			(uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
-	fclose(file);
+			"Resident memory of the server.", bytes);
 }
 
 static void put_descriptors(struct metrics *metrics)

@@ -170,6 +170,7 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "state", json_text(stats->state));
 	json_put(object, "error", json_text(stats->error));
 	json_put(object, "worker_pid", json_integer(stats->worker_pid));
+	json_put(object, "memory_bytes", json_count(api_process_memory(stats->worker_pid)));
 	json_put(object, "events", json_count(stats->events));
 	json_put(object, "batches", json_count(stats->batches));
 	json_put(object, "failures", json_count(stats->failures));

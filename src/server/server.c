@@ -83,7 +83,17 @@ static void on_commit(void *user, struct result *result)
 	commits_submit(&server->commits, result);
 }
 
+static void on_output(void *user, const char *function, const char *line)
+{
+	struct server *server = user;
+
+	log_rings_add(server->logs, function, line, clock_realtime_ns());
+	if (server->api)
+		api_logs_added(server->api, function);
+}
+
 static const struct engine_ops engine_ops = {
+	.output = on_output,
 	.commit = on_commit,
 	.load_state = on_load_state,
 };
@@ -262,7 +272,8 @@ static int start_functions(struct server *server, char **ret_error)
 	if (r < 0)
 		return r;
 	server->units = units_new();
-	if (!server->units)
+	server->logs = log_rings_new();
+	if (!server->units || !server->logs)
 		return -ENOMEM;
 	server->ingest = (struct ingest){
 		.switches = server->switches,
@@ -293,6 +304,7 @@ static int open_api(struct server *server, char **ret_error)
 		.store_path = server->config->store,
 		.code_dir = server->config->code_dir,
 		.unpack_program = unpack_program,
+		.logs = server->logs,
 	};
 	int r;
 
@@ -380,6 +392,7 @@ void server_free(struct server *server)
 	}
 	committer_free(server->committer);
 	registry_done(&server->registry);
+	log_rings_free(server->logs);
 	units_free(server->units);
 	switches_free(server->switches);
 	alert_log_close(server->alert_log);

@@ -11,6 +11,7 @@
 #include "server/commits.h"
 #include "server/deploy.h"
 #include "server/ingest.h"
+#include "server/log_ring.h"
 #include "server/server.h"
 #include "server/switches.h"
 #include "server/units.h"
@@ -43,6 +44,7 @@ struct server {
 	struct commits commits;
 	struct alert_log *alert_log;
 	struct api *api;
+	struct log_rings *logs;
 	struct registry registry;
 	struct deployer deployer;
 

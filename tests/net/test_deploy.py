@@ -62,6 +62,7 @@ def test(checker):
         conflicts_are_named(checker, path, shell)
         dependencies_go_with_the_code(checker, shell)
         python_is_deployed(checker, shell)
+        printed_lines_are_shown(checker, path, shell)
         deleted(checker, path, shell)
 
 
@@ -237,6 +238,34 @@ def python_is_deployed(checker, shell):
     good = shell.write("py/watch.py", "def main(event, context):\n    pass\n")
     checker.equal("Python", "function watch is deployed, version 1\n",
                   shell("deploy", "watch", "-f", good, "--runtime", "python3.11", "--trigger", "event:1"))
+
+
+def printed_lines_are_shown(checker, path, shell):
+    """What was printed, and what is printed while somebody follows; also over a restart of the server."""
+    code = shell.write("talk/talk.js", "let n = 0;\nsetInterval(() => console.log(`line ${++n}`), 50);\n"
+                       "module.exports = { main() {} };\n")
+    shell("deploy", "talk", "-f", code, "--trigger", "event:5")
+    network.wait_for(lambda: "line 5\n" in shell("logs", "talk"), 10, "lines")
+    with subprocess.Popen([CLI, "--socket", shell.socket, "function", "logs", "talk", "-f", "-n", "1"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        first = [int(follower.stdout.readline().split()[1]) for _ in range(20)]
+        path.server.kill()
+        path.server.start()
+        again = int(follower.stdout.readline().split()[1])
+        while again > 1:  # what was printed before the kill
+            again = int(follower.stdout.readline().split()[1])
+        follower.send_signal(harness.signal.SIGINT)
+        status = follower.wait(10)
+        said = follower.stderr.read()
+    checker.equal("followed lines have no gap", list(range(first[0], first[0] + 20)), first)
+    checker.equal("following goes on with the new worker's first line, and ends well", (1, 0), (again, status))
+    checker.that("lost the server" in said and "connected again" in said, "what it says meanwhile")
+    rows = shell("top", "--count", "1", "--interval", "0.2").splitlines()
+    checker.that(rows[0].split()[:3] == ["FUNCTION", "STATE", "EVENTS/S"] and any(r.startswith("talk") for r in rows),
+                 f"top: {rows[0]}")
+    function = next(f for f in shell.json("list") if f["name"] == "talk")
+    checker.that(10e6 < function["memory_bytes"] < 500e6, f"memory of a worker: {function['memory_bytes']}")
+    shell("delete", "talk")
 
 
 def deleted(checker, path, shell):

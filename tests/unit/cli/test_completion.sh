@@ -39,7 +39,7 @@ expect _netlambda 'netlambda --output = t' 'table'
 expect _netlambda 'netlambda --output =' 'table json yaml'
 expect _netlambda 'netlambda -s /nonexistent.sock al' 'alerts'
 expect _netlambda 'netlambda --socket = /nonexistent.sock al' 'alerts'
-expect _netlambda 'netlambda function ' "deploy update delete list describe versions rollback dead-letters $common"
+expect _netlambda 'netlambda function ' "deploy update delete list describe versions rollback logs top dead-letters $common"
 expect _netlambda 'netlambda function up' 'update'
 expect _netlambda 'netlambda function deploy x --dr' '--dryrun'
 expect _netlambda 'netlambda function deploy x --runtime p' 'python'
