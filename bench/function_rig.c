@@ -208,8 +208,8 @@ static void on_commit_thread_done(void *user)
 	loop_wake(rig->loop);
 }
 
-static int load_state(void *user _unused_, const char *function _unused_, state_row_fn row _unused_,
-	void *arg _unused_)
+static int load_state(void *user _unused_, const struct state_range *range _unused_,
+	state_row_fn row _unused_, void *arg _unused_)
 {
 	return 0;
 }
@@ -279,10 +279,9 @@ int rig_load(struct rig *rig, uint64_t events, double rate, struct load *ret_loa
 	return 0;
 }
 
-static int add_row(void *user, const char *key _unused_, const char *name _unused_,
-	const char *value, size_t len _unused_)
+static int add_row(void *user, const struct state_row *row)
 {
-	*(uint64_t *)user += strtoull(value, NULL, 10);
+	*(uint64_t *)user += strtoull(row->value, NULL, 10);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/function.h"
 #include "engine/pipe.h"
 #include "engine/writes.h"
+#include "event/key.h"
 #include "event/render.h"
 
 #include <errno.h>
@@ -296,9 +297,9 @@ static int alert_add(struct builder *builder, const struct event_ref *event, uns
 /* ---- a RESULT frame ---- */
 
 /* One state change, and where the bytes of its key and name lie: one behind the other. */
-static int read_write(struct cursor *c, struct state_write *ret_write, size_t *ret_identity_len)
+static int read_write(struct cursor *c, struct state_row *ret_write, size_t *ret_identity_len)
 {
-	struct state_write write = {0};
+	struct state_row write = {0};
 	size_t name_len = 0;
 	uint8_t deleted;
 
@@ -309,6 +310,7 @@ static int read_write(struct cursor *c, struct state_write *ret_write, size_t *r
 		write.value = pipe_get_text(c, &write.value_len);
 	if (!cursor_ok(c) || deleted > 1)
 		return -EBADMSG;
+	write.hash = key_hash_text(write.key);
 	*ret_identity_len = (size_t)(write.name - write.key) + name_len;
 	*ret_write = write;
 	return 0;
@@ -318,7 +320,7 @@ static int read_write(struct cursor *c, struct state_write *ret_write, size_t *r
 static int check_writes(struct builder *builder, struct cursor *c, uint32_t *ret_count)
 {
 	uint32_t count = cursor_get_le32(c);
-	struct state_write write;
+	struct state_row write;
 	size_t identity_len;
 
 	/* A write is at least two empty texts and a flag; more could only be there to reserve memory. */
@@ -334,7 +336,7 @@ static int check_writes(struct builder *builder, struct cursor *c, uint32_t *ret
 static void put_writes(struct builder *builder, struct cursor *c)
 {
 	uint32_t count = cursor_get_le32(c);
-	struct state_write write;
+	struct state_row write;
 	size_t identity_len;
 
 	for (uint32_t i = 0; i < count; i++)
@@ -470,7 +472,7 @@ int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
 
 size_t builder_bytes(const struct builder *builder)
 {
-	return builder->bytes + builder->writes.count * sizeof(struct state_write);
+	return builder->bytes + builder->writes.count * sizeof(struct state_row);
 }
 
 bool builder_is_urgent(const struct builder *builder)

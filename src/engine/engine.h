@@ -47,9 +47,6 @@ struct result {
 	size_t event_count;             /* at least 1 */
 };
 
-typedef int (*state_row_fn)(
-	void *arg, const char *key, const char *name, const char *value, size_t value_len);
-
 struct engine_ops {
 	/*
 	 * Make result->outcome durable, then call engine_committed() (never from inside this call).
@@ -58,8 +55,11 @@ struct engine_ops {
 	 */
 	void (*commit)(void *user, struct result *result);
 
-	/* Calls `row` for all committed state of a function. 0, or a negative errno: retried later. */
-	int (*load_state)(void *user, const char *function, state_row_fn row, void *arg);
+	/*
+	 * Calls `row` for the committed rows of a range, in the order of struct state_place. Returns
+	 * their number; less than range->limit: there are no more; a negative errno: retried later.
+	 */
+	int (*load_state)(void *user, const struct state_range *range, state_row_fn row, void *arg);
 
 	/* A line that a function printed, borrowed; NULL: the log has it, at a bounded rate. */
 	void (*output)(void *user, const char *function, const char *line);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/key.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #define PAUSE_MAX_NS (30 * NS_PER_SEC)
 #define RETRY_NS     (10 * NS_PER_MS) /* before an event that failed runs again; doubles likewise */
 #define RETRY_MAX_NS (5 * NS_PER_SEC)
+#define LOAD_ROWS    1000             /* in a piece */
 #define GATHER_MAX   (8U << 20)       /* bytes of undurable results, above which nothing runs */
 #define GATHER_NS    (20 * NS_PER_MS) /* under load: a commit costs as much for few as for many */
 
@@ -375,14 +377,37 @@ static const struct worker_ops worker_ops = {.frame = on_frame, .ended = on_ende
 
 /* ---- starting ---- */
 
-static int put_state_row(
-	void *arg, const char *key, const char *name, const char *value, size_t value_len)
-{
-	struct function *function = arg;
+struct loading {
+	struct function *function;
+	struct state_place place; /* behind the last row */
+};
 
-	if (!pipe_put_state(&function->buffer, key, name, value, value_len))
+static int put_state_row(void *arg, const struct state_row *row)
+{
+	struct loading *loading = arg;
+	struct pipe_buffer *buffer = &loading->function->buffer;
+
+	if (!pipe_put_state(buffer, row->key, row->name, row->value, row->value_len))
 		return -E2BIG;
-	return function->buffer.failed ? -ENOMEM : 0;
+	loading->place.hash = row->hash;
+	snprintf(loading->place.key, sizeof(loading->place.key), "%s", row->key);
+	snprintf(loading->place.name, sizeof(loading->place.name), "%s", row->name);
+	return buffer->failed ? -ENOMEM : 0;
+}
+
+static int function_put_partition(struct function *function, unsigned int partition)
+{
+	struct loading loading = {.function = function};
+	struct state_range range = {
+		.function = function->name, .partition = partition, .limit = LOAD_ROWS};
+	struct engine *engine = function->engine;
+	int r;
+
+	do {
+		r = engine->ops->load_state(engine->user, &range, put_state_row, &loading);
+		range.after = &loading.place;
+	} while (r == LOAD_ROWS);
+	return MIN(r, 0);
 }
 
 static int function_put_opening(struct function *function)
@@ -396,14 +421,14 @@ static int function_put_opening(struct function *function)
 		.memory_mb = RUNTIME_MEMORY_MB,
 		.key = (const char *const *)function->key,
 	};
-	struct engine *engine = function->engine;
-	int r;
+	int r = 0;
 
 	pipe_put_hello(&function->buffer, &hello);
 	for (uint32_t id = 1; id < EVENT_USER_MIN; id++)
 		if (schema_builtin(id))
 			pipe_put_schema(&function->buffer, schema_builtin(id));
-	r = engine->ops->load_state(engine->user, function->name, put_state_row, function);
+	for (unsigned int i = 0; i < PARTITIONS && r == 0; i++)
+		r = function_put_partition(function, i);
 	pipe_put_start(&function->buffer);
 	return r < 0 ? r : function->buffer.failed ? -ENOMEM : 0;
 }

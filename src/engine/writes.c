@@ -21,13 +21,13 @@ void write_set_done(struct write_set *set)
 
 /* The slot of a hash and what it stands for, or the free one where that belongs. */
 static struct write_slot *find_slot(
-	const struct write_set *set, uint32_t hash, const struct state_write *write)
+	const struct write_set *set, uint32_t hash, const struct state_row *write)
 {
 	size_t mask = 2 * set->capacity - 1;
 
 	for (size_t i = hash & mask;; i = (i + 1) & mask) {
 		struct write_slot *slot = &set->slots[i];
-		const struct state_write *other;
+		const struct state_row *other;
 
 		if (slot->place == 0)
 			return slot;
@@ -66,7 +66,7 @@ int write_set_reserve(struct write_set *set, size_t more)
 }
 
 void write_set_put(
-	struct write_set *set, const struct state_write *write, const void *identity, size_t len)
+	struct write_set *set, const struct state_row *write, const void *identity, size_t len)
 {
 	uint32_t hash = (uint32_t)siphash(&set->secret, identity, len);
 	struct write_slot *slot = find_slot(set, hash, write);

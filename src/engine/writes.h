@@ -17,7 +17,7 @@ struct write_slot {
 };
 
 struct write_set {
-	struct state_write *items;
+	struct state_row *items;
 	size_t count;
 	size_t capacity;
 	struct write_slot *slots; /* twice as many as items, a power of two */
@@ -36,6 +36,6 @@ int write_set_reserve(struct write_set *set, size_t more) _must_check_;
  * only if, their key and name are.
  */
 void write_set_put(
-	struct write_set *set, const struct state_write *write, const void *identity, size_t len);
+	struct write_set *set, const struct state_row *write, const void *identity, size_t len);
 
 #endif

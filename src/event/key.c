@@ -3,6 +3,7 @@
 
 #include "event/render.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,16 +10,10 @@
  * live until the commit is reported done.
  */
 
+#include "event/state.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-/* One value that a function remembers, under the function's key and a name of its choice. */
-struct state_write {
-	const char *key;
-	const char *name;
-	const char *value; /* JSON text; NULL = deleted */
-	size_t value_len;
-};
 
 struct alert {
 	char id[48];        /* unique and the same again if the batch runs again */
@@ -63,7 +57,7 @@ struct mark {
 
 struct outcome {
 	const char *function;
-	const struct state_write *writes;
+	const struct state_row *writes;
 	size_t write_count;
 	const struct alert *alerts;
 	size_t alert_count;

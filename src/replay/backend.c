@@ -88,11 +88,11 @@ static void on_commit(void *user, struct result *result)
 	commits_submit(&backend->commits, result);
 }
 
-static int on_load_state(void *user, const char *function, state_row_fn row, void *arg)
+static int on_load_state(void *user, const struct state_range *range, state_row_fn row, void *arg)
 {
 	struct backend *backend = user;
 
-	return store_each_state(backend->reader, function, row, arg);
+	return store_load_state(backend->reader, range, row, arg);
 }
 
 /* In the capture's time, like everything else. */

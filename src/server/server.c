@@ -69,11 +69,11 @@ static void on_reply(void *user, const struct endpoint *to, const void *bytes, s
 		server->reply_failures++;
 }
 
-static int on_load_state(void *user, const char *function, state_row_fn row, void *arg)
+static int on_load_state(void *user, const struct state_range *range, state_row_fn row, void *arg)
 {
 	struct server *server = user;
 
-	return store_each_state(server->reader, function, row, arg);
+	return store_load_state(server->reader, range, row, arg);
 }
 
 static void on_commit(void *user, struct result *result)

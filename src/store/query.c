@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "event/key.h"
 #include "store/internal.h"
 
 #include <stdio.h>
@@ -42,27 +43,78 @@ static int query_step(struct store *store, sqlite3_stmt *statement)
 	return rc == SQLITE_DONE ? 0 : store_fail(store, rc);
 }
 
-int store_each_state(struct store *store, const char *function,
-	int (*fn)(void *user, const char *key, const char *name, const char *value, size_t len),
-	void *user)
+/* ---- state ---- */
+
+/* Calls `fn` for the statement's rows. Returns their number. */
+static int each_state_row(struct store *store, sqlite3_stmt *statement, state_row_fn fn, void *user)
+{
+	int r, count = 0;
+
+	while ((r = query_step(store, statement)) > 0) {
+		const struct state_row row = {
+			.hash = (uint64_t)sqlite3_column_int64(statement, 0),
+			.key = column_text(statement, 1),
+			.name = column_text(statement, 2),
+			.value = column_text(statement, 3),
+			.value_len = (size_t)sqlite3_column_bytes(statement, 3),
+		};
+
+		r = fn(user, &row);
+		if (r < 0)
+			return r;
+		count++;
+	}
+	return r < 0 ? r : count;
+}
+
+int store_each_state(struct store *store, const char *function, state_row_fn fn, void *user)
 {
 	_cleanup_statement_ sqlite3_stmt *statement = NULL;
 	int r;
 
-	r = query_prepare(store, "SELECT key, name, value FROM state WHERE function = ?1", function,
-		&statement);
-	if (r < 0)
-		return r;
-	while ((r = query_step(store, statement)) > 0) {
-		const char *value = column_text(statement, 2);
-
-		r = fn(user, column_text(statement, 0), column_text(statement, 1), value,
-			(size_t)sqlite3_column_bytes(statement, 2));
-		if (r != 0)
-			return r;
-	}
-	return r;
+	r = query_prepare(store, "SELECT hash, key, name, value FROM state WHERE function = ?1",
+		function, &statement);
+	if (r == 0)
+		r = each_state_row(store, statement, fn, user);
+	return MIN(r, 0);
 }
+
+/* A partition's hashes differ in their lower bits only, so they lie together for SQLite, too. */
+static int bind_range(struct store *store, sqlite3_stmt *statement, const struct state_range *range)
+{
+	const uint64_t first = (uint64_t)range->partition << (64 - KEY_PARTITION_BITS);
+	const uint64_t last = first | UINT64_MAX >> KEY_PARTITION_BITS;
+	const struct state_place *after = range->after;
+	int rc = sqlite3_bind_int64(statement, 2, (sqlite3_int64)last);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(statement, 3, (sqlite3_int64)(after ? after->hash : first));
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(statement, 4, after ? after->key : "", -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(statement, 5, after ? after->name : "", -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(statement, 6, range->limit);
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
+int store_load_state(
+	struct store *store, const struct state_range *range, state_row_fn fn, void *user)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int r;
+
+	/* A name is never empty, so ("", "") is in front of all. */
+	r = query_prepare(store,
+		"SELECT hash, key, name, value FROM state WHERE function = ?1 AND hash <= ?2"
+		" AND (hash, key, name) > (?3, ?4, ?5) ORDER BY hash, key, name LIMIT ?6",
+		range->function, &statement);
+	if (r == 0)
+		r = bind_range(store, statement, range);
+	return r < 0 ? r : each_state_row(store, statement, fn, user);
+}
+
+/* ---- marks ---- */
 
 int store_each_mark(struct store *store,
 	int (*fn)(void *user, const char *function, const struct mark *mark), void *user)

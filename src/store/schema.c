@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "event/key.h"
 #include "store/internal.h"
 #include "store/registry.h"
 
@@ -42,6 +43,14 @@ static const char *const migrations[] = {
 	"CREATE INDEX dead_letters_function ON dead_letters(function);",
 
 	registry_tables,
+
+	/* State by partition: key_hash() is event/key.h's, as SQLite's signed integer. */
+	"ALTER TABLE state RENAME TO state_1;"
+	"CREATE TABLE state("
+	"  function TEXT NOT NULL, hash INTEGER NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,"
+	"  value TEXT NOT NULL, PRIMARY KEY(function, hash, key, name)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO state SELECT function, key_hash(key), key, name, value FROM state_1;"
+	"DROP TABLE state_1;",
 };
 
 #define SCHEMA_VERSION ((int64_t)ARRAY_SIZE(migrations))
@@ -84,13 +93,34 @@ static int schema_refuse_version(struct store *store, int64_t version, char **re
 	return -ENOTSUP;
 }
 
+static void sql_key_hash(sqlite3_context *context, int count _unused_, sqlite3_value **values)
+{
+	const unsigned char *key = sqlite3_value_text(values[0]);
+
+	if (key)
+		sqlite3_result_int64(context, (sqlite3_int64)key_hash_text((const char *)key));
+	else
+		sqlite3_result_error_nomem(context);
+}
+
+/* What migrations call. */
+static int define_functions(struct store *store)
+{
+	int rc = sqlite3_create_function_v2(store->db, "key_hash", 1,
+		SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_key_hash, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
 /* All the steps are one transaction: a crash in the middle leaves the version that was there. */
 static int schema_upgrade(struct store *store, int64_t version)
 {
 	char pragmas[96];
 	int r;
 
-	r = store_exec(store, "BEGIN IMMEDIATE");
+	r = define_functions(store);
+	if (r == 0)
+		r = store_exec(store, "BEGIN IMMEDIATE");
 	for (; r == 0 && version < SCHEMA_VERSION; version++)
 		r = store_exec(store, migrations[version]);
 	snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d",

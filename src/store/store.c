@@ -22,9 +22,11 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
-	[STATEMENT_PUT_STATE] = "INSERT INTO state(function, key, name, value) VALUES(?, ?, ?, ?)"
-				" ON CONFLICT DO UPDATE SET value = excluded.value",
-	[STATEMENT_DELETE_STATE] = "DELETE FROM state WHERE function = ? AND key = ? AND name = ?",
+	[STATEMENT_PUT_STATE] =
+		"INSERT INTO state(function, hash, key, name, value) VALUES(?, ?, ?, ?, ?)"
+		" ON CONFLICT DO UPDATE SET value = excluded.value",
+	[STATEMENT_DELETE_STATE] =
+		"DELETE FROM state WHERE function = ? AND hash = ? AND key = ? AND name = ?",
 	[STATEMENT_PUT_MARK] =
 		"INSERT INTO marks(function, switch_id, sequence, digest, done)"
 		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -352,12 +354,13 @@ static int bind_run(struct binder *binder)
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int put_state(struct store *store, const char *function, const struct state_write *write)
+static int put_state(struct store *store, const char *function, const struct state_row *write)
 {
 	struct binder binder =
 		bind_start(store, write->value ? STATEMENT_PUT_STATE : STATEMENT_DELETE_STATE);
 
 	bind_text(&binder, function);
+	bind_int(&binder, write->hash);
 	bind_text(&binder, write->key);
 	bind_text(&binder, write->name);
 	if (write->value)

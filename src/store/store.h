@@ -43,10 +43,14 @@ int store_commit(struct store *store, const struct outcome *outcomes, size_t cou
 /* What SQLite last said. Valid until the next call. */
 const char *store_error(const struct store *store);
 
-/* Iteration: `fn` is called a row; if it returns non-zero that ends it and is returned. */
-int store_each_state(struct store *store, const char *function,
-	int (*fn)(void *user, const char *key, const char *name, const char *value, size_t len),
+/* All that a function remembers: `fn` is called a row; a negative result ends it and is returned. */
+int store_each_state(
+	struct store *store, const char *function, state_row_fn fn, void *user) _must_check_;
+/* A piece, in the order of struct state_place. Returns the number of rows, or as above. */
+int store_load_state(struct store *store, const struct state_range *range, state_row_fn fn,
 	void *user) _must_check_;
+
+/* Iteration: `fn` is called a row; if it returns non-zero that ends it and is returned. */
 int store_each_mark(struct store *store,
 	int (*fn)(void *user, const char *function, const struct mark *mark),
 	void *user) _must_check_;

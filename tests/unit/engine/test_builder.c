@@ -309,7 +309,7 @@ static void changes_are_one_a_key_and_name_however_many(void **state _unused_)
 	write_set_init(&set, &secret);
 	for (uint32_t round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < ARRAY_SIZE(texts); i++) {
-			const struct state_write write = {
+			const struct state_row write = {
 				.key = texts[i], .name = texts[i] + 4, .value_len = i + round};
 
 			snprintf(texts[i], sizeof(texts[i]), "%03u", i / 3);

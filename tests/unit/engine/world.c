@@ -2,6 +2,7 @@
 #include "tests/unit/engine/world.h"
 
 #include "base/clock.h"
+#include "event/key.h"
 #include "event/render.h"
 
 #include <errno.h>
@@ -35,7 +36,7 @@ const char *value_of(struct world *world, const char *key, const char *name)
 static void take_writes(struct world *world, const struct outcome *outcome)
 {
 	for (size_t i = 0; i < outcome->write_count; i++) {
-		const struct state_write *write = &outcome->writes[i];
+		const struct state_row *write = &outcome->writes[i];
 		struct row *row = find_row(world, write->key, write->name);
 
 		row->used = write->value != NULL;
@@ -115,17 +116,25 @@ static void commit(void *user, struct result *result)
 	loop_arm_timer(world->loop, &world->commit_timer, clock_monotonic_ns() + world->commit_ns);
 }
 
-static int load_state(void *user, const char *function _unused_, state_row_fn fn, void *arg)
+static int load_state(void *user, const struct state_range *range, state_row_fn fn, void *arg)
 {
 	struct world *world = user;
 	int r = 0;
 
 	assert_null(world->result); /* else it would miss what is about to be committed */
-	world->loads++;
-	for (size_t i = 0; i < ROWS_MAX && r == 0; i++)
-		if (world->rows[i].used)
-			r = fn(arg, world->rows[i].key, world->rows[i].name, world->rows[i].value,
-				strlen(world->rows[i].value));
+	world->loads += range->partition == 0;
+	for (size_t i = 0; i < ROWS_MAX && r == 0; i++) {
+		const struct state_row row = {
+			.hash = key_hash_text(world->rows[i].key),
+			.key = world->rows[i].key,
+			.name = world->rows[i].name,
+			.value = world->rows[i].value,
+			.value_len = strlen(world->rows[i].value),
+		};
+
+		if (world->rows[i].used && key_partition(row.hash) == range->partition)
+			r = fn(arg, &row);
+	}
 	return r;
 }
 

@@ -101,13 +101,12 @@ struct wanted_state {
 	size_t size;
 };
 
-static inline int find_state_row(
-	void *user, const char *key, const char *name, const char *value, size_t len)
+static inline int find_state_row(void *user, const struct state_row *row)
 {
 	struct wanted_state *wanted = user;
 
-	if (strcmp(key, wanted->key) == 0 && strcmp(name, wanted->name) == 0)
-		snprintf(wanted->text, wanted->size, "%.*s", (int)len, value);
+	if (strcmp(row->key, wanted->key) == 0 && strcmp(row->name, wanted->name) == 0)
+		snprintf(wanted->text, wanted->size, "%.*s", (int)row->value_len, row->value);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static void gate_init(struct gate *gate)
 /* Request i of `function` writes i under name "last" and alerts as function-i. */
 struct work {
 	struct commit_request request;
-	struct state_write write;
+	struct state_row write;
 	struct alert alert;
 	char value[8];
 };
@@ -42,7 +42,7 @@ static struct commit_request *make_work(struct work *work, const char *function,
 
 	snprintf(work->value, sizeof(work->value), "%u", i);
 	snprintf(id, sizeof(id), "%s-%u", function, i);
-	work->write = (struct state_write){"key", "last", work->value, strlen(work->value)};
+	work->write = (struct state_row){0, "key", "last", work->value, strlen(work->value)};
 	work->alert = make_alert(id);
 	work->request = (struct commit_request){
 		.outcome = {.function = function,

@@ -48,7 +48,7 @@ static void fill_disk(const struct place *place, char ballast[static 128])
 static int put(struct store *store, const char *key)
 {
 	static char value[VALUE_BYTES];
-	struct state_write write = {key, "n", value, sizeof(value)};
+	struct state_row write = {0, key, "n", value, sizeof(value)};
 	struct alert alert = make_alert(key);
 	struct outcome outcome = {.function = "f",
 		.writes = &write,

@@ -29,7 +29,7 @@ static void commit_for_ever(const char *path, unsigned int n, int report_fd)
 	for (;; n++) {
 		char value[16], id[16];
 		struct alert alert;
-		struct state_write counter = {"key", "n", value, 0};
+		struct state_row counter = {0, "key", "n", value, 0};
 		struct commit_request request = {.outcome = {.function = "f",
 							 .writes = &counter,
 							 .write_count = 1,

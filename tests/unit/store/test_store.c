@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/store.h"
 
+#include "event/key.h"
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
@@ -8,9 +9,9 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-static const struct state_write two_writes[] = {
-	{"10.0.0.1", "syn", "[1,2]", 5},
-	{"10.0.0.2", "syn", "{\"a\":1}", 7},
+static const struct state_row two_writes[] = {
+	{0x1fffffffffffffff, "10.0.0.1", "syn", "[1,2]", 5},
+	{0xffffffffffffffff, "10.0.0.2", "syn", "{\"a\":1}", 7},
 };
 
 /* State, an alert, a dead letter and a mark, as one event batch leads to. */
@@ -133,7 +134,7 @@ static void null_value_deletes_state(void **state)
 {
 	const struct place *place = *state;
 	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
-	const struct state_write delete = {"10.0.0.1", "syn", NULL, 0};
+	const struct state_row delete = {0x1fffffffffffffff, "10.0.0.1", "syn", NULL, 0};
 	const struct outcome first = {.function = "f", .writes = two_writes, .write_count = 2};
 	const struct outcome second = {.function = "f", .writes = &delete, .write_count = 1};
 	char text[64];
@@ -142,6 +143,60 @@ static void null_value_deletes_state(void **state)
 	assert_int_equal(store_commit(store, &second, 1), 0);
 	assert_string_equal(get_state(store, "f", "10.0.0.1", "syn", text), "");
 	assert_string_equal(get_state(store, "f", "10.0.0.2", "syn", text), "{\"a\":1}");
+}
+
+struct piece {
+	struct state_place place; /* of the last row */
+	unsigned int rows;
+	char names[64];
+};
+
+static int note_state_row(void *user, const struct state_row *row)
+{
+	struct piece *piece = user;
+
+	piece->rows++;
+	piece->place.hash = row->hash;
+	strcpy(piece->place.key, row->key);
+	strcpy(piece->place.name, row->name);
+	strcat(piece->names, row->name);
+	return 0;
+}
+
+/* Of partitions at both ends of the hashes' range, and of SQLite's signed integers. */
+static void state_is_loaded_by_partition_in_pieces(void **state)
+{
+	static const struct state_row rows[] = {
+		{0, "k", "a", "1", 1},
+		{0x0fffffffffffffff, "k", "b", "1", 1},
+		{0x7000000000000000, "k", "c", "1", 1},
+		{0x7fffffffffffffff, "k", "d", "1", 1},
+		{0x7fffffffffffffff, "k", "e", "1", 1},
+		{0x7fffffffffffffff, "l", "a", "1", 1},
+		{0x8000000000000000, "k", "f", "1", 1},
+		{0xffffffffffffffff, "k", "g", "1", 1},
+	};
+	static const struct {
+		unsigned int partition;
+		const char *names;
+	} expected[] = {{0, "ab"}, {1, ""}, {7, "cdea"}, {8, "f"}, {15, "g"}};
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	const struct outcome outcome = {
+		.function = "f", .writes = rows, .write_count = ARRAY_SIZE(rows)};
+	const struct outcome other = {.function = "g", .writes = rows, .write_count = 1};
+
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	assert_int_equal(store_commit(store, &other, 1), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		struct piece piece = {0};
+		struct state_range range = {
+			.function = "f", .partition = expected[i].partition, .limit = 2};
+
+		while (store_load_state(store, &range, note_state_row, &piece) == 2)
+			range.after = &piece.place;
+		assert_string_equal(piece.names, expected[i].names);
+	}
 }
 
 static void refused_outcome_takes_the_whole_commit_back(void **state)
@@ -310,7 +365,7 @@ static void fill_store(const char *path)
 
 	memset(value, '1', sizeof(value));
 	for (unsigned int i = 0; i < 400; i++) {
-		const struct state_write write = {key, "n", value, sizeof(value)};
+		const struct state_row write = {i, key, "n", value, sizeof(value)};
 		const struct outcome outcome = {
 			.function = "f", .writes = &write, .write_count = 1};
 
@@ -399,6 +454,31 @@ static void newer_schema_is_refused(void **state)
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrade");
 }
 
+/* As version 1 of the schema had it. */
+static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
+{
+	const struct place *place = *state;
+	struct state_range range = {.function = "f", .limit = 10};
+	struct piece piece = {0};
+	struct store *store;
+
+	store_close(open_store(place->path, 0));
+	run_sql(place->path,
+		"DROP TABLE state; CREATE TABLE state("
+		"  function TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT "
+		"NULL,"
+		"  PRIMARY KEY(function, key, name)) STRICT, WITHOUT ROWID;"
+		"INSERT INTO state VALUES('f', '10.0.0.3', 'syn', '7');"
+		"PRAGMA user_version = 1");
+	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrades it");
+	store = open_store(place->path, 0);
+	range.partition = key_partition(key_hash_text("10.0.0.3"));
+	assert_int_equal(store_load_state(store, &range, note_state_row, &piece), 1);
+	assert_string_equal(piece.place.key, "10.0.0.3");
+	assert_true(piece.place.hash == key_hash_text("10.0.0.3"));
+	store_close(store);
+}
+
 static void missing_file_is_made_only_for_writing(void **state)
 {
 	const struct place *place = *state;
@@ -436,6 +516,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reopened_store_gives_back_what_was_committed),
 		cmocka_unit_test(null_value_deletes_state),
+		cmocka_unit_test(state_is_loaded_by_partition_in_pieces),
 		cmocka_unit_test(refused_outcome_takes_the_whole_commit_back),
 		cmocka_unit_test(repeated_alert_id_is_one_row),
 		cmocka_unit_test(alert_filters_combine),
@@ -446,6 +527,7 @@ int main(void)
 		cmocka_unit_test(damaged_page_is_refused_untouched),
 		cmocka_unit_test(other_programs_database_is_refused_untouched),
 		cmocka_unit_test(newer_schema_is_refused),
+		cmocka_unit_test(older_schema_is_upgraded_and_state_found_by_its_key),
 		cmocka_unit_test(missing_file_is_made_only_for_writing),
 		cmocka_unit_test(missing_directory_is_refused),
 		cmocka_unit_test(second_writer_is_refused_until_the_first_is_gone),
