@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define SOURCES    1000
+#define RUN        64    /* events that come together, as in a datagram */
 #define QUEUE_MAX  65536 /* the default of a function's manifest */
 #define SAMPLES    (1U << 20)
 #define STALL_NS   (20 * NS_PER_SEC)
@@ -104,7 +105,7 @@ static uint64_t due_ns(const struct rig *rig, uint64_t i)
 	return rig->load_start_ns + (uint64_t)((double)i * 1e9 / rig->rate);
 }
 
-static int push_one(struct rig *rig, uint64_t due)
+static struct port_event make_record(struct rig *rig, uint64_t number, uint64_t due)
 {
 	uint32_t source = next_random(rig) % SOURCES;
 	struct port_event record = {
@@ -112,19 +113,51 @@ static int push_one(struct rig *rig, uint64_t due)
 		.protocol = 6,
 		.syn = 1,
 		.udp = (uint32_t)(due / NS_PER_US),
-		.rst = rig->pushed + 1 == rig->want, /* the last one: the function sums up */
-	};
-	const struct event_ref event = {
-		.event_id = EVENT_PORT,
-		.switch_id = 1,
-		.time_ns = EVENT_TIME + due,
-		.record = &record,
+		.rst = number + 1 == rig->want, /* the last one: the function sums up */
 	};
 
 	record.srcip.bytes[10] = record.srcip.bytes[11] = 0xff;
 	record.srcip.bytes[12] = 10;
 	memcpy(record.srcip.bytes + 13, &source, 3);
-	return function_push(rig->function, &event);
+	return record;
+}
+
+/* Some of those that are due. False: there is no more, or no room. */
+static bool push_run(struct rig *rig, uint64_t now)
+{
+	struct port_event records[RUN];
+	struct event_run run = {
+		.event_id = EVENT_PORT,
+		.switch_id = 1,
+		.time_ns = EVENT_TIME + now,
+		.records = records,
+		.stride = sizeof(records[0]),
+	};
+	uint32_t random = rig->random;
+	size_t taken;
+
+	while (run.count < RUN && rig->pushed + run.count < rig->want) {
+		uint64_t due = rig->rate > 0
+				       ? due_ns(rig, rig->pushed - rig->load_first + run.count)
+				       : now;
+
+		if (due > now)
+			break;
+		/* A run has one time: that of the first, which waited for longest. */
+		if (run.count == 0)
+			run.time_ns = EVENT_TIME + due;
+		records[run.count] = make_record(rig, rig->pushed + run.count, due);
+		run.count++;
+	}
+	taken = run.count > 0 ? function_push(rig->function, &run) : 0;
+	rig->pushed += taken;
+	if (taken == run.count)
+		return run.count == RUN;
+	/* The rest is made again. */
+	rig->random = random;
+	for (size_t i = 0; i < taken; i++)
+		next_random(rig);
+	return false;
 }
 
 static void on_push(struct loop_timer *timer, uint64_t now_ns _unused_)
@@ -132,13 +165,8 @@ static void on_push(struct loop_timer *timer, uint64_t now_ns _unused_)
 	struct rig *rig = timer->user;
 	uint64_t now = clock_monotonic_ns();
 
-	while (rig->pushed < rig->want) {
-		uint64_t due = rig->rate > 0 ? due_ns(rig, rig->pushed - rig->load_first) : now;
-
-		if (due > now || push_one(rig, due) < 0)
-			break;
-		rig->pushed++;
-	}
+	while (push_run(rig, now))
+		;
 	if (rig->pushed < rig->want)
 		loop_arm_timer(rig->loop, timer, now + NS_PER_MS);
 }
@@ -159,11 +187,14 @@ static void commit(void *user, struct result *result)
 static void sample(struct rig *rig, const struct result *result)
 {
 	uint64_t now = clock_monotonic_ns();
+	struct result_iterator iterator;
+	struct finished_event event;
 
-	for (size_t i = 0; rig->rate > 0 && i < result->event_count; i++)
+	result_iterate(result, &iterator);
+	while (rig->rate > 0 && result_next(&iterator, &event))
 		if (rig->sample_count < SAMPLES)
 			rig->samples[rig->sample_count++] =
-				(double)(now - (result->events[i].time_ns - EVENT_TIME)) / 1e3;
+				(double)(now - (event.time_ns - EVENT_TIME)) / 1e3;
 }
 
 static void take_report(struct rig *rig, const struct outcome *outcome)

@@ -5,9 +5,11 @@
  * What a function is called with: an event and a context, in Kubeless's form. Both belong to one call.
  */
 
-const { readTime, readTimeMs } = require('./records.js');
+const { readLe32, readTime, readTimeMs } = require('./records.js');
 
-const HEADER_BYTES = 24; // event id, switch, sequence: u32; index, record size: u16; time: u64
+/* In front of each record: u64s, then u32s, u16 index and u8 generation. */
+const HEADER_BYTES = 40;
+const [HASH_AT, TIME_AT, SEQUENCE_AT, ID_AT, SWITCH_AT, EPOCH_AT, INDEX_AT, GENERATION_AT] = [0, 8, 16, 24, 28, 32, 36, 38];
 const SKEW_MS = 60e3; // how far a record's own time may run ahead of its event's
 const ALERTS_MAX = 64; // an event
 const ALERT_MAX = 64 << 10; // characters of JSON
@@ -31,10 +33,10 @@ class Event {
     return this.#data;
   }
 
-  /* Unique: switch, transaction, place in it. */
+  /* Unique: switch, transaction, place in it; or switch, epoch, lane, sequence. */
   get 'event-id'() {
-    const { switch: id, sequence, index } = this.extensions;
-    return `${id}-${sequence}-${index}`;
+    const { switch: id, epoch, lane, sequence, index } = this.extensions;
+    return epoch === undefined ? `${id}-${sequence}-${index}` : `${id}-${epoch}-${lane}-${sequence}`;
   }
 
   get 'event-type'() {
@@ -42,7 +44,7 @@ class Event {
   }
 
   get 'event-time'() {
-    return readTime(this.#bytes, this.#at + 16);
+    return readTime(this.#bytes, this.#at + TIME_AT);
   }
 
   get 'event-namespace'() {
@@ -51,11 +53,13 @@ class Event {
 
   get extensions() {
     const [b, at] = [this.#bytes, this.#at];
+    const epoch = readLe32(b, at + EPOCH_AT);
+    const index = b.readUInt16LE(at + INDEX_AT);
     return {
-      'event-number': b.readUInt32LE(at),
-      switch: b.readUInt32LE(at + 4),
-      sequence: b.readUInt32LE(at + 8),
-      index: b.readUInt16LE(at + 12),
+      'event-number': readLe32(b, at + ID_AT),
+      switch: readLe32(b, at + SWITCH_AT),
+      ...(epoch === 0 ? { index } : { epoch, lane: index }),
+      sequence: readLe32(b, at + SEQUENCE_AT + 4) * 2 ** 32 + readLe32(b, at + SEQUENCE_AT),
     };
   }
 
@@ -72,7 +76,7 @@ class Event {
 
 /* The event's time for windows: the record's own, unless a switch's clock runs away. */
 function eventTimeMs(bytes, at, schema) {
-  const sent = readTimeMs(bytes, at + 16);
+  const sent = readTimeMs(bytes, at + TIME_AT);
   const last = schema.lastMs(bytes, at + HEADER_BYTES);
   return last > 0 && (sent === 0 || last <= sent + SKEW_MS) ? last : sent;
 }
@@ -176,4 +180,4 @@ function contextClass(constants, openState) {
   return Context;
 }
 
-module.exports = { Event, HEADER_BYTES, contextClass, eventTimeMs };
+module.exports = { Event, HEADER_BYTES, HASH_AT, ID_AT, GENERATION_AT, contextClass, eventTimeMs };

@@ -2,13 +2,14 @@
 'use strict';
 
 /*
- * The frames of the worker pipe (docs/functions.md): u32 length of what follows, u8 type, payload.
- * Integers are little-endian; a text is a u32 length, UTF-8, and a zero byte.
+ * The frames of the worker pipe (docs/functions.md): u32 length of the payload, u8 type, three zeros, the
+ * payload, zeros up to a multiple of 8. Integers are little-endian; a text is a u32 length, UTF-8, and a
+ * zero byte.
  */
 
-const VERSION = 2;
+const VERSION = 3;
 const FRAME_MAX = 16 << 20;
-const HEADER_BYTES = 5;
+const HEADER_BYTES = 8;
 const SHORT = 64; // characters, up to which a text is written by hand: a call into Buffer costs more
 
 const TYPE = Object.freeze({
@@ -17,10 +18,13 @@ const TYPE = Object.freeze({
   STATE: 3,
   START: 4,
   BATCH: 5,
+  DROP: 6,
   READY: 64,
   RESULT: 65,
   FAILED: 66,
 });
+
+const aligned = (length) => (length + 7) & ~7;
 
 /* Cuts a stream of chunks into frames; a frame that lies in one chunk is not copied. */
 class Splitter {
@@ -35,14 +39,14 @@ class Splitter {
     while (this.#have >= this.#need) {
       const bytes = this.#parts.length === 1 ? this.#parts[0] : Buffer.concat(this.#parts, this.#have);
       const length = bytes.readUInt32LE(0);
-      if (length === 0 || length > FRAME_MAX) throw new Error(`a frame of ${length} bytes`);
+      if (length > FRAME_MAX) throw new Error(`a frame of ${length} bytes`);
       this.#parts = [bytes];
-      this.#need = 4 + length;
+      this.#need = HEADER_BYTES + aligned(length);
       if (this.#have < this.#need) return;
       this.#parts = this.#have > this.#need ? [bytes.subarray(this.#need)] : [];
       this.#have -= this.#need;
       this.#need = HEADER_BYTES;
-      onFrame(bytes[4], bytes.subarray(HEADER_BYTES, 4 + length));
+      onFrame(bytes[4], bytes.subarray(HEADER_BYTES, HEADER_BYTES + length));
     }
   }
 }
@@ -93,8 +97,9 @@ class Writer {
   }
 
   begin(type) {
-    this.#at = 4;
-    this.u8(type);
+    this.#at = 0;
+    this.u32(0);
+    this.u32(type);
   }
 
   u8(value) {
@@ -155,9 +160,11 @@ class Writer {
 
   /* A copy, since writing it out may outlast the next begin(). */
   end() {
-    this.#bytes.writeUInt32LE(this.#at - 4, 0);
+    const length = this.#at - HEADER_BYTES;
+    this.#put(0, length);
+    for (let left = aligned(length) - length; left > 0; left--) this.u8(0);
     return Buffer.from(this.#bytes.subarray(0, this.#at));
   }
 }
 
-module.exports = { VERSION, TYPE, FRAME_MAX, Splitter, Reader, Writer };
+module.exports = { VERSION, TYPE, FRAME_MAX, HEADER_BYTES, Splitter, Reader, Writer };

@@ -149,6 +149,7 @@ function compileSchema(schema) {
 
   return {
     ...schema,
+    stride: (schema.recordSize + 7) & ~7, // bytes of a record in a batch
     decode: make(...readers),
     /* A function (bytes, at) => value, or undefined. */
     reader: (name) => byName.get(name),

@@ -2,18 +2,21 @@
 'use strict';
 
 /*
- * Runs batches: decodes, calls the function event by event, and writes the result. Knows nothing of
- * pipes; worker.js gives it payloads and sends what it returns.
+ * Runs batches: decodes, calls the function event by event, and writes results. Knows nothing of pipes;
+ * worker.js gives it payloads and sends what it emits.
  */
 
 const { Writer, TYPE } = require('./frames.js');
-const { Event, HEADER_BYTES, contextClass, eventTimeMs } = require('./event.js');
+const { Event, HEADER_BYTES, HASH_AT, ID_AT, GENERATION_AT, contextClass, eventTimeMs } = require('./event.js');
 const { readLe32 } = require('./records.js');
 const { State } = require('./state.js');
 
-const BATCH_CHANGES_MAX = 1 << 20; // characters of JSON, after which a batch ends early
+const CHANGES_MAX = 1 << 20; // characters of JSON, after which a result is due
 const MESSAGE_MAX = 500; // characters
-const SWEEP_LEAST = 32; // entries looked at after each batch
+const SWEEP_LEAST = 32; // entries looked at with each result
+const PARTITIONS = 16;
+const COLLECT = 1; // of a batch and of a result: with what has changed
+const [FAILED, SKIPPED] = [1, 2];
 
 function deepFreeze(value) {
   if (value !== null && typeof value === 'object') Object.values(value).forEach(deepFreeze);
@@ -38,15 +41,17 @@ class Runner {
   #keyReaders = new Map(); // event id -> [reader, ...]
   #Context;
   #writer = new Writer();
+  #emit;
   #told = 0;
-  #position = 0; // events done since the start, modulo 2^32
+  #generations = new Uint8Array(PARTITIONS); // one more with each failure: what was sent before it is not run
   state;
 
-  /* `hello`: the HELLO frame; `schemas`: Map(event id -> schema); `main`: the function. */
-  constructor(hello, schemas, main, state = new State()) {
+  /* `hello`: the HELLO frame; `schemas`: Map(event id -> schema); `main`: the function; `emit` takes RESULT frames. */
+  constructor(hello, schemas, main, emit, state = new State()) {
     this.#hello = hello;
     this.#schemas = schemas;
     this.#main = main;
+    this.#emit = emit;
     this.state = state;
     for (const schema of schemas.values()) {
       this.#keyReaders.set(schema.id, hello.key.map((name) => schema.reader(name) ?? (() => '')));
@@ -64,55 +69,76 @@ class Runner {
   #openState(bytes, at, schema) {
     const readers = this.#keyReaders.get(schema.id);
     const record = at + HEADER_BYTES;
-    if (readers.length === 0) return this.state.at('', eventTimeMs(bytes, at, schema));
+    const [low, high] = [readLe32(bytes, at + HASH_AT), readLe32(bytes, at + HASH_AT + 4)];
+    if (readers.length === 0) return this.state.at('', low, high, eventTimeMs(bytes, at, schema));
     let key = readers[0](bytes, record);
     if (typeof key !== 'string') key = String(key);
     for (let i = 1; i < readers.length; i++) key += `|${readers[i](bytes, record)}`;
-    return this.state.at(key, eventTimeMs(bytes, at, schema));
+    return this.state.at(key, low, high, eventTimeMs(bytes, at, schema));
   }
 
-  /*
-   * BATCH payload -> RESULT frame, or a promise of it if an event needs one. A batch that was sent before
-   * the engine knew that an earlier one ended early is not run: its place says so.
-   */
+  /* Partitions that another worker has now: bit p. */
+  drop(partitions) {
+    for (let p = 0; p < PARTITIONS; p++) if (partitions & (1 << p)) this.#generations[p] = 0;
+    this.state.drop(partitions);
+  }
+
+  /* Runs a BATCH payload. Returns a promise if an event needs one; until then the next batch must wait. */
   run(bytes) {
-    const position = bytes.readUInt32LE(4);
     const batch = {
       bytes,
-      count: position === this.#position ? bytes.readUInt32LE(0) : 0,
+      left: readLe32(bytes, 0), // events that no result covers yet
+      collects: (bytes[4] & COLLECT) !== 0,
       at: 8, // of the next event
-      done: 0,
-      alerts: [], // [event's index in the batch, text]
-      failure: undefined,
-      context: undefined, // of the event that runs
+      index: 0, // its place among the events that the next result covers
+      exceptions: [], // [index, reason or undefined: not run]
+      alerts: [], // [index, text]
+      failed: false,
+      context: undefined, // of the event that runs ...
+      partition: 0, // ... and whose it is
     };
     const pending = this.#advance(batch);
-    return pending === undefined ? this.#finish(batch) : this.#wait(batch, pending);
+    if (pending !== undefined) return this.#wait(batch, pending);
+    this.#finish(batch);
+    return undefined;
   }
 
   /* Runs events until one gives a promise, which is returned; undefined: the batch is over. */
   #advance(batch) {
-    while (batch.done < batch.count && batch.failure === undefined && this.state.changeSize < BATCH_CHANGES_MAX) {
-      const pending = this.#call(batch);
+    while (batch.index < batch.left) {
+      if (this.state.changeSize >= CHANGES_MAX) this.#result(batch, true);
+      const { bytes, at } = batch;
+      const schema = this.#schemaAt(bytes, at);
+      batch.at = at + HEADER_BYTES + schema.stride;
+      batch.partition = bytes[at + HASH_AT + 7] >> 4;
+      if (bytes[at + GENERATION_AT] !== this.#generations[batch.partition]) {
+        batch.exceptions.push([batch.index++, undefined]);
+        continue;
+      }
+      const pending = this.#call(batch, at, schema);
       if (typeof pending?.then === 'function') return pending;
-      if (batch.failure === undefined) this.#succeed(batch);
     }
     return undefined;
   }
 
-  #call(batch) {
-    const { bytes, at } = batch;
-    const id = readLe32(bytes, at);
+  #schemaAt(bytes, at) {
+    const id = readLe32(bytes, at + ID_AT);
     if (id !== this.#schema?.id) this.#schema = this.#schemas.get(id);
-    const schema = this.#schema;
-    if (schema?.recordSize !== readLe32(bytes, at + 12) >>> 16) throw new Error('an event that no schema describes');
-    batch.context = new this.#Context(bytes, at, schema);
-    batch.at = at + HEADER_BYTES + schema.recordSize;
+    if (this.#schema === undefined) throw new Error('an event that no schema describes');
+    return this.#schema;
+  }
+
+  /* Gives a promise, or undefined and the event is over. */
+  #call(batch, at, schema) {
+    batch.context = new this.#Context(batch.bytes, at, schema);
     try {
-      return this.#main(new Event(bytes, at, schema), batch.context);
+      const pending = this.#main(new Event(batch.bytes, at, schema), batch.context);
+      if (typeof pending?.then === 'function') return pending;
+      this.#succeed(batch);
     } catch (error) {
-      return this.#fail(batch, error);
+      this.#fail(batch, error);
     }
+    return undefined;
   }
 
   async #wait(batch, first) {
@@ -124,34 +150,35 @@ class Runner {
         this.#fail(batch, error);
       }
     }
-    return this.#finish(batch);
+    this.#finish(batch);
   }
 
   #succeed(batch) {
     const alerts = batch.context.close();
     this.state.keep();
     if (alerts !== undefined) this.#keepAlerts(batch, alerts);
-    batch.done++;
+    batch.index++;
   }
 
   #keepAlerts(batch, alerts) {
     for (const text of alerts) {
-      batch.alerts.push([batch.done, text]);
+      batch.alerts.push([batch.index, text]);
       this.state.changeSize += text.length;
     }
   }
 
+  /* What was sent of its partition behind it is not to be run: the engine sends it again. */
   #fail(batch, error) {
     batch.context.close();
     this.state.rollback();
-    batch.failure = messageOf(error);
+    this.#generations[batch.partition]++;
+    batch.exceptions.push([batch.index++, messageOf(error)]);
+    batch.failed = true;
     console.error(error);
   }
 
   #finish(batch) {
-    this.#position = (this.#position + batch.done) >>> 0;
-    if (batch.done > 0) this.#sweep();
-    return this.#result(batch);
+    if (batch.index > 0 || batch.collects) this.#result(batch, batch.collects);
   }
 
   #sweep() {
@@ -161,27 +188,43 @@ class Runner {
     console.error(`state is full: ${this.#told} of the entries longest unused were forgotten since the start`);
   }
 
-  #result({ done, failure, alerts }) {
+  /* A RESULT of the events since the last one. Failures and alerts do not wait for their changes. */
+  #result(batch, collects) {
     const writer = this.#writer;
+    const collected = collects || batch.failed || batch.alerts.length > 0;
+    if (batch.index > 0) this.#sweep();
     writer.begin(TYPE.RESULT);
-    writer.u32(done);
-    writer.u8(failure === undefined ? 0 : 1);
-    if (failure !== undefined) writer.text(failure);
-    const count = writer.hole();
-    const written = this.#collect();
-    writer.fill(count, written);
-    writer.u32(alerts.length);
-    for (const [index, text] of alerts) {
+    writer.u32(batch.index);
+    writer.u32(collected ? COLLECT : 0);
+    this.#putExceptions(batch.exceptions);
+    writer.u32(batch.alerts.length);
+    for (const [index, text] of batch.alerts) {
       writer.u32(index);
       writer.text(text);
     }
-    return writer.end();
+    const count = writer.hole();
+    if (collected) writer.fill(count, this.#putChanges());
+    batch.left -= batch.index;
+    Object.assign(batch, { index: 0, exceptions: [], alerts: [], failed: false });
+    this.#emit(writer.end());
   }
 
-  #collect() {
+  #putExceptions(exceptions) {
+    const writer = this.#writer;
+    writer.u32(exceptions.length);
+    for (const [index, reason] of exceptions) {
+      writer.u32(index);
+      writer.u8(reason === undefined ? SKIPPED : FAILED);
+      if (reason !== undefined) writer.text(reason);
+    }
+  }
+
+  #putChanges() {
     const writer = this.#writer;
     return this.state.collect((key, name, json) => {
-      writer.text(key);
+      writer.u32(key.low);
+      writer.u32(key.high);
+      writer.text(key.text);
       writer.text(name);
       writer.u8(json === null ? 1 : 0);
       if (json !== null) writer.text(json);

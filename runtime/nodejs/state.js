@@ -23,6 +23,20 @@ const CANDIDATES = 8; // entries compared to find one to forget
 const CLASSES = { $window: Window, $distinct: Distinct, $top: Top, $growth: Growth, $once: Once };
 const LIVE = /^\{"(\$[a-z]+)":/;
 
+/* A key and all that is known of it. `low`, `high`: its hash, which says its partition. */
+class Key {
+  constructor(text, low, high) {
+    this.text = text;
+    this.low = low;
+    this.high = high;
+    this.names = new Map(); // name -> Entry
+  }
+
+  get partition() {
+    return this.high >>> 28;
+  }
+}
+
 class Entry {
   constructor(key, name, json, stored) {
     this.key = key;
@@ -74,7 +88,7 @@ class UndoLog {
 }
 
 class State {
-  #keys = new Map(); // key -> Map(name -> Entry)
+  #keys = new Map(); // text -> Key, of those that have entries
   #count = 0;
   #changed = []; // entries, in the order in which they first changed
   #undo = new UndoLog(); // functions and Saveds
@@ -95,16 +109,32 @@ class State {
     return this.#count;
   }
 
+  #key(text, low, high) {
+    return this.#keys.get(text) ?? new Key(text, low, high);
+  }
+
   /* A committed row. */
-  load(key, name, json) {
-    this.#put(new Entry(key, name, json, true));
+  load(row) {
+    this.#put(new Entry(this.#key(row.key, row.low, row.high), row.name, row.value, true));
+  }
+
+  /* Forgets partitions (bit p), which another worker has now. */
+  drop(partitions) {
+    const isGone = (key) => (partitions & (1 << key.partition)) !== 0;
+    for (const key of this.#keys.values()) {
+      if (!isGone(key)) continue;
+      this.#keys.delete(key.text);
+      this.#count -= key.names.size;
+      key.names.clear();
+    }
+    this.#changed = this.#changed.filter((entry) => !isGone(entry.key));
   }
 
   /* The state of one key, for one event. */
-  at(key, now) {
+  at(text, low, high, now) {
     if (now > this.#now) this.#now = now;
     this.#use++;
-    return new KeyedState(this, key, now);
+    return new KeyedState(this, this.#key(text, low, high), now);
   }
 
   /* The event's changes stay. */
@@ -130,7 +160,7 @@ class State {
     this.#changed.pop();
   }
 
-  /* Calls write(key, name, json or null) for all that changed since the last time. */
+  /* Calls write(Key, name, json or null) for all that changed since the last time. */
   collect(write) {
     let count = 0;
     for (const entry of this.#changed) {
@@ -167,7 +197,7 @@ class State {
   }
 
   find(key, name) {
-    const entry = this.#keys.get(key)?.get(name);
+    const entry = key.names.get(name);
     if (entry) entry.used = this.#use;
     return entry;
   }
@@ -259,17 +289,17 @@ class State {
   }
 
   #put(entry) {
-    let names = this.#keys.get(entry.key);
-    if (!names) this.#keys.set(entry.key, (names = new Map()));
+    const { names } = entry.key;
+    if (names.size === 0) this.#keys.set(entry.key.text, entry.key);
     if (!names.has(entry.name)) this.#count++;
     names.set(entry.name, entry);
   }
 
   #remove(entry) {
-    const names = this.#keys.get(entry.key);
-    if (!names || names.get(entry.name) !== entry) return;
+    const { names, text } = entry.key;
+    if (names.get(entry.name) !== entry) return;
     names.delete(entry.name);
-    if (names.size === 0) this.#keys.delete(entry.key);
+    if (names.size === 0) this.#keys.delete(text);
     entry.gone = true;
     this.#count--;
   }
@@ -288,7 +318,7 @@ class State {
 
   /* Maps may change while they are walked through: what is added comes last, what is gone is skipped. */
   *#walk() {
-    for (;;) for (const names of this.#keys.values()) yield* names.values();
+    for (;;) for (const key of this.#keys.values()) yield* key.names.values();
   }
 
   /* The next entry of an endless round. There must be one. */
@@ -321,11 +351,11 @@ class Counter {
   }
 
   add(amount = 1) {
-    return open(this.#keyed).count(this.#keyed.key, this.#name, checkAmount(amount));
+    return open(this.#keyed).count(keyOf(this.#keyed), this.#name, checkAmount(amount));
   }
 
   get value() {
-    const entry = open(this.#keyed).find(this.#keyed.key, this.#name);
+    const entry = open(this.#keyed).find(keyOf(this.#keyed), this.#name);
     return entry ? counterValue(entry) : 0;
   }
 }
@@ -343,7 +373,7 @@ class Live {
   }
 
   #entry() {
-    return open(this.#keyed).live(this.#keyed.key, ...this.#what);
+    return open(this.#keyed).live(keyOf(this.#keyed), ...this.#what);
   }
 
   /* Gives what `read` says of it then. */
@@ -388,7 +418,7 @@ class KeyedState {
   }
 
   get key() {
-    return this.#key;
+    return this.#key.text;
   }
 
   static open(keyed) {
@@ -398,6 +428,10 @@ class KeyedState {
 
   static nowOf(keyed) {
     return keyed.#now;
+  }
+
+  static keyOf(keyed) {
+    return keyed.#key;
   }
 
   /* A copy: changing it changes nothing, set() does. */
@@ -454,6 +488,6 @@ class KeyedState {
   }
 }
 
-const { open, nowOf } = KeyedState;
+const { open, nowOf, keyOf } = KeyedState;
 
 module.exports = { State };

@@ -37,6 +37,10 @@ function readHello(reader) {
   return hello;
 }
 
+function readRow(reader) {
+  return { low: reader.u32(), high: reader.u32(), key: reader.text(), name: reader.text(), value: reader.text() };
+}
+
 /* "port-scan.main" in DIR -> the function. CommonJS and ES modules alike. */
 async function loadHandler({ dir, handler }) {
   const dot = handler.lastIndexOf('.');
@@ -86,7 +90,10 @@ class Worker {
         break;
       }
       case TYPE.STATE:
-        this.#state.load(reader.text(), reader.text(), reader.text());
+        for (let left = reader.u32(); left > 0; left--) this.#state.load(readRow(reader));
+        break;
+      case TYPE.DROP:
+        (this.#runner ?? this.#state).drop(reader.u16());
         break;
       case TYPE.START:
         this.#load();
@@ -103,23 +110,22 @@ class Worker {
   /* In order, one at a time. */
   #runBatches() {
     while (this.#batches.length > 0) {
-      const result = this.#runner.run(this.#batches.shift());
-      if (result instanceof Promise) {
-        this.#waiting = true;
-        result.then((frame) => {
-          this.#waiting = false;
-          this.#socket.write(frame);
-          this.#runBatches();
-        });
-        return;
-      }
-      this.#socket.write(result);
+      const pending = this.#runner.run(this.#batches.shift());
+      if (pending === undefined) continue;
+      this.#waiting = true;
+      pending.then(() => {
+        this.#waiting = false;
+        this.#runBatches();
+      });
+      return;
     }
   }
 
   async #load() {
     try {
-      this.#runner = new Runner(this.#hello, this.#schemas, await loadHandler(this.#hello), this.#state);
+      const main = await loadHandler(this.#hello);
+      const emit = (frame) => this.#socket.write(frame);
+      this.#runner = new Runner(this.#hello, this.#schemas, main, emit, this.#state);
     } catch (error) {
       console.error(error);
       this.#writer.begin(TYPE.FAILED);

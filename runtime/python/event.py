@@ -8,7 +8,8 @@ import struct
 from records import time_text
 from windows import dumps
 
-HEADER = struct.Struct('<IIIHHQ')  # event id, switch, sequence, index, record size, time
+# In front of each record: hash of the key, time, sequence, event id, switch, epoch, index, generation.
+HEADER = struct.Struct('<QQQIIIHBx')
 SKEW_MS = 60e3  # how far a record's own time may run ahead of its event's
 ALERTS_MAX = 64  # an event
 ALERT_MAX = 64 << 10  # characters of JSON
@@ -35,9 +36,9 @@ class Event:
     def __getitem__(self, name):
         if name == 'data':
             return self.data
-        number, switch, sequence, index, _, time_ns = HEADER.unpack_from(self._bytes, self._at)
-        if name == 'event-id':  # unique: switch, transaction, place in it
-            return f'{switch}-{sequence}-{index}'
+        _, time_ns, sequence, number, switch, epoch, index, _ = HEADER.unpack_from(self._bytes, self._at)
+        if name == 'event-id':  # unique: switch, transaction, place in it; or switch, epoch, lane, sequence
+            return f'{switch}-{sequence}-{index}' if epoch == 0 else f'{switch}-{epoch}-{index}-{sequence}'
         if name == 'event-type':
             return self._schema.name
         if name == 'event-time':
@@ -45,7 +46,8 @@ class Event:
         if name == 'event-namespace':
             return f'switch/{switch}'
         if name == 'extensions':
-            return {'event-number': number, 'switch': switch, 'sequence': sequence, 'index': index}
+            place = {'index': index} if epoch == 0 else {'epoch': epoch, 'lane': index}
+            return {'event-number': number, 'switch': switch, **place, 'sequence': sequence}
         raise KeyError(name)
 
     @staticmethod
@@ -58,7 +60,7 @@ class Event:
 
 def event_time_ms(payload, at, schema):
     """The event's time for windows: the record's own, unless a switch's clock runs away."""
-    sent = HEADER.unpack_from(payload, at)[5] / 1e6
+    sent = HEADER.unpack_from(payload, at)[1] / 1e6
     last = schema.last_ms(payload, at + HEADER.size)
     return last if last > 0 and (sent == 0 or last <= sent + SKEW_MS) else sent
 

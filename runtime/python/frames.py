@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-The frames of the worker pipe (docs/functions.md): u32 length of what follows, u8 type, payload.
-Integers are little-endian; a text is a u32 length, UTF-8, and a zero byte.
+The frames of the worker pipe (docs/functions.md): u32 length of the payload, u8 type, three zeros, the
+payload, zeros up to a multiple of 8. Integers are little-endian; a text is a u32 length, UTF-8, and a zero
+byte.
 """
 
 import functools
 import struct
 
-VERSION = 2
+VERSION = 3
 FRAME_MAX = 16 << 20
-HEADER_BYTES = 5
+HEADER_BYTES = 8
 
-HELLO, SCHEMA, STATE, START, BATCH = range(1, 6)
+HELLO, SCHEMA, STATE, START, BATCH, DROP = range(1, 7)
 READY, RESULT, FAILED = range(64, 67)
 
 _u8 = struct.Struct('<B')
 _u16 = struct.Struct('<H')
 _u32 = struct.Struct('<I')
+_u64 = struct.Struct('<Q')
+
+
+def aligned(length):
+    return (length + 7) & ~7
 
 
 class Splitter:
@@ -31,12 +37,13 @@ class Splitter:
         at = 0
         while len(self._bytes) - at >= HEADER_BYTES:
             (length,) = _u32.unpack_from(self._bytes, at)
-            if not 0 < length <= FRAME_MAX:
+            if length > FRAME_MAX:
                 raise ValueError(f'a frame of {length} bytes')
-            end = at + 4 + length
+            start = at + HEADER_BYTES
+            end = start + aligned(length)
             if len(self._bytes) < end:
                 break
-            yield self._bytes[at + 4], bytes(self._bytes[at + HEADER_BYTES : end])
+            yield self._bytes[at + 4], bytes(self._bytes[start : start + length])
             at = end
         del self._bytes[:at]
 
@@ -61,6 +68,9 @@ class Reader:
 
     def u32(self):
         return self._take(_u32)
+
+    def u64(self):
+        return self._take(_u64)
 
     def text(self):
         end = self.u32() + self._at
@@ -89,7 +99,12 @@ def u32_bytes(value):
     return _u32.pack(value)
 
 
+def u64_bytes(value):
+    return _u64.pack(value)
+
+
 def frame(kind, parts):
     """One frame of a type, from its payload's parts."""
     payload = b''.join(parts)
-    return b'%b%b%b' % (_u32.pack(len(payload) + 1), _u8.pack(kind), payload)
+    length = len(payload)
+    return b'%b%b%b%b' % (_u32.pack(length), _u32.pack(kind), payload, bytes(aligned(length) - length))

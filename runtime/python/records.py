@@ -7,6 +7,8 @@ decoder makes a dict, once a function first looks at event['data'].
 import struct
 import time
 
+from frames import aligned
+
 CACHE_MAX = 8192  # texts; when full it is emptied: what is in use comes back at once
 
 _ips = {}
@@ -78,6 +80,7 @@ class Schema:
         self.id = event_id
         self.name = name
         self.record_size = record_size
+        self.stride = aligned(record_size)  # bytes of a record in a batch
         self._readers = {}
         for field, kind, offset, size in fields:
             if offset + size > record_size:

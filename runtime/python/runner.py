@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Runs batches: decodes, calls the function event by event, and writes the result. Knows nothing of pipes;
-worker.py gives it payloads and sends what it returns.
+Runs batches: decodes, calls the function event by event, and writes results. Knows nothing of pipes;
+worker.py gives it payloads and sends what it yields.
 """
 
 import json
@@ -11,16 +11,19 @@ import traceback
 import types
 
 from event import HEADER, Context, Event, event_time_ms
-from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes
+from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes, u64_bytes
 from state import State
 
-BATCH_CHANGES_MAX = 1 << 20  # characters of JSON, after which a batch ends early
+CHANGES_MAX = 1 << 20  # characters of JSON, after which a result is due
 MESSAGE_MAX = 500  # characters
-SWEEP_LEAST = 32  # entries looked at after each batch
+SWEEP_LEAST = 32  # entries looked at with each result
+PARTITIONS = 16
+COLLECT = 1  # of a batch and of a result: with what has changed
+FAILED, SKIPPED = u8_bytes(1), u8_bytes(2)
 
 KEPT, DELETED = u8_bytes(0), u8_bytes(1)
 
-_batch = struct.Struct('<II')  # count, position
+_batch = struct.Struct('<II')  # count, flags
 
 
 def message_of(error):
@@ -36,6 +39,15 @@ def freeze(value):
     if isinstance(value, dict):
         return types.MappingProxyType({name: freeze(member) for name, member in value.items()})
     return tuple(map(freeze, value)) if isinstance(value, list) else value
+
+
+class Part:
+    """The events that one result covers."""
+
+    def __init__(self):
+        self.count = 0
+        self.exceptions = []  # (index, reason, or None: not run)
+        self.alerts = []  # (index, text)
 
 
 class Runner:
@@ -57,36 +69,48 @@ class Runner:
             'memory-limit': f'{hello["memory_mb"]}Mi',
         }
         self._told = 0
-        self._position = 0  # events done since the start, modulo 2^32
+        self._generations = [0] * PARTITIONS  # one more with each failure: what was sent before it is not run
+
+    def drop(self, partitions):
+        """Partitions that another worker has now: bit p."""
+        for partition in range(PARTITIONS):
+            if partitions >> partition & 1:
+                self._generations[partition] = 0
+        self.state.drop(partitions)
 
     def _open_state(self, payload, at, schema):
         record = at + HEADER.size
         key = '|'.join(str(reader(payload, record)) for reader in self._key_readers[schema.id])
-        return self.state.at(key, event_time_ms(payload, at, schema))
+        return self.state.at(key, HEADER.unpack_from(payload, at)[0], event_time_ms(payload, at, schema))
 
     def run(self, payload):
-        """
-        BATCH payload -> RESULT frame. A batch that was sent before the engine knew that an earlier one ended
-        early is not run: its position says so.
-        """
-        count, position = _batch.unpack_from(payload)
-        if position != self._position:
-            count = 0
-        done, at, failure, alerts = 0, _batch.size, None, []
-        while done < count and self.state.change_size < BATCH_CHANGES_MAX:
-            number, _, _, _, size, _ = HEADER.unpack_from(payload, at)
+        """BATCH payload -> RESULT frames."""
+        left, flags = _batch.unpack_from(payload)
+        at, part = _batch.size, Part()
+        for _ in range(left):
+            if self.state.change_size >= CHANGES_MAX:
+                yield self._result(part, True)
+                part = Part()
+            key_hash, _, _, number, _, _, _, generation = HEADER.unpack_from(payload, at)
             schema = self._schemas.get(number)
-            if schema is None or schema.record_size != size:
+            if schema is None:
                 raise ValueError('an event that no schema describes')
-            failure = self._call(payload, at, schema, done, alerts)
-            if failure is not None:
-                break
-            done += 1
-            at += HEADER.size + size
-        self._position = (self._position + done) & 0xFFFFFFFF
-        if done > 0:
-            self._sweep()
-        return self._result(done, failure, alerts)
+            partition = key_hash >> 60
+            if generation != self._generations[partition]:
+                part.exceptions.append((part.count, None))
+            else:
+                self._run_event(payload, at, schema, part, partition)
+            part.count += 1
+            at += HEADER.size + schema.stride
+        if part.count > 0 or flags & COLLECT:
+            yield self._result(part, flags & COLLECT)
+
+    def _run_event(self, payload, at, schema, part, partition):
+        """What was sent of its partition behind an event that fails is not to be run: it is sent again."""
+        failure = self._call(payload, at, schema, part.count, part.alerts)
+        if failure is not None:
+            self._generations[partition] = self._generations[partition] + 1 & 0xFF
+            part.exceptions.append((part.count, failure))
 
     def _call(self, payload, at, schema, index, alerts):
         """Runs one event; why it failed, or None."""
@@ -114,16 +138,21 @@ class Runner:
                 file=sys.stderr,
             )
 
-    def _result(self, done, failure, alerts):
-        parts = [u32_bytes(done), u8_bytes(failure is not None)]
-        if failure is not None:
-            parts.append(text_bytes(failure))
-        writes = list(self.state.collect())
+    def _result(self, part, collects):
+        """A RESULT of the events since the last one. Failures and alerts do not wait for their changes."""
+        collected = collects or part.alerts or any(reason is not None for _, reason in part.exceptions)
+        if part.count > 0:
+            self._sweep()
+        parts = [u32_bytes(part.count), u32_bytes(COLLECT if collected else 0), u32_bytes(len(part.exceptions))]
+        for index, reason in part.exceptions:
+            parts.append(u32_bytes(index))
+            parts += (SKIPPED,) if reason is None else (FAILED, text_bytes(reason))
+        parts.append(u32_bytes(len(part.alerts)))
+        for index, text in part.alerts:
+            parts += (u32_bytes(index), text_bytes(text))
+        writes = list(self.state.collect()) if collected else []
         parts.append(u32_bytes(len(writes)))
         for key, name, text in writes:
-            parts += (name_bytes(key), name_bytes(name))
+            parts += (u64_bytes(key.hash), name_bytes(key.text), name_bytes(name))
             parts += (DELETED,) if text is None else (KEPT, text_bytes(text))
-        parts.append(u32_bytes(len(alerts)))
-        for index, text in alerts:
-            parts += (u32_bytes(index), text_bytes(text))
         return frame(RESULT, parts)

@@ -25,6 +25,17 @@ _CLASSES = {'$window': Window, '$distinct': Distinct, '$top': Top, '$growth': Gr
 _LIVE = re.compile(r'\{"(\$[a-z]+)":')
 
 
+class Key:
+    """A key and all that is known of it; its hash says its partition."""
+
+    __slots__ = ('text', 'hash', 'names')
+
+    def __init__(self, text, key_hash):
+        self.text = text
+        self.hash = key_hash
+        self.names = {}  # name -> Entry
+
+
 class Entry:
     __slots__ = ('key', 'name', 'json', 'live', 'stored', 'changed', 'gone', 'used', 'place')
 
@@ -67,7 +78,7 @@ class Entry:
 
 class State:
     def __init__(self, entries_max=ENTRIES_MAX):
-        self._keys = {}  # key -> {name: Entry}
+        self._keys = {}  # text -> Key, of those that have entries
         self._ring = []  # all entries, to be swept through
         self._hand = 0
         self._changed = []  # entries, in the order in which they first changed
@@ -83,15 +94,28 @@ class State:
     def __len__(self):
         return len(self._ring)
 
-    def load(self, key, name, text):
-        """A committed row."""
-        self._put(Entry(key, name, text, True))
+    def _key(self, text, key_hash):
+        return self._keys.get(text) or Key(text, key_hash)
 
-    def at(self, key, now):
+    def load(self, key, key_hash, name, text):
+        """A committed row."""
+        self._put(Entry(self._key(key, key_hash), name, text, True))
+
+    def drop(self, partitions):
+        """Forgets partitions (bit p), which another worker has now."""
+
+        def is_gone(entry):
+            return partitions >> (entry.key.hash >> 60) & 1
+
+        for entry in [entry for entry in self._ring if is_gone(entry)]:
+            self._remove(entry)
+        self._changed = [entry for entry in self._changed if not is_gone(entry)]
+
+    def at(self, key, key_hash, now):
         """The state of one key, for one event."""
         self._now = max(self._now, now)
         self._use += 1
-        return KeyedState(self, key, now)
+        return KeyedState(self, self._key(key, key_hash), now)
 
     def keep(self):
         """The event's changes stay."""
@@ -106,7 +130,7 @@ class State:
         self.change_size = self._change_size_before
 
     def collect(self):
-        """Gives (key, name, JSON or None) for all that changed since the last time."""
+        """Gives (Key, name, JSON or None) for all that changed since the last time."""
         for entry in self._changed:
             entry.changed = False
             if entry.gone and not entry.stored:
@@ -134,8 +158,7 @@ class State:
             self.forgotten += 1
 
     def find(self, key, name):
-        names = self._keys.get(key)
-        entry = names.get(name) if names else None
+        entry = key.names.get(name)
         if entry:
             entry.used = self._use
         return entry
@@ -224,17 +247,20 @@ class State:
         self._changed.append(entry)
 
     def _put(self, entry):
-        self._keys.setdefault(entry.key, {})[entry.name] = entry
+        key = entry.key
+        if not key.names:
+            self._keys[key.text] = key
+        key.names[entry.name] = entry
         entry.place = len(self._ring)
         self._ring.append(entry)
 
     def _remove(self, entry):
-        names = self._keys.get(entry.key)
-        if not names or names.get(entry.name) is not entry:
+        key = entry.key
+        if key.names.get(entry.name) is not entry:
             return
-        del names[entry.name]
-        if not names:
-            del self._keys[entry.key]
+        del key.names[entry.name]
+        if not key.names:
+            del self._keys[key.text]
         entry.gone = True
         moved = self._ring.pop()
         if moved is not entry:
@@ -264,11 +290,11 @@ class Counter:
         self._name = name
 
     def add(self, amount=1):
-        return self._keyed.opened().count(self._keyed.key, self._name, check_amount(amount))
+        return self._keyed.opened().count(self._keyed.place, self._name, check_amount(amount))
 
     @property
     def value(self):
-        entry = self._keyed.opened().find(self._keyed.key, self._name)
+        entry = self._keyed.opened().find(self._keyed.place, self._name)
         return entry.counter_value() if entry else 0
 
 
@@ -282,7 +308,7 @@ class Live:
 
     def _entry(self):
         """Made when it is first used."""
-        return self._keyed.opened().live(self._keyed.key, *self._what)
+        return self._keyed.opened().live(self._keyed.place, *self._what)
 
     def change(self, *what):
         """Gives the live object, changed."""
@@ -307,12 +333,16 @@ class Ranking(Live):
 class KeyedState:
     """context.state: what a function sees of its state while one event runs."""
 
-    __slots__ = ('_state', 'key', 'now')
+    __slots__ = ('_state', 'place', 'now')
 
     def __init__(self, state, key, now):
         self._state = state
-        self.key = key
+        self.place = key  # the Key
         self.now = now
+
+    @property
+    def key(self):
+        return self.place.text
 
     def close(self):
         """The event is over: a thread that was left behind must not touch another event's state."""
@@ -325,7 +355,7 @@ class KeyedState:
 
     def get(self, name):
         """A copy: changing it changes nothing, set() does."""
-        entry = self.opened().find(self.key, name)
+        entry = self.opened().find(self.place, name)
         return json.loads(entry.text()) if entry else None
 
     def set(self, name, value):
@@ -334,11 +364,11 @@ class KeyedState:
             raise ValueError(f'state: "{name}" is {len(text)} characters of JSON')
         if _LIVE.match(text):
             raise TypeError(f'state: "{name}": a first member that begins with "$" is reserved')
-        self.opened().set_json(self.key, name, text)
+        self.opened().set_json(self.place, name, text)
         return value
 
     def delete(self, name):
-        return self.opened().delete(self.key, name)
+        return self.opened().delete(self.place, name)
 
     def counter(self, name):
         self.opened()
@@ -362,7 +392,7 @@ class KeyedState:
     def _ask(self, name, kind, made, what):
         """What answers once, as it changes."""
         state = self.opened()
-        entry = state.live(self.key, name, kind, *made)
+        entry = state.live(self.place, name, kind, *made)
         answer, changed = entry.live.ask(self.now, state.undo, *what)
         if changed:
             state.live_changed(entry)

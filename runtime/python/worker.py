@@ -12,7 +12,7 @@ import resource
 import sys
 import traceback
 
-from frames import BATCH, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
+from frames import BATCH, DROP, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
 from records import read_schema
 from runner import Runner, message_of
 from state import State
@@ -89,14 +89,19 @@ class Worker:
     def take(self, kind, payload):
         reader = Reader(payload)
         if kind == BATCH:
-            write_all(self._runner.run(payload))
+            for result in self._runner.run(payload):
+                write_all(result)
         elif kind == HELLO:
             self._hello = read_hello(reader)
         elif kind == SCHEMA:
             schema = read_schema(reader)
             self._schemas[schema.id] = schema
         elif kind == STATE:
-            self._state.load(reader.text(), reader.text(), reader.text())
+            for _ in range(reader.u32()):
+                key_hash, key, name, text = reader.u64(), reader.text(), reader.text(), reader.text()
+                self._state.load(key, key_hash, name, text)
+        elif kind == DROP:
+            (self._runner or self._state).drop(reader.u16())
         elif kind == START:
             self._load()
         else:

@@ -149,4 +149,12 @@ static inline uint32_t cursor_get_le32(struct cursor *c)
 	return le32toh(value);
 }
 
+static inline uint64_t cursor_get_le64(struct cursor *c)
+{
+	uint64_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return le64toh(value);
+}
+
 #endif

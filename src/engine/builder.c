@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "engine/function.h"
-#include "engine/pipe.h"
 #include "engine/writes.h"
 #include "event/key.h"
 #include "event/render.h"
@@ -15,9 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_JSON_MAX  4096 /* bytes; SCHEMA_FIELDS_MAX fields fit */
-#define ALERTS_MAX       4096 /* a frame ... */
-#define EVENT_ALERTS_MAX 1000 /* ... and an event; the runtime's own limit is lower */
+#define RECORD_JSON_MAX 4096 /* bytes; SCHEMA_FIELDS_MAX fields fit */
 
 /* Memory that lives as long as the builder. */
 struct block {
@@ -34,9 +31,11 @@ struct list {
 struct builder {
 	struct result result;
 	struct block *blocks;
-	struct list events, alerts, dead_letters;
-	size_t event_count, alert_count, dead_letter_count;
+	struct list alerts, dead_letters;
+	size_t alert_count, dead_letter_count;
 	struct write_set writes;
+	struct event_list events;
+	uint32_t counts[PARTITIONS]; /* of them */
 	size_t bytes;
 };
 
@@ -68,7 +67,6 @@ void builder_free(struct builder *builder)
 	if (!builder)
 		return;
 	blocks_free(builder->blocks, NULL);
-	free(builder->events.items);
 	write_set_done(&builder->writes);
 	free(builder->alerts.items);
 	free(builder->dead_letters.items);
@@ -145,34 +143,39 @@ static const char *severity_find(const char *name)
 }
 
 /*
- * NAME-SWITCH-HASH-N. The hash is over what names the event for good: its place in its transaction
- * alone comes again when the agent starts anew, and what is not acknowledged has no sequence: there
- * only its record tells it from another at the same place that came at the same time.
+ * NAME-SWITCH-HASH-N. The hash is over what names the event for good. Version 2 has a name for it. In
+ * version 1 its place in its transaction comes again when the agent starts anew, and what is not
+ * acknowledged has no sequence: there only its record tells it from another at the same place that
+ * came at the same time.
  */
 static void alert_set_id(
-	struct alert *alert, const char *function, const struct event_ref *event, unsigned int n)
+	struct alert *alert, const char *function, const struct event *event, unsigned int n)
 {
 	static const struct siphash_key fixed = {0x6e65746c616d6264, 0x616c657274206964};
 	uint8_t bytes[96 + EVENT_RECORD_MAX] = {0};
 	struct cursor c;
 
 	cursor_write_init(&c, bytes, sizeof(bytes));
-	cursor_put_be(&c, event->event_id, 4);
-	cursor_put_be(&c, event->switch_id, 4);
-	cursor_put_be(&c, event->sequence, 4);
-	cursor_put_be(&c, event->index, 2);
-	cursor_put_be(&c, event->time_ns, 8);
+	cursor_put_be(&c, le32toh(event->pipe.event_id), 4);
+	cursor_put_be(&c, le32toh(event->pipe.switch_id), 4);
+	cursor_put_be(&c, le32toh(event->pipe.epoch), 4);
+	cursor_put_be(&c, le64toh(event->pipe.sequence), 8);
+	cursor_put_be(&c, le16toh(event->pipe.index), 2);
 	cursor_put_bytes(&c, function, strnlen(function, 64));
-	cursor_put_bytes(&c, event->record, schema_builtin(event->event_id)->record_size);
-	snprintf(alert->id, sizeof(alert->id), "%.15s-%u-%016llx-%u", function, event->switch_id,
-		(unsigned long long)siphash(&fixed, bytes, c.pos), n % EVENT_ALERTS_MAX);
+	if (event->pipe.epoch == 0) {
+		cursor_put_be(&c, le64toh(event->pipe.time_ns), 8);
+		cursor_put_bytes(&c, event->record, event->record_size);
+	}
+	snprintf(alert->id, sizeof(alert->id), "%.15s-%u-%016llx-%u", function,
+		le32toh(event->pipe.switch_id), (unsigned long long)siphash(&fixed, bytes, c.pos),
+		n);
 }
 
 /* An address: what the function says (null: none), else the event's own field. */
 static int alert_address(struct builder *builder, const json_t *json, const char *name,
-	const struct event_ref *event, const char **ret_text)
+	const struct event *event, const char **ret_text)
 {
-	const struct schema *schema = schema_builtin(event->event_id);
+	const struct schema *schema = event_schema(event);
 	const struct schema_field *field = schema_find_field(schema, name);
 	const json_t *given = json_object_get(json, name);
 	char text[IP_TEXT_MAX];
@@ -194,10 +197,9 @@ static int alert_address(struct builder *builder, const json_t *json, const char
 }
 
 /* A port or protocol, likewise; -1: none. */
-static int alert_number(
-	const json_t *json, const char *name, const struct event_ref *event, int *ret)
+static int alert_number(const json_t *json, const char *name, const struct event *event, int *ret)
 {
-	const struct schema *schema = schema_builtin(event->event_id);
+	const struct schema *schema = event_schema(event);
 	const struct schema_field *field = schema_find_field(schema, name);
 	const json_t *given = json_object_get(json, name);
 
@@ -229,8 +231,8 @@ static int alert_data(struct builder *builder, const json_t *json, const char **
 	return *ret_data ? 0 : -ENOMEM;
 }
 
-static int alert_fill(struct builder *builder, struct alert *alert, const json_t *json,
-	const struct event_ref *event)
+static int alert_fill(
+	struct builder *builder, struct alert *alert, const json_t *json, const struct event *event)
 {
 	const char *title = json_string_value(json_object_get(json, "title"));
 	const char *category = json_string_value(json_object_get(json, "category"));
@@ -257,18 +259,19 @@ static int alert_fill(struct builder *builder, struct alert *alert, const json_t
 	return r;
 }
 
-static uint64_t raised_ns(const struct builder *builder, const struct event_ref *event)
+static uint64_t raised_ns(const struct builder *builder, uint64_t event_time_ns)
 {
 	const struct engine *engine = builder->result.function->engine;
 
 	if (!engine->ops->raised_ns)
 		return clock_realtime_ns();
-	return engine->ops->raised_ns(engine->user, event);
+	return engine->ops->raised_ns(engine->user, event_time_ns);
 }
 
-static int alert_add(struct builder *builder, const struct event_ref *event, unsigned int n,
-	const char *text, size_t len)
+static int alert_add(
+	struct builder *builder, const struct event *event, const struct frame_alert *frame_alert)
 {
+	const uint64_t event_ns = le64toh(event->pipe.time_ns);
 	struct alert *alert;
 	json_t *json;
 	int r;
@@ -276,17 +279,17 @@ static int alert_add(struct builder *builder, const struct event_ref *event, uns
 	r = list_reserve(&builder->alerts, builder->alert_count, 1, sizeof(*alert));
 	if (r < 0)
 		return r;
-	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	json = json_loadb(frame_alert->text, frame_alert->len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json)
 		return -EBADMSG;
 	alert = (struct alert *)builder->alerts.items + builder->alert_count;
 	*alert = (struct alert){
-		.time_ns = event->time_ns,
-		.raised_ns = raised_ns(builder, event),
-		.switch_id = event->switch_id,
-		.event_id = event->event_id,
+		.time_ns = event_ns,
+		.raised_ns = raised_ns(builder, event_ns),
+		.switch_id = le32toh(event->pipe.switch_id),
+		.event_id = le32toh(event->pipe.event_id),
 	};
-	alert_set_id(alert, builder->result.outcome.function, event, n);
+	alert_set_id(alert, builder->result.outcome.function, event, frame_alert->number);
 	r = alert_fill(builder, alert, json, event);
 	json_decref(json);
 	if (r == 0)
@@ -294,179 +297,98 @@ static int alert_add(struct builder *builder, const struct event_ref *event, uns
 	return r;
 }
 
-/* ---- a RESULT frame ---- */
+/* ---- what is gathered ---- */
 
-/* One state change, and where the bytes of its key and name lie: one behind the other. */
-static int read_write(struct cursor *c, struct state_row *ret_write, size_t *ret_identity_len)
+static int add_alerts(
+	struct builder *builder, struct result_frame frame, const struct event *events)
 {
-	struct state_row write = {0};
-	size_t name_len = 0;
-	uint8_t deleted;
+	const struct event *event = events;
+	struct frame_alert alert;
+	uint32_t index = 0;
+	int r = 0;
 
-	write.key = pipe_get_text(c, NULL);
-	write.name = pipe_get_text(c, &name_len);
-	deleted = cursor_get_u8(c);
-	if (deleted == 0)
-		write.value = pipe_get_text(c, &write.value_len);
-	if (!cursor_ok(c) || deleted > 1)
-		return -EBADMSG;
-	write.hash = key_hash_text(write.key);
-	*ret_identity_len = (size_t)(write.name - write.key) + name_len;
-	*ret_write = write;
-	return 0;
-}
-
-/* Checks them and makes room: nothing is changed before the whole frame is known to be good. */
-static int check_writes(struct builder *builder, struct cursor *c, uint32_t *ret_count)
-{
-	uint32_t count = cursor_get_le32(c);
-	struct state_row write;
-	size_t identity_len;
-
-	/* A write is at least two empty texts and a flag; more could only be there to reserve memory. */
-	if (count > cursor_left(c) / 11)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < count; i++)
-		if (read_write(c, &write, &identity_len) < 0)
-			return -EBADMSG;
-	*ret_count = count;
-	return write_set_reserve(&builder->writes, count);
-}
-
-static void put_writes(struct builder *builder, struct cursor *c)
-{
-	uint32_t count = cursor_get_le32(c);
-	struct state_row write;
-	size_t identity_len;
-
-	for (uint32_t i = 0; i < count; i++)
-		if (read_write(c, &write, &identity_len) == 0)
-			write_set_put(&builder->writes, &write, write.key, identity_len);
-}
-
-static int read_alerts(
-	struct builder *builder, const struct queue *queue, size_t done, struct cursor *c)
-{
-	uint32_t count = cursor_get_le32(c);
-	uint32_t last = 0, n = 0;
-
-	if (count > ALERTS_MAX)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t index = cursor_get_le32(c);
-		size_t len = 0;
-		const char *text = pipe_get_text(c, &len);
-		int r;
-
-		if (!text || index >= done || (i > 0 && index < last))
-			return -EBADMSG;
-		n = i > 0 && index == last ? n + 1 : 0;
-		if (n >= EVENT_ALERTS_MAX)
-			return -EBADMSG;
-		last = index;
-		r = alert_add(builder, queue_at(queue, queue->decided + index), n, text, len);
-		if (r < 0)
-			return r;
+	while (r == 0 && result_frame_alert(&frame, &alert)) {
+		for (; index < alert.index; index++)
+			event = event->next;
+		r = alert_add(builder, event, &alert);
 	}
-	return 0;
+	return r;
 }
 
-static int read_verdict(struct cursor *c, size_t batch, struct verdict *ret_verdict)
+/* There is room. What it says of a partition that was taken from it is void: another worker has it. */
+static void put_writes(struct builder *builder, struct result_frame frame, uint16_t partitions)
 {
-	struct verdict verdict = {.done = cursor_get_le32(c)};
-	uint8_t failed = cursor_get_u8(c);
+	struct state_row row;
+	size_t identity_len;
 
-	verdict.failed = failed == 1;
-	if (verdict.failed)
-		verdict.message = pipe_get_text(c, NULL);
-	if (!cursor_ok(c) || failed > 1)
-		return -EBADMSG;
-	/* A worker may stop early, but not without getting anywhere. */
-	if (verdict.failed ? verdict.done >= batch : verdict.done == 0 || verdict.done > batch)
-		return -EBADMSG;
-	*ret_verdict = verdict;
-	return 0;
+	while (result_frame_write(&frame, &row, &identity_len))
+		if (partitions >> key_partition(row.hash) & 1)
+			write_set_put(&builder->writes, &row, row.key, identity_len);
 }
 
-static int add_events(struct builder *builder, const struct queue *queue, size_t count)
-{
-	struct event_ref *events;
-
-	if (list_reserve(&builder->events, builder->event_count, count, sizeof(*events)) < 0)
-		return -ENOMEM;
-	events = builder->events.items;
-	for (size_t i = 0; i < count; i++)
-		events[builder->event_count++] = *queue_at(queue, queue->decided + i);
-	return 0;
-}
-
-int builder_add_result(struct builder *builder, const struct queue *queue, size_t batch,
-	const uint8_t *payload, size_t size, struct verdict *ret_verdict)
+int builder_add_result(struct builder *builder, const struct result_frame *frame,
+	uint16_t partitions, const struct event *events)
 {
 	struct checkpoint before = builder_checkpoint(builder);
-	struct verdict verdict;
-	struct cursor c, head, writes;
-	uint32_t write_count = 0;
+	struct result_frame kept = *frame;
 	uint8_t *copy;
 	int r;
 
-	cursor_read_init(&head, payload, size);
-	r = read_verdict(&head, batch, &verdict);
-	if (r < 0)
-		return r;
-	/* The writes stay where they are in the frame, so it has to stay, too. */
-	copy = builder_alloc(builder, size);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, payload, size);
-	cursor_read_init(&c, copy, size);
-	cursor_get(&c, head.pos);
-	writes = c;
-	r = check_writes(builder, &c, &write_count);
+	if (frame->write_count > 0) {
+		/* The writes stay where they are in the frame, so it has to stay, too. */
+		copy = builder_alloc(builder, frame->writes.size);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, frame->writes.in, frame->writes.size);
+		kept.writes.in = copy;
+	}
+	r = write_set_reserve(&builder->writes, frame->write_count);
 	if (r == 0)
-		r = read_alerts(builder, queue, verdict.done, &c);
-	if (r == 0 && (!cursor_ok(&c) || cursor_left(&c) > 0))
-		r = -EBADMSG;
-	/* Changes belong to events that are done. */
-	if (r == 0 && verdict.done == 0 && write_count > 0)
-		r = -EBADMSG;
-	if (r == 0)
-		r = add_events(builder, queue, verdict.done);
+		r = add_alerts(builder, kept, events);
 	if (r < 0) {
 		builder_restore(builder, &before);
 		return r;
 	}
-	put_writes(builder, &writes);
-	*ret_verdict = verdict;
+	put_writes(builder, kept, partitions);
 	return 0;
 }
 
-int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
-	unsigned int attempts, const char *reason)
+void builder_add_events(struct builder *builder, struct event_list *events,
+	const uint32_t counts[static PARTITIONS])
+{
+	event_list_append(&builder->events, events);
+	for (unsigned int i = 0; i < PARTITIONS; i++)
+		builder->counts[i] += counts[i];
+}
+
+int builder_add_dead_letter(struct builder *builder, struct event *event, const char *reason)
 {
 	struct checkpoint before = builder_checkpoint(builder);
-	const struct event_ref *event = queue_at(queue, queue->decided);
 	struct dead_letter letter = {
-		.time_ns = event->time_ns,
-		.switch_id = event->switch_id,
-		.event_id = event->event_id,
-		.sequence = event->sequence,
-		.index = event->index,
-		.attempts = (uint16_t)MIN(attempts, (unsigned int)UINT16_MAX),
+		.time_ns = le64toh(event->pipe.time_ns),
+		.switch_id = le32toh(event->pipe.switch_id),
+		.event_id = le32toh(event->pipe.event_id),
+		.epoch = le32toh(event->pipe.epoch),
+		.sequence = le64toh(event->pipe.sequence),
+		.index = le16toh(event->pipe.index),
+		.attempts = event->attempts,
+		.record = event->record,
+		.record_size = event->record_size,
 	};
 	char json[RECORD_JSON_MAX];
 
-	record_render_json(schema_builtin(event->event_id), event->record, json, sizeof(json));
+	record_render_json(event_schema(event), event->record, json, sizeof(json));
 	letter.reason = builder_strdup(builder, reason);
 	letter.data = builder_strdup(builder, json);
 	if (!letter.reason || !letter.data ||
 		list_reserve(&builder->dead_letters, builder->dead_letter_count, 1,
-			sizeof(letter)) < 0 ||
-		add_events(builder, queue, 1) < 0) {
+			sizeof(letter)) < 0) {
 		builder_restore(builder, &before);
 		return -ENOMEM;
 	}
 	((struct dead_letter *)builder->dead_letters.items)[builder->dead_letter_count++] = letter;
+	event_list_push(&builder->events, event);
+	builder->counts[event->partition]++;
 	return 0;
 }
 
@@ -490,7 +412,34 @@ struct result *builder_result(struct builder *builder)
 	outcome->alert_count = builder->alert_count;
 	outcome->dead_letters = builder->dead_letters.items;
 	outcome->dead_letter_count = builder->dead_letter_count;
-	builder->result.events = builder->events.items;
-	builder->result.event_count = builder->event_count;
+	builder->result.events = builder->events.first;
+	builder->result.event_count = builder->events.count;
 	return &builder->result;
+}
+
+const uint32_t *builder_counts(const struct builder *builder)
+{
+	return builder->counts;
+}
+
+void builder_take_events(struct builder *builder, struct event_list *to)
+{
+	event_list_append(to, &builder->events);
+}
+
+void result_iterate(const struct result *result, struct result_iterator *ret_iterator)
+{
+	*ret_iterator = (struct result_iterator){result->events, result->event_count};
+}
+
+bool result_next(struct result_iterator *iterator, struct finished_event *ret_event)
+{
+	const struct event *event = iterator->next;
+
+	if (iterator->left == 0)
+		return false;
+	iterator->left--;
+	iterator->next = event->next;
+	*ret_event = finished_event(event);
+	return true;
 }

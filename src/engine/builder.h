@@ -10,7 +10,9 @@
 
 #include "base/siphash.h"
 #include "engine/engine.h"
-#include "engine/queue.h"
+#include "engine/event_list.h"
+#include "engine/result_frame.h"
+#include "event/key.h"
 
 struct builder;
 
@@ -22,26 +24,25 @@ struct builder_source {
 
 /* 0 or -ENOMEM. */
 int builder_new(const struct builder_source *source, struct builder **ret_builder) _must_check_;
+/* The events that are in it must have been taken out. */
 void builder_free(struct builder *builder);
 DEFINE_CLEANUP(struct builder, builder_free)
 
-/* What a worker said of a batch: a RESULT frame, taken apart. */
-struct verdict {
-	size_t done;         /* events from the batch's front */
-	bool failed;         /* the event after them failed ... */
-	const char *message; /* ... and why; borrowed from the frame */
-};
-
 /*
- * Reads a RESULT frame for the `batch` events from queue->decided on and appends what it says of the
- * events that are done. Returns 0; -EBADMSG: not a valid one; -ENOMEM. On failure nothing is changed.
+ * Adds the alerts and changes of a frame that covers `events` and those behind them. Changes are taken
+ * of `partitions` only (bit p). Returns 0; -EBADMSG: an alert is not a valid one; -ENOMEM. On failure
+ * nothing is changed.
  */
-int builder_add_result(struct builder *builder, const struct queue *queue, size_t batch,
-	const uint8_t *payload, size_t size, struct verdict *ret_verdict) _must_check_;
+int builder_add_result(struct builder *builder, const struct result_frame *frame,
+	uint16_t partitions, const struct event *events) _must_check_;
 
-/* Appends the event at queue->decided as a dead letter. 0 or -ENOMEM, then nothing is changed. */
-int builder_add_dead_letter(struct builder *builder, const struct queue *queue,
-	unsigned int attempts, const char *reason) _must_check_;
+/* Takes events that are done, and whose changes are in it; `counts`: how many of each partition. */
+void builder_add_events(struct builder *builder, struct event_list *events,
+	const uint32_t counts[static PARTITIONS]);
+
+/* Takes an event as a dead letter. 0 or -ENOMEM, then nothing is changed. */
+int builder_add_dead_letter(
+	struct builder *builder, struct event *event, const char *reason) _must_check_;
 
 /* Rough size of what is held, to bound it. */
 size_t builder_bytes(const struct builder *builder);
@@ -51,5 +52,11 @@ bool builder_is_urgent(const struct builder *builder);
 
 /* Complete until the next addition. */
 struct result *builder_result(struct builder *builder);
+
+/* How many of its events are of each partition. */
+const uint32_t *builder_counts(const struct builder *builder);
+
+/* Takes the events out, in the order in which they were added. */
+void builder_take_events(struct builder *builder, struct event_list *to);
 
 #endif

@@ -76,9 +76,9 @@ static bool field_exists(const char *name)
 static int check_key(const char *const *key, char **ret_error)
 {
 	for (size_t i = 0; key && key[i]; i++) {
-		if (i == FUNCTION_KEYS_MAX)
+		if (i == KEY_FIELDS_MAX)
 			return error_set(
-				ret_error, -EINVAL, "key: more than %d fields", FUNCTION_KEYS_MAX);
+				ret_error, -EINVAL, "key: more than %d fields", KEY_FIELDS_MAX);
 		if (!field_exists(key[i]))
 			return error_set(
 				ret_error, -EINVAL, "key: no event has a field \"%s\"", key[i]);
@@ -157,7 +157,8 @@ static int check_options(const struct function_options *options, char **ret_erro
 static int function_copy_options(struct function *function, const struct function_options *options)
 {
 	/* A batch must fit into a frame. */
-	const unsigned int most = (PIPE_FRAME_MAX - 64U) / (EVENT_RECORD_MAX + 64);
+	const unsigned int most =
+		(PIPE_FRAME_MAX - 64U) / (EVENT_RECORD_MAX + sizeof(struct pipe_event));
 
 	snprintf(function->name, sizeof(function->name), "%s", options->name);
 	function->timeout_ns = options->timeout_ns;
@@ -174,7 +175,8 @@ static int function_copy_options(struct function *function, const struct functio
 		if (!function->key[i])
 			return -ENOMEM;
 	}
-	return queue_init(&function->queue, options->queue_max);
+	function->queue_max = options->queue_max;
+	return 0;
 }
 
 int engine_add(struct engine *engine, const struct function_options *options,
@@ -194,11 +196,12 @@ int engine_add(struct engine *engine, const struct function_options *options,
 		return -ENOMEM;
 	function->engine = engine;
 	r = function_copy_options(function, options);
+	if (r == 0)
+		r = function_begin(function, options->workers);
 	if (r < 0) {
 		function_free(function);
 		return r;
 	}
-	function_begin(function);
 	function->next = engine->functions;
 	engine->functions = function;
 	*ret_function = function;
@@ -207,5 +210,6 @@ int engine_add(struct engine *engine, const struct function_options *options,
 
 void engine_remove(struct function *function)
 {
+	function_drop_events(function);
 	function_end(function);
 }

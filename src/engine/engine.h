@@ -3,15 +3,22 @@
 #define ENGINE_ENGINE_H
 
 /*
- * Where functions run. The server pushes events to a function; the engine runs them, in order, at
- * least once, and hands back outcomes: what to make durable for a run of events from the front of the
- * function's queue. Only when the server reports that an outcome is committed are its events done.
- * An event that keeps failing becomes a dead letter inside an outcome, so every event pushed ends in
- * exactly one outcome.
+ * Where functions run. The server pushes events to a function; the engine runs them, at least once,
+ * and hands back outcomes: what to make durable for a number of its events. Only when the server
+ * reports that an outcome is committed are its events done. An event that keeps failing becomes a dead
+ * letter inside an outcome, so every event pushed ends in exactly one outcome, or is dropped with its
+ * function.
  *
- * Failure never reorders the queue: the events of a batch that crashes or overruns its deadline are tried
- * again one by one, so the culprit ends up alone; after `attempts` it is put aside. The size of batches is
- * halved by such a loss, and grows back with success.
+ * A function's events are divided into PARTITIONS by their key (event/key.h). Those of one partition
+ * run in the order in which they were pushed, and are done in that order; so the events and the state of
+ * one key are never in two places. Each partition belongs to one worker at a time, and can move to
+ * another: what is out of it is committed, then the other worker gets its state from the store. The
+ * other partitions do not wait for that.
+ *
+ * Failure never reorders a partition, and holds up no other for long. An event that failed is tried
+ * again after a pause, in which its partition waits. The events of a batch that crashes its worker or
+ * overruns its deadline are tried again one by one, so the culprit ends up alone; after `attempts` it
+ * is put aside.
  *
  * One thread (the loop's) calls all of this. The engine never touches the store or the network: state
  * comes in through ops->load_state and goes out in outcomes. Nothing here assumes that functions run
@@ -19,6 +26,7 @@
  */
 
 #include "base/loop.h"
+#include "event/key.h"
 #include "event/outcome.h"
 #include "event/schema.h"
 
@@ -26,32 +34,64 @@
 
 struct engine;
 struct function;
+struct event;
 
-/* Who sent an event; the server's own bookkeeping hangs on `origin`. */
-struct event_ref {
+/*
+ * Events of one kind that follow each other: record i has the position `position + i`, by which its
+ * sender's events are counted. Records are copied.
+ */
+struct event_run {
 	uint32_t event_id;
 	uint32_t switch_id;
-	uint32_t sequence; /* of its transaction */
-	uint16_t index;    /* in its transaction */
-	uint64_t time_ns;  /* event time, UNIX epoch */
-	const void *
-		record; /* schema_builtin(event_id)->record_size bytes, copied by function_push() */
-	void *origin;   /* opaque; returned in the result */
+	uint32_t epoch;      /* of the switch's agent; 0: version 1 */
+	uint64_t sequence;   /* version 1: of the transaction; else the position */
+	uint16_t index;      /* version 1: the position; else the lane */
+	uint64_t time_ns;    /* event time, UNIX epoch */
+	const void *records; /* each of schema_builtin(event_id)->record_size bytes ... */
+	size_t stride;       /* ... and so many from one to the next */
+	size_t count;
+	/* Who waits for them: returned for each with its position when it is done. NULL: nobody. */
+	void *origin;
+	/*
+	 * The positions, one a partition, below which the function has had all events of the partition
+	 * already: those are left out. NULL: none.
+	 */
+	const uint64_t *done;
+	/* One is added for each event that is taken. NULL: not wanted. */
+	uint8_t *waits;
 };
 
-/* A finished run of events. Owned by the engine until engine_committed(). */
+/* Finished events of one function. Owned by the engine until engine_committed(). */
 struct result {
 	struct function *function;
-	struct outcome outcome;         /* marks are left empty */
-	const struct event_ref *events; /* the events that this finishes, oldest first */
-	size_t event_count;             /* at least 1 */
+	struct outcome outcome; /* marks are left empty */
+	size_t event_count;     /* at least 1 */
+	const struct event *events;
 };
+
+struct finished_event {
+	void *origin;
+	uint64_t position;
+	uint64_t time_ns;
+	uint32_t event_id;
+	uint32_t switch_id;
+	unsigned int partition;
+};
+
+struct result_iterator {
+	const struct event *next;
+	size_t left;
+};
+
+/* The events that a result finishes; those of a partition in their order. False: no more. */
+void result_iterate(const struct result *result, struct result_iterator *ret_iterator);
+bool result_next(struct result_iterator *iterator, struct finished_event *ret_event);
 
 struct engine_ops {
 	/*
 	 * Make result->outcome durable, then call engine_committed() (never from inside this call).
-	 * Results of one function come in order, one at a time: what finishes during a commit gathers
-	 * in the next result. So when one is refused, nothing that builds on it was made durable.
+	 * Results of one function come one at a time: what finishes during a commit gathers in the
+	 * next result. So when one is refused, nothing that builds on it was made durable.
 	 */
 	void (*commit)(void *user, struct result *result);
 
@@ -64,8 +104,14 @@ struct engine_ops {
 	/* A line that a function printed, borrowed; NULL: the log has it, at a bounded rate. */
 	void (*output)(void *user, const char *function, const char *line);
 
-	/* The UNIX time at which an alert of `event` is raised; NULL: now. */
-	uint64_t (*raised_ns)(void *user, const struct event_ref *event);
+	/*
+	 * A function is removed with an event that is in no result under commit. NULL: nobody wants to
+	 * know.
+	 */
+	void (*dropped)(void *user, struct function *function, const struct finished_event *event);
+
+	/* The UNIX time at which an alert of an event of that time is raised; NULL: now. */
+	uint64_t (*raised_ns)(void *user, uint64_t event_time_ns);
 };
 
 struct function_options {
@@ -79,6 +125,7 @@ struct function_options {
 	unsigned int attempts;  /* at least 1 */
 	unsigned int batch_max; /* events */
 	size_t queue_max;       /* events; function_push() refuses above it */
+	unsigned int workers;   /* 1 to PARTITIONS; 0: 1 */
 };
 
 struct function_stats {
@@ -89,12 +136,14 @@ struct function_stats {
 	uint64_t timeouts; /* workers killed for overrunning the deadline */
 	uint64_t dead_letters;
 	uint64_t alerts;
-	uint64_t refused;  /* events that function_push() refused */
-	uint64_t busy_ns;  /* sum over batches, dispatch to result */
-	size_t queued;     /* events now waiting or running */
-	int worker_pid;    /* 0: no worker is up */
-	const char *state; /* "starting", "ready", "busy", "backoff", "failed" */
-	const char *error; /* the last failure in words, or NULL */
+	uint64_t refused;     /* events that function_push() refused */
+	uint64_t moves;       /* of partitions from one worker to another */
+	uint64_t busy_ns;     /* sum over batches, dispatch to result */
+	size_t queued;        /* events now waiting or running */
+	unsigned int workers; /* that are ready */
+	int worker_pid;       /* of the first; 0: it is not up */
+	const char *state;    /* "starting", "ready", "busy", "backoff", "failed" */
+	const char *error;    /* the last failure in words, or NULL */
 };
 
 struct engine_options {
@@ -115,7 +164,7 @@ void engine_free(struct engine *engine);
 DEFINE_CLEANUP(struct engine, engine_free)
 
 /*
- * Adds a function and starts its worker. Returns 0; -EEXIST; -EINVAL with a message for the operator
+ * Adds a function and starts its workers. Returns 0; -EEXIST; -EINVAL with a message for the operator
  * in `ret_error` (to be freed): bad name, unknown runtime, unknown key field; -ENOENT likewise: the
  * handler's file is not there. A handler that does not load shows in function_stats and the log, and
  * is tried again with growing pauses.
@@ -135,14 +184,21 @@ bool engine_name_is_valid(const char *name);
 const char *function_name(const struct function *function);
 void function_stats(const struct function *function, struct function_stats *ret_stats);
 
-/*
- * Copies the event into the function's queue. 0; -ENOBUFS: the queue is full, push again later;
- * -EINVAL: no schema for its event id.
- */
-int function_push(struct function *function, const struct event_ref *event) _must_check_;
+/* Of the worker number `number`, from 0; 0: it is not up, or there are not so many. */
+int function_worker_pid(const struct function *function, unsigned int number);
+
+/* How many workers share its partitions from now on: 1 to PARTITIONS. */
+void function_set_workers(struct function *function, unsigned int workers);
 
 /*
- * The end of ops->commit: `error` 0, or why the store refused (the worker is then restarted from
+ * Takes events from the front of a run. Returns how many it took, or left out as done; less than all:
+ * the queue is full or no memory is left, push the rest again later. 0 as well for an event id without
+ * schema.
+ */
+size_t function_push(struct function *function, const struct event_run *run) _must_check_;
+
+/*
+ * The end of ops->commit: `error` 0, or why the store refused (the workers are then restarted from
  * committed state and the events run again).
  */
 void engine_committed(struct result *result, int error);

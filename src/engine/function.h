@@ -3,25 +3,27 @@
 #define ENGINE_FUNCTION_H
 
 /*
- * A function inside the engine. engine.c keeps them and checks what they are made from; function.c
- * runs them: a state machine over one worker at a time.
+ * A function inside the engine. engine.c keeps them and checks what they are made from. The others
+ * run them: function.c takes events in and hands results over to be committed; partition.c says where
+ * each event waits, and moves partitions from one worker to another; instance.c runs one worker, with
+ * the partitions that it has.
  *
- *   WAITING --start--> STARTING --READY frame--> READY <--> PAUSED, when an event failed
- *      ^                  |                        |
- *      +------------- ENDING <- killed, in any of them
+ * An event is in one list at a time:
  *
- * Under load the worker has two batches: while it runs one, the next is on its way, so that neither
- * side waits for the other. If the first ends early, what was sent on top of it is void: the worker
- * sees from its position that it is not what comes next, skips it, and says so; its events are sent
- * again. While a culprit is looked for, one event is out at a time.
+ *   pushed -> instance.waiting -> sent -> done -> function.gathering -> committing -> freed
+ *                  ^  |            |
+ *          partition.hold <--------+ failed, or skipped since one before it failed
+ *
+ * What of `sent` and `done` was with a worker that ends waits again, and so does all of a function
+ * when a commit is refused.
  */
 
 #include "engine/builder.h"
+#include "engine/event_list.h"
 #include "engine/runtime.h"
 #include "engine/worker.h"
 
 #define FUNCTION_NAME_MAX 64 /* with the NUL */
-#define FUNCTION_KEYS_MAX 8
 
 struct engine {
 	struct loop *loop;
@@ -34,19 +36,20 @@ struct engine {
 	struct function *functions;
 };
 
-enum function_phase {
-	FUNCTION_WAITING,  /* no worker: a pause, or results that must come back first */
-	FUNCTION_STARTING, /* a worker loads the handler */
-	FUNCTION_READY,
-	FUNCTION_PAUSED, /* before a failed event is tried again */
-	FUNCTION_ENDING, /* killed, not yet gone */
-};
+struct instance;
 
-#define FUNCTION_IN_FLIGHT 2
-
-struct batch {
-	uint32_t count;    /* events */
-	uint32_t position; /* as pipe_begin_batch() has it */
+/* A part of a function's events and state. */
+struct partition {
+	struct instance *owner; /* whose worker runs it */
+	struct instance *next;  /* where it is moving to; NULL: it stays */
+	bool loaded;            /* the owner's worker has its state */
+	bool held;              /* its events wait in `hold` instead of with the owner */
+	struct event_list hold;
+	uint64_t retry_at_ns; /* monotonic: a failed event waits until then; 0: none */
+	uint32_t sent, done;  /* events in the owner's lists */
+	uint32_t undurable;   /* events in results */
+	uint8_t generation; /* of events to be sent: one more with each failure, as the worker counts */
+	uint64_t since;     /* the owner's `batches_sent` when it got the partition */
 };
 
 struct function {
@@ -57,46 +60,110 @@ struct function {
 	char *handler;
 	char *dir;
 	char *config;
-	char *key[FUNCTION_KEYS_MAX + 1];
+	char *key[KEY_FIELDS_MAX + 1];
 	uint64_t timeout_ns;
 	unsigned int attempts;
 	unsigned int batch_max;
+	size_t queue_max;
 
-	struct queue queue;
-	enum function_phase phase;
-	struct worker *worker;
-	struct loop_timer timer; /* the phase's deadline or pause */
+	struct key_plan plans[EVENT_USER_MIN]; /* by event id */
+	struct event_pool events;
+	size_t queued;
+	uint32_t arrivals; /* of events, modulo 2^32 */
+	struct partition partitions[PARTITIONS];
+	struct instance *instances[PARTITIONS];
+	unsigned int instance_count;
 	struct loop_timer
-		dispatch; /* at the end of the loop's round: what came in it goes together */
-	struct pipe_buffer buffer; /* frames being written */
+		dispatch;        /* at the end of the loop's round: what came in it goes together */
+	struct loop_timer retry; /* when the first partition's pause is over */
 	struct log_limit output_limit, failure_limit;
-
-	struct batch in_flight[FUNCTION_IN_FLIGHT]; /* with the worker, oldest first */
-	unsigned int in_flight_count;
-	uint32_t worker_done;    /* events that this worker has done, modulo 2^32 */
-	uint64_t batch_start_ns; /* of the oldest */
-	size_t batch_limit; /* halved by a lost batch, one more with each full one that succeeds */
-	size_t suspects;    /* events of a lost batch, from queue.decided on: they run alone */
-	unsigned int front_attempts; /* of the event at queue.decided, alone */
-	unsigned int failures; /* ends of workers since the last progress; decides the pause */
-	bool start_due;        /* the pause is over, results are still out */
-	bool load_failed;      /* the last worker could not load the handler */
-	bool removed;          /* only a result under way still holds it */
+	bool removed; /* only a result under way still holds it */
 
 	struct builder *gathering;  /* NULL if nothing is decided that is not under commit */
 	struct builder *committing; /* with the server */
 	struct loop_timer submit;   /* ends the gathering */
 	uint64_t submit_after_ns;   /* monotonic: gathers until then, if more is coming */
+	uint64_t collect_after_ns;  /* monotonic: changes are not asked for before, under load */
 
 	struct function_stats stats;
 	char *error;
 };
 
-/* Begins to run a function whose options are filled in. */
-void function_begin(struct function *function);
+static inline const struct schema *event_schema(const struct event *event)
+{
+	return schema_builtin(le32toh(event->pipe.event_id));
+}
+
+static inline uint64_t event_position(const struct event *event)
+{
+	return event->pipe.epoch != 0 ? le64toh(event->pipe.sequence) : le16toh(event->pipe.index);
+}
+
+static inline struct finished_event finished_event(const struct event *event)
+{
+	return (struct finished_event){
+		.origin = event->origin,
+		.position = event_position(event),
+		.partition = event->partition,
+		.event_id = le32toh(event->pipe.event_id),
+		.switch_id = le32toh(event->pipe.switch_id),
+		.time_ns = le64toh(event->pipe.time_ns),
+	};
+}
+
+/* ---- function.c ---- */
+
+/* Begins to run a function whose options are filled in. 0 or -ENOMEM. */
+int function_begin(struct function *function, unsigned int workers) _must_check_;
+/* Tells of all its events but those under commit that they will not be done. */
+void function_drop_events(struct function *function);
 /* Stops it; frees it now, or when the result under way comes back. */
 void function_end(struct function *function);
 /* Also takes it off its engine's list. */
 void function_free(struct function *function);
+
+/* What went wrong, for the operator: kept, and logged at a bounded rate. */
+void function_set_error(struct function *function, const char *what, const char *detail);
+/* The pause before something that failed so many times is tried again. */
+uint64_t function_pause_ns(uint64_t base, unsigned int failures, uint64_t max);
+
+/* The builder in which results gather, or NULL: no memory. */
+struct builder *function_gather(struct function *function);
+/* Hands over what has gathered, unless a result is under way: then it goes when that comes back. */
+void function_submit(struct function *function);
+/* True while so much waits for the store that nothing more should run. */
+bool function_is_choked(const struct function *function);
+/* After this round of the loop, sends what waits; or that much later, unless something comes before. */
+void function_dispatch_soon(struct function *function);
+void function_dispatch_later(struct function *function, uint64_t after_ns);
+
+/* Counts a failed attempt of an event, which is in no list. Takes it: a dead letter, or held. */
+void function_blame(struct function *function, struct event *event, const char *reason);
+
+/* ---- partition.c ---- */
+
+/* Puts an event where it waits, behind all others of its partition. */
+void partition_push(struct partition *partition, struct event *event);
+/* From now on its events wait apart. */
+void partition_hold(struct partition *partition);
+/* Takes back events that were with the worker: they wait, before all that came later. */
+void partition_return(struct partition *partition, struct event_list *events);
+/* The same for events of any partition. */
+void partitions_return(struct function *function, struct event_list *events);
+/* Its worker is gone, or is to get it anew. */
+void partition_unload(struct partition *partition);
+/* True if its state is to be read from the store now. */
+bool partition_may_load(const struct function *function, const struct partition *partition);
+/* Goes on with a move, with loading, or with its events, as far as that is possible now. */
+void partition_advance(struct function *function, struct partition *partition);
+void partitions_advance(struct function *function);
+/* Shares the partitions out among the instances that stay, evenly; as few as possible move. */
+void partitions_balance(struct function *function);
+
+static inline unsigned int partition_number(
+	const struct function *function, const struct partition *partition)
+{
+	return (unsigned int)(partition - function->partitions);
+}
 
 #endif

@@ -68,15 +68,16 @@ size_t pipe_begin(struct pipe_buffer *buffer, enum pipe_type type)
 	size_t frame = buffer->size;
 
 	put_uint(buffer, 0, 4);
-	put_uint(buffer, type, 1);
+	put_uint(buffer, type, 4);
 	return frame;
 }
 
 void pipe_end(struct pipe_buffer *buffer, size_t frame)
 {
-	size_t len = buffer->size - frame - 4;
+	size_t len = buffer->size - frame - PIPE_HEADER_BYTES;
 	struct cursor c;
 
+	put_uint(buffer, 0, pipe_align(len) - len);
 	if (buffer->failed)
 		return;
 	if (len > PIPE_FRAME_MAX) {
@@ -126,51 +127,73 @@ void pipe_put_schema(struct pipe_buffer *buffer, const struct schema *schema)
 	pipe_end(buffer, frame);
 }
 
-bool pipe_put_state(struct pipe_buffer *buffer, const char *key, const char *name,
-	const char *value, size_t value_len)
-{
-	size_t key_len = strlen(key), name_len = strlen(name);
-	size_t frame;
-
-	if (key_len + name_len + value_len + 64 > PIPE_FRAME_MAX)
-		return false;
-	frame = pipe_begin(buffer, PIPE_STATE);
-	put_text_len(buffer, key, key_len);
-	put_text_len(buffer, name, name_len);
-	put_text_len(buffer, value, value_len);
-	pipe_end(buffer, frame);
-	return true;
-}
-
 void pipe_put_start(struct pipe_buffer *buffer)
 {
 	pipe_end(buffer, pipe_begin(buffer, PIPE_START));
 }
 
-size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t position)
+size_t pipe_begin_state(struct pipe_buffer *buffer)
+{
+	size_t frame = pipe_begin(buffer, PIPE_STATE);
+
+	put_uint(buffer, 0, 4);
+	return frame;
+}
+
+bool pipe_put_row(struct pipe_buffer *buffer, size_t frame, const struct state_row *row)
+{
+	size_t key_len = strlen(row->key), name_len = strlen(row->name);
+
+	if (buffer->size - frame + key_len + name_len + row->value_len + 64 > PIPE_FRAME_MAX)
+		return false;
+	put_uint(buffer, row->hash, 8);
+	put_text_len(buffer, row->key, key_len);
+	put_text_len(buffer, row->name, name_len);
+	put_text_len(buffer, row->value, row->value_len);
+	return true;
+}
+
+void pipe_end_state(struct pipe_buffer *buffer, size_t frame, uint32_t rows)
+{
+	struct cursor c;
+
+	pipe_end(buffer, frame);
+	if (buffer->failed)
+		return;
+	cursor_write_init(&c, buffer->bytes + frame + PIPE_HEADER_BYTES, 4);
+	cursor_put_le(&c, rows, 4);
+}
+
+void pipe_put_drop(struct pipe_buffer *buffer, uint16_t partitions)
+{
+	size_t frame = pipe_begin(buffer, PIPE_DROP);
+
+	put_uint(buffer, partitions, 2);
+	pipe_end(buffer, frame);
+}
+
+size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t flags)
 {
 	size_t frame = pipe_begin(buffer, PIPE_BATCH);
 
 	put_uint(buffer, count, 4);
-	put_uint(buffer, position, 4);
+	put_uint(buffer, flags, 4);
 	return frame;
 }
 
-void pipe_put_event(struct pipe_buffer *buffer, const struct event_ref *event, uint16_t record_size)
+void pipe_put_event(struct pipe_buffer *buffer, const struct pipe_event *event, const void *record,
+	uint16_t record_size)
 {
-	struct cursor c;
+	size_t size = sizeof(*event) + pipe_align(record_size);
+	uint8_t *at;
 
-	if (!pipe_buffer_reserve(buffer, 24U + record_size))
+	if (!pipe_buffer_reserve(buffer, size))
 		return;
-	cursor_write_init(&c, buffer->bytes + buffer->size, 24U + record_size);
-	cursor_put_le(&c, event->event_id, 4);
-	cursor_put_le(&c, event->switch_id, 4);
-	cursor_put_le(&c, event->sequence, 4);
-	cursor_put_le(&c, event->index, 2);
-	cursor_put_le(&c, record_size, 2);
-	cursor_put_le(&c, event->time_ns, 8);
-	cursor_put_bytes(&c, event->record, record_size);
-	buffer->size += 24U + record_size;
+	at = buffer->bytes + buffer->size;
+	memcpy(at, event, sizeof(*event));
+	memcpy(at + sizeof(*event), record, record_size);
+	memset(at + sizeof(*event) + record_size, 0, size - sizeof(*event) - record_size);
+	buffer->size += size;
 }
 
 const char *pipe_get_text(struct cursor *c, size_t *ret_len)

@@ -90,30 +90,39 @@ static void worker_hang_up(struct worker *worker)
 	worker_signal(worker);
 }
 
+/* The frame at the front of what is left. 0: it is not all there; or its size with header and padding. */
+static size_t worker_peek_frame(struct worker *worker, size_t taken, struct pipe_frame *ret_frame)
+{
+	size_t left = worker->in.size - taken, size;
+	struct cursor c;
+	uint32_t len, type;
+
+	if (left < PIPE_HEADER_BYTES)
+		return 0;
+	cursor_read_init(&c, worker->in.bytes + taken, left);
+	len = cursor_get_le32(&c);
+	type = cursor_get_le32(&c);
+	if (len > PIPE_FRAME_MAX || type > UINT8_MAX) {
+		worker_kill(
+			worker, WORKER_CRASHED, "wrote something that is no frame into its pipe");
+		return 0;
+	}
+	size = PIPE_HEADER_BYTES + pipe_align(len);
+	if (left < size)
+		return 0;
+	*ret_frame = (struct pipe_frame){(uint8_t)type, c.in + c.pos, len};
+	return size;
+}
+
 /* Takes whole frames off the front of what has come in. */
 static void worker_take_frames(struct worker *worker)
 {
-	size_t taken = 0;
+	struct pipe_frame frame;
+	size_t taken = 0, size;
 
-	while (!worker->ending) {
-		size_t left = worker->in.size - taken;
-		struct cursor c;
-		uint32_t len;
-		uint8_t type;
-
-		cursor_read_init(&c, worker->in.bytes + taken, left);
-		len = cursor_get_le32(&c);
-		type = cursor_get_u8(&c);
-		if (left >= 4 && (len == 0 || len > PIPE_FRAME_MAX)) {
-			worker_kill(worker, WORKER_CRASHED,
-				"wrote something that is no frame into its pipe");
-			return;
-		}
-		if (!cursor_ok(&c) || cursor_left(&c) < len - 1)
-			break;
-		taken += 4U + len;
-		if (worker->ops &&
-			worker->ops->frame(worker->user, type, c.in + c.pos, len - 1) < 0)
+	while (!worker->ending && (size = worker_peek_frame(worker, taken, &frame)) > 0) {
+		taken += size;
+		if (worker->ops && worker->ops->frame(worker->user, &frame) < 0)
 			worker_kill(worker, WORKER_CRASHED, "sent a frame that makes no sense");
 	}
 	if (taken > 0) {
@@ -276,6 +285,11 @@ void worker_retire(struct worker *worker)
 	fd_closep(&worker->process.pipe_fd);
 	worker->process.pipe_fd = -1;
 	loop_arm_timer(worker->pool->loop, &worker->retire_timer, clock_monotonic_ns() + RETIRE_NS);
+}
+
+size_t worker_unsent(const struct worker *worker)
+{
+	return worker->out.size - worker->sent;
 }
 
 pid_t worker_pid(const struct worker *worker)

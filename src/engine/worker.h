@@ -33,7 +33,7 @@ enum worker_end {
 
 struct worker_ops {
 	/* A frame came. A negative errno: it makes no sense, the worker is to be killed. */
-	int (*frame)(void *user, uint8_t type, const uint8_t *payload, size_t size);
+	int (*frame)(void *user, const struct pipe_frame *frame);
 	/* `reason` is in words. The worker is freed after the call. */
 	void (*ended)(void *user, enum worker_end end, const char *reason);
 };
@@ -57,6 +57,9 @@ pid_t worker_pid(const struct worker *worker);
  * the worker's end.
  */
 void worker_send(struct worker *worker, struct pipe_buffer *buffer);
+
+/* Bytes that the worker has not taken yet. */
+size_t worker_unsent(const struct worker *worker);
 
 /* SIGKILL to its process group; no frame is delivered after this. `ended` is called later. */
 void worker_kill(struct worker *worker, enum worker_end end, const char *reason);

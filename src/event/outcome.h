@@ -10,6 +10,7 @@
  * live until the commit is reported done.
  */
 
+#include "event/key.h"
 #include "event/state.h"
 
 #include <stddef.h>
@@ -36,24 +37,39 @@ struct dead_letter {
 	uint64_t time_ns;
 	uint32_t switch_id;
 	uint32_t event_id;
-	uint32_t sequence;
-	uint16_t index; /* of the event in its transaction */
+	uint32_t epoch; /* of the agent; 0: version 1 */
+	uint16_t index; /* version 1: in its transaction; else its lane */
 	uint16_t attempts;
+	uint64_t sequence; /* version 1: of its transaction */
 	const char *reason;
 	const char *data; /* the event as JSON */
+	const void *record;
+	size_t record_size;
 };
 
 /*
- * Progress of one function through one switch's acknowledged transactions: of transaction
- * (`sequence`, `digest`) the first `done` events are committed. A resent transaction is thereby
- * known, also after a restart.
+ * Progress of one function through one stream of acknowledged events: of each partition, all events
+ * below a position are committed. What is sent again is thereby known, also after a restart. An
+ * incarnation of the stream has positions of its own: those of another say nothing.
  */
 struct mark {
-	uint32_t switch_id;
-	uint32_t sequence;
-	uint64_t digest; /* of the datagram: the sequence alone restarts with the agent */
-	uint32_t done;   /* events */
+	uint64_t stream;
+	uint64_t incarnation[2];
+	uint64_t positions[PARTITIONS];
 };
+
+/* Of version 1: an incarnation is a transaction (sequence, digest), a position a place in it. */
+#define STREAM_V1 0xff
+
+static inline uint64_t stream_id(uint32_t switch_id, uint8_t lane)
+{
+	return (uint64_t)switch_id << 8 | lane;
+}
+
+static inline uint32_t stream_switch(uint64_t stream)
+{
+	return (uint32_t)(stream >> 8);
+}
 
 struct outcome {
 	const char *function;

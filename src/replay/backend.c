@@ -61,10 +61,13 @@ static struct backend_row *find_row(
 static void note_result(struct backend *backend, const struct result *result)
 {
 	const struct outcome *outcome = &result->outcome;
+	struct result_iterator iterator;
+	struct finished_event event;
 	struct backend_row *row;
 
-	for (size_t i = 0; i < result->event_count; i++) {
-		row = find_row(backend, outcome->function, result->events[i].event_id);
+	result_iterate(result, &iterator);
+	while (result_next(&iterator, &event)) {
+		row = find_row(backend, outcome->function, event.event_id);
 		if (row)
 			row->events++;
 	}
@@ -96,9 +99,9 @@ static int on_load_state(void *user, const struct state_range *range, state_row_
 }
 
 /* In the capture's time, like everything else. */
-static uint64_t on_raised(void *user _unused_, const struct event_ref *event)
+static uint64_t on_raised(void *user _unused_, uint64_t event_time_ns)
 {
-	return event->time_ns;
+	return event_time_ns;
 }
 
 static const struct engine_ops engine_ops = {

@@ -8,30 +8,86 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A stream that a result has events of. */
+struct touched {
+	struct stream *stream;
+	uint64_t before; /* all below is processed, if nothing is refused that went before */
+};
+
 struct commit {
 	struct commit_request request; /* first: the committer hands it back */
 	struct result *result;
 	struct unit *unit;
-	size_t mark_count;
-	struct mark marks[]; /* one a transaction of the result */
+	uint64_t refused; /* of commits->refused, when it went */
+	size_t touched_count, touched_room;
+	struct touched *touched;
+	struct mark *marks; /* beside `touched` */
 };
 
-static void note_mark(struct commit *commit, const struct event_ref *event)
+static void commit_free(struct commit *commit)
 {
-	const struct transaction *transaction = event->origin;
-	struct mark *last = commit->mark_count > 0 ? &commit->marks[commit->mark_count - 1] : NULL;
+	free(commit->touched);
+	free(commit->marks);
+	free(commit);
+}
 
-	if (!transaction)
+/* Without memory there is no way to report back either; the engine would wait for ever. */
+static void *must(void *memory)
+{
+	if (!memory) {
+		log_error("out of memory: cannot go on");
+		abort();
+	}
+	return memory;
+}
+
+static void commit_make_room(struct commit *commit)
+{
+	if (commit->touched_count < commit->touched_room)
 		return;
-	if (!last || last->switch_id != event->switch_id || last->sequence != event->sequence ||
-		last->digest != transaction->digest)
-		last = &commit->marks[commit->mark_count++];
-	*last = (struct mark){
-		.switch_id = event->switch_id,
-		.sequence = event->sequence,
-		.digest = transaction->digest,
-		.done = event->index + 1U,
-	};
+	commit->touched_room = MAX(2 * commit->touched_room, (size_t)8);
+	commit->touched = must(
+		reallocarray(commit->touched, commit->touched_room, sizeof(commit->touched[0])));
+	commit->marks =
+		must(reallocarray(commit->marks, commit->touched_room, sizeof(commit->marks[0])));
+}
+
+/* The mark of an event's stream, which begins as it is now. */
+static struct mark *commit_touch(
+	struct commits *commits, struct commit *commit, size_t slot, struct stream *stream)
+{
+	if (stream->touched_by != commits->number) {
+		commit_make_room(commit);
+		stream->touched_by = commits->number;
+		stream->touched_at = commit->touched_count;
+		stream->committing++;
+		commit->touched[commit->touched_count] = (struct touched){.stream = stream};
+		commit->marks[commit->touched_count++] = stream->progress[slot]->mark;
+	}
+	return &commit->marks[stream->touched_at];
+}
+
+static void note_events(struct commits *commits, struct commit *commit, size_t slot)
+{
+	struct result_iterator iterator;
+	struct finished_event event;
+
+	result_iterate(commit->result, &iterator);
+	while (result_next(&iterator, &event)) {
+		struct mark *mark;
+
+		if (!event.origin)
+			continue;
+		mark = commit_touch(commits, commit, slot, event.origin);
+		mark->positions[event.partition] = event.position + 1;
+		stream_decide(event.origin, event.position);
+	}
+	for (size_t i = 0; i < commit->touched_count; i++) {
+		struct stream *stream = commit->touched[i].stream;
+
+		stream_advance(stream);
+		commit->touched[i].before = stream->base;
+	}
 }
 
 void commits_submit(struct commits *commits, struct result *result)
@@ -41,20 +97,16 @@ void commits_submit(struct commits *commits, struct result *result)
 
 	if (commits->closed)
 		return;
-	/* Without memory for it there is no way to report back either; the engine waits for ever.
-	 */
-	commit = calloc(1, sizeof(*commit) + result->event_count * sizeof(commit->marks[0]));
-	if (!commit || !unit) {
-		log_error("out of memory: cannot go on");
-		abort();
-	}
+	must(unit);
+	commit = must(calloc(1, sizeof(*commit)));
 	commit->result = result;
 	commit->unit = unit;
-	for (size_t i = 0; i < result->event_count; i++)
-		note_mark(commit, &result->events[i]);
+	commit->refused = commits->refused;
+	commits->number++;
+	note_events(commits, commit, unit_slot(commits->ingest->units, unit));
 	commit->request.outcome = result->outcome;
 	commit->request.outcome.marks = commit->marks;
-	commit->request.outcome.mark_count = commit->mark_count;
+	commit->request.outcome.mark_count = commit->touched_count;
 	unit->commits++;
 	commits->under_way++;
 	committer_submit(commits->committer, &commit->request);
@@ -76,29 +128,45 @@ static void publish(struct commits *commits, const struct outcome *outcome)
 	}
 	for (size_t i = 0; i < outcome->dead_letter_count; i++)
 		log_limited(LOG_LEVEL_WARNING,
-			"dead letter function=%s switch=%u sequence=%u attempts=%u reason=\"%s\"",
+			"dead letter function=%s switch=%u sequence=%llu attempts=%u reason=\"%s\"",
 			outcome->function, outcome->dead_letters[i].switch_id,
-			outcome->dead_letters[i].sequence, outcome->dead_letters[i].attempts,
-			outcome->dead_letters[i].reason);
+			(unsigned long long)outcome->dead_letters[i].sequence,
+			outcome->dead_letters[i].attempts, outcome->dead_letters[i].reason);
 	if (outcome->alert_count > 0 && commits->api)
 		api_alerts_committed(commits->api);
 }
 
-static void settle_events(struct commits *commits, const struct commit *commit)
+/* It is durable: the marks count, and whoever waits for that is told. */
+static void settle_streams(struct commits *commits, const struct commit *commit)
 {
-	const struct result *result = commit->result;
 	size_t slot = unit_slot(commits->ingest->units, commit->unit);
 
-	for (size_t i = 0; i < commit->mark_count; i++) {
-		struct switch_ *sw =
-			switches_get(commits->ingest->switches, commit->marks[i].switch_id);
+	for (size_t i = 0; i < commit->touched_count; i++) {
+		const struct touched *touched = &commit->touched[i];
+		struct stream *stream = touched->stream;
 
-		if (sw)
-			sw->marks[slot] = commit->marks[i];
+		stream->progress[slot]->mark = commit->marks[i];
+		stream->committing--;
+		if (stream->committing == 0)
+			stream->processed = stream->base;
+		else if (commit->refused == commits->refused)
+			stream->processed = MAX(stream->processed, touched->before);
+		ingest_processed(commits->ingest, stream);
 	}
-	for (size_t i = 0; i < result->event_count; i++)
-		if (result->events[i].origin)
-			ingest_committed(commits->ingest, result->events[i].origin, slot);
+}
+
+/* It is not: its events are to be decided again. */
+static void unsettle_streams(const struct commit *commit)
+{
+	struct result_iterator iterator;
+	struct finished_event event;
+
+	result_iterate(commit->result, &iterator);
+	while (result_next(&iterator, &event))
+		if (event.origin)
+			stream_undecide(event.origin, event.position);
+	for (size_t i = 0; i < commit->touched_count; i++)
+		commit->touched[i].stream->committing--;
 }
 
 static void commit_finish(struct commits *commits, struct commit *commit)
@@ -110,9 +178,10 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 	commit->unit->commits--;
 	if (error == 0) {
 		publish(commits, &commit->request.outcome);
-		settle_events(commits, commit);
+		settle_streams(commits, commit);
 	} else {
 		commits->refused++;
+		unsettle_streams(commit);
 		log_limited(LOG_LEVEL_ERROR,
 			"the store refuses function=%s error=\"%s\": nothing is acknowledged until "
 			"it takes commits again%s",
@@ -120,7 +189,7 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 			error == -ENOSPC ? "; make room on its disk" : "");
 	}
 	engine_committed(commit->result, error);
-	free(commit);
+	commit_free(commit);
 }
 
 int commits_submit_task(struct commits *commits, struct commit_request *request)

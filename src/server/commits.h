@@ -4,7 +4,7 @@
 
 /*
  * What the engine finished, on its way through the committer: a result gets the marks of the
- * transactions it belongs to, is committed, and only then its alerts are published and its events
+ * streams that its events came by, is committed, and only then its alerts are published and its events
  * count as done. Runs on the loop's thread.
  */
 
@@ -23,6 +23,7 @@ struct commits {
 	struct api *api;             /* NULL until it is up */
 	bool closed; /* the committer is stopping: what comes now stays with the engine */
 	size_t under_way;
+	uint64_t number;       /* of the newest commit */
 	uint64_t alerts;       /* published since start */
 	uint64_t dead_letters; /* since start */
 	uint64_t refused;      /* results that the store did not take; they are run again */

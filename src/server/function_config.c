@@ -2,6 +2,7 @@
 #include "server/function_config.h"
 
 #include "base/clock.h"
+#include "event/key.h"
 #include "event/schema.h"
 #include "server/config_reader.h"
 
@@ -65,7 +66,7 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
 	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
 	       a->attempts == b->attempts && a->batch_max == b->batch_max &&
-	       a->queue_max == b->queue_max;
+	       a->queue_max == b->queue_max && a->workers == b->workers;
 }
 
 static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
@@ -131,6 +132,7 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_count(reader, prefix, object, "attempts", ATTEMPTS_MAX, &config->attempts);
 	reader_count(reader, prefix, object, "batch", BATCH_MAX, &config->batch_max);
 	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &config->queue_max);
+	reader_count(reader, prefix, object, "max", PARTITIONS, &config->workers);
 	read_key_fields(reader, prefix, object, config);
 	snprintf(name, sizeof(name), "%sconfig", prefix);
 	if (json && !json_is_object(json))
@@ -184,6 +186,7 @@ static int set_defaults(struct function_config *config, const struct function_so
 		.attempts = 3,
 		.batch_max = 256,
 		.queue_max = 65536,
+		.workers = 1,
 	};
 	return config->name && config->dir && config->runtime ? 0 : -ENOMEM;
 }

@@ -18,7 +18,7 @@
 #define FUNCTION_KEY_MAX    8  /* fields in a state key */
 #define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
 #define FUNCTION_SETTINGS                                                                          \
-	"runtime", "handler", "key", "timeout", "attempts", "batch", "queue", "config"
+	"runtime", "handler", "key", "timeout", "attempts", "batch", "queue", "max", "config"
 
 struct config_reader;
 
@@ -34,6 +34,7 @@ struct function_config {
 	unsigned int attempts;
 	unsigned int batch_max;
 	unsigned int queue_max;
+	unsigned int workers;
 	uint32_t events[FUNCTION_EVENTS_MAX]; /* that it takes; none: any */
 	size_t event_count;
 	unsigned int version; /* of a deployment; 0: it is in the server's file */

@@ -5,14 +5,21 @@
 
 #include <string.h>
 
+/* Of one datagram; records as functions see them. */
+struct records {
+	uint32_t event_id;
+	size_t count;
+	uint8_t bytes[V1_EVENTS_MAX][sizeof(((struct v1_event *)NULL)->record)];
+};
+
 /* One datagram on its way through, so that the steps share what they know of it. */
 struct arrival {
 	struct switch_ *sw;
 	uint32_t sequence;
 	uint64_t digest;
 	uint64_t now_ns;
-	struct transaction *transaction; /* NULL: no acknowledgement is wanted */
-	uint64_t refusing;               /* bit = slot: it refused an event of this transaction */
+	bool acknowledged;
+	uint16_t position; /* of the next event in its transaction */
 };
 
 static void refuse(struct ingest *ingest, enum v1_error error, const struct endpoint *from)
@@ -33,95 +40,108 @@ static void acknowledge(struct ingest *ingest, const struct endpoint *to, uint32
 	ingest->reply(ingest->user, to, bytes, size);
 }
 
-static void transaction_finish(struct ingest *ingest, struct transaction *transaction)
+static struct switch_ *switch_of(struct stream *stream)
 {
-	struct switch_ *sw = transaction->owner;
+	return container_of(stream, struct switch_, stream);
+}
 
-	if (transaction->refused) {
-		ingest->counters.put_off++;
-		sw->counters.refused++;
-		v1_receiver_abandon(&sw->receiver);
-		return;
-	}
+/* All events are processed: the answer that it waits for. */
+static void transaction_finish(struct ingest *ingest, struct switch_ *sw)
+{
 	v1_receiver_commit(&sw->receiver);
 	/* The receiver knows resends of it. What else looks like an old one is a new sender's. */
-	memset(sw->marks, 0, sizeof(sw->marks));
-	acknowledge(ingest, &transaction->reply_to, transaction->sequence);
+	stream_forget(&sw->stream);
+	acknowledge(ingest, &sw->transaction.reply_to, sw->transaction.sequence);
 }
 
-/* Whether the unit had this event before: a resent transaction after a restart or a refusal. */
-static bool is_marked(const struct arrival *arrival, size_t slot, uint16_t index)
+void ingest_processed(struct ingest *ingest, struct stream *stream)
 {
-	const struct mark *mark = &arrival->sw->marks[slot];
+	struct switch_ *sw = switch_of(stream);
 
-	return arrival->transaction && mark->sequence == arrival->sequence &&
-	       mark->digest == arrival->digest && index < mark->done;
+	if (sw->receiver.pending && stream->processed == sw->transaction.event_count)
+		transaction_finish(ingest, sw);
 }
 
-/* An event that a unit cannot take now. Later events must not overtake it on the next attempt. */
-static void put_off(struct ingest *ingest, struct arrival *arrival, size_t slot)
+/* ---- routing ---- */
+
+static void offer_acknowledged(
+	struct ingest *ingest, const struct arrival *arrival, const struct event_run *run)
 {
-	if (arrival->transaction) {
-		arrival->refusing |= 1ULL << slot;
-		arrival->transaction->refused = true;
-	} else {
-		arrival->sw->counters.shed++;
-		ingest->counters.shed++;
-	}
+	if (!stream_offer(&arrival->sw->stream, ingest->units, run, arrival->position))
+		ingest->counters.unrouted += run->count;
 }
 
-static void push_to_unit(
-	struct ingest *ingest, struct arrival *arrival, size_t slot, const struct event_ref *event)
-{
-	struct unit *unit = &ingest->units->units[slot];
-
-	if (is_marked(arrival, slot, event->index))
-		return;
-	if (arrival->refusing & 1ULL << slot || !unit_is_live(unit) ||
-		function_push(unit->function, event) < 0) {
-		put_off(ingest, arrival, slot);
-		return;
-	}
-	if (arrival->transaction) {
-		arrival->transaction->pending[slot]++;
-		arrival->transaction->outstanding++;
-	}
-}
-
-static void route(struct ingest *ingest, struct arrival *arrival, const struct event_ref *event)
+static void offer_unacknowledged(
+	struct ingest *ingest, const struct arrival *arrival, const struct event_run *run)
 {
 	const struct units *units = ingest->units;
 	bool routed = false;
 
 	for (size_t i = 0; i < units->trigger_count; i++) {
-		if (units->triggers[i].event_id != event->event_id)
+		const struct unit *unit = &units->units[units->triggers[i].function];
+		size_t shed = run->count;
+
+		if (units->triggers[i].event_id != run->event_id)
 			continue;
-		push_to_unit(ingest, arrival, units->triggers[i].function, event);
 		routed = true;
+		if (unit_is_live(unit))
+			shed -= function_push(unit->function, run);
+		arrival->sw->counters.shed += shed;
+		ingest->counters.shed += shed;
 	}
-	ingest->counters.unrouted += !routed;
+	if (!routed)
+		ingest->counters.unrouted += run->count;
 }
 
+static void note_interfaces(struct switch_ *sw, const struct records *records)
+{
+	for (size_t i = 0; i < records->count && records->event_id == EVENT_INTERFACE; i++) {
+		struct interface_event event;
+
+		memcpy(&event, records->bytes[i], sizeof(event));
+		switch_note_interface(sw, &event);
+	}
+}
+
+static void offer(struct ingest *ingest, struct arrival *arrival, struct records *records)
+{
+	const struct event_run run = {
+		.event_id = records->event_id,
+		.switch_id = arrival->sw->id,
+		.sequence = arrival->sequence,
+		.index = arrival->position,
+		.time_ns = arrival->now_ns,
+		.records = records->bytes,
+		.stride = sizeof(records->bytes[0]),
+		.count = records->count,
+	};
+
+	if (records->count == 0)
+		return;
+	note_interfaces(arrival->sw, records);
+	if (arrival->acknowledged)
+		offer_acknowledged(ingest, arrival, &run);
+	else
+		offer_unacknowledged(ingest, arrival, &run);
+	arrival->position = (uint16_t)(arrival->position + records->count);
+	records->count = 0;
+}
+
+/* Neighbours of one kind go together. */
 static void route_events(
 	struct ingest *ingest, struct arrival *arrival, struct v1_transaction transaction)
 {
+	struct records records;
 	struct v1_event event;
 
-	for (uint16_t index = 0; v1_next_event(&transaction, &event); index++) {
-		const struct event_ref ref = {
-			.event_id = event.event_id,
-			.switch_id = arrival->sw->id,
-			.sequence = arrival->sequence,
-			.index = index,
-			.time_ns = arrival->now_ns,
-			.record = &event.record,
-			.origin = arrival->transaction,
-		};
-
-		if (event.event_id == EVENT_INTERFACE)
-			switch_note_interface(arrival->sw, &event.record.interface);
-		route(ingest, arrival, &ref);
+	records.count = 0;
+	while (v1_next_event(&transaction, &event)) {
+		if (records.count > 0 && records.event_id != event.event_id)
+			offer(ingest, arrival, &records);
+		records.event_id = event.event_id;
+		memcpy(records.bytes[records.count++], &event.record, sizeof(event.record));
 	}
+	offer(ingest, arrival, &records);
 }
 
 static void count_transaction(
@@ -132,28 +152,45 @@ static void count_transaction(
 	ingest->counters.events[transaction->wants_ack] += transaction->event_count;
 }
 
-/* A new acknowledged transaction, or one that a queue refused before. */
+/*
+ * A new acknowledged transaction, or one that a queue had no room for. What a switch sends while one of
+ * its transactions is still with functions has to wait, also if that one will never be acknowledged.
+ */
 static void begin_transaction(struct ingest *ingest, struct arrival *arrival,
 	const struct v1_transaction *decoded, const struct endpoint *from)
 {
+	const uint64_t incarnation[2] = {arrival->sequence, arrival->digest};
 	struct switch_ *sw = arrival->sw;
-	struct transaction *transaction = &sw->transaction;
-	bool again = transaction->refused && transaction->sequence == arrival->sequence &&
-		     transaction->digest == arrival->digest;
+	struct stream *stream = &sw->stream;
+	bool again = stream_is(stream, incarnation);
 
-	if (!again)
+	if (!again && !stream_is_idle(stream)) {
+		ingest->counters.pending_resends++;
+		return;
+	}
+	if (!again) {
 		count_transaction(ingest, sw, decoded);
-	*transaction = (struct transaction){
-		.owner = sw,
+		stream_begin(stream, incarnation, 0);
+	}
+	sw->transaction = (struct transaction){
 		.sequence = arrival->sequence,
 		.digest = arrival->digest,
+		.event_count = decoded->event_count,
 		.reply_to = *from,
 	};
-	arrival->transaction = transaction;
 	v1_receiver_begin(&sw->receiver, arrival->sequence, arrival->digest);
 	route_events(ingest, arrival, *decoded);
-	if (transaction->outstanding == 0)
-		transaction_finish(ingest, transaction);
+	if (stream->next < decoded->event_count) {
+		ingest->counters.put_off++;
+		sw->counters.refused++;
+		v1_receiver_abandon(&sw->receiver);
+		return;
+	}
+	/* What is not with anybody is done. */
+	stream_advance(stream);
+	if (stream_is_idle(stream))
+		stream->processed = stream->base;
+	ingest_processed(ingest, stream);
 }
 
 /* The switch asks again for what is being processed; it may have moved meanwhile. */
@@ -213,6 +250,7 @@ void ingest_datagram(struct ingest *ingest, const struct endpoint *from, const v
 	arrival.sw->address = *from;
 	arrival.sw->counters.datagrams++;
 	arrival.sequence = transaction.sequence;
+	arrival.acknowledged = transaction.wants_ack;
 	if (transaction.wants_ack) {
 		arrival.digest = v1_digest(bytes, size);
 		receive_acknowledged(ingest, &arrival, &transaction, from);
@@ -222,28 +260,27 @@ void ingest_datagram(struct ingest *ingest, const struct endpoint *from, const v
 	}
 }
 
-void ingest_committed(struct ingest *ingest, struct transaction *transaction, size_t slot)
+void ingest_drop(
+	struct ingest *ingest, size_t slot, const struct finished_event *event, bool replaced)
 {
-	transaction->pending[slot]--;
-	if (--transaction->outstanding == 0)
-		transaction_finish(ingest, transaction);
+	struct stream *stream = event->origin;
+	struct switch_ *sw;
+
+	if (!stream)
+		return;
+	sw = switch_of(stream);
+	stream_drop(stream, slot, event->position, replaced);
+	if (!replaced)
+		stream_advance(stream);
+	else if (sw->receiver.pending)
+		v1_receiver_abandon(&sw->receiver); /* it will be sent again */
+	if (stream_is_idle(stream))
+		stream->processed = stream->base;
+	ingest_processed(ingest, stream);
 }
 
-void ingest_forget_unit(struct ingest *ingest, size_t slot, bool replaced)
+void ingest_forget_unit(struct ingest *ingest, size_t slot)
 {
-	for (size_t i = 0; i < switches_count(ingest->switches); i++) {
-		struct switch_ *sw = switches_at(ingest->switches, i);
-		struct transaction *transaction = &sw->transaction;
-		uint32_t pending = transaction->pending[slot];
-
-		if (!replaced)
-			sw->marks[slot] = (struct mark){0};
-		if (pending == 0)
-			continue;
-		transaction->pending[slot] = 0;
-		transaction->refused = true;
-		transaction->outstanding -= pending;
-		if (transaction->outstanding == 0)
-			transaction_finish(ingest, transaction);
-	}
+	for (size_t i = 0; i < switches_count(ingest->switches); i++)
+		stream_forget_unit(&switches_at(ingest->switches, i)->stream, slot);
 }

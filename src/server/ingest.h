@@ -3,13 +3,14 @@
 #define SERVER_INGEST_H
 
 /*
- * From a datagram to the functions' queues, and from committed events to the acknowledgement. A
- * datagram is taken or refused as a whole; what is refused is counted by cause and changes nothing.
+ * Protocol version 1: from a datagram to the functions' queues, and from committed events to the
+ * acknowledgement. A datagram is taken or refused as a whole; what is refused is counted by cause and
+ * changes nothing.
  *
- * An acknowledged transaction stays under way until each of its events is committed by each
- * function that takes it; then it is acknowledged. If a queue refuses one of its events, no answer
- * is given when the others are done, the switch sends it again, and the marks say which events each
- * function has had already. Unacknowledged events that a queue refuses are shed and counted.
+ * An acknowledged transaction stays under way until each of its events is committed by each function
+ * that takes it; then it is acknowledged. If a queue is too full for some of its events, no answer is
+ * given, the switch sends it again, and each function then gets what it has not had. Unacknowledged
+ * events that a queue has no room for are shed and counted.
  *
  * No socket and no clock in here: datagrams and times come in, answers go out through `reply`.
  */
@@ -30,7 +31,8 @@ struct ingest_counters {
 	uint64_t events[2]; /* in accepted transactions: [0] unacknowledged, [1] acknowledged */
 	uint64_t unrouted;  /* of these, events that no trigger names */
 	uint64_t shed;      /* of these, unacknowledged ones that a full queue refused */
-	uint64_t put_off;   /* transactions not acknowledged since a queue was full */
+	uint64_t
+		put_off; /* transactions that a full queue kept from being taken whole; they come again */
 	uint64_t pending_resends; /* resends of what is being processed */
 };
 
@@ -46,13 +48,13 @@ struct ingest {
 void ingest_datagram(struct ingest *ingest, const struct endpoint *from, const void *bytes,
 	size_t size, uint64_t now_ns);
 
-/* An event of a transaction is committed by the unit in `slot`. */
-void ingest_committed(struct ingest *ingest, struct transaction *transaction, size_t slot);
+/* More of a switch's stream is processed, durably: its transaction may be done. */
+void ingest_processed(struct ingest *ingest, struct stream *stream);
 
-/*
- * The unit in `slot` is gone: what it had not committed will be sent again. A successor of the same
- * name goes on where it stopped, so the marks stay then.
- */
-void ingest_forget_unit(struct ingest *ingest, size_t slot, bool replaced);
+/* A unit gives up an event that it had not committed; if it is `replaced` its successor is to have it. */
+void ingest_drop(
+	struct ingest *ingest, size_t slot, const struct finished_event *event, bool replaced);
+/* It is gone. */
+void ingest_forget_unit(struct ingest *ingest, size_t slot);
 
 #endif

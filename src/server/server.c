@@ -92,17 +92,27 @@ static void on_output(void *user, const char *function, const char *line)
 		api_logs_added(server->api, function);
 }
 
+static void on_dropped(void *user, struct function *function, const struct finished_event *event)
+{
+	struct server *server = user;
+	const struct unit *unit = units_find(server->units, function);
+
+	ingest_drop(&server->ingest, unit_slot(server->units, unit), event, unit->next != NULL);
+}
+
 static const struct engine_ops engine_ops = {
 	.output = on_output,
 	.commit = on_commit,
 	.load_state = on_load_state,
+	.dropped = on_dropped,
 };
 
 static void on_unit_removed(void *user, size_t slot, bool replaced)
 {
 	struct server *server = user;
 
-	ingest_forget_unit(&server->ingest, slot, replaced);
+	if (!replaced)
+		ingest_forget_unit(&server->ingest, slot);
 }
 
 static void settle_units(struct server *server)
@@ -149,14 +159,14 @@ static int restore_mark(void *user, const char *function, const struct mark *mar
 
 		if (!unit->config || strcmp(unit->config->name, function) != 0)
 			continue;
-		sw = switches_get(server->switches, mark->switch_id);
+		sw = switches_get(server->switches, stream_switch(mark->stream));
 		if (!sw) {
 			log_warning("switch=%u is forgotten: more switches in the store than "
 				    "switches_max",
-				mark->switch_id);
+				stream_switch(mark->stream));
 			return 0;
 		}
-		sw->marks[i] = *mark;
+		return stream_restore(&sw->stream, i, mark);
 	}
 	return 0;
 }

@@ -41,8 +41,10 @@ void switches_free(struct switches *switches)
 {
 	if (!switches)
 		return;
-	for (size_t i = 0; i < switches->count; i++)
+	for (size_t i = 0; i < switches->count; i++) {
+		stream_done(&switches->by_age[i]->stream);
 		free(switches->by_age[i]);
+	}
 	free(switches->by_age);
 	free(switches->slots);
 	free(switches);
@@ -62,7 +64,10 @@ struct switch_ *switches_get(struct switches *switches, uint32_t id)
 	if (!sw)
 		return NULL;
 	sw->id = id;
-	sw->transaction.owner = sw;
+	if (stream_init(&sw->stream, stream_id(id, STREAM_V1), V1_EVENTS_MAX + 1) < 0) {
+		free(sw);
+		return NULL;
+	}
 	switches->slots[at] = sw;
 	switches->by_age[switches->count++] = sw;
 	return sw;

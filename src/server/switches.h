@@ -9,26 +9,18 @@
  */
 
 #include "base/attr.h"
-#include "event/outcome.h"
 #include "net/endpoint.h"
-#include "server/units.h"
+#include "server/stream.h"
 #include "wire/v1.h"
 
 struct switches;
 
-/*
- * An acknowledged transaction whose events are with functions. `pending` counts, for each unit, the
- * events that are not committed yet; when all are 0 the transaction is done.
- */
+/* The newest acknowledged transaction: an incarnation of the switch's stream. */
 struct transaction {
-	struct switch_ *owner;
 	uint32_t sequence;
 	uint64_t digest;
-	bool refused; /* some event did not get into a queue: not acknowledged, it will come again
-		       */
+	uint16_t event_count;
 	struct endpoint reply_to;
-	uint32_t outstanding; /* the sum of `pending` */
-	uint32_t pending[UNITS_MAX];
 };
 
 struct switch_counters {
@@ -47,8 +39,7 @@ struct switch_ {
 	struct v1_receiver receiver;
 	struct switch_counters counters;
 	struct transaction transaction; /* under way while receiver.pending */
-	/* Progress through each unit, of what is not acknowledged yet; sequence 0 = none. */
-	struct mark marks[UNITS_MAX];
+	struct stream stream;           /* of its acknowledged events */
 	struct interface_counters {
 		uint32_t ifindex; /* 0 = free */
 		struct interface_event last;

@@ -74,6 +74,7 @@ void unit_options(const struct function_config *config, struct function_options 
 		.attempts = config->attempts,
 		.batch_max = config->batch_max,
 		.queue_max = config->queue_max,
+		.workers = config->workers,
 	};
 }
 

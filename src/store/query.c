@@ -2,6 +2,7 @@
 #include "event/key.h"
 #include "store/internal.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,24 +117,39 @@ int store_load_state(
 
 /* ---- marks ---- */
 
+/* What is not there is 0: nothing of that partition is committed. */
+static void read_positions(
+	sqlite3_stmt *statement, int column, uint64_t positions[static PARTITIONS])
+{
+	const void *bytes = sqlite3_column_blob(statement, column);
+	size_t size = (size_t)sqlite3_column_bytes(statement, column);
+
+	memset(positions, 0, PARTITIONS * sizeof(positions[0]));
+	if (bytes)
+		memcpy(positions, bytes, MIN(size, PARTITIONS * sizeof(positions[0])));
+	for (size_t i = 0; i < PARTITIONS; i++)
+		positions[i] = le64toh(positions[i]);
+}
+
 int store_each_mark(struct store *store,
 	int (*fn)(void *user, const char *function, const struct mark *mark), void *user)
 {
 	_cleanup_statement_ sqlite3_stmt *statement = NULL;
 	int r;
 
-	r = query_prepare(store, "SELECT function, switch_id, sequence, digest, done FROM marks",
-		NULL, &statement);
+	r = query_prepare(store,
+		"SELECT function, stream, incarnation1, incarnation2, positions FROM marks", NULL,
+		&statement);
 	if (r < 0)
 		return r;
 	while ((r = query_step(store, statement)) > 0) {
-		const struct mark mark = {
-			.switch_id = (uint32_t)sqlite3_column_int64(statement, 1),
-			.sequence = (uint32_t)sqlite3_column_int64(statement, 2),
-			.digest = (uint64_t)sqlite3_column_int64(statement, 3),
-			.done = (uint32_t)sqlite3_column_int64(statement, 4),
+		struct mark mark = {
+			.stream = (uint64_t)sqlite3_column_int64(statement, 1),
+			.incarnation = {(uint64_t)sqlite3_column_int64(statement, 2),
+				(uint64_t)sqlite3_column_int64(statement, 3)},
 		};
 
+		read_positions(statement, 4, mark.positions);
 		r = fn(user, column_text(statement, 0), &mark);
 		if (r != 0)
 			return r;
@@ -240,7 +256,8 @@ int store_each_alert(struct store *store, const struct alert_filter *filter,
 #define LETTER_SELECT(condition)                                                                   \
 	"SELECT row, function, time_ns, switch_id, event_id, sequence, position, attempts, "       \
 	"reason,"                                                                                  \
-	" data FROM (SELECT * FROM dead_letters" condition " ORDER BY row DESC LIMIT ?2)"          \
+	" data, epoch, record FROM (SELECT * FROM dead_letters" condition                          \
+	" ORDER BY row DESC LIMIT ?2)"                                                             \
 	" ORDER BY row"
 
 static void letter_read(sqlite3_stmt *statement, struct dead_letter *ret_letter)
@@ -249,11 +266,14 @@ static void letter_read(sqlite3_stmt *statement, struct dead_letter *ret_letter)
 		.time_ns = (uint64_t)sqlite3_column_int64(statement, 2),
 		.switch_id = (uint32_t)sqlite3_column_int64(statement, 3),
 		.event_id = (uint32_t)sqlite3_column_int64(statement, 4),
-		.sequence = (uint32_t)sqlite3_column_int64(statement, 5),
+		.sequence = (uint64_t)sqlite3_column_int64(statement, 5),
 		.index = (uint16_t)sqlite3_column_int(statement, 6),
 		.attempts = (uint16_t)sqlite3_column_int(statement, 7),
 		.reason = column_text(statement, 8),
 		.data = column_text(statement, 9),
+		.epoch = (uint32_t)sqlite3_column_int64(statement, 10),
+		.record = sqlite3_column_blob(statement, 11),
+		.record_size = (size_t)sqlite3_column_bytes(statement, 11),
 	};
 }
 

@@ -3,6 +3,7 @@
 #include "store/internal.h"
 #include "store/registry.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,18 @@ static const char *const migrations[] = {
 	"  function TEXT NOT NULL, hash INTEGER NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,"
 	"  value TEXT NOT NULL, PRIMARY KEY(function, hash, key, name)) STRICT, WITHOUT ROWID;"
 	"INSERT INTO state SELECT function, key_hash(key), key, name, value FROM state_1;"
-	"DROP TABLE state_1;",
+	"DROP TABLE state_1;"
+	/* Marks by partition: `positions` is PARTITIONS u64, little-endian. */
+	"ALTER TABLE marks RENAME TO marks_1;"
+	"CREATE TABLE marks("
+	"  function TEXT NOT NULL, stream INTEGER NOT NULL, incarnation1 INTEGER NOT NULL,"
+	"  incarnation2 INTEGER NOT NULL, positions BLOB NOT NULL,"
+	"  PRIMARY KEY(function, stream)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO marks SELECT function, switch_id << 8 | 255, sequence, digest, positions(done)"
+	"  FROM marks_1;"
+	"DROP TABLE marks_1;"
+	"ALTER TABLE dead_letters ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE dead_letters ADD COLUMN record BLOB;",
 };
 
 #define SCHEMA_VERSION ((int64_t)ARRAY_SIZE(migrations))
@@ -103,12 +115,27 @@ static void sql_key_hash(sqlite3_context *context, int count _unused_, sqlite3_v
 		sqlite3_result_error_nomem(context);
 }
 
+/* The same position in each partition, as a blob. */
+static void sql_positions(sqlite3_context *context, int count _unused_, sqlite3_value **values)
+{
+	uint64_t positions[PARTITIONS];
+
+	for (size_t i = 0; i < PARTITIONS; i++)
+		positions[i] = htole64((uint64_t)sqlite3_value_int64(values[0]));
+	sqlite3_result_blob(context, positions, sizeof(positions), SQLITE_TRANSIENT);
+}
+
 /* What migrations call. */
 static int define_functions(struct store *store)
 {
-	int rc = sqlite3_create_function_v2(store->db, "key_hash", 1,
-		SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_key_hash, NULL, NULL, NULL);
+	const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+	int rc;
 
+	rc = sqlite3_create_function_v2(
+		store->db, "key_hash", 1, flags, NULL, sql_key_hash, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_create_function_v2(
+			store->db, "positions", 1, flags, NULL, sql_positions, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
 }
 

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "store/internal.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,9 +29,10 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_DELETE_STATE] =
 		"DELETE FROM state WHERE function = ? AND hash = ? AND key = ? AND name = ?",
 	[STATEMENT_PUT_MARK] =
-		"INSERT INTO marks(function, switch_id, sequence, digest, done)"
-		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-		" SET sequence = excluded.sequence, digest = excluded.digest, done = excluded.done",
+		"INSERT INTO marks(function, stream, incarnation1, incarnation2, positions)"
+		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+		" incarnation1 = excluded.incarnation1, incarnation2 = excluded.incarnation2,"
+		" positions = excluded.positions",
 	[STATEMENT_ADD_ALERT] =
 		"INSERT INTO alerts(id, function, time_ns, raised_ns, switch_id, event_id, "
 		"severity,"
@@ -38,7 +40,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
 	[STATEMENT_ADD_DEAD_LETTER] =
 		"INSERT INTO dead_letters(function, time_ns, switch_id, event_id, sequence,"
-		" position, attempts, reason, data) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" position, attempts, reason, data, epoch, record)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
 
 static int errno_of_result(sqlite3 *db, int rc)
@@ -326,6 +329,13 @@ static void bind_text(struct binder *binder, const char *text)
 	bind_bytes(binder, text, text ? strlen(text) : 0);
 }
 
+static void bind_blob(struct binder *binder, const void *bytes, size_t size)
+{
+	if (binder->rc == SQLITE_OK)
+		binder->rc = sqlite3_bind_blob64(
+			binder->statement, ++binder->column, bytes, size, SQLITE_STATIC);
+}
+
 static void bind_int(struct binder *binder, uint64_t value)
 {
 	if (binder->rc == SQLITE_OK)
@@ -371,12 +381,15 @@ static int put_state(struct store *store, const char *function, const struct sta
 static int put_mark(struct store *store, const char *function, const struct mark *mark)
 {
 	struct binder binder = bind_start(store, STATEMENT_PUT_MARK);
+	uint64_t positions[PARTITIONS];
 
+	for (size_t i = 0; i < PARTITIONS; i++)
+		positions[i] = htole64(mark->positions[i]);
 	bind_text(&binder, function);
-	bind_int(&binder, mark->switch_id);
-	bind_int(&binder, mark->sequence);
-	bind_int(&binder, mark->digest);
-	bind_int(&binder, mark->done);
+	bind_int(&binder, mark->stream);
+	bind_int(&binder, mark->incarnation[0]);
+	bind_int(&binder, mark->incarnation[1]);
+	bind_blob(&binder, positions, sizeof(positions));
 	return bind_run(&binder);
 }
 
@@ -416,6 +429,8 @@ static int add_dead_letter(
 	bind_int(&binder, letter->attempts);
 	bind_text(&binder, letter->reason);
 	bind_text(&binder, letter->data);
+	bind_int(&binder, letter->epoch);
+	bind_blob(&binder, letter->record, letter->record_size);
 	return bind_run(&binder);
 }
 

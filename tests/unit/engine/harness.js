@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const ROOT = path.join(__dirname, '../../..');
-const { Reader } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
+const { HEADER_BYTES, Reader } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
 const { compileSchema } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
 const { Runner } = require(path.join(ROOT, 'runtime/nodejs/runner.js'));
 const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
@@ -89,36 +89,50 @@ function record(schema, values) {
 
 let sequence = 0;
 
-/* Events are {id, ms (event time), ...fields}; `position`: how many a worker has done before. */
-function batch(events, position = 0) {
+/*
+ * Events are {id, ms (event time), hash (of the key), generation, epoch, ...fields}. `collects`: what has
+ * changed is asked for.
+ */
+function batch(events, { collects = true } = {}) {
   const parts = [Buffer.alloc(8)];
   parts[0].writeUInt32LE(events.length);
-  parts[0].writeUInt32LE(position, 4);
-  for (const { id, ms, ...values } of events) {
-    const bytes = record(schemas.get(id), values);
-    const header = Buffer.alloc(24);
-    header.writeUInt32LE(id, 0);
-    header.writeUInt32LE(7, 4);
-    header.writeUInt32LE(++sequence, 8);
-    header.writeUInt16LE(bytes.length, 14);
-    header.writeBigUInt64LE(BigInt(Math.round(ms * 1e6)), 16);
-    parts.push(header, bytes);
+  parts[0].writeUInt32LE(collects ? 1 : 0, 4);
+  for (const { id, ms, hash = 0n, generation = 0, epoch = 0, ...values } of events) {
+    const header = Buffer.alloc(40);
+    header.writeBigUInt64LE(hash, 0);
+    header.writeBigUInt64LE(BigInt(Math.round(ms * 1e6)), 8);
+    header.writeBigUInt64LE(BigInt(++sequence), 16);
+    header.writeUInt32LE(id, 24);
+    header.writeUInt32LE(7, 28);
+    header.writeUInt32LE(epoch, 32);
+    header[38] = generation;
+    parts.push(header, record(schemas.get(id), values));
   }
   return Buffer.concat(parts);
 }
 
 function readResult(frame) {
-  const bytes = frame.subarray(5);
-  const reader = new Reader(bytes);
-  const result = { done: reader.u32(), writes: [], alerts: [] };
-  if (reader.u8() === 1) result.failure = reader.text();
+  const length = frame.readUInt32LE(0);
+  if (frame.length !== HEADER_BYTES + Math.ceil(length / 8) * 8) throw new Error('a frame is not padded');
+  const reader = new Reader(frame.subarray(HEADER_BYTES, HEADER_BYTES + length));
+  const result = { count: reader.u32(), collected: reader.u32() === 1, failures: [], skipped: [] };
   for (let left = reader.u32(); left > 0; left--) {
-    const write = { key: reader.text(), name: reader.text() };
-    if (reader.u8() === 0) write.value = JSON.parse(reader.text());
-    result.writes.push(write);
+    const index = reader.u32();
+    if (reader.u8() === 1) result.failures.push({ index, reason: reader.text() });
+    else result.skipped.push(index);
   }
+  result.done = result.count - result.failures.length - result.skipped.length;
+  result.failure = result.failures[0]?.reason;
+  result.alerts = [];
   for (let left = reader.u32(); left > 0; left--) {
     result.alerts.push({ index: reader.u32(), ...JSON.parse(reader.text()) });
+  }
+  result.writes = [];
+  for (let left = reader.u32(); left > 0; left--) {
+    const hash = BigInt(reader.u32()) | (BigInt(reader.u32()) << 32n);
+    const write = { hash, key: reader.text(), name: reader.text() };
+    if (reader.u8() === 0) write.value = JSON.parse(reader.text());
+    result.writes.push(write);
   }
   return result;
 }
@@ -127,9 +141,9 @@ function readResult(frame) {
 class Bench {
   constructor({ main, key = [], config = {}, state = new State() }) {
     const hello = { name: 'tested', timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
-    this.runner = new Runner(hello, schemas, main, state);
+    this.results = [];
+    this.runner = new Runner(hello, schemas, main, (frame) => this.results.push(readResult(frame)), state);
     this.alerts = [];
-    this.done = 0;
   }
 
   /* A function that we ship, with its manifest's settings. */
@@ -141,10 +155,17 @@ class Bench {
     return new Bench({ main: module[main], key: manifest.key, config: { ...manifest.config, ...config } });
   }
 
+  /* The results of one batch. */
+  async run(payload) {
+    this.results.length = 0;
+    await this.runner.run(payload);
+    for (const result of this.results) this.alerts.push(...result.alerts);
+    return [...this.results];
+  }
+
+  /* The only one. */
   async send(...events) {
-    const result = readResult(await this.runner.run(batch(events, this.done)));
-    this.done += result.done;
-    this.alerts.push(...result.alerts);
+    const [result] = await this.run(batch(events));
     return result;
   }
 

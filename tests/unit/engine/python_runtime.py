@@ -31,9 +31,10 @@ def address(text):
     return b'\0' * 10 + b'\xff\xff' + bytes(map(int, text.split('.')))
 
 
-def event(ms=0, syn=0, srcip='10.0.0.3', last=0, number=1):
+def event(ms=0, syn=0, srcip='10.0.0.3', last=0, number=1, key_hash=0, generation=0, epoch=0):
     record = struct.pack('=16s16sHB5xQQIIII', address(srcip), address('10.0.0.1'), 80, 6, 0, last, 0, syn, 0, 0)
-    return struct.pack('<IIIHHQ', number, 7, 5, 2, len(record), (START + ms) * 1_000_000) + record
+    time_ns = (START + ms) * 1_000_000
+    return struct.pack('<QQQIIIHBx', key_hash, time_ns, 5, number, 7, epoch, 2, generation) + record
 
 
 class Bench:
@@ -42,28 +43,47 @@ class Bench:
     def __init__(self, main, key=('srcip',), config=None, state=None):
         hello = {'name': 'tested', 'timeout_ms': 10000, 'memory_mb': 256, 'key': key, 'config': json.dumps(config or {})}
         self.runner = Runner(hello, {1: PORT}, main, state)
-        self.done = 0
 
-    def run(self, payload):
-        with contextlib.redirect_stderr(io.StringIO()):
-            reader = Reader(self.runner.run(payload)[5:])
-        result = {'done': reader.u32(), 'failure': None, 'writes': {}, 'alerts': []}
-        if reader.u8() == 1:
-            result['failure'] = reader.text()
+    @staticmethod
+    def read(result_frame):
+        (length,) = struct.unpack_from('<I', result_frame)
+        assert len(result_frame) % 8 == 0 and len(result_frame) - 8 - length < 8
+        reader = Reader(result_frame[8 : 8 + length])
+        result = {'count': reader.u32(), 'collected': reader.u32() == 1, 'failures': [], 'skipped': []}
         for _ in range(reader.u32()):
-            key, name = reader.text(), reader.text()
+            index = reader.u32()
+            if reader.u8() == 1:
+                result['failures'].append((index, reader.text()))
+            else:
+                result['skipped'].append(index)
+        result['done'] = result['count'] - len(result['failures']) - len(result['skipped'])
+        result['failure'] = result['failures'][0][1] if result['failures'] else None
+        result['alerts'] = [(reader.u32(), json.loads(reader.text())) for _ in range(reader.u32())]
+        result['writes'], result['hashes'] = {}, {}
+        for _ in range(reader.u32()):
+            key_hash, key, name = reader.u64(), reader.text(), reader.text()
             result['writes'][key, name] = None if reader.u8() == 1 else json.loads(reader.text())
-        for _ in range(reader.u32()):
-            result['alerts'].append((reader.u32(), json.loads(reader.text())))
-        self.done += result['done']
+            result['hashes'][key] = key_hash
         return result
 
-    def send(self, *events, position=None):
-        return self.run(struct.pack('<II', len(events), self.done if position is None else position) + b''.join(events))
+    def run(self, *events, collects=True):
+        """The results of one batch."""
+        payload = struct.pack('<II', len(events), 1 if collects else 0) + b''.join(events)
+        with contextlib.redirect_stderr(io.StringIO()):
+            return [self.read(result) for result in self.runner.run(payload)]
+
+    def send(self, *events):
+        """The only one."""
+        (result,) = self.run(*events)
+        return result
 
 
 def state_at(state, seconds, key='k'):
-    return state.at(key, START + seconds * 1000)
+    return state.at(key, 0, START + seconds * 1000)
+
+
+def collected(state):
+    return [(key.text, name, text) for key, name, text in list(state.collect())]
 
 
 class Frames(unittest.TestCase):
@@ -78,10 +98,10 @@ class Frames(unittest.TestCase):
                     found.append(Reader(payload).text())
             self.assertEqual(found, texts, f'cut into {size}')
 
-    def test_a_frame_that_is_too_long_or_empty_is_refused(self):
-        for length in (0, (16 << 20) + 1, 0xFFFFFFFF):
+    def test_a_frame_that_is_too_long_is_refused(self):
+        for length in ((16 << 20) + 1, 0xFFFFFFFF):
             with self.assertRaisesRegex(ValueError, 'a frame of'):
-                list(Splitter().feed(struct.pack('<IB', length, 5)))
+                list(Splitter().feed(struct.pack('<II', length, 5)))
 
     def test_a_text_that_runs_over_its_frame_is_refused(self):
         with self.assertRaises(ValueError):
@@ -123,12 +143,15 @@ class Calls(unittest.TestCase):
     def test_event_and_context_have_the_form_of_kubeless(self):
         seen = []
         Bench(lambda e, context: seen.append((dict(e), dict(context)))).send(event(1))
-        (e, context), = seen
+        e, context = seen[0]
         self.assertEqual(e['event-id'], '7-5-2')
         self.assertEqual(e['event-type'], 'port')
         self.assertEqual(e['event-time'], '2025-11-23T08:00:00.001000000Z')
         self.assertEqual(e['event-namespace'], 'switch/7')
         self.assertEqual(e['extensions'], {'event-number': 1, 'switch': 7, 'sequence': 5, 'index': 2})
+        Bench(lambda e, context: seen.append(e)).send(event(epoch=3))
+        self.assertEqual(seen[1]['event-id'], '7-3-2-5')
+        self.assertEqual(seen[1]['extensions'], {'event-number': 1, 'switch': 7, 'epoch': 3, 'lane': 2, 'sequence': 5})
         self.assertEqual(context['function-name'], 'tested')
         self.assertEqual(context['timeout'], '10')
         self.assertEqual(context['memory-limit'], '256Mi')
@@ -147,7 +170,7 @@ class Calls(unittest.TestCase):
 
         self.assertEqual(Bench(main, config={'a': [1]}).send(event())['alerts'][0][1]['data'], {'config': {'a': [1]}})
 
-    def test_an_event_that_raises_takes_its_changes_back_and_ends_the_batch(self):
+    def test_an_event_that_raises_takes_its_changes_back_and_what_is_behind_it_is_not_run(self):
         def main(e, context):
             context.state.counter('n').add(e['data']['syn'])
             context.state.set('last', e['data']['syn'])
@@ -158,12 +181,15 @@ class Calls(unittest.TestCase):
                 raise ValueError('three')
 
         bench = Bench(main)
-        result = bench.send(*(event(syn=syn) for syn in (1, 2, 3, 4)))
-        self.assertEqual((result['done'], result['failure']), (2, 'ValueError: three'))
+        other = event(syn=5, srcip='10.0.0.4', key_hash=1 << 63)
+        result = bench.send(*(event(syn=syn) for syn in (1, 2, 3, 4)), other)
+        self.assertEqual((result['failures'], result['skipped']), ([(2, 'ValueError: three')], [3]))
         self.assertEqual(result['writes']['10.0.0.3', 'n'], 3)
         self.assertEqual(result['writes']['10.0.0.3', 'last'], 2)
-        self.assertEqual([(index, alert['title']) for index, alert in result['alerts']], [(0, '1'), (1, '2')])
-        self.assertEqual(bench.send(event(syn=4))['writes']['10.0.0.3', 'n'], 7)
+        self.assertEqual([(i, alert['title']) for i, alert in result['alerts']], [(0, '1'), (1, '2'), (4, '5')])
+        self.assertEqual(result['hashes'], {'10.0.0.3': 0, '10.0.0.4': 1 << 63})
+        self.assertEqual(bench.send(event(syn=4))['skipped'], [0])  # sent before the engine knew
+        self.assertEqual(bench.send(event(syn=4, generation=1))['writes']['10.0.0.3', 'n'], 7)
 
     def test_a_first_event_that_raises_changes_nothing_at_all(self):
         def main(e, context):
@@ -178,16 +204,39 @@ class Calls(unittest.TestCase):
         self.assertEqual((result['done'], result['writes'], result['alerts']), (0, {}, []))
         self.assertEqual(len(bench.runner.state), 0)
 
-    def test_a_batch_sent_before_the_engine_knew_that_the_last_one_ended_early_is_not_run(self):
+    def test_changes_are_told_when_they_are_asked_for_each_value_once(self):
+        bench = Bench(lambda e, context: context.state.counter('n').add(1))
+        for _ in range(3):
+            (result,) = bench.run(event(), collects=False)
+            self.assertEqual((result['collected'], result['count'], result['writes']), (False, 1, {}))
+        result = bench.send()  # nothing but the question
+        self.assertEqual((result['collected'], result['count']), (True, 0))
+        self.assertEqual(result['writes'], {('10.0.0.3', 'n'): 3})
+
+    def test_an_alert_takes_along_what_has_changed_before_it(self):
         def main(e, context):
-            if context.state.counter('n').add() > 1:
-                raise RuntimeError('no')
+            if context.state.counter('n').add(1) == 2:
+                context.alert(title='two')
 
         bench = Bench(main)
-        self.assertEqual(bench.send(event(), event(), event())['done'], 1)
-        skipped = bench.send(event(), position=3)
-        self.assertEqual(skipped, {'done': 0, 'failure': None, 'writes': {}, 'alerts': []})
-        self.assertEqual(bench.send(event())['failure'], 'RuntimeError: no')
+        self.assertFalse(bench.run(event(), collects=False)[0]['collected'])
+        (result,) = bench.run(event(), collects=False)
+        self.assertEqual((result['collected'], result['writes']), (True, {('10.0.0.3', 'n'): 2}))
+
+    def test_a_partition_that_another_worker_has_now_is_forgotten(self):
+        def main(e, context):
+            if context.state.counter('n').add(1) == 3:
+                raise RuntimeError('three')
+
+        bench = Bench(main)
+        one = {'srcip': '10.0.0.1', 'key_hash': 1 << 60}
+        two = {'srcip': '10.0.0.2', 'key_hash': 2 << 60}
+        for _ in range(3):
+            bench.send(event(**one), event(**two))
+        bench.runner.drop(1 << 1)
+        self.assertEqual(len(bench.runner.state), 1)
+        result = bench.send(event(**one), event(**two))
+        self.assertEqual((result['writes'], result['skipped']), ({('10.0.0.1', 'n'): 1}, [1]))
 
     def test_what_is_left_behind_cannot_touch_the_next_event(self):
         left = []
@@ -197,16 +246,14 @@ class Calls(unittest.TestCase):
             with self.assertRaisesRegex(RuntimeError, 'the event is over'):
                 touch()
 
-    def test_a_batch_with_large_changes_ends_early_and_loses_nothing(self):
+    def test_large_changes_are_told_in_several_results(self):
         def main(e, context):
             context.state.set(f'v{e["data"]["syn"]}', 'x' * 60000)
 
-        bench = Bench(main)
-        written = []
-        while bench.done < 40:
-            result = bench.send(*(event(syn=i) for i in range(bench.done, 40)))
-            self.assertTrue(0 < result['done'] < 30)
-            written += [name for _, name in result['writes']]
+        results = Bench(main).run(*(event(syn=i) for i in range(40)))
+        self.assertGreater(len(results), 1)
+        self.assertEqual([len(result['writes']) for result in results], [result['count'] for result in results])
+        written = [name for result in results for _, name in result['writes']]
         self.assertEqual(written, [f'v{i}' for i in range(40)])
 
     def test_alerts_are_checked_where_they_are_made(self):
@@ -276,13 +323,13 @@ class Values(unittest.TestCase):
     def test_a_deleted_value_is_deleted_in_the_database_too(self):
         state = State()
         state_at(state, 0).set('v', 1)
-        self.assertEqual(list(state.collect()), [('k', 'v', '1')])
+        self.assertEqual(collected(state), [('k', 'v', '1')])
         self.assertTrue(state_at(state, 0).delete('v'))
         self.assertFalse(state_at(state, 0).delete('v'))
-        self.assertEqual(list(state.collect()), [('k', 'v', None)])
+        self.assertEqual(collected(state), [('k', 'v', None)])
         state_at(state, 0).set('short', 1)
         state_at(state, 0).delete('short')
-        self.assertEqual(list(state.collect()), [])
+        self.assertEqual(collected(state), [])
 
 
 class Windows(unittest.TestCase):
@@ -307,7 +354,7 @@ class Sweeping(unittest.TestCase):
         for _ in range(20):
             state.sweep(32)
         self.assertEqual(len(state), 100)
-        self.assertEqual({text for _, name, text in state.collect() if name == 'w'}, {None})
+        self.assertEqual({text for _, name, text in collected(state) if name == 'w'}, {None})
 
     def test_above_the_cap_what_was_not_used_for_long_is_forgotten(self):
         state = State(entries_max=100)

@@ -52,14 +52,14 @@ class Store:
     def take(self, state):
         for key, name, text in list(state.collect()):
             if text is None:
-                self.rows.pop((key, name), None)
+                self.rows.pop((key.text, name), None)
             else:
-                self.rows[key, name] = text
+                self.rows[key.text, name] = text
 
     def load(self):
         state = State()
         for (key, name), text in self.rows.items():
-            state.load(key, name, text)
+            state.load(key, 0, name, text)
         return state
 
     def values(self):
@@ -78,7 +78,7 @@ class Conformance(unittest.TestCase):
             self.assertEqual((found,), expected, (operation, args))
 
     def run_event(self, state, event):
-        keyed = state.at(event.get('key', 'k'), START + event['at'] * 1000)
+        keyed = state.at(event.get('key', 'k'), 0, START + event['at'] * 1000)
         for i in range(event.get('times', 1)):
             for operation in event['do']:
                 self.operate(keyed, i, *operation)

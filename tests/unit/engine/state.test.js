@@ -46,7 +46,7 @@ class Store {
   rows = {};
 
   take(state) {
-    state.collect((key, name, json) => {
+    state.collect(({ text: key }, name, json) => {
       this.rows[key] ??= {};
       if (json === null) delete this.rows[key][name];
       else this.rows[key][name] = json;
@@ -57,7 +57,7 @@ class Store {
   load() {
     const state = new State();
     for (const [key, names] of Object.entries(this.rows)) {
-      for (const [name, json] of Object.entries(names)) state.load(key, name, json);
+      for (const [name, value] of Object.entries(names)) state.load({ key, low: 0, high: 0, name, value });
     }
     return state;
   }
@@ -76,7 +76,7 @@ function operate(keyed, i, [operation, args, expected]) {
 }
 
 function run(state, { at, key = 'k', times = 1, fails = false, do: operations }) {
-  const keyed = state.at(key, START + at * 1000);
+  const keyed = state.at(key, 0, 0, START + at * 1000);
   for (let i = 0; i < times; i++) for (const operation of operations) operate(keyed, i, operation);
   keyed.close();
   if (fails) state.rollback();

@@ -9,126 +9,36 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define QUEUE_EVENTS 4
+#define EVENTS 5
+#define ALL    UINT16_MAX /* partitions */
+
+#define ALERT "{\"title\":\"t\",\"severity\":\"low\",\"category\":\"c\"} "
 
 /* A RESULT frame's payload, as docs/functions.md has it. */
-static const uint8_t result_frame[] = {
-	3,
-	0,
-	0,
-	0, /* done */
-	1,
-	4,
-	0,
-	0,
-	0,
-	'o',
-	'o',
-	'p',
-	's',
-	0, /* the fourth failed */
-	2,
-	0,
-	0,
-	0, /* state changes */
-	1,
-	0,
-	0,
-	0,
-	'k',
-	0,
-	1,
-	0,
-	0,
-	0,
-	'n',
-	0, /* key, name */
-	0,
-	2,
-	0,
-	0,
-	0,
-	'4',
-	'2',
-	0, /* value */
-	1,
-	0,
-	0,
-	0,
-	'k',
-	0,
-	1,
-	0,
-	0,
-	0,
-	'm',
-	0,
-	1, /* key, name, deleted */
-	1,
-	0,
-	0,
-	0, /* alerts */
-	2,
-	0,
-	0,
-	0,
-	46,
-	0,
-	0,
-	0, /* of the third event; length */
-	'{',
-	'"',
-	't',
-	'i',
-	't',
-	'l',
-	'e',
-	'"',
-	':',
-	'"',
-	't',
-	'"',
-	',',
-	'"',
-	's',
-	'e',
-	'v',
-	'e',
-	'r',
-	'i',
-	't',
-	'y',
-	'"',
-	':',
-	'"',
-	'l',
-	'o',
-	'w',
-	'"',
-	',',
-	'"',
-	'c',
-	'a',
-	't',
-	'e',
-	'g',
-	'o',
-	'r',
-	'y',
-	'"',
-	':',
-	'"',
-	'c',
-	'"',
-	'}',
-	' ',
-	0,
-};
+static const char result_text[] = /* clang-format off */
+	"\5\0\0\0"                      /* 0: five events */
+	"\1\0\0\0"                      /* 4: with what has changed */
+	"\2\0\0\0"                      /* 8: exceptions */
+	"\1\0\0\0" "\1" "\4\0\0\0oops\0" /* 12: the second failed */
+	"\3\0\0\0" "\2"                 /* 26: the fourth was not run */
+	"\1\0\0\0"                      /* 31: alerts */
+	"\2\0\0\0" "\56\0\0\0" ALERT "\0" /* 35: of the third; its text is at 43 */
+	"\2\0\0\0"                      /* 90: changes */
+	"\0\0\0\0\0\0\0\x10"            /* 94: the key's hash, which says partition 1 */
+	"\1\0\0\0k\0" "\1\0\0\0n\0"     /* 102: key, name */
+	"\0" "\2\0\0\0" "42"            /* 114: a value */
+	"\0"
+	"\0\0\0\0\0\0\0\x20"            /* 122: partition 2 */
+	"\1\0\0\0k\0" "\1\0\0\0m\0"     /* 130 */
+	"\1";                           /* 142: deleted */
+/* clang-format on */
+#define RESULT_SIZE (sizeof(result_text) - 1)
 
 struct fixture {
 	struct engine engine; /* the builder looks up its clock */
 	struct function function;
-	struct queue queue;
+	struct event_pool pool;
+	struct event_list events;
 	struct builder *builder;
 };
 
@@ -137,55 +47,111 @@ static int setup(void **state _unused_)
 	return schema_init();
 }
 
+static struct event *make_event(struct event_pool *pool, uint16_t number)
+{
+	const struct port_event record = {.dstport = number};
+	struct event *event = event_pool_take(pool, sizeof(record));
+
+	assert_non_null(event);
+	event->arrival = number;
+	event->partition = (uint8_t)(number % PARTITIONS);
+	event->attempts = 0;
+	event->pipe = (struct pipe_event){
+		.event_id = htole32(EVENT_PORT), .index = htole16(number), .switch_id = 7};
+	memcpy(event->record, &record, sizeof(record));
+	return event;
+}
+
 static void fixture_init(struct fixture *fixture)
 {
 	static const struct engine_ops ops;
 	const struct builder_source source = {.function = &fixture->function, .name = "tested"};
 
-	fixture->engine = (struct engine){.ops = &ops};
+	*fixture = (struct fixture){.engine = {.ops = &ops}};
 	fixture->function = (struct function){.engine = &fixture->engine};
-	assert_int_equal(queue_init(&fixture->queue, QUEUE_EVENTS), 0);
 	assert_int_equal(builder_new(&source, &fixture->builder), 0);
-	for (uint32_t i = 0; i < QUEUE_EVENTS; i++) {
-		struct port_event record = {.dstport = (uint16_t)i};
-		const struct event_ref event = {
-			.event_id = EVENT_PORT, .sequence = i, .record = &record};
-
-		assert_int_equal(queue_push(&fixture->queue, &event, sizeof(record)), 0);
-	}
-	fixture->queue.sent = QUEUE_EVENTS;
+	for (uint16_t i = 0; i < EVENTS; i++)
+		event_list_push(&fixture->events, make_event(&fixture->pool, i));
 }
 
 static void fixture_done(struct fixture *fixture)
 {
 	builder_free(fixture->builder);
-	queue_done(&fixture->queue);
+	event_pool_done(&fixture->pool);
+}
+
+static int add(struct fixture *fixture, const void *bytes, size_t size, uint16_t partitions)
+{
+	struct result_frame frame;
+	int r = result_frame_read(bytes, size, EVENTS, &frame);
+
+	return r < 0 ? r
+		     : builder_add_result(
+			       fixture->builder, &frame, partitions, fixture->events.first);
+}
+
+/* ---- frames ---- */
+
+static void frame_says_what_became_of_its_events(void **state _unused_)
+{
+	struct result_frame frame;
+	struct exception exception;
+	struct frame_alert alert;
+
+	assert_int_equal(
+		result_frame_read((const uint8_t *)result_text, RESULT_SIZE, EVENTS, &frame), 0);
+	assert_int_equal(frame.count, 5);
+	assert_true(frame.collected);
+	assert_true(result_frame_exception(&frame, &exception));
+	assert_int_equal(exception.index, 1);
+	assert_string_equal(exception.reason, "oops");
+	assert_true(result_frame_exception(&frame, &exception));
+	assert_int_equal(exception.index, 3);
+	assert_null(exception.reason);
+	assert_false(result_frame_exception(&frame, &exception));
+	assert_true(result_frame_alert(&frame, &alert));
+	assert_int_equal(alert.index, 2);
+	assert_int_equal(alert.number, 0);
+	assert_string_equal(alert.text, ALERT);
+	assert_false(result_frame_alert(&frame, &alert));
 }
 
 static void result_frame_becomes_an_outcome(void **state _unused_)
 {
+	const uint32_t counts[PARTITIONS] = {1, 1, 1, 1, 1};
 	struct fixture fixture;
-	struct verdict verdict;
 	const struct outcome *outcome;
 
 	fixture_init(&fixture);
-	assert_int_equal(builder_add_result(fixture.builder, &fixture.queue, 4, result_frame,
-				 sizeof(result_frame), &verdict),
-		0);
-	assert_int_equal(verdict.done, 3);
-	assert_true(verdict.failed);
-	assert_string_equal(verdict.message, "oops");
+	assert_int_equal(add(&fixture, result_text, RESULT_SIZE, ALL), 0);
+	builder_add_events(fixture.builder, &fixture.events, counts);
 	outcome = &builder_result(fixture.builder)->outcome;
 	assert_int_equal(outcome->write_count, 2);
 	assert_string_equal(outcome->writes[0].key, "k");
 	assert_string_equal(outcome->writes[0].name, "n");
 	assert_string_equal(outcome->writes[0].value, "42");
 	assert_int_equal(outcome->writes[0].value_len, 2);
+	assert_true(outcome->writes[0].hash == 0x1000000000000000);
 	assert_null(outcome->writes[1].value);
 	assert_int_equal(outcome->alert_count, 1);
 	assert_string_equal(outcome->alerts[0].severity, "low");
 	assert_int_equal(outcome->alerts[0].dstport, 2);
-	assert_int_equal(builder_result(fixture.builder)->event_count, 3);
+	assert_int_equal(builder_result(fixture.builder)->event_count, EVENTS);
+	assert_int_equal(builder_counts(fixture.builder)[4], 1);
+	fixture_done(&fixture);
+}
+
+/* The worker had told of it before it was told to forget the partition. */
+static void changes_of_partitions_that_were_taken_away_are_left_out(void **state _unused_)
+{
+	struct fixture fixture;
+	const struct outcome *outcome;
+
+	fixture_init(&fixture);
+	assert_int_equal(add(&fixture, result_text, RESULT_SIZE, 1U << 2), 0);
+	outcome = &builder_result(fixture.builder)->outcome;
+	assert_int_equal(outcome->write_count, 1);
+	assert_string_equal(outcome->writes[0].name, "m");
 	fixture_done(&fixture);
 }
 
@@ -205,13 +171,10 @@ static uint8_t *guarded(size_t size, uint8_t **ret_map)
 static void assert_refused(struct fixture *fixture, const uint8_t *bytes, size_t size)
 {
 	const struct result *result;
-	struct verdict verdict = {.done = 77};
 
-	assert_int_equal(
-		builder_add_result(fixture->builder, &fixture->queue, 4, bytes, size, &verdict),
-		-EBADMSG);
+	if (add(fixture, bytes, size, ALL) != -EBADMSG)
+		fail_msg("a frame of %zu bytes was taken", size);
 	result = builder_result(fixture->builder);
-	assert_int_equal(verdict.done, 77);
 	assert_int_equal(result->event_count, 0);
 	assert_int_equal(result->outcome.write_count, 0);
 	assert_int_equal(result->outcome.alert_count, 0);
@@ -223,10 +186,10 @@ static void frame_cut_short_anywhere_is_refused_and_changes_nothing(void **state
 	struct fixture fixture;
 
 	fixture_init(&fixture);
-	for (size_t size = 0; size < sizeof(result_frame); size++) {
+	for (size_t size = 0; size < RESULT_SIZE; size++) {
 		uint8_t *map, *bytes = guarded(size, &map);
 
-		memcpy(bytes, result_frame, size);
+		memcpy(bytes, result_text, size);
 		assert_refused(&fixture, bytes, size);
 		munmap(map, 2 * (size_t)sysconf(_SC_PAGESIZE));
 	}
@@ -238,36 +201,48 @@ static void frame_with_a_wrong_byte_is_refused(void **state _unused_)
 	static const struct {
 		size_t at;
 		uint8_t value;
+		const char *what;
 	} wrong[] = {
-		{0, 4},    /* done, and yet one of them failed */
-		{4, 2},    /* neither failed nor not */
-		{5, 5},    /* the message ends without its zero byte */
-		{11, 0},   /* a zero byte inside the message */
-		{17, 255}, /* four billion state changes */
-		{30, 2},   /* neither deleted nor not */
-		{51, 200}, /* more alerts than there are */
-		{55, 3},   /* an alert of the event that failed */
-		{63, '['}, /* no JSON */
-		{84, '?'}, /* no such member: no severity */
+		{0, 6, "covers more than was sent"},
+		{0, 3, "an exception beyond what it covers"},
+		{4, 0, "a failure without what has changed"},
+		{4, 3, "an unknown flag"},
+		{8, 3, "more exceptions than there are"},
+		{12, 3, "the same exception twice"},
+		{12, 4, "exceptions out of order"},
+		{16, 3, "an exception of an unknown kind"},
+		{17, 5, "a reason that ends without its zero byte"},
+		{22, 0, "a zero byte inside the reason"},
+		{34, 255, "four billion alerts"},
+		{35, 1, "an alert of the event that failed"},
+		{35, 3, "an alert of the event that was not run"},
+		{35, 5, "an alert of an event beyond"},
+		{43, '[', "an alert that is no JSON"},
+		{57, '?', "an alert without severity"},
+		{93, 255, "four billion changes"},
+		{103, 1, "a key that runs over the end"},
+		{108, 0, "an empty name"},
+		{114, 2, "neither deleted nor not"},
 	};
-	uint8_t bytes[sizeof(result_frame) + 1] = {0};
+	uint8_t bytes[RESULT_SIZE + 1] = {0};
 	struct fixture fixture;
 
 	fixture_init(&fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-		memcpy(bytes, result_frame, sizeof(result_frame));
+		memcpy(bytes, result_text, RESULT_SIZE);
 		bytes[wrong[i].at] = wrong[i].value;
-		assert_refused(&fixture, bytes, sizeof(result_frame));
+		if (add(&fixture, bytes, RESULT_SIZE, ALL) != -EBADMSG)
+			fail_msg("taken: %s", wrong[i].what);
+		assert_refused(&fixture, bytes, RESULT_SIZE);
 	}
-	memcpy(bytes, result_frame, sizeof(result_frame));
+	memcpy(bytes, result_text, RESULT_SIZE);
 	assert_refused(&fixture, bytes, sizeof(bytes)); /* a byte too many */
 	fixture_done(&fixture);
 }
 
-static void changes_without_a_done_event_are_refused(void **state _unused_)
+static void frame_that_says_nothing_is_refused(void **state _unused_)
 {
-	static const uint8_t bytes[] = {0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-		0, 0, 0, 0, 1, 0, 0, 0, 0};
+	static const uint8_t bytes[20] = {0};
 	struct fixture fixture;
 
 	fixture_init(&fixture);
@@ -278,20 +253,15 @@ static void changes_without_a_done_event_are_refused(void **state _unused_)
 /* The same (key, name) changed by two batches is one row, with the later value. */
 static void later_change_takes_the_place_of_an_earlier_one(void **state _unused_)
 {
-	uint8_t bytes[sizeof(result_frame)];
+	uint8_t bytes[RESULT_SIZE];
 	struct fixture fixture;
-	struct verdict verdict;
 	const struct outcome *outcome;
 
 	fixture_init(&fixture);
-	memcpy(bytes, result_frame, sizeof(bytes));
-	assert_int_equal(builder_add_result(fixture.builder, &fixture.queue, 4, bytes,
-				 sizeof(bytes), &verdict),
-		0);
-	bytes[35] = '7'; /* the first digit of the value */
-	assert_int_equal(builder_add_result(fixture.builder, &fixture.queue, 4, bytes,
-				 sizeof(bytes), &verdict),
-		0);
+	memcpy(bytes, result_text, sizeof(bytes));
+	assert_int_equal(add(&fixture, bytes, sizeof(bytes), ALL), 0);
+	bytes[119] = '7'; /* the first digit of the value */
+	assert_int_equal(add(&fixture, bytes, sizeof(bytes), ALL), 0);
 	outcome = &builder_result(fixture.builder)->outcome;
 	assert_int_equal(outcome->write_count, 2);
 	assert_string_equal(outcome->writes[0].value, "72");
@@ -324,51 +294,120 @@ static void changes_are_one_a_key_and_name_however_many(void **state _unused_)
 	write_set_done(&set);
 }
 
-static void queue_keeps_its_events_apart_when_it_wraps(void **state _unused_)
+/* ---- events ---- */
+
+static void assert_numbers(const struct event_list *list, const char *expected)
 {
-	struct queue queue;
-	uint32_t pushed = 0, committed = 0;
+	char text[256] = "";
+	size_t len = 0;
 
-	assert_int_equal(queue_init(&queue, 5), 0);
-	for (int round = 0; round < 50; round++) {
-		struct port_event record = {0};
-		struct event_ref event = {.event_id = EVENT_PORT, .record = &record};
+	for (const struct event *event = list->first; event && len < sizeof(text);
+		event = event->next)
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "%s%u", len > 0 ? " " : "", event->arrival);
+	assert_string_equal(list->count > 0 ? text : "", expected);
+}
 
-		while (queue_count(&queue) < 5) {
-			event.sequence = record.syn = pushed++;
-			assert_int_equal(queue_push(&queue, &event, sizeof(record)), 0);
-		}
-		assert_int_equal(queue_push(&queue, &event, sizeof(record)), -ENOBUFS);
-		for (uint32_t i = 0; i < 5; i++) {
-			const struct event_ref *at = queue_at(&queue, queue.committed + i);
+static void push_all(struct event_pool *pool, struct event_list *list, const char *numbers)
+{
+	for (const char *at = numbers; *at; at += strcspn(at, " ") + (strchr(at, ' ') != NULL))
+		event_list_push(list, make_event(pool, (uint16_t)atoi(at)));
+}
 
-			assert_int_equal(at->sequence, committed + i);
-			assert_int_equal(
-				((const struct port_event *)at->record)->syn, committed + i);
-		}
-		queue.sent += 4;
-		assert_int_equal(queue_waiting(&queue), 1);
-		queue.decided += 3;
-		queue_rewind_sent(&queue);
-		assert_int_equal(queue_waiting(&queue), 2);
-		queue_commit(&queue, 3);
-		committed += 3;
-		queue_rewind_decided(&queue);
-		assert_int_equal(queue_waiting(&queue), 2);
+static void lists_merge_by_arrival(void **state _unused_)
+{
+	static const struct {
+		const char *list, *from, *merged;
+	} cases[] = {
+		{"", "", ""},
+		{"", "1 2", "1 2"},
+		{"1 2", "", "1 2"},
+		{"3 4", "1 2", "1 2 3 4"},
+		{"1 2", "3 4", "1 2 3 4"},
+		{"1 4 6", "2 3 5 7 8", "1 2 3 4 5 6 7 8"},
+		{"2", "1 3", "1 2 3"},
+	};
+	struct event_pool pool = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct event_list list = {0}, from = {0};
+
+		push_all(&pool, &list, cases[i].list);
+		push_all(&pool, &from, cases[i].from);
+		event_list_merge(&list, &from);
+		assert_numbers(&list, cases[i].merged);
+		assert_int_equal(from.count, 0);
+		push_all(&pool, &list, "9"); /* its end is where it should be */
+		if (!strstr(cases[i].merged, "8"))
+			continue;
+		assert_numbers(&list, "1 2 3 4 5 6 7 8 9");
 	}
-	queue_done(&queue);
+	event_pool_done(&pool);
+}
+
+static void arrival_is_counted_across_its_wrap(void **state _unused_)
+{
+	struct event_list list = {0}, from = {0};
+	struct event_pool pool = {0};
+	struct event *event = make_event(&pool, 3);
+
+	push_all(&pool, &from, "1");
+	event->arrival = UINT32_MAX;
+	event_list_push(&list, event);
+	event_list_merge(&list, &from);
+	assert_numbers(&list, "4294967295 1");
+	event_pool_done(&pool);
+}
+
+static void a_partitions_events_are_taken_out_in_their_order(void **state _unused_)
+{
+	struct event_list list = {0}, to = {0};
+	struct event_pool pool = {0};
+
+	push_all(&pool, &list, "1 2 17 3 33 4");
+	event_list_extract(&list, 1, &to);
+	assert_numbers(&list, "2 3 4");
+	assert_numbers(&to, "1 17 33");
+	push_all(&pool, &list, "5");
+	assert_numbers(&list, "2 3 4 5");
+	event_pool_done(&pool);
+}
+
+static void an_empty_pool_gives_its_memory_back(void **state _unused_)
+{
+	struct event_list list = {0};
+	struct event_pool pool = {0};
+
+	for (uint16_t i = 0; i < 20000; i++)
+		event_list_push(&list, make_event(&pool, i));
+	assert_true(pool.chunk_count > 30);
+	for (uint16_t i = 0; i < 20000; i++) {
+		struct event *event = event_list_take(&list);
+
+		assert_int_equal(event->arrival, i);
+		event_pool_give(&pool, event);
+	}
+	assert_int_equal(pool.chunk_count, 0);
+	event_pool_give(&pool, make_event(&pool, 1));
+	assert_int_equal(pool.chunk_count, 1); /* a little is kept */
+	event_pool_done(&pool);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frame_says_what_became_of_its_events),
 		cmocka_unit_test(result_frame_becomes_an_outcome),
+		cmocka_unit_test(changes_of_partitions_that_were_taken_away_are_left_out),
 		cmocka_unit_test(frame_cut_short_anywhere_is_refused_and_changes_nothing),
 		cmocka_unit_test(frame_with_a_wrong_byte_is_refused),
-		cmocka_unit_test(changes_without_a_done_event_are_refused),
+		cmocka_unit_test(frame_that_says_nothing_is_refused),
 		cmocka_unit_test(later_change_takes_the_place_of_an_earlier_one),
 		cmocka_unit_test(changes_are_one_a_key_and_name_however_many),
-		cmocka_unit_test(queue_keeps_its_events_apart_when_it_wraps),
+		cmocka_unit_test(lists_merge_by_arrival),
+		cmocka_unit_test(arrival_is_counted_across_its_wrap),
+		cmocka_unit_test(a_partitions_events_are_taken_out_in_their_order),
+		cmocka_unit_test(an_empty_pool_gives_its_memory_back),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

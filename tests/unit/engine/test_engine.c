@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int setup(void **state _unused_)
@@ -67,7 +68,7 @@ static void full_queue_refuses(void **state _unused_)
 	world_init(&world);
 	world_add(&world, &o);
 	push_many(&world, 0, 10);
-	assert_int_equal(push(&world, 10, 1, ORDER_NONE), -ENOBUFS);
+	assert_false(push(&world, 10, 1, ORDER_NONE));
 	run_until(&world, all_finished);
 	function_stats(world.function, &stats);
 	assert_int_equal(stats.refused, 1);
@@ -324,13 +325,244 @@ static void handler_that_does_not_load_is_said_and_tried_again(void **state _unu
 
 	world_init(&world);
 	world_add(&world, &o);
-	assert_int_equal(push(&world, 0, 1, ORDER_NONE), 0);
+	assert_true(push(&world, 0, 1, ORDER_NONE));
 	run_until(&world, has_failed_twice);
 	function_stats(world.function, &stats);
 	assert_non_null(stats.error);
 	if (!strstr(stats.error, "broken on purpose"))
 		fail_msg("error: %s", stats.error);
 	assert_int_equal(stats.queued, 1);
+	world_done(&world);
+}
+
+/* ---- partitions ---- */
+
+#define SOURCES 48
+
+/* Events of many sources, each of which counts its own; what disturbs the engine meanwhile. */
+struct crowd {
+	struct world world;
+	struct loop_timer push_timer;
+	uint32_t pushed[SOURCES];
+	uint32_t total, most;
+	unsigned int seed, ticks, rate; /* events a millisecond */
+	void (*disturb)(struct crowd *crowd);
+};
+
+static void on_crowd(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct crowd *crowd = timer->user;
+
+	for (unsigned int i = 0; i < crowd->rate && crowd->total < crowd->most; i++) {
+		uint8_t source = (uint8_t)(rand_r(&crowd->seed) % SOURCES);
+
+		if (!push_from(
+			    &crowd->world, source, crowd->total, crowd->pushed[source], ORDER_NONE))
+			break;
+		crowd->pushed[source]++;
+		crowd->total++;
+	}
+	if (crowd->disturb)
+		crowd->disturb(crowd);
+	crowd->ticks++;
+	if (crowd->total < crowd->most)
+		loop_arm_timer(crowd->world.loop, timer, now_ns + NS_PER_MS);
+}
+
+/* Each source's events were run once, and in order. */
+static void assert_sources(struct crowd *crowd)
+{
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		char key[32], sum[32];
+
+		snprintf(key, sizeof(key), "10.0.0.%u", i);
+		snprintf(sum, sizeof(sum), "%u", crowd->pushed[i]);
+		assert_string_equal(value_of(&crowd->world, key, "sum"), sum);
+		assert_string_equal(value_of(&crowd->world, key, "odd"), "(none)");
+	}
+}
+
+static void run_crowd(struct crowd *crowd, unsigned int workers, uint32_t events)
+{
+	struct function_options o = options("sum.ordered");
+
+	o.workers = workers;
+	o.attempts = 100; /* the events are not to blame */
+	world_init(&crowd->world);
+	world_add(&crowd->world, &o);
+	crowd->most = events;
+	crowd->seed = (unsigned int)time(NULL);
+	if (getenv("SEED"))
+		crowd->seed = (unsigned int)atoi(getenv("SEED"));
+	print_message("SEED=%u\n", crowd->seed);
+	crowd->world.want = events;
+	crowd->push_timer = (struct loop_timer){.fn = on_crowd, .user = crowd};
+	loop_arm_timer(crowd->world.loop, &crowd->push_timer, clock_monotonic_ns());
+	run_until(&crowd->world, all_finished);
+	assert_sources(crowd);
+	assert_int_equal(crowd->world.letter_count, 0);
+}
+
+static void several_workers_share_a_function(void **state _unused_)
+{
+	static struct crowd crowd;
+	struct function_stats stats;
+
+	crowd = (struct crowd){.rate = 40};
+	run_crowd(&crowd, 3, 5000);
+	function_stats(crowd.world.function, &stats);
+	assert_int_equal(stats.workers, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_true(function_worker_pid(crowd.world.function, i) > 0);
+	assert_int_equal(function_worker_pid(crowd.world.function, 3), 0);
+	world_done(&crowd.world);
+}
+
+static void change_workers(struct crowd *crowd)
+{
+	static const unsigned int workers[] = {1, 4, 2, 3, 1, 2};
+
+	if (crowd->ticks % 30 == 29)
+		function_set_workers(
+			crowd->world.function, workers[crowd->ticks / 30 % ARRAY_SIZE(workers)]);
+}
+
+static void partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_order(
+	void **state _unused_)
+{
+	static struct crowd crowd;
+	struct function_stats stats;
+
+	crowd = (struct crowd){.rate = 40, .disturb = change_workers};
+	run_crowd(&crowd, 2, 20000);
+	function_stats(crowd.world.function, &stats);
+	assert_true(stats.moves > 20);
+	assert_int_equal(stats.crashes + stats.timeouts + stats.failures, 0);
+	world_done(&crowd.world);
+}
+
+/* Workers are killed, and commits refused, at any time. */
+static void change_and_kill(struct crowd *crowd)
+{
+	int pid = function_worker_pid(crowd->world.function, crowd->ticks % 4);
+
+	change_workers(crowd);
+	if (crowd->ticks % 251 == 250 && pid > 0)
+		kill(pid, SIGKILL);
+	if (crowd->ticks % 611 == 610)
+		crowd->world.commit_errors++;
+}
+
+static void moves_kills_and_refused_commits_at_once_lose_and_double_nothing(void **state _unused_)
+{
+	static struct crowd crowd;
+	struct function_stats stats;
+
+	crowd = (struct crowd){.rate = 5, .disturb = change_and_kill};
+	run_crowd(&crowd, 2, 20000);
+	function_stats(crowd.world.function, &stats);
+	assert_true(stats.crashes > 2);
+	assert_true(crowd.world.refusals > 1);
+	world_done(&crowd.world);
+}
+
+static bool others_are_done(struct world *world)
+{
+	return world->finished_count == 200;
+}
+
+/* It waits for its next attempt, and with it what has its key. */
+static void an_event_that_fails_again_and_again_holds_up_only_its_partition(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.attempts = 100;
+	world_init(&world);
+	world_add(&world, &o);
+	assert_true(push_from(&world, 3, 1000, 1, ORDER_THROW));
+	assert_true(push_from(&world, 3, 1001, 1, ORDER_NONE));
+	for (uint32_t i = 0; i < 200; i++)
+		assert_true(push_from(&world, 5, i, 1, ORDER_NONE)); /* of another partition */
+	run_until(&world, others_are_done);
+	assert_string_equal(value_of(&world, "10.0.0.5", "sum"), "200");
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "(none)");
+	world_done(&world);
+}
+
+/* The events of three other partitions that were in its batch are not to blame. */
+static void a_crashing_event_is_found_among_several_partitions(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.workers = 2;
+	world_init(&world);
+	world_add(&world, &o);
+	for (uint32_t i = 0; i < 200; i++)
+		assert_true(push_from(
+			&world, (uint8_t)(i % 8), i, 1, i == 77 ? ORDER_EXIT : ORDER_NONE));
+	world.want = 200;
+	run_until(&world, all_finished);
+	assert_int_equal(world.letter_count, 1);
+	assert_int_equal(world.letters[0].sequence, 77);
+	for (uint8_t i = 0; i < 8; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "10.0.0.%u", i);
+		assert_string_equal(value_of(&world, key, "sum"), i == 5 ? "24" : "25");
+	}
+	world_done(&world);
+}
+
+static void events_that_were_committed_before_are_left_out(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	uint64_t done[PARTITIONS] = {0};
+	uint8_t waits[3] = {0};
+	struct port_event records[3] = {{.syn = 1}, {.syn = 10}, {.syn = 100}};
+	const struct event_run run = {
+		.event_id = EVENT_PORT,
+		.epoch = 1,
+		.sequence = 7,
+		.records = records,
+		.stride = sizeof(records[0]),
+		.count = 3,
+		.done = done,
+		.waits = waits,
+	};
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	for (size_t i = 0; i < PARTITIONS; i++)
+		done[i] = 9; /* 7 and 8 are */
+	assert_int_equal(function_push(world.function, &run), 3);
+	assert_int_equal(waits[0] + waits[1], 0);
+	assert_int_equal(waits[2], 1);
+	world_done(&world);
+}
+
+/* More rows than are read in one piece. */
+static void state_is_loaded_in_pieces(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	world_init(&world);
+	for (unsigned int i = 0; i < 3500; i++) {
+		struct row *row = &world.rows[i];
+
+		row->used = true;
+		snprintf(row->key, sizeof(row->key), "10.0.0.3");
+		snprintf(row->name, sizeof(row->name), "%04u", i);
+		snprintf(row->value, sizeof(row->value), "%u", i);
+	}
+	snprintf(world.rows[3499].name, sizeof(world.rows[0].name), "sum");
+	world_add(&world, &o);
+	push_many(&world, 0, 10);
+	run_until(&world, all_finished);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "3509");
 	world_done(&world);
 }
 
@@ -391,9 +623,10 @@ static void alerts_of_events_that_differ_in_the_record_alone_have_different_ids(
 	struct world world;
 
 	world_init(&world);
+	world.epoch = 0;
 	world_add(&world, &o);
-	assert_int_equal(push(&world, 0, 1, ORDER_NONE), 0);
-	assert_int_equal(push(&world, 0, 2, ORDER_NONE), 0);
+	assert_true(push(&world, 0, 1, ORDER_NONE));
+	assert_true(push(&world, 0, 2, ORDER_NONE));
 	world.want = 2;
 	run_until(&world, all_finished);
 	assert_int_equal(world.alert_count, 4);
@@ -555,6 +788,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
 		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),
+		cmocka_unit_test(several_workers_share_a_function),
+		cmocka_unit_test(
+			partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_order),
+		cmocka_unit_test(moves_kills_and_refused_commits_at_once_lose_and_double_nothing),
+		cmocka_unit_test(an_event_that_fails_again_and_again_holds_up_only_its_partition),
+		cmocka_unit_test(a_crashing_event_is_found_among_several_partitions),
+		cmocka_unit_test(events_that_were_committed_before_are_left_out),
+		cmocka_unit_test(state_is_loaded_in_pieces),
 		cmocka_unit_test(alerts_are_filled_in_from_their_event),
 		cmocka_unit_test(
 			alerts_of_events_that_differ_in_the_record_alone_have_different_ids),

@@ -86,6 +86,8 @@ static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
 	struct world *world = timer->user;
 	struct result *result = TAKE_PTR(world->result);
+	struct result_iterator iterator;
+	struct finished_event event;
 
 	if (world->commit_errors > 0) {
 		world->commit_errors--;
@@ -97,10 +99,11 @@ static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 	take_writes(world, &result->outcome);
 	take_alerts(world, &result->outcome);
 	take_letters(world, &result->outcome);
-	for (size_t i = 0; i < result->event_count; i++) {
-		assert_ptr_equal(result->events[i].origin, world);
+	result_iterate(result, &iterator);
+	while (result_next(&iterator, &event)) {
+		assert_ptr_equal(event.origin, world);
 		assert_true(world->finished_count < EVENTS_MAX);
-		world->finished[world->finished_count++] = result->events[i].sequence;
+		world->finished[world->finished_count++] = (uint32_t)event.position;
 	}
 	world->largest = MAX(world->largest, result->event_count);
 	engine_committed(result, 0);
@@ -116,26 +119,49 @@ static void commit(void *user, struct result *result)
 	loop_arm_timer(world->loop, &world->commit_timer, clock_monotonic_ns() + world->commit_ns);
 }
 
+static struct state_row row_of(const struct row *row)
+{
+	return (struct state_row){
+		key_hash_text(row->key), row->key, row->name, row->value, strlen(row->value)};
+}
+
+static int compare_places(
+	const struct state_row *a, uint64_t hash, const char *key, const char *name)
+{
+	int r = a->hash < hash ? -1 : a->hash > hash;
+
+	if (r == 0)
+		r = strcmp(a->key, key);
+	return r != 0 ? r : strcmp(a->name, name);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct state_row *other = b;
+
+	return compare_places(a, other->hash, other->key, other->name);
+}
+
 static int load_state(void *user, const struct state_range *range, state_row_fn fn, void *arg)
 {
+	const struct state_place *after = range->after;
+	static struct state_row rows[ROWS_MAX];
 	struct world *world = user;
+	size_t count = 0, given;
 	int r = 0;
 
-	assert_null(world->result); /* else it would miss what is about to be committed */
-	world->loads += range->partition == 0;
-	for (size_t i = 0; i < ROWS_MAX && r == 0; i++) {
-		const struct state_row row = {
-			.hash = key_hash_text(world->rows[i].key),
-			.key = world->rows[i].key,
-			.name = world->rows[i].name,
-			.value = world->rows[i].value,
-			.value_len = strlen(world->rows[i].value),
-		};
+	world->loads += range->partition == 0 && !after;
+	for (size_t i = 0; i < ROWS_MAX; i++) {
+		struct state_row row = row_of(&world->rows[i]);
 
-		if (world->rows[i].used && key_partition(row.hash) == range->partition)
-			r = fn(arg, &row);
+		if (world->rows[i].used && key_partition(row.hash) == range->partition &&
+			(!after || compare_places(&row, after->hash, after->key, after->name) > 0))
+			rows[count++] = row;
 	}
-	return r;
+	qsort(rows, count, sizeof(rows[0]), compare_rows);
+	for (given = 0; given < MIN(count, range->limit) && r == 0; given++)
+		r = fn(arg, &rows[given]);
+	return r < 0 ? r : (int)given;
 }
 
 static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
@@ -173,7 +199,7 @@ void world_init(struct world *world)
 {
 	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME, .node = "node"};
 
-	*world = (struct world){.commit_ns = NS_PER_MS};
+	*world = (struct world){.commit_ns = NS_PER_MS, .epoch = 1};
 	world->commit_timer = (struct loop_timer){.fn = on_commit_done, .user = world};
 	assert_int_equal(loop_new(&world->loop), 0);
 	assert_int_equal(engine_new(world->loop, &engine_options, &ops, world, &world->engine), 0);
@@ -242,33 +268,43 @@ bool is_ready(struct world *world)
 	return strcmp(stats.state, "ready") == 0;
 }
 
-int push(struct world *world, uint32_t sequence, uint32_t syn, enum order order)
+bool push_from(
+	struct world *world, uint8_t source, uint32_t sequence, uint32_t syn, enum order order)
 {
 	struct port_event record = {.dstport = 80, .protocol = 6, .syn = syn, .udp = order};
-	const struct event_ref event = {
+	const struct event_run run = {
 		.event_id = EVENT_PORT,
 		.switch_id = 7,
+		.epoch = world->epoch,
 		.sequence = sequence,
 		.time_ns = 1763884800000000000ULL + sequence,
-		.record = &record,
+		.records = &record,
+		.stride = sizeof(record),
+		.count = 1,
 		.origin = world,
 	};
 
-	assert_int_equal(ip_parse("10.0.0.3", &record.srcip), 0);
+	assert_int_equal(ip_parse("10.0.0.0", &record.srcip), 0);
+	record.srcip.bytes[15] = source;
 	assert_int_equal(ip_parse("2001:db8::1", &record.dstip), 0);
-	return function_push(world->function, &event);
+	return function_push(world->function, &run) == 1;
+}
+
+bool push(struct world *world, uint32_t sequence, uint32_t syn, enum order order)
+{
+	return push_from(world, 3, sequence, syn, order);
 }
 
 void push_many(struct world *world, uint32_t from, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		assert_int_equal(push(world, from + i, 1, ORDER_NONE), 0);
+		assert_true(push(world, from + i, 1, ORDER_NONE));
 	world->want += count;
 }
 
 void push_order(struct world *world, uint32_t sequence, enum order order)
 {
-	assert_int_equal(push(world, sequence, 1, order), 0);
+	assert_true(push(world, sequence, 1, order));
 	world->want++;
 }
 

@@ -11,8 +11,8 @@
 #include "engine/engine.h"
 #include "tests/unit/test.h"
 
-#define ROWS_MAX   64
-#define EVENTS_MAX 8192
+#define ROWS_MAX   4096
+#define EVENTS_MAX 65536
 #define TEST_NS    (25 * NS_PER_SEC)
 
 enum order {
@@ -27,7 +27,7 @@ enum order {
 };
 
 struct row {
-	char key[64], name[64], value[1024];
+	char key[32], name[32], value[256];
 	bool used;
 };
 
@@ -44,6 +44,7 @@ struct world {
 	int commit_errors;  /* so many commits are refused */
 	unsigned int commits, refusals, loads;
 
+	uint32_t epoch;                /* of the events pushed; 0: version 1 */
 	uint32_t finished[EVENTS_MAX]; /* sequence of each, in order of commit */
 	size_t finished_count;
 	struct {
@@ -71,7 +72,10 @@ void world_done(struct world *world);
 void run_until(struct world *world, bool (*until)(struct world *world));
 bool all_finished(struct world *world);
 bool is_ready(struct world *world);
-int push(struct world *world, uint32_t sequence, uint32_t syn, enum order order);
+/* From 10.0.0.`source`. Returns whether it was taken. */
+bool push_from(
+	struct world *world, uint8_t source, uint32_t sequence, uint32_t syn, enum order order);
+bool push(struct world *world, uint32_t sequence, uint32_t syn, enum order order);
 void push_many(struct world *world, uint32_t from, uint32_t count);
 void push_order(struct world *world, uint32_t sequence, enum order order);
 void assert_in_order(const struct world *world);

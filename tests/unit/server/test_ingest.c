@@ -9,8 +9,10 @@
 
 #define NOW_NS 1790000000000000000ULL
 
-/* An ingest without functions, whose answers are kept. */
+/* An ingest, at first without functions, whose answers are kept. */
 struct bench {
+	struct loop *loop;
+	struct engine *engine;
 	struct ingest ingest;
 	struct endpoint switch_at;
 	uint32_t acks[16];
@@ -54,6 +56,8 @@ static int teardown(void **state)
 {
 	struct bench *bench = *state;
 
+	engine_free(bench->engine);
+	loop_free(bench->loop);
 	units_free(bench->ingest.units);
 	switches_free(bench->ingest.switches);
 	free(bench);
@@ -84,8 +88,50 @@ static void route_to_unit_without_function(struct bench *bench)
 
 	assert_non_null(triggers);
 	triggers[0] = (struct trigger_config){.event_id = EVENT_PORT, .function = 0};
+	bench->ingest.units->units[0].config = calloc(1, sizeof(struct function_config));
 	bench->ingest.units->triggers = triggers;
 	bench->ingest.units->trigger_count = 1;
+}
+
+static void on_dropped(
+	void *user, struct function *function _unused_, const struct finished_event *event)
+{
+	struct bench *bench = user;
+
+	ingest_drop(&bench->ingest, 0, event, bench->ingest.units->units[0].next != NULL);
+}
+
+/* The unit gets a function whose worker is never started: what it is given stays in its queue. */
+static void start_function(struct bench *bench, size_t queue_max)
+{
+	static const struct engine_ops ops = {.dropped = on_dropped};
+	const struct engine_options options = {.runtime_dir = "/nowhere"};
+	const struct function_options function_options = {
+		.name = "tested",
+		.runtime = "nodejs",
+		.handler = "sum.main",
+		.dir = TEST_FUNCTIONS,
+		.timeout_ns = 1,
+		.attempts = 1,
+		.batch_max = 1,
+		.queue_max = queue_max,
+	};
+	_cleanup_free_ char *error = NULL;
+
+	assert_int_equal(loop_new(&bench->loop), 0);
+	assert_int_equal(engine_new(bench->loop, &options, &ops, bench, &bench->engine), 0);
+	if (engine_add(bench->engine, &function_options, &bench->ingest.units->units[0].function,
+		    &error) < 0)
+		fail_msg("%s", error);
+	route_to_unit_without_function(bench);
+}
+
+static size_t queued(const struct bench *bench)
+{
+	struct function_stats stats;
+
+	function_stats(bench->ingest.units->units[0].function, &stats);
+	return stats.queued;
 }
 
 static void what_no_function_takes_is_acknowledged_at_once(void **state)
@@ -155,25 +201,113 @@ static void unacknowledged_events_that_are_refused_are_counted_as_shed(void **st
 	assert_int_equal(bench->ingest.counters.shed, 1);
 }
 
+static struct mark mark_of(const struct v1_builder *builder, uint32_t sequence)
+{
+	struct mark mark = {.stream = stream_id(7, STREAM_V1),
+		.incarnation = {sequence, v1_digest(builder->bytes, builder->size)}};
+
+	for (size_t i = 0; i < PARTITIONS; i++)
+		mark.positions[i] = 1;
+	return mark;
+}
+
+/* As after a restart of the server: committed, but the acknowledgement got lost. */
+static void restore(struct bench *bench, const struct mark *mark)
+{
+	struct switch_ *sw = switches_get(bench->ingest.switches, 7);
+
+	assert_non_null(sw);
+	assert_int_equal(stream_restore(&sw->stream, 0, mark), 0);
+}
+
 static void a_transaction_that_the_marks_know_is_not_run_again(void **state)
 {
 	struct bench *bench = *state;
 	struct v1_builder builder;
-	struct switch_ *sw;
+	struct mark mark;
 
-	route_to_unit_without_function(bench);
+	start_function(bench, 10);
 	build(&builder, 7, 5, 1, true);
-	sw = switches_get(bench->ingest.switches, 7);
-	assert_non_null(sw);
-	/* As after a restart of the server: committed, but the acknowledgement got lost. */
-	sw->marks[0] = (struct mark){.switch_id = 7,
-		.sequence = 5,
-		.digest = v1_digest(builder.bytes, builder.size),
-		.done = 1};
+	mark = mark_of(&builder, 5);
+	restore(bench, &mark);
 	arrive(bench, &builder);
+	assert_int_equal(queued(bench), 0);
 	assert_int_equal(bench->ack_count, 1);
 	assert_int_equal(bench->acks[0], 5);
-	assert_int_equal(bench->ingest.counters.put_off, 0);
+}
+
+static void a_full_queue_gets_the_rest_when_the_transaction_comes_again(void **state)
+{
+	struct bench *bench = *state;
+	struct port_event port = {.dstport = 80};
+	struct v1_builder builder = {0};
+	struct stream *stream;
+
+	start_function(bench, 2);
+	v1_builder_start(&builder, 7, 1);
+	for (uint32_t i = 0; i < 3; i++) {
+		port.syn = i;
+		assert_int_equal(v1_builder_add(&builder, EVENT_PORT, &port, true), 0);
+	}
+	arrive(bench, &builder);
+	stream = &switches_at(bench->ingest.switches, 0)->stream;
+	assert_int_equal(queued(bench), 2);
+	assert_int_equal(stream->next, 2);
+	assert_int_equal(bench->ingest.counters.put_off, 1);
+	arrive(bench, &builder);
+	assert_int_equal(queued(bench), 2); /* not twice */
+	assert_int_equal(bench->ingest.counters.put_off, 2);
+	assert_int_equal(bench->ingest.counters.events[1], 3); /* counted once */
+	assert_int_equal(bench->ack_count, 0);
+}
+
+static void a_new_transaction_waits_for_what_is_left_of_another(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder first, second;
+
+	start_function(bench, 10);
+	build(&first, 7, 9, 1, true);
+	build(&second, 7, 1, 2, true);
+	arrive(bench, &first);
+	v1_receiver_abandon(&switches_at(bench->ingest.switches, 0)->receiver);
+	arrive(bench, &second); /* its agent was restarted */
+	assert_int_equal(queued(bench), 1);
+	assert_int_equal(bench->ingest.counters.pending_resends, 1);
+}
+
+static void a_removed_unit_frees_what_waits_for_it(void **state)
+{
+	struct bench *bench = *state;
+	struct unit *unit = &bench->ingest.units->units[0];
+	struct v1_builder builder;
+
+	start_function(bench, 10);
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 0);
+	engine_remove(unit->function);
+	unit->function = NULL;
+	ingest_forget_unit(&bench->ingest, 0);
+	assert_int_equal(bench->ack_count, 1); /* nobody else waits for it */
+}
+
+static void what_a_replaced_unit_had_not_done_is_its_successors(void **state)
+{
+	struct bench *bench = *state;
+	struct unit *unit = &bench->ingest.units->units[0];
+	struct v1_builder builder;
+
+	start_function(bench, 10);
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	unit->next = calloc(1, sizeof(*unit->next));
+	engine_remove(unit->function);
+	unit->function = NULL;
+	assert_int_equal(bench->ack_count, 0);
+	arrive(bench, &builder); /* it is not there yet */
+	assert_int_equal(bench->ack_count, 0);
+	assert_int_equal(bench->ingest.counters.put_off, 1);
 }
 
 /* An agent that was restarted may send, byte for byte, what the one before it sent long ago. */
@@ -181,16 +315,12 @@ static void marks_of_an_earlier_agent_do_not_swallow_a_new_transaction(void **st
 {
 	struct bench *bench = *state;
 	struct v1_builder first, second;
-	struct switch_ *sw;
+	struct mark mark;
 
 	build(&first, 7, 1, 1, true);
 	build(&second, 7, 2, 1, true);
-	sw = switches_get(bench->ingest.switches, 7);
-	assert_non_null(sw);
-	sw->marks[0] = (struct mark){.switch_id = 7,
-		.sequence = 2,
-		.digest = v1_digest(second.bytes, second.size),
-		.done = 1};
+	mark = mark_of(&second, 2);
+	restore(bench, &mark);
 	arrive(bench, &first); /* no function takes it: acknowledged at once */
 	assert_int_equal(bench->ack_count, 1);
 
@@ -198,26 +328,6 @@ static void marks_of_an_earlier_agent_do_not_swallow_a_new_transaction(void **st
 	arrive(bench, &second); /* the function has to have it, and cannot now */
 	assert_int_equal(bench->ingest.counters.put_off, 1);
 	assert_int_equal(bench->ack_count, 1);
-}
-
-static void a_forgotten_unit_frees_what_waits_for_it(void **state)
-{
-	struct bench *bench = *state;
-	struct v1_builder builder;
-	struct switch_ *sw;
-
-	build(&builder, 7, 1, 1, true);
-	sw = switches_get(bench->ingest.switches, 7);
-	assert_non_null(sw);
-	v1_receiver_begin(&sw->receiver, 1, v1_digest(builder.bytes, builder.size));
-	sw->transaction.sequence = 1;
-	sw->transaction.pending[3] = 2;
-	sw->transaction.outstanding = 2;
-	sw->marks[3].sequence = 1;
-	ingest_forget_unit(&bench->ingest, 3, false);
-	assert_false(sw->receiver.pending);
-	assert_int_equal(bench->ack_count, 0); /* what it had was not committed: to be sent again */
-	assert_int_equal(sw->marks[3].sequence, 0);
 }
 
 static void malformed_datagrams_are_counted_by_cause_and_change_nothing(void **state)
@@ -255,19 +365,20 @@ static void the_answer_goes_where_the_last_resend_came_from(void **state)
 	struct v1_builder builder;
 	struct switch_ *sw = switches_get(bench->ingest.switches, 7);
 	char text[ENDPOINT_TEXT_MAX];
+	uint64_t incarnation[2] = {1, 0};
 
 	assert_non_null(sw);
 	build(&builder, 7, 1, 1, true);
-	sw->transaction.sequence = 1;
-	sw->transaction.digest = v1_digest(builder.bytes, builder.size);
-	v1_receiver_begin(&sw->receiver, 1, sw->transaction.digest);
-	sw->transaction.pending[0] = 1;
-	sw->transaction.outstanding = 1;
+	incarnation[1] = v1_digest(builder.bytes, builder.size);
+	sw->transaction = (struct transaction){1, incarnation[1], 1, {.len = 0}};
+	v1_receiver_begin(&sw->receiver, 1, incarnation[1]);
+	stream_begin(&sw->stream, incarnation, 0);
 
 	bench->switch_at = endpoint("10.0.0.9:4001");
 	arrive(bench, &builder);
 	assert_int_equal(bench->ack_count, 0);
-	ingest_committed(&bench->ingest, &sw->transaction, 0);
+	sw->stream.processed = 1;
+	ingest_processed(&bench->ingest, &sw->stream);
 	assert_int_equal(bench->ack_count, 1);
 	assert_string_equal(endpoint_render(&bench->acked_to, text), "10.0.0.9:4001");
 }
@@ -283,8 +394,11 @@ int main(void)
 		TEST(a_refused_transaction_is_not_acknowledged_until_it_is_taken),
 		TEST(unacknowledged_events_that_are_refused_are_counted_as_shed),
 		TEST(a_transaction_that_the_marks_know_is_not_run_again),
+		TEST(a_full_queue_gets_the_rest_when_the_transaction_comes_again),
+		TEST(a_new_transaction_waits_for_what_is_left_of_another),
+		TEST(a_removed_unit_frees_what_waits_for_it),
+		TEST(what_a_replaced_unit_had_not_done_is_its_successors),
 		TEST(marks_of_an_earlier_agent_do_not_swallow_a_new_transaction),
-		TEST(a_forgotten_unit_frees_what_waits_for_it),
 		TEST(malformed_datagrams_are_counted_by_cause_and_change_nothing),
 		TEST(invented_switches_stop_at_the_cap),
 		TEST(the_answer_goes_where_the_last_resend_came_from),

@@ -33,11 +33,12 @@ static struct batch *make_batch(struct batch *batch, const char *function)
 			.index = 3,
 			.attempts = 4,
 			.reason = "TypeError: x is not a function",
-			.data = "{\"count\":1}"},
-		.mark = {.switch_id = 0xfffffffe,
-			.sequence = 0x7fffffff,
-			.digest = 0xfedcba9876543210,
-			.done = 255},
+			.data = "{\"count\":1}",
+			.record = "\x00\xff",
+			.record_size = 2},
+		.mark = {.stream = stream_id(0xfffffffe, STREAM_V1),
+			.incarnation = {0x7fffffff, 0xfedcba9876543210},
+			.positions = {[0] = 255, [PARTITIONS - 1] = UINT64_MAX}},
 	};
 	batch->outcome = (struct outcome){
 		.function = function,
@@ -74,6 +75,8 @@ static int check_letter(
 	assert_int_equal(letter->attempts, 4);
 	assert_string_equal(letter->reason, "TypeError: x is not a function");
 	assert_string_equal(letter->data, "{\"count\":1}");
+	assert_int_equal(letter->record_size, 2);
+	assert_memory_equal(letter->record, "\x00\xff", 2);
 	return 0;
 }
 
@@ -118,10 +121,7 @@ static void reopened_store_gives_back_what_was_committed(void **state)
 	assert_string_equal(get_state(store, "port-scan", "10.0.0.2", "syn", text), "{\"a\":1}");
 	assert_string_equal(get_state(store, "other", "10.0.0.2", "syn", text), "");
 	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
-	assert_int_equal(mark.switch_id, batch.mark.switch_id);
-	assert_int_equal(mark.sequence, batch.mark.sequence);
-	assert_int_equal(mark.digest, batch.mark.digest);
-	assert_int_equal(mark.done, batch.mark.done);
+	assert_memory_equal(&mark, &batch.mark, sizeof(mark));
 	assert_int_equal(store_each_dead_letter(store, NULL, 0, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "port-scan", 5, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "other", 5, check_letter, &seen), 0);
@@ -460,6 +460,7 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 	const struct place *place = *state;
 	struct state_range range = {.function = "f", .limit = 10};
 	struct piece piece = {0};
+	struct mark mark = {0};
 	struct store *store;
 
 	store_close(open_store(place->path, 0));
@@ -469,6 +470,13 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 		"NULL,"
 		"  PRIMARY KEY(function, key, name)) STRICT, WITHOUT ROWID;"
 		"INSERT INTO state VALUES('f', '10.0.0.3', 'syn', '7');"
+		"DROP TABLE marks; CREATE TABLE marks("
+		"  function TEXT NOT NULL, switch_id INTEGER NOT NULL, sequence INTEGER NOT NULL,"
+		"  digest INTEGER NOT NULL, done INTEGER NOT NULL,"
+		"  PRIMARY KEY(function, switch_id)) STRICT, WITHOUT ROWID;"
+		"INSERT INTO marks VALUES('port-scan', 4294967295, 3, -1, 250);"
+		"ALTER TABLE dead_letters DROP COLUMN epoch;"
+		"ALTER TABLE dead_letters DROP COLUMN record;"
 		"PRAGMA user_version = 1");
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrades it");
 	store = open_store(place->path, 0);
@@ -476,6 +484,11 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 	assert_int_equal(store_load_state(store, &range, note_state_row, &piece), 1);
 	assert_string_equal(piece.place.key, "10.0.0.3");
 	assert_true(piece.place.hash == key_hash_text("10.0.0.3"));
+	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
+	assert_true(mark.stream == stream_id(UINT32_MAX, STREAM_V1));
+	assert_true(mark.incarnation[0] == 3 && mark.incarnation[1] == UINT64_MAX);
+	for (size_t i = 0; i < PARTITIONS; i++)
+		assert_int_equal(mark.positions[i], 250);
 	store_close(store);
 }
 

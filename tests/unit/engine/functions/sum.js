@@ -59,6 +59,19 @@ module.exports = {
     context.state.window('syn', '10s').add(event.data.syn);
   },
 
+  /* As main, for sources whose events carry 0, 1, 2 ... in `syn`: keeps what came out of that order. */
+  ordered(event, context) {
+    const { syn, udp } = event.data;
+    const { state } = context;
+    const waits = obey(udp, context);
+    if (waits) return waits;
+    const next = state.get('last') === undefined ? 0 : state.get('last') + 1;
+    if (syn !== next) state.set('odd', `${syn} instead of ${next}`);
+    state.counter('sum').add(1);
+    state.set('last', syn);
+    return undefined;
+  },
+
   async slow(event, context) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     return module.exports.main(event, context);

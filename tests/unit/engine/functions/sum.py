@@ -41,6 +41,17 @@ def main(event, context):
     context.state.set('last', event['data']['syn'])
 
 
+def ordered(event, context):
+    """As main, for sources whose events carry 0, 1, 2 ... in `syn`: keeps what came out of that order."""
+    obey(event['data']['udp'], context)
+    syn, last = event['data']['syn'], context.state.get('last')
+    expected = 0 if last is None else last + 1
+    if syn != expected:
+        context.state.set('odd', f'{syn} instead of {expected}')
+    context.state.counter('sum').add(1)
+    context.state.set('last', syn)
+
+
 def slow(event, context):
     time.sleep(0.002)
     main(event, context)

@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/instance.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define START_NS     (30 * NS_PER_SEC) /* for a worker to load its handler */
+#define PAUSE_NS     (50 * NS_PER_MS)  /* before the first restart; doubles with each */
+#define PAUSE_MAX_NS (30 * NS_PER_SEC)
+#define COLLECT_NS                                                                                 \
+	(10 * NS_PER_MS) /* under load: a value that changes often is written once in it */
+#define BATCH_BYTES (1U << 20)
+#define LOAD_ROWS   1000 /* in a piece: a millisecond or two */
+#define UNSENT_MAX                                                                                 \
+	(1U << 20) /* bytes that a worker has yet to take, above which no more state is read */
+#define LOAD_WAIT_NS (NS_PER_MS) /* then */
+
+static void instance_arm(struct instance *instance, uint64_t after_ns)
+{
+	loop_arm_timer(instance->function->engine->loop, &instance->timer,
+		clock_monotonic_ns() + after_ns);
+}
+
+/* ---- what was with the worker ---- */
+
+void instance_give_back(struct instance *instance)
+{
+	struct function *function = instance->function;
+	struct event_list events = {0};
+
+	event_list_append(&events, &instance->done);
+	event_list_append(&events, &instance->sent);
+	event_list_append(&events, &instance->waiting);
+	for (unsigned int i = 0; i < PARTITIONS; i++)
+		if (function->partitions[i].owner == instance)
+			partition_unload(&function->partitions[i]);
+	partitions_return(function, &events);
+	instance->batch_count = 0;
+	instance->batches_done = instance->batches_sent;
+	instance->loading = NULL;
+	instance->collect_wanted = false;
+}
+
+/* The worker's end is reported later; what it had not decided runs again then. */
+static void instance_kill(struct instance *instance, enum worker_end end, const char *reason)
+{
+	loop_disarm_timer(&instance->timer);
+	instance->phase = INSTANCE_ENDING;
+	worker_kill(instance->worker, end, reason);
+}
+
+void instance_replace(struct instance *instance, const char *reason)
+{
+	if (instance_is_up(instance))
+		instance_kill(instance, WORKER_REPLACED, reason);
+	instance_give_back(instance);
+}
+
+/* ---- running ---- */
+
+/* The deadline of the oldest batch begins when the one before it is back. */
+static void instance_watch(struct instance *instance)
+{
+	if (instance->batch_count == 0) {
+		loop_disarm_timer(&instance->timer);
+		return;
+	}
+	instance->batch_start_ns = clock_monotonic_ns();
+	instance_arm(instance, instance->function->timeout_ns);
+}
+
+static bool instance_may_dispatch(const struct instance *instance)
+{
+	const struct event *first = instance->waiting.first;
+
+	if (instance->phase != INSTANCE_READY || instance->waiting.count == 0 ||
+		function_is_choked(instance->function))
+		return false;
+	if (instance->batch_count == 0)
+		return true;
+	/* One more only if it is full: what comes meanwhile fills it. */
+	return instance->batch_count < INSTANCE_IN_FLIGHT && !first->suspect &&
+	       !instance->batches[0].alone && instance->waiting.count >= instance->batch_limit;
+}
+
+/* Moves one event to the worker. */
+static void instance_put_event(struct instance *instance)
+{
+	struct event *event = event_list_take(&instance->waiting);
+	struct partition *partition = &instance->function->partitions[event->partition];
+
+	event->pipe.generation = partition->generation;
+	pipe_put_event(&instance->buffer, &event->pipe, event->record, event->record_size);
+	partition->sent++;
+	event_list_push(&instance->sent, event);
+}
+
+/* Whether the next event goes into the batch whose frame is being made. */
+static bool may_join(const struct instance *instance, const struct batch *batch, size_t frame)
+{
+	if (instance->waiting.count == 0 || batch->left >= instance->batch_limit)
+		return false;
+	if (batch->left == 0)
+		return true;
+	return !batch->alone && !instance->waiting.first->suspect &&
+	       instance->buffer.size - frame <= BATCH_BYTES;
+}
+
+/* Whether the batch that is being made shall bring back what has changed. */
+static bool wants_collecting(struct instance *instance)
+{
+	uint64_t now = clock_monotonic_ns();
+	bool cautious = instance->batch_limit < instance->function->batch_max;
+
+	if (instance->waiting.count > 0 && !instance->collect_wanted && !cautious &&
+		now < instance->collect_after_ns)
+		return false;
+	instance->collect_wanted = false;
+	instance->collect_after_ns = now + COLLECT_NS;
+	return true;
+}
+
+static void put_le32(struct instance *instance, size_t at, uint32_t value)
+{
+	struct cursor c;
+
+	if (instance->buffer.failed)
+		return;
+	cursor_write_init(&c, instance->buffer.bytes + at, sizeof(value));
+	cursor_put_le(&c, value, sizeof(value));
+}
+
+static void instance_end_batch(struct instance *instance, const struct batch *batch, size_t frame)
+{
+	put_le32(instance, frame + PIPE_HEADER_BYTES, batch->left);
+	put_le32(instance, frame + PIPE_HEADER_BYTES + 4, batch->collect ? PIPE_BATCH_COLLECT : 0);
+	pipe_end(&instance->buffer, frame);
+	instance->batches[instance->batch_count] = *batch;
+	instance->batches_sent++;
+	if (instance->batch_count++ == 0)
+		instance_watch(instance);
+}
+
+static void instance_send_batch(struct instance *instance)
+{
+	size_t frame = pipe_begin_batch(&instance->buffer, 0, 0);
+	struct batch batch = {.alone = instance->waiting.first->suspect};
+
+	while (may_join(instance, &batch, frame)) {
+		instance_put_event(instance);
+		batch.left++;
+	}
+	batch.full = batch.left == instance->batch_limit;
+	batch.collect = wants_collecting(instance);
+	instance_end_batch(instance, &batch, frame);
+}
+
+void instance_collect(struct instance *instance)
+{
+	const struct batch batch = {.collect = true};
+
+	instance->collect_wanted = true;
+	if (instance->phase != INSTANCE_READY || instance->batch_count > 0 ||
+		instance->done.count == 0)
+		return;
+	instance->collect_wanted = false;
+	instance_end_batch(instance, &batch, pipe_begin_batch(&instance->buffer, 0, 0));
+	worker_send(instance->worker, &instance->buffer);
+}
+
+/* ---- loading state ---- */
+
+struct piece {
+	struct instance *instance;
+	size_t frame;
+};
+
+static int put_row(void *user, const struct state_row *row)
+{
+	struct piece *piece = user;
+	struct instance *instance = piece->instance;
+
+	if (strlen(row->key) > STATE_KEY_MAX || strlen(row->name) > STATE_NAME_MAX ||
+		!pipe_put_row(&instance->buffer, piece->frame, row))
+		return -E2BIG;
+	instance->loaded.hash = row->hash;
+	snprintf(instance->loaded.key, sizeof(instance->loaded.key), "%s", row->key);
+	snprintf(instance->loaded.name, sizeof(instance->loaded.name), "%s", row->name);
+	return instance->buffer.failed ? -ENOMEM : 0;
+}
+
+static bool choose_partition_to_load(struct instance *instance)
+{
+	struct function *function = instance->function;
+
+	instance->loaded = (struct state_place){0};
+	for (unsigned int i = 0; i < PARTITIONS && !instance->loading; i++) {
+		struct partition *partition = &function->partitions[i];
+
+		if (partition->owner == instance && partition_may_load(function, partition))
+			instance->loading = partition;
+	}
+	return instance->loading != NULL;
+}
+
+static void instance_load_done(struct instance *instance)
+{
+	struct partition *partition = instance->loading;
+
+	instance->loading = NULL;
+	partition->loaded = true;
+	partition_advance(instance->function, partition);
+}
+
+/* One piece of the state of one partition. Returns its rows; -1: it cannot be read. */
+static int instance_load_piece(struct instance *instance)
+{
+	struct function *function = instance->function;
+	struct engine *engine = function->engine;
+	struct piece piece = {.instance = instance};
+	const struct state_range range = {
+		.function = function->name,
+		.partition = partition_number(function, instance->loading),
+		.after = instance->loaded.name[0] ? &instance->loaded : NULL,
+		.limit = LOAD_ROWS,
+	};
+	int r;
+
+	piece.frame = pipe_begin_state(&instance->buffer);
+	r = engine->ops->load_state(engine->user, &range, put_row, &piece);
+	pipe_end_state(&instance->buffer, piece.frame, (uint32_t)MAX(r, 0));
+	if (r < 0) {
+		instance->buffer.size = piece.frame;
+		function_set_error(function, "committed state could not be read", strerror(-r));
+		instance_replace(instance, "committed state could not be read");
+		return -1;
+	}
+	if (r < LOAD_ROWS)
+		instance_load_done(instance);
+	return r;
+}
+
+/* Reads on, so much that the loop is not held up for long. */
+static void instance_load(struct instance *instance)
+{
+	int rows = 0, r;
+
+	while (instance_is_up(instance) &&
+		(instance->loading || choose_partition_to_load(instance))) {
+		if (rows >= LOAD_ROWS || worker_unsent(instance->worker) > UNSENT_MAX) {
+			function_dispatch_later(
+				instance->function, rows >= LOAD_ROWS ? 0 : LOAD_WAIT_NS);
+			return;
+		}
+		r = instance_load_piece(instance);
+		if (r < 0)
+			return;
+		rows += r;
+	}
+}
+
+void instance_drop(struct instance *instance, struct partition *partition)
+{
+	if (instance->loading == partition)
+		instance->loading = NULL;
+	if (!instance_is_up(instance))
+		return;
+	pipe_put_drop(&instance->buffer,
+		(uint16_t)(1U << partition_number(instance->function, partition)));
+	worker_send(instance->worker, &instance->buffer);
+}
+
+void instance_dispatch(struct instance *instance)
+{
+	instance_load(instance);
+	while (instance_may_dispatch(instance))
+		instance_send_batch(instance);
+	if (instance_is_up(instance) && instance->buffer.size > 0)
+		worker_send(instance->worker, &instance->buffer);
+}
+
+/* ---- results ---- */
+
+/* Whose changes in the oldest batch's result count: it had them when the batch was sent. */
+static uint16_t instance_partitions(const struct instance *instance)
+{
+	uint16_t partitions = 0;
+
+	for (unsigned int i = 0; i < PARTITIONS; i++) {
+		const struct partition *partition = &instance->function->partitions[i];
+
+		if (partition->owner == instance && partition->loaded &&
+			partition->since <= instance->batches_done)
+			partitions |= (uint16_t)(1U << i);
+	}
+	return partitions;
+}
+
+/* Divides the events of a frame. */
+static void instance_settle(struct instance *instance, struct result_frame frame,
+	struct event_list *failed, struct event_list *skipped)
+{
+	struct exception exception = {0};
+	bool more = result_frame_exception(&frame, &exception);
+
+	for (uint32_t i = 0; i < frame.count; i++) {
+		struct event *event = event_list_take(&instance->sent);
+		struct partition *partition = &instance->function->partitions[event->partition];
+
+		partition->sent--;
+		if (!more || exception.index != i) {
+			partition->done++;
+			event_list_push(&instance->done, event);
+			continue;
+		}
+		event_list_push(exception.reason ? failed : skipped, event);
+		more = result_frame_exception(&frame, &exception);
+	}
+}
+
+/* What is done goes with what has changed. */
+static void instance_gather(struct instance *instance)
+{
+	struct function *function = instance->function;
+	uint32_t counts[PARTITIONS] = {0};
+
+	for (unsigned int i = 0; i < PARTITIONS; i++) {
+		struct partition *partition = &function->partitions[i];
+
+		if (partition->owner != instance)
+			continue;
+		counts[i] = partition->done;
+		partition->undurable += partition->done;
+		partition->done = 0;
+	}
+	builder_add_events(function->gathering, &instance->done, counts);
+}
+
+/* Events that threw: the runtime took back what they did, the worker is sound. */
+static void instance_on_failures(
+	struct instance *instance, struct result_frame frame, struct event_list *failed)
+{
+	struct exception exception;
+
+	while (result_frame_exception(&frame, &exception)) {
+		struct partition *partition;
+		struct event *event;
+
+		if (!exception.reason)
+			continue;
+		event = event_list_take(failed);
+		partition = &instance->function->partitions[event->partition];
+		/* What was sent behind it comes back unrun, and goes before what was not. */
+		partition_hold(partition);
+		partition->generation++;
+		instance->function->stats.failures++;
+		function_blame(instance->function, event, exception.reason);
+	}
+}
+
+static void instance_batch_done(struct instance *instance)
+{
+	struct function *function = instance->function;
+
+	function->stats.batches++;
+	function->stats.busy_ns += clock_monotonic_ns() - instance->batch_start_ns;
+	instance->batches_done++;
+	instance->batch_count--;
+	memmove(instance->batches, instance->batches + 1,
+		instance->batch_count * sizeof(instance->batches[0]));
+	instance_watch(instance);
+}
+
+static void instance_take_result(struct instance *instance, const struct result_frame *frame)
+{
+	struct batch *batch = &instance->batches[0];
+	struct event_list failed = {0}, skipped = {0};
+
+	instance_settle(instance, *frame, &failed, &skipped);
+	if (frame->collected)
+		instance_gather(instance);
+	if (frame->count > failed.count + skipped.count)
+		instance->failures = 0;
+	if (batch->full && frame->count == batch->left &&
+		instance->batch_limit < instance->function->batch_max)
+		instance->batch_limit++;
+	instance_on_failures(instance, *frame, &failed);
+	partitions_return(instance->function, &skipped);
+	batch->left -= frame->count;
+	if (batch->left == 0)
+		instance_batch_done(instance);
+}
+
+/* After a result: what waited for it goes on. */
+static void instance_go_on(struct instance *instance)
+{
+	struct function *function = instance->function;
+
+	if (instance->batch_count == 0 && instance->waiting.count == 0)
+		instance_collect(instance);
+	partitions_advance(function);
+	function_submit(function);
+	instance_dispatch(instance);
+}
+
+static int instance_on_result(struct instance *instance, const struct pipe_frame *frame)
+{
+	struct function *function = instance->function;
+	struct batch *batch = &instance->batches[0];
+	struct result_frame result;
+	int r;
+
+	if (instance->phase != INSTANCE_READY || instance->batch_count == 0)
+		return -EPROTO;
+	r = result_frame_read(frame->payload, frame->size, batch->left, &result);
+	if (r < 0)
+		return r;
+	if (result.count == batch->left ? batch->collect && !result.collected : result.count == 0)
+		return -EBADMSG;
+	if (result.collected) {
+		struct builder *builder = function_gather(function);
+
+		r = builder ? builder_add_result(builder, &result, instance_partitions(instance),
+				      instance->sent.first)
+			    : -ENOMEM;
+	}
+	if (r == -ENOMEM) {
+		instance_kill(instance, WORKER_REPLACED, "no memory for its result");
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	instance_take_result(instance, &result);
+	instance_go_on(instance);
+	return 0;
+}
+
+/* ---- starting and ending ---- */
+
+static int instance_on_ready(struct instance *instance)
+{
+	if (instance->phase != INSTANCE_STARTING)
+		return -EPROTO;
+	loop_disarm_timer(&instance->timer);
+	instance->phase = INSTANCE_READY;
+	instance->load_failed = false;
+	log_info("function=%s ready pid=%d", instance->function->name,
+		(int)worker_pid(instance->worker));
+	instance_dispatch(instance);
+	return 0;
+}
+
+static int instance_on_load_failure(struct instance *instance, const struct pipe_frame *frame)
+{
+	const char *message;
+	struct cursor c;
+
+	cursor_read_init(&c, frame->payload, frame->size);
+	message = pipe_get_text(&c, NULL);
+	if (instance->phase != INSTANCE_STARTING || !message)
+		return -EPROTO;
+	instance->load_failed = true;
+	instance_kill(instance, WORKER_CRASHED, message);
+	return 0;
+}
+
+static int on_frame(void *user, const struct pipe_frame *frame)
+{
+	struct instance *instance = user;
+
+	switch (frame->type) {
+	case PIPE_READY:
+		return frame->size == 0 ? instance_on_ready(instance) : -EBADMSG;
+	case PIPE_FAILED:
+		return instance_on_load_failure(instance, frame);
+	case PIPE_RESULT:
+		return instance_on_result(instance, frame);
+	default:
+		return -EPROTO;
+	}
+}
+
+/*
+ * The oldest batch is lost. One that was alone is to blame; of several, each runs alone from now on,
+ * so the culprit is found in one more round.
+ */
+static struct event *find_culprit(struct instance *instance)
+{
+	uint32_t left = instance->batch_count > 0 ? instance->batches[0].left : 0;
+	struct event *event = instance->sent.first;
+
+	instance->batch_limit = MAX(instance->batch_limit / 2, (size_t)1);
+	if (left == 1) {
+		struct partition *partition = &instance->function->partitions[event->partition];
+
+		event_list_take(&instance->sent);
+		partition->sent--;
+		event->suspect = true;
+		return event;
+	}
+	for (; left > 0; left--, event = event->next)
+		event->suspect = true;
+	return NULL;
+}
+
+static void instance_on_loss(struct instance *instance, enum worker_end end, const char *reason)
+{
+	struct function *function = instance->function;
+	struct event *culprit = NULL;
+
+	if (end == WORKER_TIMEOUT)
+		function->stats.timeouts++;
+	else if (end == WORKER_CRASHED)
+		function->stats.crashes++;
+	function_set_error(
+		function, instance->load_failed ? "handler does not load" : "worker lost", reason);
+	if (end != WORKER_REPLACED)
+		culprit = find_culprit(instance);
+	instance_give_back(instance);
+	if (culprit)
+		function_blame(function, culprit, reason);
+}
+
+static void on_ended(void *user, enum worker_end end, const char *reason)
+{
+	struct instance *instance = user;
+	struct function *function = instance->function;
+
+	instance->worker = NULL;
+	pipe_buffer_done(&instance->buffer);
+	instance->phase = INSTANCE_WAITING;
+	instance->failures++;
+	instance_on_loss(instance, end, reason);
+	instance_arm(instance, function_pause_ns(PAUSE_NS, instance->failures, PAUSE_MAX_NS));
+	function_submit(function);
+	partitions_advance(function);
+}
+
+static const struct worker_ops worker_ops = {.frame = on_frame, .ended = on_ended};
+
+static void instance_put_opening(struct instance *instance)
+{
+	const struct function *function = instance->function;
+	const struct pipe_hello hello = {
+		.function = function->name,
+		.dir = function->dir,
+		.handler = function->handler,
+		.config = function->config,
+		.timeout_ms = (uint32_t)MIN(function->timeout_ns / NS_PER_MS, (uint64_t)UINT32_MAX),
+		.memory_mb = RUNTIME_MEMORY_MB,
+		.key = (const char *const *)function->key,
+	};
+
+	pipe_put_hello(&instance->buffer, &hello);
+	for (uint32_t id = 1; id < EVENT_USER_MIN; id++)
+		if (schema_builtin(id))
+			pipe_put_schema(&instance->buffer, schema_builtin(id));
+	pipe_put_start(&instance->buffer);
+}
+
+static int instance_spawn(struct instance *instance)
+{
+	struct function *function = instance->function;
+	const struct runtime *runtime = function->runtime;
+	struct engine *engine = function->engine;
+	const char *interpreter = runtime->interpreter;
+	const char *argv[RUNTIME_FLAGS_MAX + 4] = {interpreter};
+	_cleanup_free_ char *script = NULL;
+	size_t argc = 1;
+
+	if (engine->node && strcmp(runtime->name, "nodejs") == 0)
+		interpreter = engine->node;
+	if (asprintf(&script, "%s/%s", engine->runtime_dir, runtime->script) < 0) {
+		script = NULL;
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < RUNTIME_FLAGS_MAX && runtime->flags[i]; i++)
+		argv[argc++] = runtime->flags[i];
+	argv[argc++] = script;
+	argv[argc] = function->name; /* for ps(1) */
+	return worker_start(&engine->pool,
+		&(struct worker_options){
+			.program = interpreter,
+			.argv = argv,
+			.dir = function->dir,
+			.function = function->name,
+			.limit = &function->output_limit,
+		},
+		&worker_ops, instance, &instance->worker);
+}
+
+static void instance_start(struct instance *instance)
+{
+	int r = instance_spawn(instance);
+
+	if (r < 0) {
+		instance->failures++;
+		function_set_error(instance->function, "worker could not be started", strerror(-r));
+		instance_arm(
+			instance, function_pause_ns(PAUSE_NS, instance->failures, PAUSE_MAX_NS));
+		return;
+	}
+	instance->phase = INSTANCE_STARTING;
+	instance->load_failed = false;
+	instance_arm(instance, START_NS);
+	instance_put_opening(instance);
+	instance_dispatch(instance);
+}
+
+static void on_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct instance *instance = timer->user;
+
+	switch (instance->phase) {
+	case INSTANCE_WAITING:
+		instance_start(instance);
+		break;
+	case INSTANCE_STARTING:
+		instance_kill(instance, WORKER_TIMEOUT, "was not ready in time");
+		break;
+	case INSTANCE_READY:
+		instance_kill(instance, WORKER_TIMEOUT, "overran its deadline");
+		break;
+	default:
+		break;
+	}
+}
+
+int instance_new(struct function *function, struct instance **ret_instance)
+{
+	struct instance *instance = calloc(1, sizeof(*instance));
+
+	if (!instance)
+		return -ENOMEM;
+	instance->function = function;
+	instance->phase = INSTANCE_WAITING;
+	instance->timer = (struct loop_timer){.fn = on_timer, .user = instance};
+	instance->batch_limit = function->batch_max;
+	instance_arm(instance, 0);
+	*ret_instance = instance;
+	return 0;
+}
+
+void instance_free(struct instance *instance)
+{
+	loop_disarm_timer(&instance->timer);
+	if (instance->worker)
+		worker_retire(instance->worker);
+	pipe_buffer_done(&instance->buffer);
+	free(instance);
+}

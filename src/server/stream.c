@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/stream.h"
+
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int stream_init(struct stream *stream, uint64_t id, size_t window)
+{
+	size_t size = 2;
+
+	while (size < window)
+		size *= 2;
+	*stream = (struct stream){.id = id, .window = size, .waits = calloc(size, 1)};
+	return stream->waits ? 0 : -ENOMEM;
+}
+
+void stream_done(struct stream *stream)
+{
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		free(stream->progress[i]);
+	free(stream->waits);
+	*stream = (struct stream){0};
+}
+
+static struct progress *progress_new(const struct stream *stream)
+{
+	struct progress *progress = calloc(1, sizeof(*progress));
+
+	if (!progress)
+		return NULL;
+	progress->mark = (struct mark){
+		.stream = stream->id,
+		.incarnation = {stream->incarnation[0], stream->incarnation[1]},
+	};
+	return progress;
+}
+
+int stream_restore(struct stream *stream, size_t slot, const struct mark *mark)
+{
+	struct progress *progress = progress_new(stream);
+
+	if (!progress)
+		return -ENOMEM;
+	progress->mark = *mark;
+	free(stream->progress[slot]);
+	stream->progress[slot] = progress;
+	return 0;
+}
+
+void stream_begin(struct stream *stream, const uint64_t incarnation[static 2], uint64_t position)
+{
+	memcpy(stream->incarnation, incarnation, sizeof(stream->incarnation));
+	stream->processed = stream->base = stream->next = position;
+	memset(stream->waits, 0, stream->window);
+	for (size_t i = 0; i < UNITS_MAX; i++) {
+		struct progress *progress = stream->progress[i];
+
+		if (!progress)
+			continue;
+		progress->pushed = position;
+		if (!stream_is(stream, progress->mark.incarnation))
+			progress->mark = (struct mark){
+				.stream = stream->id,
+				.incarnation = {incarnation[0], incarnation[1]},
+			};
+	}
+}
+
+void stream_forget(struct stream *stream)
+{
+	static const uint64_t none[2] = {0, 0};
+
+	stream_begin(stream, none, 0);
+}
+
+bool stream_is_idle(const struct stream *stream)
+{
+	if (stream->committing > 0)
+		return false;
+	for (size_t i = 0; i < stream->window; i++)
+		if (stream->waits[i] != 0)
+			return false;
+	return true;
+}
+
+/* ---- giving events to units ---- */
+
+static bool unit_takes(const struct units *units, size_t slot, uint32_t event_id)
+{
+	for (size_t i = 0; i < units->trigger_count; i++)
+		if (units->triggers[i].event_id == event_id && units->triggers[i].function == slot)
+			return true;
+	return false;
+}
+
+/* The part of a run from `position` on, as far as the ring of counters goes. */
+static struct event_run run_part(struct stream *stream, const struct progress *progress,
+	const struct event_run *run, size_t skip)
+{
+	uint64_t position = progress->pushed;
+	size_t place = position & (stream->window - 1);
+	struct event_run part = *run;
+
+	part.count = MIN(run->count - skip, stream->window - place);
+	part.records = (const uint8_t *)run->records + skip * run->stride;
+	if (run->epoch == 0)
+		part.index = (uint16_t)position;
+	else
+		part.sequence = position;
+	part.origin = stream;
+	part.done = progress->mark.positions;
+	part.waits = stream->waits + place;
+	return part;
+}
+
+/* What the unit has not had yet of a run that begins at `position`. */
+static void give(struct stream *stream, struct function *function, struct progress *progress,
+	const struct event_run *run, uint64_t position)
+{
+	while (progress->pushed < position + run->count) {
+		struct event_run part =
+			run_part(stream, progress, run, (size_t)(progress->pushed - position));
+		size_t taken = function_push(function, &part);
+
+		progress->pushed += taken;
+		if (taken < part.count)
+			return;
+	}
+}
+
+/* Where the slot's unit is; NULL: no memory. One that is new begins with what is offered now. */
+static struct progress *progress_at(struct stream *stream, size_t slot, uint64_t position)
+{
+	if (!stream->progress[slot]) {
+		stream->progress[slot] = progress_new(stream);
+		if (stream->progress[slot])
+			stream->progress[slot]->pushed = position;
+	}
+	return stream->progress[slot];
+}
+
+bool stream_offer(
+	struct stream *stream, struct units *units, const struct event_run *run, uint64_t position)
+{
+	uint64_t end = position + run->count, next = end;
+	bool routed = false;
+
+	for (size_t slot = 0; slot < UNITS_MAX; slot++) {
+		const struct unit *unit = &units->units[slot];
+		bool takes = unit->config && unit_takes(units, slot, run->event_id);
+		struct progress *progress =
+			takes ? progress_at(stream, slot, position) : stream->progress[slot];
+
+		routed = routed || takes;
+		if (!takes && !progress)
+			continue;
+		if (!progress) { /* no memory: as one that has no room */
+			next = MIN(next, position);
+			continue;
+		}
+		/* One that is behind would get them out of order. */
+		if (!takes && progress->pushed >= position)
+			progress->pushed = MAX(progress->pushed, end);
+		else if (takes && progress->pushed >= position && unit_is_live(unit))
+			give(stream, unit->function, progress, run, position);
+		next = MIN(next, progress->pushed);
+	}
+	stream->next = MAX(stream->next, next);
+	return routed;
+}
+
+/* ---- what becomes of them ---- */
+
+void stream_decide(struct stream *stream, uint64_t position)
+{
+	stream->waits[position & (stream->window - 1)]--;
+}
+
+void stream_undecide(struct stream *stream, uint64_t position)
+{
+	stream->waits[position & (stream->window - 1)]++;
+	stream->base = MIN(stream->base, position);
+}
+
+void stream_advance(struct stream *stream)
+{
+	while (stream->base < stream->next &&
+		stream->waits[stream->base & (stream->window - 1)] == 0)
+		stream->base++;
+}
+
+void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool again)
+{
+	struct progress *progress = stream->progress[slot];
+
+	stream_decide(stream, position);
+	if (!again)
+		return;
+	progress->pushed = MIN(progress->pushed, position);
+	stream->next = MIN(stream->next, position);
+}
+
+void stream_forget_unit(struct stream *stream, size_t slot)
+{
+	free(stream->progress[slot]);
+	stream->progress[slot] = NULL;
+}

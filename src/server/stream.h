@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_STREAM_H
+#define SERVER_STREAM_H
+
+/*
+ * A stream: acknowledged events of one sender, in order, each at a position. It is offered run by run,
+ * and each run goes to the units that take events of its kind. How far the stream has been processed by
+ * all of them is what the sender is told; how far each unit has come with each partition is what makes
+ * its state exactly-once, and is committed with the state.
+ *
+ *   processed <= base <= next <= base + window
+ *
+ * Below `next` all units have got all events. Below `base` they are also decided, and will be durable
+ * if nothing is refused that is with the committer; below `processed` they are durable. A unit may
+ * be ahead of `next`, since each takes as much as it has room for: a run, or the rest of it, may be
+ * offered again, and no unit gets an event twice.
+ *
+ * An incarnation begins the positions anew. One thread (the loop's).
+ */
+
+#include "event/outcome.h"
+#include "server/units.h"
+
+/* What one unit has had of a stream. */
+struct progress {
+	uint64_t pushed;  /* all below this position was given to it, or is not for it */
+	struct mark mark; /* durable */
+};
+
+struct stream {
+	uint64_t id;
+	uint64_t incarnation[2];
+	uint64_t processed, base, next;
+	unsigned int committing; /* results with events of it that are with the committer */
+	size_t window;           /* positions, a power of two */
+	uint8_t *waits;          /* a ring, by position: how many units have not decided it */
+	struct progress *progress[UNITS_MAX];
+
+	uint64_t touched_by; /* the number of a commit ... */
+	size_t touched_at;   /* ... and the stream's place in it */
+};
+
+/* `window` is rounded up to a power of two. 0 or -ENOMEM. */
+int stream_init(struct stream *stream, uint64_t id, size_t window) _must_check_;
+void stream_done(struct stream *stream);
+
+/* What a unit had before the server started. 0 or -ENOMEM. */
+int stream_restore(struct stream *stream, size_t slot, const struct mark *mark) _must_check_;
+
+static inline bool stream_is(const struct stream *stream, const uint64_t incarnation[static 2])
+{
+	return stream->incarnation[0] == incarnation[0] && stream->incarnation[1] == incarnation[1];
+}
+
+/* Begins an incarnation at a position. Nothing of the one before may be outstanding. */
+void stream_begin(struct stream *stream, const uint64_t incarnation[static 2], uint64_t position);
+/* Its marks do not count any more: the same incarnation would be another one. */
+void stream_forget(struct stream *stream);
+
+/* Nothing of it is with a unit, or with the committer. */
+bool stream_is_idle(const struct stream *stream);
+
+/*
+ * Offers a run that begins at `position`, at most `next`; what it says of its place, origin, done and
+ * waits is filled in here. Returns whether any unit takes events of its kind. How far all have got it shows
+ * in `next`.
+ */
+bool stream_offer(
+	struct stream *stream, struct units *units, const struct event_run *run, uint64_t position);
+
+/* An event is decided, in a result that goes to the committer; or is not after all, which takes that back. */
+void stream_decide(struct stream *stream, uint64_t position);
+void stream_undecide(struct stream *stream, uint64_t position);
+/* Moves `base` on as far as it can. */
+void stream_advance(struct stream *stream);
+
+/* A unit gives an event up that it had not committed. `again`: whoever follows it shall have it. */
+void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool again);
+/* A unit is gone, with its marks. */
+void stream_forget_unit(struct stream *stream, size_t slot);
+
+#endif
