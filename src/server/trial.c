@@ -52,6 +52,7 @@ int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,
 	snprintf(name, sizeof(name), "trial-%u", ++number);
 	unit_options(config, &options);
 	options.name = name;
+	options.workers = 1;
 	r = engine_add(engine, &options, &trial->function, ret_error);
 	if (r < 0) {
 		trial->function = NULL;

@@ -454,7 +454,7 @@ static void newer_schema_is_refused(void **state)
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrade");
 }
 
-/* As version 1 of the schema had it. */
+/* As version 2 of the schema had it. */
 static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 {
 	const struct place *place = *state;
@@ -477,7 +477,7 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 		"INSERT INTO marks VALUES('port-scan', 4294967295, 3, -1, 250);"
 		"ALTER TABLE dead_letters DROP COLUMN epoch;"
 		"ALTER TABLE dead_letters DROP COLUMN record;"
-		"PRAGMA user_version = 1");
+		"PRAGMA user_version = 2");
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrades it");
 	store = open_store(place->path, 0);
 	range.partition = key_partition(key_hash_text("10.0.0.3"));
