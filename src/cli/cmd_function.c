@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const struct command *const verbs[] = {
+	&function_new,
+	&function_test,
+	&function_types,
 	&function_deploy,
 	&function_update,
 	&function_delete,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A program of its own, which needs no server: this only finds it and becomes it. */
-#include "base/program.h"
 #include "cli/cli.h"
+#include "cli/replay_program.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +20,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		cli_error("out of memory");
 		return EXIT_FAILURE;
 	}
-	program_find("src/cli/netlambda", "src/replay/netlambda-replay", REPLAY_PROGRAM, path);
+	replay_find(path);
 	arguments[count++] = path;
 	/* As it was given before the command; what follows it has the last word. */
 	if (cli->output == OUTPUT_JSON) {

@@ -25,6 +25,7 @@ const char replay_help[] =
 	"  -c, --config FILE      the server's configuration, for its functions and triggers\n"
 	"      --functions DIR    without one: all functions in DIR, for the events that their\n"
 	"                         manifests name (default: the shipped ones)\n"
+	"      --function DIR     without one: only the function in DIR, likewise\n"
 	"      --store FILE       keep the store there, for a look at state; must not exist yet\n"
 	"\n"
 	"The switch:\n"
@@ -57,6 +58,7 @@ const char replay_help[] =
 
 enum long_only {
 	OPT_FUNCTIONS = 256,
+	OPT_FUNCTION,
 	OPT_STORE,
 	OPT_FLOW_IDLE,
 	OPT_FLOWS,
@@ -68,6 +70,7 @@ enum long_only {
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"functions", required_argument, NULL, OPT_FUNCTIONS},
+	{"function", required_argument, NULL, OPT_FUNCTION},
 	{"store", required_argument, NULL, OPT_STORE},
 	{"id", required_argument, NULL, 'n'},
 	{"period", required_argument, NULL, 'p'},
@@ -163,6 +166,9 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 	case OPT_FUNCTIONS:
 		options->functions_dir = optarg;
 		return 0;
+	case OPT_FUNCTION:
+		options->function_dir = optarg;
+		return 0;
 	case OPT_STORE:
 		options->store = optarg;
 		return 0;
@@ -198,8 +204,9 @@ static int take_operands(int argc, char **argv, struct replay_options *options, 
 		return error_set(ret_error, -EINVAL, "unexpected \"%s\": one capture at a time",
 			argv[optind + 1]);
 	options->capture = argv[optind];
-	if (options->config && options->functions_dir)
-		return error_set(ret_error, -EINVAL, "--config and --functions exclude each other");
+	if (!!options->config + !!options->functions_dir + !!options->function_dir > 1)
+		return error_set(ret_error, -EINVAL,
+			"--config, --functions and --function exclude each other");
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 struct replay_options {
 	const char *capture;       /* "-": standard input */
 	const char *config;        /* NULL: none */
+	const char *function_dir;  /* NULL: not one alone */
 	const char *functions_dir; /* NULL: the shipped ones; only without a configuration */
 	const char *store;         /* NULL: a throw-away one */
 	uint32_t switch_id;

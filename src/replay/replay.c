@@ -231,6 +231,7 @@ static int start_backend(struct replay *replay)
 	struct setup_options setup = {
 		.config_path = replay->options->config,
 		.functions_dir = replay->options->functions_dir,
+		.function_dir = replay->options->function_dir,
 		.scratch_dir = replay->scratch.dir,
 	};
 	_cleanup_free_ char *store = NULL;

@@ -131,23 +131,53 @@ static int add_functions(json_t *triggers, const char *dir, char **ret_error)
 	return r;
 }
 
+/* One function alone: its name is its folder's. */
+static int add_one(json_t *triggers, const char *function_dir, char **ret_error)
+{
+	_cleanup_free_ char *real = realpath(function_dir, NULL);
+	char *name = real ? strrchr(real, '/') : NULL;
+	int r;
+
+	if (!real)
+		return error_set(ret_error, -errno, "%s: %s", function_dir, strerror(errno));
+	*name++ = '\0';
+	r = add_function(triggers, real, name, ret_error);
+	if (r == 0 && json_object_size(triggers) == 0)
+		return error_set(
+			ret_error, -ENOENT, "%s: there is no " MANIFEST " in it", function_dir);
+	return r;
+}
+
+static int add_wanted(const struct setup_options *options, const struct data_dirs *dirs,
+	json_t *triggers, char **ret_error)
+{
+	if (options->function_dir)
+		return add_one(triggers, options->function_dir, ret_error);
+	return add_functions(triggers, dirs->functions, ret_error);
+}
+
 /* Writes the file that the operator would have written. */
 static int write_config(const struct setup_options *options, const char *path, char **ret_error)
 {
+	_cleanup_free_ char *parent = NULL;
 	struct data_dirs dirs;
 	json_t *root, *triggers;
 	int r;
 
-	r = find_data(options->functions_dir, &dirs);
+	if (options->function_dir && asprintf(&parent, "%s/..", options->function_dir) < 0) {
+		parent = NULL;
+		return -ENOMEM;
+	}
+	r = find_data(parent ? parent : options->functions_dir, &dirs);
 	if (r < 0)
-		return error_set(ret_error, r, "%s: %s", options->functions_dir, strerror(-r));
+		return error_set(ret_error, r, "%s: %s",
+			parent ? options->function_dir : options->functions_dir, strerror(-r));
 	root = json_object();
 	triggers = json_object();
 	json_object_set_new(root, "functions_dir", json_string(dirs.functions));
 	json_object_set_new(root, "runtime_dir", json_string(dirs.runtime));
 	json_object_set_new(root, "triggers", triggers);
-	r = json_object_size(root) == 3 ? add_functions(triggers, dirs.functions, ret_error)
-					: -ENOMEM;
+	r = json_object_size(root) == 3 ? add_wanted(options, &dirs, triggers, ret_error) : -ENOMEM;
 	if (r == 0 && json_dump_file(root, path, JSON_INDENT(2)) < 0)
 		r = error_set(ret_error, -EIO, "%s: cannot write", path);
 	json_decref(root);

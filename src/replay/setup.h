@@ -13,6 +13,7 @@
 struct setup_options {
 	const char *config_path;   /* NULL: none, take the functions of a directory */
 	const char *functions_dir; /* then; NULL: the shipped ones */
+	const char *function_dir;  /* or of one function, by its folder; NULL: no */
 	const char *store_path;    /* absolute */
 	const char *scratch_dir;
 };

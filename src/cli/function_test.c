@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/format.h"
+#include "cli/function.h"
+#include "cli/replay_program.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * tests/NAME.pcap is run through the function, and the alerts that come out are compared with those of
+ * tests/NAME.json: {"alerts": [{"title": ..., "severity": ..., "srcip": ..., ...}]}. An expected alert names what
+ * matters of it; an alert that comes out must be expected, and an expected one must come out.
+ */
+
+struct testing {
+	struct cli *cli;
+	const char *dir;
+	bool update;
+	unsigned int passed, failed, updated;
+};
+
+/* ---- alerts as tests have them ---- */
+
+static const struct {
+	const char *name, *part, *key; /* of an alert as netlambda-replay prints it */
+} members[] = {
+	{"title", "alert", "signature"},
+	{"severity", "netlambda", "severity"},
+	{"category", "alert", "category"},
+	{"srcip", NULL, "src_ip"},
+	{"srcport", NULL, "src_port"},
+	{"dstip", NULL, "dest_ip"},
+	{"dstport", NULL, "dest_port"},
+	{"data", "netlambda", "data"},
+};
+
+static json_t *simplify(const json_t *eve)
+{
+	json_t *alert = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const json_t *part = members[i].part ? json_object_get(eve, members[i].part) : eve;
+		json_t *value = json_object_get(part, members[i].key);
+
+		if (value)
+			json_object_set(alert, members[i].name, value);
+	}
+	return alert;
+}
+
+static json_t *simplify_all(const json_t *result)
+{
+	json_t *alerts = json_array(), *eve;
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "alerts"), i, eve)
+		json_array_append_new(alerts, simplify(eve));
+	return alerts;
+}
+
+static bool matches(const json_t *expected, const json_t *alert)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)expected, name, value) {
+		const json_t *found = json_object_get(alert, name);
+
+		if (found ? !json_equal(value, found) : !json_is_null(value))
+			return false;
+	}
+	return true;
+}
+
+/* Takes what goes together out of both; what is left differs. */
+static void match(json_t *expected, json_t *alerts)
+{
+	for (size_t i = 0; i < json_array_size(expected);) {
+		size_t j = 0;
+
+		while (j < json_array_size(alerts) &&
+			!matches(json_array_get(expected, i), json_array_get(alerts, j)))
+			j++;
+		if (j == json_array_size(alerts)) {
+			i++;
+			continue;
+		}
+		json_array_remove(expected, i);
+		json_array_remove(alerts, j);
+	}
+}
+
+/* ---- what is shown ---- */
+
+static void print_verdict(const struct testing *testing, const char *name, bool good)
+{
+	enum color color = good ? COLOR_GREEN : COLOR_RED;
+
+	printf("%s%s%s  %s\n", color_start(testing->cli->color, color), good ? "ok    " : "FAILED",
+		color_end(testing->cli->color, color), name);
+}
+
+static void print_alerts(
+	const struct testing *testing, const json_t *alerts, char sign, const char *what)
+{
+	enum color color = sign == '-' ? COLOR_RED : COLOR_GREEN;
+	json_t *alert;
+	size_t i;
+
+	json_array_foreach (alerts, i, alert) {
+		_cleanup_free_ char *text = json_dumps(alert, 0);
+		_cleanup_free_ char *printable = text ? text_printable(text) : NULL;
+
+		printf("  %s%c %s%s   %s\n", color_start(testing->cli->color, color), sign,
+			printable ? printable : "?", color_end(testing->cli->color, color), what);
+	}
+}
+
+static void print_dead_letters(const json_t *letters)
+{
+	json_t *letter;
+	size_t i;
+
+	json_array_foreach (letters, i, letter) {
+		_cleanup_free_ char *reason = text_printable(get_text(letter, "reason"));
+
+		printf("  ! an event was put aside after %lld attempts: %s\n",
+			(long long)get_count(letter, "attempts"), reason ? reason : "?");
+		if (i == 4 && json_array_size(letters) > 5) {
+			printf("  ! ... and %zu more\n", json_array_size(letters) - 5);
+			break;
+		}
+	}
+}
+
+/* ---- one test ---- */
+
+static int write_expectation(const char *path, json_t *alerts)
+{
+	json_t *expectation = json_pack("{s:O}", "alerts", alerts);
+	int r = json_dump_file(expectation, path, JSON_INDENT(2));
+	FILE *out = r == 0 ? fopen(path, "ae") : NULL;
+
+	json_decref(expectation);
+	if (out)
+		fputc('\n', out);
+	if (!out || fclose(out) != 0) {
+		cli_error("%s: cannot write", path);
+		return -1;
+	}
+	return 0;
+}
+
+/* NULL after saying why. */
+static json_t *read_expectation(const char *path)
+{
+	json_error_t error;
+	json_t *expectation, *alerts;
+
+	if (access(path, F_OK) < 0) {
+		printf("  there is no %s: --update writes it\n", path);
+		return NULL;
+	}
+	expectation = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+	alerts = json_incref(json_object_get(expectation, "alerts"));
+	if (!expectation)
+		printf("  %s:%d: %s\n", path, error.line, error.text);
+	else if (!json_is_array(alerts))
+		printf("  %s: expected an object with an array \"alerts\"\n", path);
+	json_decref(expectation);
+	if (json_is_array(alerts))
+		return alerts;
+	json_decref(alerts);
+	return NULL;
+}
+
+static bool compare(
+	struct testing *testing, const char *path, json_t *alerts, const json_t *letters)
+{
+	json_t *expected = read_expectation(path);
+	bool good;
+
+	if (!expected)
+		return false;
+	match(expected, alerts);
+	good = json_array_size(expected) == 0 && json_array_size(alerts) == 0 &&
+	       json_array_size(letters) == 0;
+	print_alerts(testing, expected, '-', "expected, and not raised");
+	print_alerts(testing, alerts, '+', "raised, and not expected");
+	print_dead_letters(letters);
+	json_decref(expected);
+	return good;
+}
+
+static void judge(struct testing *testing, const char *name, const char *path, const json_t *result)
+{
+	const json_t *letters = json_object_get(result, "dead_letters");
+	json_t *alerts = simplify_all(result);
+	bool good;
+
+	if (testing->update && json_array_size(letters) == 0) {
+		good = write_expectation(path, alerts) == 0;
+		testing->updated += good;
+		testing->failed += !good;
+		printf("written  %s, %zu alerts\n", name, json_array_size(alerts));
+	} else {
+		good = compare(testing, path, alerts, letters);
+		testing->passed += good;
+		testing->failed += !good;
+		print_verdict(testing, name, good);
+	}
+	json_decref(alerts);
+}
+
+static void run_test(struct testing *testing, const char *file)
+{
+	_cleanup_free_ char *capture = NULL, *expectation = NULL;
+	int stem = (int)(strrchr(file, '.') - file);
+	json_t *result = NULL;
+
+	if (asprintf(&capture, "%s/tests/%s", testing->dir, file) < 0)
+		capture = NULL;
+	if (asprintf(&expectation, "%s/tests/%.*s.json", testing->dir, stem, file) < 0)
+		expectation = NULL;
+	if (!capture || !expectation || replay_run(capture, testing->dir, &result) < 0) {
+		testing->failed++;
+		print_verdict(testing, file, false);
+		return;
+	}
+	judge(testing, file, expectation, result);
+	json_decref(result);
+}
+
+/* ---- all of a folder ---- */
+
+static int is_capture(const struct dirent *entry)
+{
+	return fnmatch("*.pcap", entry->d_name, 0) == 0 ||
+	       fnmatch("*.pcapng", entry->d_name, 0) == 0;
+}
+
+static int run_tests(struct testing *testing)
+{
+	_cleanup_free_ char *folder = NULL;
+	struct dirent **entries = NULL;
+	int count;
+
+	if (asprintf(&folder, "%s/tests", testing->dir) < 0) {
+		folder = NULL;
+		return EXIT_FAILURE;
+	}
+	count = scandir(folder, &entries, is_capture, alphasort);
+	if (count <= 0) {
+		cli_error("%s: %s", folder,
+			count < 0 ? strerror(errno)
+				  : "no capture there (NAME.pcap or NAME.pcapng)");
+		free(entries);
+		return EXIT_FAILURE;
+	}
+	for (int i = 0; i < count; i++) {
+		run_test(testing, entries[i]->d_name);
+		fflush(stdout);
+		free(entries[i]);
+	}
+	free(entries);
+	if (testing->update)
+		printf("%u written, %u failed\n", testing->updated, testing->failed);
+	else
+		printf("%u passed, %u failed\n", testing->passed, testing->failed);
+	return testing->failed > 0 ? EXIT_FAILURE : 0;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	enum { OPTION_UPDATE = CLI_FIRST_OPTION };
+	static const struct option options[] = {
+		{"update", no_argument, NULL, OPTION_UPDATE}, CLI_GLOBAL_OPTIONS};
+	struct testing testing = {.cli = cli, .dir = "."};
+	int c;
+
+	while ((c = cli_next_option(cli, argc, argv, options)) == OPTION_UPDATE)
+		testing.update = true;
+	if (c == CLI_END)
+		return cli->status;
+	if (argc - optind > 1)
+		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind + 1]);
+	if (argc - optind == 1)
+		testing.dir = argv[optind];
+	return run_tests(&testing);
+}
+
+const struct command function_test = {
+	.name = "function test",
+	.usage = "[DIR] [--update]",
+	.summary = "Runs a function's test captures, and compares the alerts",
+	.help = "DIR is a function's folder (default: this one). Each capture tests/NAME.pcap (or "
+		".pcapng) goes through\n"
+		"the XDP program, agent, function and store, as by 'netlambda replay', and must "
+		"lead to exactly the\n"
+		"alerts in tests/NAME.json: {\"alerts\": [{...}]}. What an expected alert does not "
+		"name may be\n"
+		"anything; its members are title, severity, category, srcip, srcport, dstip, "
+		"dstport and data. An event\n"
+		"that is put aside fails the test. The exit status is 0 if all passed. Needs no "
+		"server, but the\n"
+		"capabilities of 'netlambda replay'.\n"
+		"\n"
+		"Options:\n"
+		"      --update                  what it raises now is right: write it into "
+		"tests/\n"
+		"\n"
+		"Examples:\n"
+		"  sudo netlambda function test ./many-syn\n"
+		"  sudo netlambda function test ./many-syn --update\n",
+	.run = run,
+};

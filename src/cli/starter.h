@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef CLI_STARTER_H
+#define CLI_STARTER_H
+
+/* The texts that `netlambda function new` and `types` are made of, built in (starter/, tools/make_types.c). */
+
+extern const unsigned char starter_js[], starter_py[], starter_manifest[], starter_readme[],
+	types_typescript[], types_python[];
+extern const unsigned int starter_js_len, starter_py_len, starter_manifest_len, starter_readme_len,
+	types_typescript_len, types_python_len;
+
+#endif
