@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an author of functions is given: `function new` makes what passes its tests and a type checker, which finds
+mistakes; `function test` tells what differs, and by its exit status."""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from replaying import BUILD, Checker, finish, require_bpf
+
+CLI = BUILD / "src/cli/netlambda"
+
+
+def cli(folder, *words):
+    done = subprocess.run([CLI, "function", *map(str, words)], cwd=folder, capture_output=True, text=True,
+                          check=False, timeout=120, env=os.environ | {"NO_COLOR": "1"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def new(checker, folder):
+    for runtime in ("nodejs", "python"):
+        status, said = cli(folder, "new", runtime, "--runtime", runtime)
+        checker.equal(f"new in {runtime}", 0, status)
+        checker.that(f"netlambda function test {runtime}" in said, "and what to do now")
+        status, said = cli(folder, "test", runtime)
+        checker.equal(f"its tests in {runtime}", (0, "2 passed, 0 failed"), (status, said.splitlines()[-1]))
+    for words, status, expected in (
+            (("new", "nodejs"), 1, "File exists"), (("new", "Upper"), 2, "expected a name"),
+            (("new", "../up"), 2, "expected a name"), (("new", "x", "--runtime", "perl"), 2, 'found "perl"')):
+        found, said = cli(folder, *words)
+        checker.that(found == status and expected in said, f"{' '.join(words)}: {found} {said.strip()}")
+
+
+def tsc(folder):
+    done = subprocess.run(["tsc", "--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--moduleResolution",
+                           "node", "--typeRoots", "./none", "nodejs.js"], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def mypy(folder):
+    done = subprocess.run(["/usr/bin/mypy", "--strict", "--no-error-summary", "--cache-dir", os.devnull, "python.py"],
+                          cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def types(checker, folder):
+    """A checker finds nothing in what `new` makes, and finds what is mistyped."""
+    (folder / "nodejs/node.d.ts").write_text("declare var module: { exports: any };\n")
+    code = folder / "nodejs/nodejs.js"
+    text = code.read_text()
+    checker.equal("tsc about the new function", (0, ""), tsc(folder / "nodejs"))
+    for mistake, expected in (("event.data.syn", "event.data.sym"), ("'5m'", "true"), ("'high'", "'huge'"),
+                              ("state.window(", "state.widow(")):
+        code.write_text(text.replace(mistake, expected))
+        status, said = tsc(folder / "nodejs")
+        checker.that(status != 0 and "nodejs.js(" in said, f"tsc about {expected}: {said.strip()[:120]}")
+    code.write_text(text)
+    code = folder / "python/python.py"
+    text = code.read_text()
+    checker.equal("mypy about the new function", (0, ""), mypy(folder / "python"))
+    for mistake, expected in (("['syn'])", "['sym'])"), ("'5m'", "None"), ("'high'", "'huge'"),
+                              ("state.window(", "state.widow(")):
+        code.write_text(text.replace(mistake, expected))
+        status, said = mypy(folder / "python")
+        checker.that(status != 0 and "python.py:" in said, f"mypy about {expected}: {said.strip()[:120]}")
+    code.write_text(text)
+    for runtime, file in (("nodejs", "netlambda.d.ts"), ("python", "netlambda.pyi")):
+        printed = cli(folder, "types", "--runtime", runtime)
+        checker.that(printed == (0, (folder / runtime / file).read_text()), f"types of {runtime} are what new writes")
+
+
+def differences(checker, folder):
+    code, expectation = folder / "nodejs/nodejs.js", folder / "nodejs/tests/many-syn.json"
+    text, expected = code.read_text(), expectation.read_text()
+    code.write_text(text.replace("'high'", "'low'"))
+    status, said = cli(folder, "test", "nodejs")
+    checker.that(status == 1 and "1 passed, 1 failed" in said, f"another severity: status {status}")
+    checker.that('- {"title": "Many SYN segments", "severity": "high"' in said, "what was expected is shown")
+    checker.that('+ {"title": "Many SYN segments", "severity": "low"' in said, "and what came instead")
+    code.write_text(text.replace("if (syn >", "if (event.data.dstport === 80) throw new Error('boo');\n    if (syn >"))
+    status, said = cli(folder, "test", "nodejs")
+    checker.that(status == 1 and "put aside after 3 attempts: Error: boo" in said, "a dead letter fails the test")
+    status, _ = cli(folder, "test", "nodejs", "--update")
+    checker.that((status, expectation.read_text()) == (1, expected), "and is not taken for right")
+    code.write_text("syntax error")
+    status, said = cli(folder, "test", "nodejs")
+    checker.that(status == 1 and "SyntaxError" in said, f"code that does not load: {said.splitlines()[0][:100]}")
+    code.write_text(text.replace("config.syn", "config.syn / 2"))
+    checker.equal("update", 0, cli(folder, "test", "nodejs", "--update")[0])
+    checker.equal("and test again", 0, cli(folder, "test", "nodejs")[0])
+    alerts = json.loads(expectation.read_text())["alerts"]
+    checker.equal("what update wrote", [("Many SYN segments", "192.0.2.2", "192.0.2.1", 80)],
+                  [(a["title"], a["srcip"], a["dstip"], a["dstport"]) for a in alerts])
+    expectation.unlink()
+    status, said = cli(folder, "test", "nodejs")
+    checker.that(status == 1 and "--update writes it" in said, "a capture without an expectation fails")
+    expectation.write_text("{")
+    status, said = cli(folder, "test", "nodejs")
+    checker.that(status == 1 and "many-syn.json:1" in said, "so does one that cannot be read")
+    status, said = cli(folder, "test", folder)
+    checker.that(status == 1 and "tests: No such file" in said, "a folder without tests")
+
+
+def test(checker):
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for part in (new, types, differences):
+            part(checker, folder)
+
+
+if __name__ == "__main__":
+    require_bpf()
+    the_checker = Checker()
+    test(the_checker)
+    finish(the_checker)
