@@ -79,6 +79,8 @@ struct outcome {
 	size_t alert_count;
 	const struct dead_letter *dead_letters;
 	size_t dead_letter_count;
+	const uint64_t *settled; /* by the server: rows of dead letters that are done with */
+	size_t settled_count;
 	const struct mark *marks; /* by the server */
 	size_t mark_count;
 };

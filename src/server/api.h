@@ -74,6 +74,8 @@ enum api_verb {
 	API_UPDATE,   /* PATCH */
 	API_DELETE,   /* DELETE */
 	API_ROLLBACK, /* POST /v1/functions/NAME/rollback */
+	API_RETRY,    /* POST /v1/dead-letters/retry */
+	API_DROP,     /* POST /v1/dead-letters/drop */
 };
 
 /* A request with all that came with it. The server's until it is answered. */

@@ -23,18 +23,22 @@ enum request_state {
 	REQUEST_SENT,
 };
 
+#define FUNCTIONS "/v1/functions/"
+
 static const struct verb {
 	const char *method;
-	const char *tail; /* behind /v1/functions/NAME */
+	const char *path; /* "*": the function's name */
 	const char *name;
 	enum api_verb verb;
 	bool changes;
 } verbs[] = {
-	{"GET", "", "describe", API_DESCRIBE, false},
-	{"PUT", "", "deploy", API_DEPLOY, true},
-	{"PATCH", "", "update", API_UPDATE, true},
-	{"DELETE", "", "delete", API_DELETE, true},
-	{"POST", "/rollback", "rollback", API_ROLLBACK, true},
+	{"GET", FUNCTIONS "*", "describe", API_DESCRIBE, false},
+	{"PUT", FUNCTIONS "*", "deploy", API_DEPLOY, true},
+	{"PATCH", FUNCTIONS "*", "update", API_UPDATE, true},
+	{"DELETE", FUNCTIONS "*", "delete", API_DELETE, true},
+	{"POST", FUNCTIONS "*/rollback", "rollback", API_ROLLBACK, true},
+	{"POST", "/v1/dead-letters/retry", "retry", API_RETRY, true},
+	{"POST", "/v1/dead-letters/drop", "drop", API_DROP, true},
 };
 
 struct api_request {
@@ -265,23 +269,35 @@ enum MHD_Result api_request_go_on(struct api_request *request, const char *bytes
 
 /* ---- beginning ---- */
 
-#define FUNCTIONS "/v1/functions/"
+/* The part of `url` that stands for the path's "*", whose length is `*ret_len`; NULL: it is another path. */
+static const char *match_path(const char *path, const char *url, size_t *ret_len)
+{
+	size_t head = strcspn(path, "*");
+	const char *name = url + head;
+
+	*ret_len = 0;
+	if (strncmp(path, url, head) != 0)
+		return NULL;
+	if (!path[head])
+		return *name ? NULL : name;
+	*ret_len = strcspn(name, "/");
+	return *ret_len > 0 && strcmp(name + *ret_len, path + head + 1) == 0 ? name : NULL;
+}
 
 /* Finds the verb and copies the function's name. */
 static const struct verb *find_verb(
 	const char *url, const char *method, char **ret_function, bool *ret_known_path)
 {
-	size_t len = strcspn(url + strlen(FUNCTIONS), "/");
-	const char *name = url + strlen(FUNCTIONS);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		size_t len;
+		const char *name = match_path(verbs[i].path, url, &len);
 
-	*ret_known_path = false;
-	for (size_t i = 0; i < ARRAY_SIZE(verbs) && len > 0; i++) {
-		if (strcmp(name + len, verbs[i].tail) != 0)
+		if (!name)
 			continue;
 		*ret_known_path = true;
 		if (strcmp(method, verbs[i].method) != 0)
 			continue;
-		*ret_function = strndup(name, len);
+		*ret_function = len > 0 ? strndup(name, len) : NULL;
 		return &verbs[i];
 	}
 	return NULL;
@@ -351,14 +367,14 @@ bool api_request_begin(struct api *api, struct MHD_Connection *connection, const
 	_cleanup_free_ char *function = NULL;
 	int r;
 
-	if (strncmp(url, FUNCTIONS, strlen(FUNCTIONS)) == 0)
-		verb = find_verb(url, method, &function, &known_path);
+	verb = find_verb(url, method, &function, &known_path);
 	if (!known_path)
 		return false;
 	if (!verb && !(is_upload && strcmp(method, "POST") == 0)) {
-		api->allowed = is_upload || strchr(url + strlen(FUNCTIONS), '/')
-				       ? "POST"
-				       : "GET, PUT, PATCH, DELETE";
+		api->allowed = strncmp(url, FUNCTIONS, strlen(FUNCTIONS)) == 0 &&
+					       !strchr(url + strlen(FUNCTIONS), '/')
+				       ? "GET, PUT, PATCH, DELETE"
+				       : "POST";
 		*ret_result = api_send_error(api, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 			"%.256s does not answer %.16s", url, method);
 		return true;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "server/api.h"
+#include "server/letters.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,12 +23,15 @@ struct commit {
 	size_t touched_count, touched_room;
 	struct touched *touched;
 	struct mark *marks; /* beside `touched` */
+	size_t settled_count, settled_room;
+	uint64_t *settled; /* rows of dead letters that were tried again */
 };
 
 static void commit_free(struct commit *commit)
 {
 	free(commit->touched);
 	free(commit->marks);
+	free(commit->settled);
 	free(commit);
 }
 
@@ -67,6 +71,16 @@ static struct mark *commit_touch(
 	return &commit->marks[stream->touched_at];
 }
 
+static void commit_settle(struct commit *commit, uint64_t row)
+{
+	if (commit->settled_count == commit->settled_room) {
+		commit->settled_room = MAX(2 * commit->settled_room, (size_t)8);
+		commit->settled = must(reallocarray(
+			commit->settled, commit->settled_room, sizeof(commit->settled[0])));
+	}
+	commit->settled[commit->settled_count++] = row;
+}
+
 static void note_events(struct commits *commits, struct commit *commit, size_t slot)
 {
 	struct result_iterator iterator;
@@ -75,8 +89,11 @@ static void note_events(struct commits *commits, struct commit *commit, size_t s
 	result_iterate(commit->result, &iterator);
 	while (result_next(&iterator, &event)) {
 		struct mark *mark;
+		uint64_t row;
 
-		if (!event.origin)
+		if (letters_own(commits->letters, event.origin, &row))
+			commit_settle(commit, row);
+		if (!event.origin || letters_own(commits->letters, event.origin, NULL))
 			continue;
 		mark = commit_touch(commits, commit, slot, event.origin);
 		mark->positions[event.partition] = event.position + 1;
@@ -107,6 +124,8 @@ void commits_submit(struct commits *commits, struct result *result)
 	commit->request.outcome = result->outcome;
 	commit->request.outcome.marks = commit->marks;
 	commit->request.outcome.mark_count = commit->touched_count;
+	commit->request.outcome.settled = commit->settled;
+	commit->request.outcome.settled_count = commit->settled_count;
 	unit->commits++;
 	commits->under_way++;
 	committer_submit(commits->committer, &commit->request);
@@ -155,15 +174,28 @@ static void settle_streams(struct commits *commits, const struct commit *commit)
 	}
 }
 
+static void release_letters(struct commits *commits, const struct commit *commit)
+{
+	struct result_iterator iterator;
+	struct finished_event event;
+
+	if (commit->settled_count == 0)
+		return;
+	result_iterate(commit->result, &iterator);
+	while (result_next(&iterator, &event))
+		if (letters_own(commits->letters, event.origin, NULL))
+			letters_release(commits->letters, event.origin);
+}
+
 /* It is not: its events are to be decided again. */
-static void unsettle_streams(const struct commit *commit)
+static void unsettle_streams(const struct commits *commits, const struct commit *commit)
 {
 	struct result_iterator iterator;
 	struct finished_event event;
 
 	result_iterate(commit->result, &iterator);
 	while (result_next(&iterator, &event))
-		if (event.origin)
+		if (event.origin && !letters_own(commits->letters, event.origin, NULL))
 			stream_undecide(event.origin, event.position);
 	for (size_t i = 0; i < commit->touched_count; i++)
 		commit->touched[i].stream->committing--;
@@ -179,9 +211,10 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 	if (error == 0) {
 		publish(commits, &commit->request.outcome);
 		settle_streams(commits, commit);
+		release_letters(commits, commit);
 	} else {
 		commits->refused++;
-		unsettle_streams(commit);
+		unsettle_streams(commits, commit);
 		log_limited(LOG_LEVEL_ERROR,
 			"the store refuses function=%s error=\"%s\": nothing is acknowledged until "
 			"it takes commits again%s",

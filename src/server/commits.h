@@ -21,6 +21,7 @@ struct commits {
 	struct committer *committer;
 	struct alert_log *alert_log; /* NULL: none is kept */
 	struct api *api;             /* NULL until it is up */
+	struct letters *letters;     /* that are tried again; NULL: none ever */
 	bool closed; /* the committer is stopping: what comes now stays with the engine */
 	size_t under_way;
 	uint64_t number;       /* of the newest commit */

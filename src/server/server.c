@@ -97,6 +97,10 @@ static void on_dropped(void *user, struct function *function, const struct finis
 	struct server *server = user;
 	const struct unit *unit = units_find(server->units, function);
 
+	if (letters_own(&server->letters, event->origin, NULL)) {
+		letters_release(&server->letters, event->origin);
+		return;
+	}
 	ingest_drop(&server->ingest, unit_slot(server->units, unit), event, unit->next != NULL);
 }
 
@@ -295,7 +299,10 @@ static int start_functions(struct server *server, char **ret_error)
 		.ingest = &server->ingest,
 		.committer = server->committer,
 		.alert_log = server->alert_log,
+		.letters = &server->letters,
 	};
+	server->letters.units = server->units;
+	server->letters.reader = server->reader;
 	r = engine_new(server->loop, &options, &engine_ops, server, &server->engine);
 	if (r == 0)
 		r = open_registry(server, ret_error);

@@ -11,7 +11,9 @@
 #include "server/commits.h"
 #include "server/deploy.h"
 #include "server/ingest.h"
+#include "server/letters.h"
 #include "server/log_ring.h"
+#include "server/prune.h"
 #include "server/server.h"
 #include "server/switches.h"
 #include "server/units.h"
@@ -45,6 +47,7 @@ struct server {
 	struct alert_log *alert_log;
 	struct api *api;
 	struct log_rings *logs;
+	struct letters letters;
 	struct registry registry;
 	struct deployer deployer;
 

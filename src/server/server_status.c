@@ -173,6 +173,10 @@ static void take_call(void *user, struct api_call *call)
 
 	if (call->verb == API_DESCRIBE)
 		server_describe(server, call);
+	else if (call->verb == API_RETRY)
+		letters_retry(&server->letters, call);
+	else if (call->verb == API_DROP)
+		prune_letters(&server->commits, call);
 	else
 		deployer_call(&server->deployer, call);
 }

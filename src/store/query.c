@@ -302,3 +302,26 @@ int store_each_dead_letter(struct store *store, const char *function, unsigned i
 	}
 	return r;
 }
+
+int store_drop_dead_letters(
+	struct store *store, const struct dead_letter_range *range, uint64_t *ret_count)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int r, rc;
+
+	r = query_prepare(store,
+		"DELETE FROM dead_letters WHERE (?1 IS NULL OR function = ?1)"
+		" AND (?2 = 0 OR row = ?2) AND (?3 = 0 OR time_ns < ?3)",
+		range->function, &statement);
+	if (r < 0)
+		return r;
+	rc = sqlite3_bind_int64(statement, 2, (sqlite3_int64)range->row);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(statement, 3, (sqlite3_int64)range->before_ns);
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	r = query_step(store, statement);
+	if (r == 0)
+		*ret_count = (uint64_t)sqlite3_changes(store->db);
+	return r;
+}

@@ -42,6 +42,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 		"INSERT INTO dead_letters(function, time_ns, switch_id, event_id, sequence,"
 		" position, attempts, reason, data, epoch, record)"
 		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[STATEMENT_SETTLE_DEAD_LETTER] = "DELETE FROM dead_letters WHERE row = ?",
 };
 
 static int errno_of_result(sqlite3 *db, int rc)
@@ -434,6 +435,14 @@ static int add_dead_letter(
 	return bind_run(&binder);
 }
 
+static int settle_dead_letter(struct store *store, uint64_t row)
+{
+	struct binder binder = bind_start(store, STATEMENT_SETTLE_DEAD_LETTER);
+
+	bind_int(&binder, row);
+	return bind_run(&binder);
+}
+
 static int write_outcome(struct store *store, const struct outcome *outcome)
 {
 	const char *function = outcome->function;
@@ -445,6 +454,8 @@ static int write_outcome(struct store *store, const struct outcome *outcome)
 		rc = add_alert(store, function, &outcome->alerts[i]);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->dead_letter_count; i++)
 		rc = add_dead_letter(store, function, &outcome->dead_letters[i]);
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->settled_count; i++)
+		rc = settle_dead_letter(store, outcome->settled[i]);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->mark_count; i++)
 		rc = put_mark(store, function, &outcome->marks[i]);
 	return rc;

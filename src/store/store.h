@@ -66,6 +66,16 @@ struct alert_filter {
 int store_each_alert(struct store *store, const struct alert_filter *filter,
 	int (*fn)(void *user, uint64_t row, const char *function, const struct alert *alert),
 	void *user) _must_check_;
+struct dead_letter_range {
+	const char *function; /* NULL: any */
+	uint64_t row;         /* 0: any */
+	uint64_t before_ns;   /* event time; 0: any */
+};
+
+/* Deletes those that are in the range. 0 or as of store_commit(). */
+int store_drop_dead_letters(struct store *store, const struct dead_letter_range *range,
+	uint64_t *ret_count) _must_check_;
+
 int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
 	int (*fn)(void *user, uint64_t row, const char *function, const struct dead_letter *letter),
 	void *user) _must_check_;

@@ -27,6 +27,7 @@ SERVER_IP = "10.63.0.2"
 ENDPOINT = f"{SERVER_IP}:5005"
 SOURCE4, TARGET4 = "10.64.0.2", "10.64.0.9"
 SOURCE6, TARGET6 = "fd64::2", "fd64::9"
+CLI = BUILD / "src/cli/netlambda"
 
 
 def require_namespaces():
@@ -138,6 +139,32 @@ class Path:
             network.wait_for(lambda: self.sum(source, name) >= expected, seconds, name, pause=0.1)
         time.sleep(0.5)
         return self.sum(source, name)
+
+
+class Shell:
+    """The command line, as its user types it."""
+
+    def __init__(self, path):
+        self.socket = path.server.config["api"]
+        self.folder = path.lab.directory / "work"
+        self.folder.mkdir(exist_ok=True)
+
+    def __call__(self, *words, status=0, wrapper=(), env=None):
+        done = subprocess.run([*wrapper, CLI, "--socket", self.socket, "function", *map(str, words)],
+                              capture_output=True, text=True, check=False, timeout=60,
+                              env=os.environ | (env or {}))
+        if status is not None and done.returncode != status:
+            raise network.LabError(f"{words}: status {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def json(self, *words):
+        return json.loads(self(*words, "-o", "json"))
+
+    def write(self, name, text):
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
 
 
 def kill_9(pid):

@@ -13,39 +13,12 @@ import time
 import zipfile
 
 import harness
-from harness import BUILD, SOURCE4
+from harness import CLI, SOURCE4, Shell
 from lab import network
 
 SYN, RATE = 20000, 5000
-CLI = BUILD / "src/cli/netlambda"
 SUM = harness.HERE / "functions/sum"
 TRIGGERS = ("--trigger", "event:port", "--trigger", "event:flow")
-
-
-class Shell:
-    """The command line, as its user types it."""
-
-    def __init__(self, path):
-        self.socket = path.server.config["api"]
-        self.folder = path.lab.directory / "work"
-        self.folder.mkdir(exist_ok=True)
-
-    def __call__(self, *words, status=0, wrapper=(), env=None):
-        done = subprocess.run([*wrapper, CLI, "--socket", self.socket, "function", *map(str, words)],
-                              capture_output=True, text=True, check=False, timeout=60,
-                              env=os.environ | (env or {}))
-        if status is not None and done.returncode != status:
-            raise network.LabError(f"{words}: status {done.returncode}: {done.stdout}{done.stderr}")
-        return done.stdout + done.stderr
-
-    def json(self, *words):
-        return json.loads(self(*words, "-o", "json"))
-
-    def write(self, name, text):
-        file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        return file
 
 
 def test(checker):

@@ -49,6 +49,7 @@ expect _netlambda 'netlambda function deploy x --runtime p' 'python'
 expect _netlambda "netlambda function deploy x -f $directory/netlambda-s" "$directory/netlambda-server"
 expect _netlambda 'netlambda function delete x --p' '--purge'
 expect _netlambda 'netlambda function dead-letters --l' '--limit'
+expect _netlambda 'netlambda function dead-letters r' 'retry'
 expect _netlambda 'netlambda alerts --limit ' ''
 expect _netlambda 'netlambda help sw' 'switches'
 expect _netlambda "netlambda -s $directory/netlambda-s" "$directory/netlambda-server"

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/letters.h"
+
+#include "base/clock.h"
+#include "server/api_json.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <string.h>
+
+int letter_filter_read(struct api_call *call, struct letter_filter *ret_filter)
+{
+	const json_t *row = json_object_get(call->body, "row");
+	const json_t *age = json_object_get(call->body, "older_than_seconds");
+	const uint64_t now_ns = clock_realtime_ns();
+	struct letter_filter filter = {
+		.function = json_string_value(json_object_get(call->body, "function")),
+		.row = (uint64_t)json_integer_value(row),
+	};
+
+	if (json_integer_value(age) > 0)
+		filter.before_ns =
+			now_ns - MIN((uint64_t)json_integer_value(age), now_ns / NS_PER_SEC - 1) *
+					 NS_PER_SEC;
+	if (!filter.function && !filter.row && !filter.before_ns &&
+		!json_is_true(json_object_get(call->body, "all"))) {
+		api_call_refuse(call, MHD_HTTP_BAD_REQUEST,
+			"which dead letters? expected \"function\", \"row\", "
+			"\"older_than_seconds\" "
+			"or \"all\"");
+		return -EINVAL;
+	}
+	*ret_filter = filter;
+	return 0;
+}
+
+/* ---- those under way ---- */
+
+bool letters_own(const struct letters *letters, const void *origin, uint64_t *ret_row)
+{
+	const struct letter_retry *retry = origin;
+
+	if (!letters || retry < letters->retries || retry >= letters->retries + LETTERS_RETRIED_MAX)
+		return false;
+	if (ret_row)
+		*ret_row = retry->row;
+	return true;
+}
+
+void letters_release(struct letters *letters, void *origin)
+{
+	struct letter_retry *retry = origin;
+
+	*retry = (struct letter_retry){0};
+	letters->count--;
+}
+
+static bool is_under_way(const struct letters *letters, uint64_t row)
+{
+	for (size_t i = 0; i < LETTERS_RETRIED_MAX && letters->count > 0; i++)
+		if (letters->retries[i].row == row)
+			return true;
+	return false;
+}
+
+static struct letter_retry *find_free(struct letters *letters)
+{
+	for (size_t i = 0; i < LETTERS_RETRIED_MAX; i++)
+		if (letters->retries[i].row == 0)
+			return &letters->retries[i];
+	return NULL;
+}
+
+/* ---- retrying ---- */
+
+enum outcome_of_retry {
+	RETRY_GIVEN,     /* to its function */
+	RETRY_UNDER_WAY, /* it was already */
+	RETRY_NO_FUNCTION,
+	RETRY_NO_ROOM,
+	RETRY_NO_RECORD, /* of a version that did not keep it, or had other fields */
+	RETRY_OUTCOMES,
+};
+
+static const char *const outcome_names[] = {
+	[RETRY_GIVEN] = "retried",
+	[RETRY_UNDER_WAY] = "under_way",
+	[RETRY_NO_FUNCTION] = "no_function",
+	[RETRY_NO_ROOM] = "no_room",
+	[RETRY_NO_RECORD] = "no_record",
+};
+
+struct retrying {
+	struct letters *letters;
+	const struct letter_filter *filter;
+	uint64_t counts[RETRY_OUTCOMES];
+};
+
+static struct unit *find_live(struct units *units, const char *function)
+{
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		if (unit_is_live(&units->units[i]) &&
+			strcmp(units->units[i].config->name, function) == 0)
+			return &units->units[i];
+	return NULL;
+}
+
+static enum outcome_of_retry retry_one(struct letters *letters, uint64_t row, const char *function,
+	const struct dead_letter *letter)
+{
+	const struct schema *schema = schema_builtin(letter->event_id);
+	struct unit *unit = find_live(letters->units, function);
+	struct letter_retry *retry;
+
+	if (is_under_way(letters, row))
+		return RETRY_UNDER_WAY;
+	if (!unit)
+		return RETRY_NO_FUNCTION;
+	if (!schema || !letter->record || letter->record_size != schema->record_size)
+		return RETRY_NO_RECORD;
+	retry = find_free(letters);
+	if (!retry)
+		return RETRY_NO_ROOM;
+	*retry = (struct letter_retry){.row = row};
+	letters->count++;
+	if (function_push(unit->function, &(struct event_run){
+						  .event_id = letter->event_id,
+						  .switch_id = letter->switch_id,
+						  .epoch = letter->epoch,
+						  .sequence = letter->sequence,
+						  .index = letter->index,
+						  .time_ns = letter->time_ns,
+						  .records = letter->record,
+						  .stride = letter->record_size,
+						  .count = 1,
+						  .origin = retry,
+					  }) == 1)
+		return RETRY_GIVEN;
+	letters_release(letters, retry);
+	return RETRY_NO_ROOM;
+}
+
+static int on_letter(
+	void *user, uint64_t row, const char *function, const struct dead_letter *letter)
+{
+	struct retrying *retrying = user;
+	const struct letter_filter *filter = retrying->filter;
+
+	if ((filter->row && row != filter->row) ||
+		(filter->before_ns && letter->time_ns >= filter->before_ns))
+		return 0;
+	retrying->counts[retry_one(retrying->letters, row, function, letter)]++;
+	return 0;
+}
+
+void letters_retry(struct letters *letters, struct api_call *call)
+{
+	struct letter_filter filter;
+	struct retrying retrying = {.letters = letters, .filter = &filter};
+	json_t *answer;
+
+	if (letter_filter_read(call, &filter) < 0)
+		return;
+	if (store_each_dead_letter(letters->reader, filter.function, 0, on_letter, &retrying) < 0) {
+		api_call_refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			"cannot read dead letters: %s", store_error(letters->reader));
+		return;
+	}
+	answer = json_object();
+	for (size_t i = 0; i < RETRY_OUTCOMES; i++)
+		json_put(&answer, outcome_names[i], json_count(retrying.counts[i]));
+	api_call_answer(call, MHD_HTTP_OK, answer);
+}
