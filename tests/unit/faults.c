@@ -14,15 +14,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define STEP 7 /* of the pass over all calls, unless all are asked for */
+
 static struct {
-	bool armed;
-	unsigned int at, count;
+	bool armed, all;        /* all: OpenSSL's too, not ours alone */
+	unsigned int at, count; /* the call to fail, and those since faults_arm() */
 	const char *fired;
 } faults;
 
-void faults_arm(unsigned int at)
+void faults_begin(void)
 {
-	faults.at = at;
+	faults.all = false;
+	faults.at = 0;
+	faults.fired = "";
+}
+
+bool faults_more(void)
+{
+	/* The number was higher than there are calls: the pass is over. */
+	if (!faults.fired) {
+		if (faults.all)
+			return false;
+		faults.all = true;
+		faults.at = 0;
+	}
+	faults.at += faults.at == 0 || !faults.all || getenv("NETLAMBDA_ALL_FAULTS") ? 1 : STEP;
+	return true;
+}
+
+void faults_arm(void)
+{
 	faults.count = 0;
 	faults.fired = NULL;
 	faults.armed = true;
@@ -34,20 +55,10 @@ const char *faults_disarm(void)
 	return faults.fired;
 }
 
-unsigned int faults_next(unsigned int at)
-{
-	return faults.fired ? at + 1 : 0;
-}
-
-unsigned int faults_count(void)
-{
-	return faults.count;
-}
-
 /* Whether this call is the one. */
-static bool fails(const char *name)
+static bool fails(const char *name, bool ours)
 {
-	if (!faults.armed || ++faults.count != faults.at)
+	if (!faults.armed || (!ours && !faults.all) || ++faults.count != faults.at)
 		return false;
 	faults.fired = name;
 	return true;
@@ -60,12 +71,12 @@ void *__real_realloc(void *old, size_t size);
 
 static void *crypto_malloc(size_t size, const char *file _unused_, int line _unused_)
 {
-	return fails("OPENSSL_malloc") ? NULL : __real_malloc(size);
+	return fails("OPENSSL_malloc", false) ? NULL : __real_malloc(size);
 }
 
 static void *crypto_realloc(void *old, size_t size, const char *file _unused_, int line _unused_)
 {
-	return fails("OPENSSL_realloc") ? NULL : __real_realloc(old, size);
+	return fails("OPENSSL_realloc", false) ? NULL : __real_realloc(old, size);
 }
 
 static void crypto_free(void *bytes, const char *file _unused_, int line _unused_)
@@ -87,7 +98,7 @@ void faults_init(void)
 	type __wrap_##name parameters;                                                             \
 	type __wrap_##name parameters                                                              \
 	{                                                                                          \
-		if (!fails(#name))                                                                 \
+		if (!fails(#name, true))                                                           \
 			return __real_##name arguments;                                            \
 		errno = (error);                                                                   \
 		return (failure);                                                                  \
@@ -130,6 +141,13 @@ WRAP(int, setsockopt, -1, ENOPROTOOPT,
 	(int fd, int level, int name, const void *value, socklen_t size),
 	(fd, level, name, value, size))
 
+WRAP(ssize_t, recv, -1, ECONNRESET, (int fd, void *bytes, size_t size, int flags),
+	(fd, bytes, size, flags))
+WRAP(ssize_t, send, -1, EPIPE, (int fd, const void *bytes, size_t size, int flags),
+	(fd, bytes, size, flags))
+WRAP(ssize_t, getrandom, -1, EAGAIN, (void *bytes, size_t size, unsigned int flags),
+	(bytes, size, flags))
+
 /* close(2) frees the descriptor also when it fails. */
 int __real_close(int fd);
 int __wrap_close(int fd);
@@ -137,7 +155,7 @@ int __wrap_close(int fd)
 {
 	int r = __real_close(fd);
 
-	if (!fails("close"))
+	if (!fails("close", true))
 		return r;
 	errno = EIO;
 	return -1;
@@ -150,7 +168,7 @@ int __wrap_open64(const char *path, int flags, ...)
 	va_list ap;
 	mode_t mode;
 
-	if (fails("open")) {
+	if (fails("open", true)) {
 		errno = EMFILE;
 		return -1;
 	}

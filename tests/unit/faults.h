@@ -3,17 +3,21 @@
 #define TESTS_UNIT_FAULTS_H
 
 /*
- * Failures, one at a time: the how manieth allocation or system call of the code under test fails, as
- * it may on a machine that is out of memory, descriptors or disk. Calls of ours are caught by the
- * linker (meson: faults_link_args), OpenSSL's allocations by its own hook. A test runs what it tests
- * again and again until the number is higher than there are calls:
+ * Failures, one at a time: an allocation or system call of the code under test fails, as it may on a
+ * machine that is out of memory, descriptors or disk. Calls of ours are caught by the linker (meson:
+ * faults_link_args), OpenSSL's allocations by its own hook. A test runs what it tests again and again,
+ * until there are no calls left that have not failed:
  *
- *     for (unsigned int i = 1; i > 0; i = faults_next(i)) {
- *             faults_arm(i);
+ *     faults_begin();
+ *     while (faults_more()) {
+ *             faults_arm();
  *             r = ...;
  *             faults_disarm();
  *             ... r, or what may be seen from outside ...
  *     }
+ *
+ * First each call of ours fails, then each of all. OpenSSL makes thousands of calls, so of those only
+ * every seventh fails, unless the environment's NETLAMBDA_ALL_FAULTS is set.
  */
 
 #include <stdbool.h>
@@ -21,13 +25,12 @@
 /* First of all in main(), before OpenSSL allocates anything. */
 void faults_init(void);
 
-/* Call number `at` from now on fails, once. */
-void faults_arm(unsigned int at);
+void faults_begin(void);
+/* Goes on to the next call that is to fail. False: all have. */
+bool faults_more(void);
+/* That call, counted from now on, fails; once. */
+void faults_arm(void);
 /* Nothing fails any more. The name of the call that did, or NULL. */
 const char *faults_disarm(void);
-/* The next number, or 0 if the last one was beyond the last call. */
-unsigned int faults_next(unsigned int at);
-/* How many calls there were since faults_arm(). */
-unsigned int faults_count(void);
 
 #endif

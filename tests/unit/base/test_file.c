@@ -89,13 +89,14 @@ static void failure_leaves_the_old_file_or_the_new(void **state _unused_)
 {
 	unsigned int failures = 0;
 
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		_cleanup_free_ uint8_t *bytes = NULL;
 		size_t size;
 		int r;
 
 		assert_int_equal(file_write("a", "old", 3, 0600, true), 0);
-		faults_arm(i);
+		faults_arm();
 		r = file_write("a", "newer", 5, 0600, true);
 		if (faults_disarm() && r < 0)
 			failures++;
@@ -114,12 +115,13 @@ static void failure_leaves_the_old_file_or_the_new(void **state _unused_)
 static void failure_while_reading_is_told(void **state _unused_)
 {
 	assert_int_equal(file_write("a", "old", 3, 0600, true), 0);
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		uint8_t *bytes = NULL;
 		size_t size;
 		int r;
 
-		faults_arm(i);
+		faults_arm();
 		r = file_read("a", 10, &bytes, &size);
 		if (faults_disarm() && r < 0) {
 			assert_null(bytes);

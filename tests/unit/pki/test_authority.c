@@ -306,11 +306,12 @@ static void ca_is_made_as_a_whole_or_not_at_all(void **state _unused_)
 {
 	unsigned int failures = 0;
 
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		_cleanup_free_ char *error = NULL;
 		int r;
 
-		faults_arm(i);
+		faults_arm();
 		r = authority_create("ca", &plain, now_s(), &error);
 		faults_disarm();
 		if (r < 0) {
@@ -358,13 +359,14 @@ static void failed_issue_can_be_done_again(void **state _unused_)
 	unsigned int failures = 0;
 
 	authority_close(make_and_open());
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		static const char empty[] = "netlambda-pki-index 1\n";
 		_cleanup_(X509_freep) X509 *certificate = NULL;
 		int r;
 
 		assert_int_equal(file_write("ca/index", empty, sizeof(empty) - 1, 0644, true), 0);
-		faults_arm(i);
+		faults_arm();
 		r = open_and_issue(key, &certificate);
 		faults_disarm();
 		failures += r < 0;
@@ -395,12 +397,13 @@ static void failed_revocation_is_told_and_can_be_done_again(void **state _unused
 	unsigned int failures = 0;
 
 	authority_close(TAKE_PTR(authority));
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		_cleanup_(X509_CRL_freep) X509_CRL *crl = NULL;
 		X509_REVOKED *entry;
 		int r;
 
-		faults_arm(i);
+		faults_arm();
 		r = open_and_revoke();
 		faults_disarm();
 		crl = read_crl();

@@ -258,12 +258,13 @@ static void failure_while_loading_is_told(void **state _unused_)
 
 	mint_write("c.pem", edge.key, edge.certificate, ca.certificate);
 	mint_write_crl("crl.pem", &ca, edge.certificate, 3600);
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		struct credentials *credentials = NULL;
 		_cleanup_free_ char *error = NULL;
 		int r;
 
-		faults_arm(i);
+		faults_arm();
 		r = credentials_load(&files, &credentials, &error);
 		faults_disarm();
 		if (r < 0) {
@@ -287,10 +288,11 @@ static void store_is_whole_or_none(void **state _unused_)
 	mint_write("c.pem", edge.key, edge.certificate, ca.certificate);
 	mint_write_crl("crl.pem", &ca, edge.certificate, 3600);
 	credentials = load(&files);
-	for (unsigned int i = 1; i > 0; i = faults_next(i)) {
+	faults_begin();
+	while (faults_more()) {
 		X509_STORE *store;
 
-		faults_arm(i);
+		faults_arm();
 		store = credentials_store(credentials);
 		faults_disarm();
 		if (store)
