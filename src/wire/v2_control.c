@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "wire/v2_control.h"
 
-#define CONTROL_HEADER_BYTES   4
 #define PARAMETER_HEADER_BYTES 4
 #define PARAMETER_SKIPPABLE    0x8000 /* and above: skipped where it is not known */
 
@@ -49,9 +48,9 @@ static void begin(struct cursor *c, uint8_t *bytes, size_t size, enum v2_control
 /* The length, which is of the body, is known now. */
 static size_t end(struct cursor *c)
 {
-	size_t length = c->pos - MIN(c->pos, CONTROL_HEADER_BYTES);
+	size_t length = c->pos - MIN(c->pos, V2_CONTROL_HEADER_BYTES);
 
-	if (!cursor_ok(c) || length > UINT16_MAX)
+	if (!cursor_ok(c) || c->pos > V2_CONTROL_MAX)
 		return 0;
 	c->out[2] = (uint8_t)(length >> 8);
 	c->out[3] = (uint8_t)length;

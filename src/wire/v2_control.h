@@ -10,7 +10,8 @@
 
 #include "wire/v2.h"
 
-#define V2_CONTROL_MAX 1024 /* bytes of a message */
+#define V2_CONTROL_MAX          4096 /* bytes of a message, its header included */
+#define V2_CONTROL_HEADER_BYTES 4
 
 enum v2_control_type {
 	V2_CONTROL_HELLO = 1,
