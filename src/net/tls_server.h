@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef NET_TLS_SERVER_H
+#define NET_TLS_SERVER_H
+
+/*
+ * Takes connections of switches. Who has no certificate costs little and holds nothing for long: a
+ * handshake has a time limit; each address has few at a time; and where there are too many in all the
+ * oldest goes, so that a newcomer always gets its turn. Those that are done are counted apart: no
+ * number of strangers keeps a switch away that has a certificate.
+ *
+ * A switch may have two connections, so that it can open the next before it closes the last; when
+ * there is a third, the oldest is closed.
+ */
+
+#include "net/tls_channel.h"
+
+#define TLS_RULES_MAX 8
+
+struct tls_server_options {
+	struct endpoint local;
+	struct identity_rule rules[TLS_RULES_MAX]; /* which switch a certificate is */
+	size_t rule_count;                         /* 0: identity_rule_default */
+	unsigned int channels_max;                 /* done with their handshake. 0: 4096 */
+	unsigned int handshakes_max;               /* 0: 64 */
+	unsigned int handshakes_address_max;       /* of one IPv4 address or IPv6 /64. 0: 8 */
+	uint64_t handshake_ns;                     /* 0: 5 s */
+	uint64_t stall_ns;                         /* 0: TLS_STALL_NS */
+};
+
+struct tls_server_stats {
+	uint64_t accepted;                 /* connections taken */
+	uint64_t opened;                   /* of these, switches that were believed */
+	uint64_t crowded_address;          /* closed at once: too many of one address */
+	uint64_t accept_failures;          /* of accept4(2), and for want of memory */
+	uint64_t ends[TLS_ENDS];           /* why they ended, in the handshake or after */
+	unsigned int channels, handshakes; /* now */
+};
+
+struct tls_server;
+
+/* Listens, once the loop runs. `callbacks` stays. 0, or a negative errno with a message. */
+int tls_server_new(struct loop *loop, struct tls_context *context,
+	const struct tls_server_options *options, const struct tls_callbacks *callbacks, void *user,
+	struct tls_server **ret_server, char **ret_error) _must_check_;
+/* Ends all channels without calling back. Not from a callback. */
+void tls_server_free(struct tls_server *server);
+DEFINE_CLEANUP(struct tls_server, tls_server_free)
+
+void tls_server_stats(const struct tls_server *server, struct tls_server_stats *ret_stats);
+/* Where it listens: the port that was chosen, if 0 was asked for. 0 or a negative errno. */
+int tls_server_address(const struct tls_server *server, struct endpoint *ret_local) _must_check_;
+
+#endif
