@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/privileges.h"
 
+#include "base/capabilities.h"
 #include "base/error.h"
-#include "base/fd.h"
+#include "base/landlock.h"
 #include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
-#include <linux/landlock.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <unistd.h>
 
 void privileges_done(struct privileges *privileges)
 {
@@ -72,42 +71,6 @@ static int switch_user(const char *user, char **ret_error)
 
 /* ---- capabilities ---- */
 
-static bool is_kept(uint64_t keep, int capability)
-{
-	return capability < 64 && keep & (1ULL << capability);
-}
-
-/* Without CAP_SETPCAP the bounding set stays, which no_new_privs makes meaningless. */
-static void cut_bounding_set(uint64_t keep)
-{
-	for (int capability = 0; CAP_IS_SUPPORTED(capability); capability++)
-		if (!is_kept(keep, capability))
-			(void)cap_drop_bound(capability);
-}
-
-static int cut_capabilities(uint64_t keep, char **ret_error)
-{
-	_cleanup_(free_cap) cap_t now = cap_get_proc();
-	_cleanup_(free_cap) cap_t next = cap_init();
-
-	if (!now || !next)
-		return -ENOMEM;
-	for (cap_value_t capability = 0; CAP_IS_SUPPORTED(capability); capability++) {
-		cap_flag_value_t had = CAP_CLEAR;
-
-		(void)cap_get_flag(now, capability, CAP_PERMITTED, &had);
-		if (had != CAP_SET || !is_kept(keep, capability))
-			continue;
-		(void)cap_set_flag(next, CAP_PERMITTED, 1, &capability, CAP_SET);
-		(void)cap_set_flag(next, CAP_EFFECTIVE, 1, &capability, CAP_SET);
-	}
-	/* An empty inheritable set empties the ambient set. */
-	if (cap_set_proc(next) < 0)
-		return error_set(
-			ret_error, -errno, "cannot give up capabilities: %s", strerror(errno));
-	return 0;
-}
-
 static char *name_capabilities(void)
 {
 	_cleanup_(free_cap) cap_t now = cap_get_proc();
@@ -161,44 +124,28 @@ int privileges_try_without_bpf(int (*fn)(void *user), void *user)
 
 /* ---- files ---- */
 
-#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define ACCESS_WRITE                                                                               \
+#define WRITE                                                                                      \
 	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                             \
 		LANDLOCK_ACCESS_FS_REMOVE_FILE)
 /* In a BPF file system, what is pinned is a file. */
-#define ACCESS_PIN                                                                                 \
+#define PIN                                                                                        \
 	(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |                            \
 		LANDLOCK_ACCESS_FS_REMOVE_DIR)
-#define ACCESS_ABI_1 ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* all that the first version knew */
-
-static int allow_below(int ruleset_fd, const char *path, uint64_t access)
-{
-	_cleanup_fd_ int fd = open(path, O_PATH | O_CLOEXEC);
-	const struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
-
-	if (fd < 0 || syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule,
-			      0) < 0)
-		return -errno;
-	return 0;
-}
 
 /* To read, only /sys, where facts about interfaces are. */
 static int restrict_files(const char *writable_dir, const char *pin_dir)
 {
-	const struct landlock_ruleset_attr attr = {.handled_access_fs = ACCESS_ABI_1};
-	_cleanup_fd_ int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	int r;
+	const struct landlock_denied denied = {.files = LANDLOCK_FILES_VERSION_1};
+	_cleanup_(landlock_close) struct landlock landlock = {.fd = -1};
+	int r = landlock_open(&denied, &landlock);
 
-	if (fd < 0)
-		return -errno;
-	r = allow_below(fd, "/sys", ACCESS_READ);
+	if (r == 0)
+		r = landlock_allow(&landlock, "/sys", LANDLOCK_READ);
 	if (r == 0 && writable_dir)
-		r = allow_below(fd, writable_dir, ACCESS_READ | ACCESS_WRITE);
+		r = landlock_allow(&landlock, writable_dir, LANDLOCK_READ | WRITE);
 	if (r == 0 && pin_dir)
-		r = allow_below(fd, pin_dir, ACCESS_READ | ACCESS_PIN);
-	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-		r = -errno;
-	return r;
+		r = landlock_allow(&landlock, pin_dir, LANDLOCK_READ | PIN);
+	return r < 0 ? r : landlock_enforce(&landlock);
 }
 
 /* ---- all of it ---- */
@@ -210,13 +157,13 @@ int privileges_drop(const struct privileges_options *options, struct privileges 
 	int r;
 
 	/* First, while CAP_SETPCAP is effective. */
-	cut_bounding_set(options->keep);
+	capabilities_bound(options->keep);
 	r = switch_user(options->user, ret_error);
 	if (r < 0)
 		return r;
-	r = cut_capabilities(options->keep, ret_error);
+	r = capabilities_keep(options->keep);
 	if (r < 0)
-		return r;
+		return error_set(ret_error, r, "cannot give up capabilities: %s", strerror(-r));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(ret_error, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	r = options->files ? restrict_files(options->writable_dir, options->pin_dir) : -EOPNOTSUPP;

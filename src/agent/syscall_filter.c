@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/syscall_filter.h"
 
+#include "base/allow_list.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/netlink.h>
 #include <linux/sockios.h>
-#include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -14,12 +15,6 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
-
-static void release_filter(scmp_filter_ctx *ctx)
-{
-	if (*ctx)
-		seccomp_release(*ctx);
-}
 
 /* ---- whatever the arguments ---- */
 
@@ -92,28 +87,11 @@ static const int writing[] = {
 	SCMP_SYS(unlinkat),
 };
 
-static int allow_all(scmp_filter_ctx ctx, const int *calls, size_t count)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, calls[i], 0, NULL);
-	return r;
-}
-
 /* ---- with one argument looked at ---- */
 
-struct restricted {
-	int call;
-	unsigned int arg;
-	uint64_t mask, value; /* the argument, so masked, must be this */
-};
+#define WORD ALLOWED_WORD
 
-#define WHOLE UINT64_MAX
-/* Commands and requests are 32 bits wide, and what is above them the kernel does not look at. */
-#define WORD UINT32_MAX
-
-static const struct restricted restricted[] = {
+static const struct allowed_where restricted[] = {
 	/* Nothing that can be executed is mapped. */
 	{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
 	{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
@@ -141,20 +119,6 @@ static const struct restricted restricted[] = {
 	{SCMP_SYS(bpf), 0, WORD, BPF_LINK_DETACH},
 };
 
-static int allow_restricted(scmp_filter_ctx ctx)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < sizeof(restricted) / sizeof(restricted[0]) && r == 0; i++) {
-		const struct restricted *rule = &restricted[i];
-		const struct scmp_arg_cmp compare =
-			SCMP_CMP64(rule->arg, SCMP_CMP_MASKED_EQ, rule->mask, rule->value);
-
-		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->call, 1, &compare);
-	}
-	return r;
-}
-
 /* abort() sends a signal to itself, and to nobody else. */
 static int allow_abort(scmp_filter_ctx ctx)
 {
@@ -177,7 +141,7 @@ static int allow_sockets(scmp_filter_ctx ctx, bool notifies_manager)
 
 static int allow_writing(scmp_filter_ctx ctx)
 {
-	int r = allow_all(ctx, writing, sizeof(writing) / sizeof(writing[0]));
+	int r = allow_calls(ctx, writing, ARRAY_SIZE(writing));
 
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
@@ -197,16 +161,16 @@ static int allow_pins(scmp_filter_ctx ctx)
 
 int syscall_filter_load(const struct syscall_filter_options *options)
 {
-	_cleanup_(release_filter) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	_cleanup_(filter_release) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
 
 	if (!ctx)
 		return -ENOMEM;
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (r == 0)
-		r = allow_all(ctx, plain, sizeof(plain) / sizeof(plain[0]));
+		r = allow_calls(ctx, plain, ARRAY_SIZE(plain));
 	if (r == 0)
-		r = allow_restricted(ctx);
+		r = allow_calls_where(ctx, restricted, ARRAY_SIZE(restricted));
 	if (r == 0)
 		r = allow_abort(ctx);
 	if (r == 0)
