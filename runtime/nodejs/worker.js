@@ -123,6 +123,7 @@ class Worker {
 
   async #load() {
     try {
+      process.chdir(this.#hello.dir);
       const main = await loadHandler(this.#hello);
       const emit = (frame) => this.#socket.write(frame);
       this.#runner = new Runner(this.#hello, this.#schemas, main, emit, this.#state);

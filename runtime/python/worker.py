@@ -109,6 +109,7 @@ class Worker:
 
     def _load(self):
         try:
+            os.chdir(self._hello['dir'])
             limit_memory(self._hello['memory_mb'])
             self._runner = Runner(self._hello, self._schemas, load_handler(self._hello), self._state)
         except Exception as error:

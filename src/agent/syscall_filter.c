@@ -152,7 +152,7 @@ static int allow_writing(scmp_filter_ctx ctx)
 static int allow_pins(scmp_filter_ctx ctx)
 {
 	static const int removing[] = {SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir)};
-	int r = allow_all(ctx, removing, sizeof(removing) / sizeof(removing[0]));
+	int r = allow_calls(ctx, removing, ARRAY_SIZE(removing));
 
 	return r < 0 ? r
 		     : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,

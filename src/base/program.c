@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/program.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-void program_find(
-	const char *own, const char *other, const char *installed, char path[static PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
-	size_t tail = strlen(own);
+#define LEVELS 4 /* from a program up to its build directory */
 
-	if (len > (ssize_t)tail && memcmp(path + len - tail, own, tail) == 0 &&
-		(size_t)len - tail + strlen(other) < PATH_MAX)
-		strcpy(path + len - tail, other);
-	else
+static bool find_above(const char *own, const char *other, char path[static PATH_MAX])
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s", own);
+	for (int level = 0; level < LEVELS; level++) {
+		char *slash = strrchr(dir, '/');
+
+		if (!slash || slash == dir)
+			return false;
+		*slash = '\0';
+		if (snprintf(path, PATH_MAX, "%s/%s", dir, other) < PATH_MAX &&
+			access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+void program_find(const char *other, const char *installed, char path[static PATH_MAX])
+{
+	char own[PATH_MAX] = "";
+
+	if (readlink("/proc/self/exe", own, sizeof(own) - 1) < 0 || !find_above(own, other, path))
 		snprintf(path, PATH_MAX, "%s", installed);
 }

@@ -7,10 +7,9 @@
 #include <limits.h>
 
 /*
- * Writes the path of `other` ("src/archive/netlambda-unpack") in the build directory that this program runs in
- * as `own` ("src/server/netlambda-server"); of `installed` if it runs elsewhere.
+ * Writes the path of `other` ("src/archive/netlambda-unpack") in the build directory that this program lies in; of
+ * `installed` if it lies elsewhere.
  */
-void program_find(
-	const char *own, const char *other, const char *installed, char path[static PATH_MAX]);
+void program_find(const char *other, const char *installed, char path[static PATH_MAX]);
 
 #endif

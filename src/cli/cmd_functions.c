@@ -10,6 +10,7 @@ static const struct column columns[] = {
 	{"ORIGIN", false, 0},
 	{"STATE", false, 0},
 	{"TRIGGERS", false, 0},
+	{"ISOLATION", false, 0},
 	{"EVENTS", true, 0},
 	{"QUEUED", true, 0},
 	{"ALERTS", true, 0},
@@ -28,7 +29,7 @@ static enum color state_color(const char *state)
 
 static void add_row(struct table *table, const json_t *item)
 {
-	const char *state = get_text(item, "state");
+	const char *state = get_text(item, "state"), *isolation = get_text(item, "isolation");
 	char origin[32];
 
 	table_cell(table, get_text(item, "name"));
@@ -36,6 +37,8 @@ static void add_row(struct table *table, const json_t *item)
 	table_cell(table, get_count(item, "version") > 0 ? origin : "configured");
 	table_cell_color(table, state, state_color(state));
 	table_cell(table, get_text(item, "triggers"));
+	table_cell_color(table, isolation,
+		isolation && strcmp(isolation, "strict") == 0 ? COLOR_GREEN : COLOR_YELLOW);
 	table_cell_count(table, get_count(item, "events"));
 	table_cell_count(table, get_count(item, "queued"));
 	table_cell_count(table, get_count(item, "alerts"));
@@ -62,6 +65,26 @@ static void print_errors(const struct cli *cli, const json_t *functions)
 	}
 }
 
+/* Of one that has some isolation, what it has not. */
+static void print_lacking(const struct cli *cli, const json_t *functions)
+{
+	const json_t *item, *layer;
+	size_t i, j;
+
+	json_array_foreach (functions, i, item) {
+		const json_t *lacks = json_object_get(item, "isolation_lacks");
+		const char *isolation = get_text(item, "isolation");
+
+		if (json_array_size(lacks) == 0 || !isolation || strcmp(isolation, "none") == 0)
+			continue;
+		printf("%s%s%s: isolation lacks", color_start(cli->color, COLOR_YELLOW),
+			get_text(item, "name"), color_end(cli->color, COLOR_YELLOW));
+		json_array_foreach (lacks, j, layer)
+			printf("%s %s", j > 0 ? "," : "", json_string_value(layer));
+		putchar('\n');
+	}
+}
+
 static void print_table(const struct cli *cli, const json_t *functions)
 {
 	_cleanup_(table_freep) struct table *table =
@@ -76,6 +99,7 @@ static void print_table(const struct cli *cli, const json_t *functions)
 	json_array_foreach (functions, i, item)
 		add_row(table, item);
 	table_print(table);
+	print_lacking(cli, functions);
 	print_errors(cli, functions);
 }
 

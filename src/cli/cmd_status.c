@@ -24,6 +24,21 @@ static void print_line(const char *label, const char *text)
 	printf("  %-13s %s\n", label, printable ? printable : "");
 }
 
+static void print_isolation(const json_t *status)
+{
+	const json_t *lacks = json_object_get(status, "isolation_lacks"), *item;
+	char text[1024];
+	size_t i;
+
+	if (json_array_size(lacks) == 0)
+		print_line("isolation", "all layers");
+	json_array_foreach (lacks, i, item) {
+		snprintf(text, sizeof(text), "no %s: %s", get_text(item, "layer"),
+			get_text(item, "reason"));
+		print_line(i == 0 ? "isolation" : "", text);
+	}
+}
+
 static void print_status(const struct cli *cli, const json_t *status, bool healthy)
 {
 	enum color color = healthy ? COLOR_GREEN : COLOR_RED;
@@ -42,6 +57,7 @@ static void print_status(const struct cli *cli, const json_t *status, bool healt
 	print_line("listens at", get_text(status, "listen"));
 	print_line("configuration", get_text(status, "config"));
 	print_counts(status);
+	print_isolation(status);
 }
 
 static int run(struct cli *cli, int argc, char **argv)

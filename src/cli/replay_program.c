@@ -12,7 +12,7 @@
 
 void replay_find(char path[static PATH_MAX])
 {
-	program_find("src/cli/netlambda", "src/replay/netlambda-replay", REPLAY_PROGRAM, path);
+	program_find("src/replay/netlambda-replay", REPLAY_PROGRAM, path);
 }
 
 static int run(const char *const *arguments, int output_fd)

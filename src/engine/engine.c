@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include "base/error.h"
+#include "base/program.h"
 #include "engine/function.h"
 
 #include <ctype.h>
@@ -15,10 +16,29 @@
 
 #define QUEUE_LIMIT (1U << 24) /* events */
 
+static void engine_learn_level(struct engine *engine)
+{
+	if (engine->level_is_given)
+		return;
+	isolation_level_done(&engine->level);
+	free(engine->level_error);
+	engine->level_error = NULL;
+	if (isolation_probe(engine->launcher, &engine->level, &engine->level_error) < 0 &&
+		!engine->level_error)
+		engine->level_error = strdup("out of memory");
+}
+
+const struct isolation_level *engine_level(const struct engine *engine)
+{
+	return &engine->level;
+}
+
 int engine_new(struct loop *loop, const struct engine_options *options,
 	const struct engine_ops *ops, void *user, struct engine **ret_engine)
 {
 	_cleanup_(engine_freep) struct engine *engine = calloc(1, sizeof(*engine));
+	char launcher[PATH_MAX];
+	int r;
 
 	if (!engine)
 		return -ENOMEM;
@@ -33,6 +53,15 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	engine->node = options->node ? strdup(options->node) : NULL;
 	if (!engine->runtime_dir || (options->node && !engine->node))
 		return -ENOMEM;
+	program_find("src/launcher/netlambda-worker", NETLAMBDA_LAUNCHER, launcher);
+	engine->launcher = strdup(launcher);
+	if (!engine->launcher)
+		return -ENOMEM;
+	r = options->level ? isolation_level_copy(options->level, &engine->level) : 0;
+	if (r < 0)
+		return r;
+	engine->level_is_given = options->level != NULL;
+	engine_learn_level(engine);
 	*ret_engine = TAKE_PTR(engine);
 	return 0;
 }
@@ -50,6 +79,9 @@ void engine_free(struct engine *engine)
 	worker_pool_done(&engine->pool);
 	free(engine->runtime_dir);
 	free(engine->node);
+	free(engine->launcher);
+	isolation_level_done(&engine->level);
+	free(engine->level_error);
 	free(engine);
 }
 
@@ -154,6 +186,17 @@ static int check_options(const struct function_options *options, char **ret_erro
 	return r;
 }
 
+/* What is lacking may have come meanwhile, by the operator's hand. */
+static int engine_choose_layers(
+	struct engine *engine, enum isolation isolation, uint32_t *ret_layers, char **ret_error)
+{
+	if (isolation != ISOLATION_NONE && engine->level.layers != LAYERS_ALL)
+		engine_learn_level(engine);
+	if (isolation != ISOLATION_NONE && engine->level_error)
+		return error_set(ret_error, -EPERM, "isolation: %s", engine->level_error);
+	return isolation_choose(&engine->level, isolation, ret_layers, ret_error);
+}
+
 static int function_copy_options(struct function *function, const struct function_options *options)
 {
 	/* A batch must fit into a frame. */
@@ -183,18 +226,23 @@ int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error)
 {
 	struct function *function;
+	uint32_t layers;
 	int r;
 
 	for (function = engine->functions; function; function = function->next)
 		if (!function->removed && strcmp(function->name, options->name) == 0)
 			return -EEXIST;
 	r = check_options(options, ret_error);
+	if (r == 0)
+		r = engine_choose_layers(engine, options->isolation, &layers, ret_error);
 	if (r < 0)
 		return r;
 	function = calloc(1, sizeof(*function));
 	if (!function)
 		return -ENOMEM;
 	function->engine = engine;
+	function->isolation = options->isolation;
+	function->layers = layers;
 	r = function_copy_options(function, options);
 	if (r == 0)
 		r = function_begin(function, options->workers);

@@ -26,6 +26,7 @@
  */
 
 #include "base/loop.h"
+#include "engine/isolation.h"
 #include "event/key.h"
 #include "event/outcome.h"
 #include "event/schema.h"
@@ -126,6 +127,7 @@ struct function_options {
 	unsigned int batch_max; /* events */
 	size_t queue_max;       /* events; function_push() refuses above it */
 	unsigned int workers;   /* 1 to PARTITIONS; 0: 1 */
+	enum isolation isolation;
 };
 
 struct function_stats {
@@ -144,11 +146,15 @@ struct function_stats {
 	int worker_pid;       /* of the first; 0: it is not up */
 	const char *state;    /* "starting", "ready", "busy", "backoff", "failed" */
 	const char *error;    /* the last failure in words, or NULL */
+	enum isolation isolation;
+	uint32_t layers; /* LAYER_BIT()s that are in force for its workers */
 };
 
 struct engine_options {
 	const char *runtime_dir; /* absolute; holds nodejs/worker.js and python/worker.py */
 	const char *node;        /* an interpreter other than the "node" in PATH; NULL: that one */
+	/* Instead of what this system is found to have, for tests; NULL: that. */
+	const struct isolation_level *level;
 };
 
 /* Returns 0, -ENOMEM. `ops` and `loop` are borrowed; `options` are copied. */
@@ -163,11 +169,15 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 void engine_free(struct engine *engine);
 DEFINE_CLEANUP(struct engine, engine_free)
 
+/* What this system has to isolate functions, as it was last seen. The engine's. */
+const struct isolation_level *engine_level(const struct engine *engine);
+
 /*
  * Adds a function and starts its workers. Returns 0; -EEXIST; -EINVAL with a message for the operator
  * in `ret_error` (to be freed): bad name, unknown runtime, unknown key field; -ENOENT likewise: the
- * handler's file is not there. A handler that does not load shows in function_stats and the log, and
- * is tried again with growing pauses.
+ * handler's file is not there; -EPERM likewise: this system lacks what its isolation promises. A
+ * handler that does not load shows in function_stats and the log, and is tried again with growing
+ * pauses.
  */
 int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error) _must_check_;

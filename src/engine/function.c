@@ -304,6 +304,8 @@ void function_stats(const struct function *function, struct function_stats *ret_
 	ret_stats->worker_pid = function_worker_pid(function, 0);
 	ret_stats->state = function_state(function);
 	ret_stats->error = function->error;
+	ret_stats->isolation = function->isolation;
+	ret_stats->layers = function->layers;
 }
 
 int function_worker_pid(const struct function *function, unsigned int number)

@@ -20,6 +20,7 @@
 
 #include "engine/builder.h"
 #include "engine/event_list.h"
+#include "engine/isolation.h"
 #include "engine/runtime.h"
 #include "engine/worker.h"
 
@@ -31,6 +32,10 @@ struct engine {
 	void *user;
 	char *runtime_dir;
 	char *node; /* NULL: searched for */
+	char *launcher;
+	struct isolation_level level; /* what this system has */
+	bool level_is_given;          /* by our user: it is not asked */
+	char *level_error;            /* why it could not be asked, or NULL */
 	struct worker_pool pool;
 	struct siphash_key secret; /* of tables over what events can choose */
 	struct function *functions;
@@ -61,6 +66,8 @@ struct function {
 	char *dir;
 	char *config;
 	char *key[KEY_FIELDS_MAX + 1];
+	enum isolation isolation;
+	uint32_t layers; /* of its workers */
 	uint64_t timeout_ns;
 	unsigned int attempts;
 	unsigned int batch_max;

@@ -547,7 +547,7 @@ static void instance_put_opening(struct instance *instance)
 	const struct function *function = instance->function;
 	const struct pipe_hello hello = {
 		.function = function->name,
-		.dir = function->dir,
+		.dir = isolation_function_dir(function->layers, function->dir),
 		.handler = function->handler,
 		.config = function->config,
 		.timeout_ms = (uint32_t)MIN(function->timeout_ns / NS_PER_MS, (uint64_t)UINT32_MAX),
@@ -568,6 +568,7 @@ static int instance_spawn(struct instance *instance)
 	const struct runtime *runtime = function->runtime;
 	struct engine *engine = function->engine;
 	const char *interpreter = runtime->interpreter;
+	const char *const paths[] = {engine->runtime_dir, NULL};
 	const char *argv[RUNTIME_FLAGS_MAX + 4] = {interpreter};
 	_cleanup_free_ char *script = NULL;
 	size_t argc = 1;
@@ -584,8 +585,11 @@ static int instance_spawn(struct instance *instance)
 	argv[argc] = function->name; /* for ps(1) */
 	return worker_start(&engine->pool,
 		&(struct worker_options){
+			.launcher = engine->launcher,
+			.layers = function->layers,
 			.program = interpreter,
 			.argv = argv,
+			.paths = paths,
 			.dir = function->dir,
 			.function = function->name,
 			.limit = &function->output_limit,

@@ -7,125 +7,34 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 #define PIPE_BUFFER_BYTES (1 << 20) /* so that a batch is one write */
+#define FDS_ABOVE         16        /* out of the way of those that the launcher finds in place */
 
-static const struct {
-	int resource;
-	rlim_t limit;
-} limits[] = {
-	{RLIMIT_CORE, 0},
-	{RLIMIT_DATA,
-		1U << 30}, /* bytes: V8's heap has its own, lower limit; buffers lie outside it */
-	{RLIMIT_NOFILE, 256},
-	{RLIMIT_FSIZE, 64U << 20}, /* bytes a file */
-	{RLIMIT_MSGQUEUE, 0},
-	{RLIMIT_MEMLOCK, 64U << 10},
+/* Our ends, and the launcher's. */
+struct channels {
+	int pipe_fd, output_fd, control_fd;
+	int their_pipe_fd, their_output_fd, their_control_fd;
+	int null_fd;
 };
 
-/* What the child needs, computed before the fork: after it only async-signal-safe calls are made. */
-struct child {
-	const char *path;
-	char *const *argv;
-	char *const *envp;
-	const char *dir;
-	int pipe_fd, output_fd, null_fd;
-	pid_t parent;
-};
-
-static void child_say(const char *what)
+static void channels_close(struct channels *channels)
 {
-	static const char tail[] = ": the worker could not be started\n";
-
-	if (write(STDERR_FILENO, what, strlen(what)) < 0 ||
-		write(STDERR_FILENO, tail, sizeof(tail) - 1) < 0)
-		return;
-}
-
-/* Out of the way of 0-3 first, then into place. */
-static bool child_place_fds(const struct child *child)
-{
-	int null_fd = fcntl(child->null_fd, F_DUPFD, 16);
-	int output_fd = fcntl(child->output_fd, F_DUPFD, 16);
-	int pipe_fd = fcntl(child->pipe_fd, F_DUPFD, 16);
-
-	return dup2(null_fd, STDIN_FILENO) >= 0 && dup2(output_fd, STDOUT_FILENO) >= 0 &&
-	       dup2(output_fd, STDERR_FILENO) >= 0 && dup2(pipe_fd, PIPE_FD) >= 0 &&
-	       close_range(PIPE_FD + 1, ~0U, 0) == 0;
-}
-
-static void child_reset_signals(void)
-{
-	sigset_t none;
-
-	for (int signo = 1; signo < NSIG; signo++)
-		signal(signo, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* If memory runs out, a worker goes before the server does. Best effort. */
-static void child_offer_to_oom_killer(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
-
-	if (fd < 0)
-		return;
-	if (write(fd, "500", 3) < 0)
-		child_say("oom_score_adj");
-	close(fd);
-}
-
-static bool child_limit(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		struct rlimit now, limit = {limits[i].limit, limits[i].limit};
-
-		if (getrlimit(limits[i].resource, &now) < 0)
-			return false;
-		limit.rlim_cur = MIN(limit.rlim_cur, now.rlim_max);
-		limit.rlim_max = MIN(limit.rlim_max, now.rlim_max);
-		if (setrlimit(limits[i].resource, &limit) < 0)
-			return false;
-	}
-	return true;
-}
-
-static _Noreturn void child_run(const struct child *child)
-{
-	const char *failed = NULL;
-
-	child_reset_signals();
-	if (!child_place_fds(child))
-		failed = "descriptors";
-	else if (setpgid(0, 0) < 0)
-		failed = "setpgid";
-	else if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		failed = "prctl";
-	else if (!child_limit())
-		failed = "setrlimit";
-	else if (chdir(child->dir) < 0)
-		failed = child->dir;
-	if (failed) {
-		child_say(failed);
-		_exit(127);
-	}
-	child_offer_to_oom_killer();
-	/* The parent may have died before the prctl took effect. */
-	if (getppid() != child->parent)
-		_exit(127);
-	execve(child->path, child->argv, child->envp);
-	child_say(child->path);
-	_exit(127);
+	fd_closep(&channels->pipe_fd);
+	fd_closep(&channels->output_fd);
+	fd_closep(&channels->control_fd);
+	fd_closep(&channels->their_pipe_fd);
+	fd_closep(&channels->their_output_fd);
+	fd_closep(&channels->their_control_fd);
+	fd_closep(&channels->null_fd);
 }
 
 /* `ret_path` is to be freed. */
@@ -151,70 +60,177 @@ static int find_program(const char *program, const char *search, char **ret_path
 	return *ret_path ? 0 : -ENOMEM;
 }
 
-static int open_channels(int pipe_fds[static 2], int output_fds[static 2])
+static int open_pair(int type, int *ret_ours, int *ret_theirs)
 {
-	int bytes = PIPE_BUFFER_BYTES;
+	int fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipe_fds) < 0)
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	if (pipe2(output_fds, O_CLOEXEC) < 0)
+	*ret_ours = fds[0];
+	*ret_theirs = fds[1];
+	/* Only our end: the other side sets up its own. */
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int move_up(int *fd)
+{
+	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, FDS_ABOVE);
+
+	if (moved < 0)
 		return -errno;
-	/* Only our ends: the runtime sets up its own. */
-	if (fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK) < 0 ||
-		fcntl(output_fds[0], F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	for (int i = 0; i < 2; i++)
-		if (setsockopt(pipe_fds[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) < 0)
-			return -errno;
+	close(*fd);
+	*fd = moved;
 	return 0;
 }
 
-int spawn(const struct spawn_options *options, struct spawned *ret_spawned)
+static int channels_open(struct channels *channels)
 {
-	_cleanup_fd_ int pipe_ours = -1, pipe_theirs = -1, out_ours = -1, out_theirs = -1,
-			 null_fd = -1;
-	const char *search = getenv("PATH");
-	int pipe_fds[2] = {-1, -1}, output_fds[2] = {-1, -1};
+	int *const theirs[] = {&channels->their_pipe_fd, &channels->their_output_fd,
+		&channels->their_control_fd, &channels->null_fd};
+	int bytes = PIPE_BUFFER_BYTES, output_fds[2];
+	int r = open_pair(SOCK_STREAM, &channels->pipe_fd, &channels->their_pipe_fd);
+
+	if (r == 0)
+		r = open_pair(SOCK_SEQPACKET, &channels->control_fd, &channels->their_control_fd);
+	if (r < 0)
+		return r;
+	if (setsockopt(channels->pipe_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) < 0 ||
+		setsockopt(channels->their_pipe_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) <
+			0)
+		return -errno;
+	if (pipe2(output_fds, O_CLOEXEC) < 0)
+		return -errno;
+	channels->output_fd = output_fds[0];
+	channels->their_output_fd = output_fds[1];
+	if (fcntl(channels->output_fd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	channels->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (channels->null_fd < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(theirs) && r == 0; i++)
+		r = move_up(theirs[i]);
+	return r;
+}
+
+/* ---- the launcher's process ---- */
+
+static int prepare_files(posix_spawn_file_actions_t *actions, const struct channels *channels)
+{
+	const int places[][2] = {
+		{channels->null_fd, STDIN_FILENO},
+		{channels->their_output_fd, STDOUT_FILENO},
+		{channels->their_output_fd, STDERR_FILENO},
+		{channels->their_pipe_fd, PIPE_FD},
+		{channels->their_control_fd, CONTROL_FD},
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(actions, places[i][0], places[i][1]);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(actions, CONTROL_FD + 1);
+	if (r == 0)
+		r = posix_spawn_file_actions_addchdir_np(actions, "/");
+	return -r;
+}
+
+/* A session of its own: no terminal, no group of ours, no signal handled or blocked. */
+static int prepare_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t all, none;
+	int r;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	r = posix_spawnattr_setsigdefault(attributes, &all);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(attributes, &none);
+	if (r == 0)
+		r = posix_spawnattr_setflags(attributes,
+			POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	return -r;
+}
+
+static int run_launcher(const struct spawn_options *options, const struct channels *channels,
+	char *const *environment, pid_t *ret_pid)
+{
+	const char *const argv[] = {"netlambda-worker", options->name, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r != 0)
+		return -r;
+	r = posix_spawnattr_init(&attributes);
+	if (r != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return -r;
+	}
+	r = prepare_files(&actions, channels);
+	if (r == 0)
+		r = prepare_attributes(&attributes);
+	if (r == 0)
+		r = -posix_spawn(ret_pid, options->launcher, &actions, &attributes,
+			(char *const *)argv, environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+static int send_start(
+	const struct channels *channels, const struct spawn_options *options, const char *program)
+{
+	/* The file itself: not every link that leads to it is in the sandbox. */
+	_cleanup_free_ char *real = realpath(program, NULL);
+	struct control_start start = {.layers = options->layers, .program = real};
+	char message[CONTROL_BYTES_MAX];
+	int size;
+
+	if (!real)
+		return -errno;
+
+	for (size_t i = 0; options->argv[i]; i++) {
+		if (i == CONTROL_LIST_MAX)
+			return -E2BIG;
+		start.argv[i] = options->argv[i];
+	}
+	start.paths[0] = program;
+	for (size_t i = 0; options->paths[i]; i++) {
+		if (i + 1 == CONTROL_LIST_MAX)
+			return -E2BIG;
+		start.paths[i + 1] = options->paths[i];
+	}
+	size = control_put_start(&start, message);
+	if (size < 0)
+		return size;
+	return send(channels->control_fd, message, (size_t)size, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int spawn_start(const struct spawn_options *options, struct spawned *ret_spawned)
+{
+	_cleanup_(channels_close) struct channels channels = {-1, -1, -1, -1, -1, -1, -1};
 	_cleanup_free_ char *path = NULL, *env_path = NULL;
-	char *envp[] = {NULL, (char *)"LANG=C.UTF-8", (char *)"HOME=/nonexistent", NULL};
-	struct child child;
+	char *environment[] = {NULL, (char *)"LANG=C.UTF-8", (char *)"HOME=/nonexistent", NULL};
+	const char *search = getenv("PATH");
 	int pid_fd, r;
 	pid_t pid;
 
 	if (!search)
 		search = DEFAULT_PATH;
 	r = find_program(options->program, search, &path);
-	if (r != 0)
-		return r;
-	if (!path || asprintf(&env_path, "PATH=%s", search) < 0)
-		return -ENOMEM;
-	envp[0] = env_path;
-	r = open_channels(pipe_fds, output_fds);
-	pipe_ours = pipe_fds[0];
-	pipe_theirs = pipe_fds[1];
-	out_ours = output_fds[0];
-	out_theirs = output_fds[1];
 	if (r < 0)
 		return r;
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd < 0)
-		return -errno;
-
-	child = (struct child){
-		.path = path,
-		.argv = (char *const *)options->argv,
-		.envp = envp,
-		.dir = options->dir,
-		.pipe_fd = pipe_theirs,
-		.output_fd = out_theirs,
-		.null_fd = null_fd,
-		.parent = getpid(),
-	};
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0)
-		child_run(&child);
+	if (asprintf(&env_path, "PATH=%s", search) < 0)
+		return -ENOMEM;
+	environment[0] = env_path;
+	r = channels_open(&channels);
+	/* It lies there until the launcher reads it. */
+	if (r == 0)
+		r = send_start(&channels, options, path);
+	if (r == 0)
+		r = run_launcher(options, &channels, environment, &pid);
+	if (r < 0)
+		return r;
 	pid_fd = pidfd_open(pid, 0);
 	if (pid_fd < 0) {
 		r = -errno;
@@ -225,8 +241,39 @@ int spawn(const struct spawn_options *options, struct spawned *ret_spawned)
 	*ret_spawned = (struct spawned){
 		.pid = pid,
 		.pid_fd = pid_fd,
-		.pipe_fd = TAKE_FD(pipe_ours),
-		.output_fd = TAKE_FD(out_ours),
+		.pipe_fd = TAKE_FD(channels.pipe_fd),
+		.output_fd = TAKE_FD(channels.output_fd),
+		.control_fd = TAKE_FD(channels.control_fd),
 	};
 	return 0;
+}
+
+int spawn_specialise(const struct spawned *spawned, const struct control_specialise *function)
+{
+	char message[CONTROL_BYTES_MAX];
+	int size = control_put_specialise(function, message);
+
+	if (size < 0)
+		return size;
+	return send(spawned->control_fd, message, (size_t)size, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int spawn_read(const struct spawned *spawned, struct control_report *ret_report)
+{
+	char message[CONTROL_BYTES_MAX];
+	ssize_t n = recv(spawned->control_fd, message, sizeof(message), 0);
+	int r;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -EPIPE;
+	r = control_get_report(message, (size_t)n, ret_report);
+	return r < 0 ? r : 1;
+}
+
+void spawn_kill(const struct spawned *spawned)
+{
+	/* The launcher takes the end of its orders for one. */
+	(void)shutdown(spawned->control_fd, SHUT_WR);
 }

@@ -15,12 +15,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define RETIRE_NS      NS_PER_SEC
+#define END_NS         NS_PER_SEC
 #define READ_BYTES     (256U << 10)
 #define OUTPUT_ROUNDS  8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
-#define REASON_MAX     200
+#define REASON_MAX     CONTROL_TEXT_MAX
 #define KEEP_BYTES     (1U << 20) /* a buffer above this is given back after use */
-#define PIPE_EVENTS(w) (EPOLLIN | ((w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
+#define PIPE_EVENTS(w) (EPOLLIN | ((w)->open && (w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
 
 struct worker {
 	struct worker_pool *pool;
@@ -28,8 +28,8 @@ struct worker {
 	const struct worker_ops *ops;
 	void *user; /* with ops, NULL once it is retired */
 	struct spawned process;
-	struct loop_io pipe_io, output_io, pid_io;
-	struct loop_timer retire_timer;
+	struct loop_io pipe_io, output_io, control_io, pid_io;
+	struct loop_timer end_timer;
 
 	struct pipe_buffer in;  /* bytes that are not yet a whole frame */
 	struct pipe_buffer out; /* bytes to send, from `sent` on */
@@ -38,7 +38,10 @@ struct worker {
 	struct log_limit own_limit; /* once it is retired */
 	char function[64];
 
-	bool ending; /* killed, or its pipe is closed: no frame counts any more */
+	bool put_down;     /* the launcher was told to kill it */
+	bool open;         /* it has its function: what is to be sent may go */
+	pid_t runtime_pid; /* 0 until it runs */
+	bool ending;       /* killed, or its pipe is closed: no frame counts any more */
 	enum worker_end end;
 	char reason[REASON_MAX]; /* empty: as its exit status says */
 };
@@ -51,23 +54,25 @@ static void worker_free(struct worker *worker)
 			break;
 		}
 	}
-	loop_disarm_timer(&worker->retire_timer);
+	loop_disarm_timer(&worker->end_timer);
 	loop_remove_io(&worker->pipe_io);
 	loop_remove_io(&worker->output_io);
+	loop_remove_io(&worker->control_io);
 	loop_remove_io(&worker->pid_io);
 	fd_closep(&worker->process.pipe_fd);
 	fd_closep(&worker->process.output_fd);
+	fd_closep(&worker->process.control_fd);
 	fd_closep(&worker->process.pid_fd);
 	pipe_buffer_done(&worker->in);
 	pipe_buffer_done(&worker->out);
 	free(worker);
 }
 
-/* The group: what a function started goes with it. */
-static void worker_signal(const struct worker *worker)
+static void worker_put_down(struct worker *worker)
 {
-	if (kill(-worker->process.pid, SIGKILL) < 0)
-		kill(worker->process.pid, SIGKILL); /* not yet its own group */
+	spawn_kill(&worker->process);
+	worker->put_down = true;
+	loop_arm_timer(worker->pool->loop, &worker->end_timer, clock_monotonic_ns() + END_NS);
 }
 
 void worker_kill(struct worker *worker, enum worker_end end, const char *reason)
@@ -78,7 +83,7 @@ void worker_kill(struct worker *worker, enum worker_end end, const char *reason)
 	worker->end = end;
 	snprintf(worker->reason, sizeof(worker->reason), "%s", reason);
 	loop_remove_io(&worker->pipe_io);
-	worker_signal(worker);
+	worker_put_down(worker);
 }
 
 /* The pipe is closed from its side: it is about to end, and its exit status will say why. */
@@ -87,7 +92,7 @@ static void worker_hang_up(struct worker *worker)
 	worker->ending = true;
 	worker->end = WORKER_CRASHED;
 	loop_remove_io(&worker->pipe_io);
-	worker_signal(worker);
+	worker_put_down(worker);
 }
 
 /* The frame at the front of what is left. 0: it is not all there; or its size with header and padding. */
@@ -156,7 +161,7 @@ static bool worker_read(struct worker *worker)
 
 static void worker_write(struct worker *worker)
 {
-	while (worker->sent < worker->out.size) {
+	while (worker->open && worker->sent < worker->out.size) {
 		ssize_t n = send(worker->process.pipe_fd, worker->out.bytes + worker->sent,
 			worker->out.size - worker->sent, MSG_NOSIGNAL);
 
@@ -206,6 +211,50 @@ static void on_output(struct loop_io *io, uint32_t events _unused_)
 		;
 }
 
+/* What the launcher says of the worker's beginning and end. */
+static void worker_take_report(struct worker *worker, const struct control_report *report)
+{
+	switch (report->type) {
+	case CONTROL_STARTED:
+		worker->runtime_pid = (pid_t)report->pid;
+		break;
+	case CONTROL_SPECIALISED:
+		worker->open = true;
+		break;
+	case CONTROL_FAILED:
+	case CONTROL_ENDED:
+		if (!worker->reason[0])
+			snprintf(worker->reason, sizeof(worker->reason), "%s", report->text);
+		break;
+	default:
+		break;
+	}
+}
+
+static void worker_read_control(struct worker *worker)
+{
+	struct control_report report;
+	int r;
+
+	while ((r = spawn_read(&worker->process, &report)) > 0)
+		worker_take_report(worker, &report);
+	/* The launcher has ended, or ends. */
+	if (r < 0)
+		loop_remove_io(&worker->control_io);
+}
+
+static void on_control(struct loop_io *io, uint32_t events _unused_)
+{
+	struct worker *worker = io->user;
+
+	worker_read_control(worker);
+	if (!worker->open || worker->ending)
+		return;
+	worker_write(worker);
+	if (loop_set_io(&worker->pipe_io, PIPE_EVENTS(worker)) < 0)
+		worker_kill(worker, WORKER_REPLACED, "epoll refused its pipe");
+}
+
 static void worker_describe_exit(struct worker *worker, const siginfo_t *info)
 {
 	const char *hint = info->si_status == SIGABRT ? " (often: out of memory)" : "";
@@ -234,8 +283,7 @@ static void on_exit_of(struct loop_io *io, uint32_t events _unused_)
 	for (int i = 0; i < OUTPUT_ROUNDS && worker_read_output(worker); i++)
 		;
 	output_finish(&worker->output);
-	/* What it started, if anything, while its group cannot be another's. */
-	worker_signal(worker);
+	worker_read_control(worker);
 	if (waitid(P_PID, (id_t)worker->process.pid, &info, WEXITED | WNOHANG) < 0)
 		info.si_pid = 0; /* somebody else reaped it */
 	worker_describe_exit(worker, &info);
@@ -244,11 +292,15 @@ static void on_exit_of(struct loop_io *io, uint32_t events _unused_)
 	worker_free(worker);
 }
 
-static void on_retired(struct loop_timer *timer, uint64_t now_ns _unused_)
+/* It had its time to go: first by itself, then at the launcher's hand. */
+static void on_overdue(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
 	struct worker *worker = timer->user;
 
-	worker_signal(worker);
+	if (worker->put_down)
+		kill(worker->process.pid, SIGKILL); /* the launcher hangs; the rest goes with it */
+	else
+		worker_put_down(worker);
 }
 
 void worker_send(struct worker *worker, struct pipe_buffer *buffer)
@@ -284,7 +336,7 @@ void worker_retire(struct worker *worker)
 	loop_remove_io(&worker->pipe_io);
 	fd_closep(&worker->process.pipe_fd);
 	worker->process.pipe_fd = -1;
-	loop_arm_timer(worker->pool->loop, &worker->retire_timer, clock_monotonic_ns() + RETIRE_NS);
+	loop_arm_timer(worker->pool->loop, &worker->end_timer, clock_monotonic_ns() + END_NS);
 }
 
 size_t worker_unsent(const struct worker *worker)
@@ -294,7 +346,7 @@ size_t worker_unsent(const struct worker *worker)
 
 pid_t worker_pid(const struct worker *worker)
 {
-	return worker->process.pid;
+	return worker->runtime_pid;
 }
 
 static int worker_watch(struct worker *worker)
@@ -304,11 +356,14 @@ static int worker_watch(struct worker *worker)
 
 	worker->pipe_io = (struct loop_io){.fn = on_pipe, .user = worker};
 	worker->output_io = (struct loop_io){.fn = on_output, .user = worker};
+	worker->control_io = (struct loop_io){.fn = on_control, .user = worker};
 	worker->pid_io = (struct loop_io){.fn = on_exit_of, .user = worker};
-	worker->retire_timer = (struct loop_timer){.fn = on_retired, .user = worker};
+	worker->end_timer = (struct loop_timer){.fn = on_overdue, .user = worker};
 	r = loop_add_io(loop, &worker->pipe_io, worker->process.pipe_fd, EPOLLIN);
 	if (r == 0)
 		r = loop_add_io(loop, &worker->output_io, worker->process.output_fd, EPOLLIN);
+	if (r == 0)
+		r = loop_add_io(loop, &worker->control_io, worker->process.control_fd, EPOLLIN);
 	if (r == 0)
 		r = loop_add_io(loop, &worker->pid_io, worker->process.pid_fd, EPOLLIN);
 	return r;
@@ -318,16 +373,20 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 	const struct worker_ops *ops, void *user, struct worker **ret_worker)
 {
 	const struct spawn_options spawn_options = {
+		.launcher = options->launcher,
+		.name = options->function,
+		.layers = options->layers,
 		.program = options->program,
 		.argv = options->argv,
-		.dir = options->dir,
+		.paths = options->paths,
 	};
+	const struct control_specialise function = {.dir = options->dir};
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int r;
 
 	if (!worker)
 		return -ENOMEM;
-	r = spawn(&spawn_options, &worker->process);
+	r = spawn_start(&spawn_options, &worker->process);
 	if (r < 0) {
 		free(worker);
 		return r;
@@ -341,9 +400,11 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 	worker->output.limit = options->limit;
 	worker->next = pool->workers;
 	pool->workers = worker;
-	r = worker_watch(worker);
+	r = spawn_specialise(&worker->process, &function);
+	if (r == 0)
+		r = worker_watch(worker);
 	if (r < 0) {
-		worker_signal(worker);
+		kill(worker->process.pid, SIGKILL);
 		waitpid(worker->process.pid, NULL, 0);
 		worker_free(worker);
 		return r;
@@ -365,15 +426,20 @@ static void worker_await(const struct worker *worker, uint64_t until_ns)
 
 void worker_pool_done(struct worker_pool *pool)
 {
-	uint64_t until = clock_monotonic_ns() + RETIRE_NS;
+	uint64_t until = clock_monotonic_ns() + END_NS;
 
 	for (struct worker *worker = pool->workers; worker; worker = worker->next)
 		if (worker->ops)
 			worker_retire(worker);
 	for (struct worker *worker = pool->workers; worker; worker = worker->next)
 		worker_await(worker, until);
+	until += END_NS;
+	for (struct worker *worker = pool->workers; worker; worker = worker->next)
+		spawn_kill(&worker->process);
+	for (struct worker *worker = pool->workers; worker; worker = worker->next)
+		worker_await(worker, until);
 	while (pool->workers) {
-		worker_signal(pool->workers);
+		kill(pool->workers->process.pid, SIGKILL);
 		waitpid(pool->workers->process.pid, NULL, 0);
 		worker_free(pool->workers);
 	}

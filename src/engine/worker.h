@@ -39,17 +39,21 @@ struct worker_ops {
 };
 
 struct worker_options {
+	const char *launcher;
+	uint32_t layers; /* LAYER_BIT()s of its sandbox */
 	const char *program;
 	const char *const *argv;
-	const char *dir;
-	const char *function;    /* borrowed, copied */
-	struct log_limit *limit; /* of its output; borrowed until `ended` or worker_retire() */
+	const char *const *paths; /* as in struct spawn_options */
+	const char *dir;          /* the function's folder */
+	const char *function;     /* borrowed, copied */
+	struct log_limit *limit;  /* of its output; borrowed until `ended` or worker_retire() */
 };
 
 /* Returns 0 or a negative errno. `ops` is borrowed. */
 int worker_start(struct worker_pool *pool, const struct worker_options *options,
 	const struct worker_ops *ops, void *user, struct worker **ret_worker) _must_check_;
 
+/* The runtime's process; 0 until it runs. */
 pid_t worker_pid(const struct worker *worker);
 
 /*
@@ -61,7 +65,7 @@ void worker_send(struct worker *worker, struct pipe_buffer *buffer);
 /* Bytes that the worker has not taken yet. */
 size_t worker_unsent(const struct worker *worker);
 
-/* SIGKILL to its process group; no frame is delivered after this. `ended` is called later. */
+/* SIGKILL to all its processes; no frame is delivered after this. `ended` is called later. */
 void worker_kill(struct worker *worker, enum worker_end end, const char *reason);
 
 /* Its user is done with it: nothing is reported any more. It gets a second to end by itself. */

@@ -34,6 +34,7 @@ struct api_status {
 	uint64_t dead_letters; /* since start */
 	uint64_t switches;
 	uint64_t functions;
+	const struct isolation_level *isolation; /* what this system has */
 };
 
 struct api_switch {

@@ -87,6 +87,35 @@ enum MHD_Result api_answer_metrics(struct api *api, struct MHD_Connection *conne
 	return api_send(api, connection, MHD_HTTP_OK, METRICS_CONTENT_TYPE, text, len);
 }
 
+/* ---- isolation ---- */
+
+static json_t *name_lacking(uint32_t layers)
+{
+	json_t *array = json_array();
+
+	for (enum layer layer = 0; layer < LAYER_COUNT; layer++)
+		if (!(layers & LAYER_BIT(layer)))
+			json_push(&array, json_text(layer_name(layer)));
+	return array;
+}
+
+static json_t *describe_lacking(const struct isolation_level *level)
+{
+	json_t *array = json_array();
+
+	for (enum layer layer = 0; layer < LAYER_COUNT; layer++) {
+		json_t *object;
+
+		if (level->layers & LAYER_BIT(layer))
+			continue;
+		object = json_object();
+		json_put(&object, "layer", json_text(layer_name(layer)));
+		json_put(&object, "reason", json_text(level->lacks[layer]));
+		json_push(&array, object);
+	}
+	return array;
+}
+
 /* ---- status ---- */
 
 static void push_reason(void *arg, const char *reason)
@@ -117,6 +146,7 @@ static void put_totals(json_t **object, const struct api_status *status)
 	json_put(object, "dead_letters", json_count(status->dead_letters));
 	json_put(object, "switches", json_count(status->switches));
 	json_put(object, "functions", json_count(status->functions));
+	json_put(object, "isolation_lacks", describe_lacking(status->isolation));
 }
 
 enum MHD_Result api_answer_status(struct api *api, struct MHD_Connection *connection)
@@ -169,6 +199,8 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 {
 	json_put(object, "state", json_text(stats->state));
 	json_put(object, "error", json_text(stats->error));
+	json_put(object, "isolation", json_text(isolation_name(stats->isolation)));
+	json_put(object, "isolation_lacks", name_lacking(stats->layers));
 	json_put(object, "worker_pid", json_integer(stats->worker_pid));
 	json_put(object, "memory_bytes", json_count(api_process_memory(stats->worker_pid)));
 	json_put(object, "events", json_count(stats->events));

@@ -21,7 +21,7 @@
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
 	"functions_dir", "code_dir", "runtime_dir", "switches_max", "functions", "triggers"};
-static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS};
+static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
 {

@@ -66,7 +66,8 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
 	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
 	       a->attempts == b->attempts && a->batch_max == b->batch_max &&
-	       a->queue_max == b->queue_max && a->workers == b->workers;
+	       a->queue_max == b->queue_max && a->workers == b->workers &&
+	       a->isolation == b->isolation;
 }
 
 static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
@@ -141,6 +142,18 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 		reader_fail(reader, name, "out of memory");
 }
 
+static void read_trust(struct config_reader *reader, const char *prefix, const json_t *object,
+	struct function_config *config)
+{
+	_cleanup_free_ char *isolation = NULL;
+	char name[280];
+
+	reader_string(reader, prefix, object, "isolation", &isolation);
+	snprintf(name, sizeof(name), "%sisolation", prefix);
+	if (isolation && isolation_parse(isolation, &config->isolation) < 0)
+		reader_fail(reader, name, "expected \"strict\", \"best-effort\" or \"none\"");
+}
+
 static void read_manifest(
 	struct config_reader *reader, struct function_config *config, json_t *settings)
 {
@@ -204,6 +217,8 @@ void function_config_load(struct config_reader *reader, const struct function_so
 		load_manifest(reader, source, ret_config, settings);
 	if (source->override && reader->error_code == 0)
 		read_settings(reader, prefix, source->override, ret_config, settings);
+	if (source->override && reader->error_code == 0)
+		read_trust(reader, prefix, source->override, ret_config);
 	if (reader->error_code == 0 && !ret_config->handler)
 		reader_fail(reader, source->where, "no \"handler\" (as \"file.function\")");
 	ret_config->config = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS);

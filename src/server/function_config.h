@@ -8,6 +8,7 @@
  */
 
 #include "base/attr.h"
+#include "engine/isolation.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -17,6 +18,8 @@
 #define FUNCTION_FILE       "function.json"
 #define FUNCTION_KEY_MAX    8  /* fields in a state key */
 #define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
+/* What it is trusted with is for who runs it to say: no setting of its own. */
+#define FUNCTION_TRUST "isolation"
 #define FUNCTION_SETTINGS                                                                          \
 	"runtime", "handler", "key", "timeout", "attempts", "batch", "queue", "max", "config"
 
@@ -35,6 +38,7 @@ struct function_config {
 	unsigned int batch_max;
 	unsigned int queue_max;
 	unsigned int workers;
+	enum isolation isolation;
 	uint32_t events[FUNCTION_EVENTS_MAX]; /* that it takes; none: any */
 	size_t event_count;
 	unsigned int version; /* of a deployment; 0: it is in the server's file */

@@ -325,8 +325,7 @@ static int open_api(struct server *server, char **ret_error)
 	};
 	int r;
 
-	program_find("src/server/netlambda-server", "src/archive/netlambda-unpack", UNPACK_PROGRAM,
-		unpack_program);
+	program_find("src/archive/netlambda-unpack", UNPACK_PROGRAM, unpack_program);
 
 	r = api_new(server->loop, &options, &server_api_ops, server, &server->api, ret_error);
 	if (r < 0)

@@ -43,8 +43,8 @@ static void show_health(void *user, api_reason_fn fn, void *arg)
 		if (!unit->config)
 			continue;
 		if (!unit->function) {
-			snprintf(reason, sizeof(reason), "function %s cannot be started",
-				unit->config->name);
+			snprintf(reason, sizeof(reason), "function %s cannot be started: %.160s",
+				unit->config->name, unit->error ? unit->error : "no reason given");
 			fn(arg, reason);
 			continue;
 		}
@@ -74,6 +74,7 @@ static void show_status(void *user, struct api_status *ret_status)
 		.dead_letters = server->commits.dead_letters,
 		.switches = switches_count(server->switches),
 		.functions = count_live_units(server->units),
+		.isolation = engine_level(server->engine),
 	};
 }
 
@@ -132,7 +133,11 @@ static struct api_function unit_view(
 		.handler = unit->config->handler,
 		.version = unit->config->version,
 		.triggers = triggers,
-		.stats = {.state = "failed"},
+		/* What does not run lacks nothing. */
+		.stats = {.state = "failed",
+			.error = unit->error,
+			.isolation = unit->config->isolation,
+			.layers = LAYERS_ALL},
 	};
 
 	if (unit->function)

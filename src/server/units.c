@@ -32,6 +32,7 @@ void units_free(struct units *units)
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		function_config_free(units->units[i].config);
 		function_config_free(units->units[i].next);
+		free(units->units[i].error);
 	}
 	free(units->triggers);
 	free(units);
@@ -75,6 +76,7 @@ void unit_options(const struct function_config *config, struct function_options 
 		.batch_max = config->batch_max,
 		.queue_max = config->queue_max,
 		.workers = config->workers,
+		.isolation = config->isolation,
 	};
 }
 
@@ -82,14 +84,13 @@ static void unit_start(struct unit *unit, struct engine *engine)
 {
 	const struct function_config *config = unit->config;
 	struct function_options options;
-	_cleanup_free_ char *error = NULL;
 	int r;
 
 	unit_options(config, &options);
-	r = engine_add(engine, &options, &unit->function, &error);
+	r = engine_add(engine, &options, &unit->function, &unit->error);
 	if (r < 0)
 		log_error("cannot start function=%s error=\"%s\": its events wait at the switches",
-			config->name, error ? error : strerror(-r));
+			config->name, unit->error ? unit->error : strerror(-r));
 }
 
 static void unit_retire(struct unit *unit, struct function_config *next, uint64_t now_ns)
@@ -188,6 +189,7 @@ bool units_settle(struct units *units, struct engine *engine, struct unit *unit,
 	removed(user, unit_slot(units, unit), unit->next != NULL);
 	log_info("function=%s is %s", unit->config->name, unit->next ? "replaced" : "removed");
 	function_config_free(unit->config);
+	free(unit->error);
 	*unit = (struct unit){.config = unit->next};
 	if (unit->config)
 		unit_start(unit, engine);

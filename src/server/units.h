@@ -21,6 +21,7 @@
 struct unit {
 	struct function_config *config; /* owned; NULL = the slot is free */
 	struct function *function;      /* NULL while it cannot be started */
+	char *error;                    /* owned; why it cannot */
 	struct function_config *next;   /* owned; what replaces it, when it is retired */
 	bool retired;
 	uint64_t retire_at_ns; /* monotonic: removed at the latest then */

@@ -262,6 +262,18 @@ static void tables_are_aligned(void **state)
 	assert_int_equal(column_of(result.out, "ready"), column_of(result.out, "STATE"));
 }
 
+static void lack_of_isolation_is_shown(void **state)
+{
+	static struct run result;
+
+	run(*state, "status", &result);
+	assert_contains(result.out,
+		"isolation     no landlock: landlock_create_ruleset: Function not implemented");
+	run(*state, "functions", &result);
+	assert_int_equal(column_of(result.out, "best-effort"), column_of(result.out, "ISOLATION"));
+	assert_contains(result.out, "port-scan: isolation lacks landlock\n");
+}
+
 static void what_functions_write_cannot_drive_the_terminal(void **state)
 {
 	static struct run result;
@@ -471,6 +483,7 @@ int main(int argc, char **argv)
 		LIVE(status_is_0_or_1_as_the_server_is_well),
 		LIVE(socket_option_wins_over_the_environment),
 		LIVE(tables_are_aligned),
+		LIVE(lack_of_isolation_is_shown),
 		LIVE(what_functions_write_cannot_drive_the_terminal),
 		LIVE(json_is_valid_and_complete),
 		LIVE(alerts_are_listed_and_filtered),

@@ -197,7 +197,16 @@ struct function_options options(const char *handler)
 
 void world_init(struct world *world)
 {
-	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME, .node = "node"};
+	world_init_with(world, NULL);
+}
+
+void world_init_with(struct world *world, const struct isolation_level *level)
+{
+	const struct engine_options engine_options = {
+		.runtime_dir = TEST_RUNTIME,
+		.node = "node",
+		.level = level,
+	};
 
 	*world = (struct world){.commit_ns = NS_PER_MS, .epoch = 1};
 	world->commit_timer = (struct loop_timer){.fn = on_commit_done, .user = world};

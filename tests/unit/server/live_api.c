@@ -14,6 +14,12 @@ static void report_health(void *user, api_reason_fn fn, void *arg)
 
 static void report_status(void *user _unused_, struct api_status *ret_status)
 {
+	static const struct isolation_level level = {
+		.layers = LAYERS_ALL & ~LAYER_BIT(LAYER_LANDLOCK),
+		.lacks[LAYER_LANDLOCK] =
+			(char *)"landlock_create_ruleset: Function not implemented",
+	};
+
 	*ret_status = (struct api_status){
 		.config_path = "/etc/netlambda/server.json",
 		.listen = "127.0.0.1:5000",
@@ -24,6 +30,7 @@ static void report_status(void *user _unused_, struct api_status *ret_status)
 		.alerts = 3,
 		.switches = 2,
 		.functions = 1,
+		.isolation = &level,
 	};
 }
 
@@ -57,6 +64,8 @@ static void report_functions(void *user _unused_, api_function_fn fn, void *arg)
 		.stats = {.events = 12,
 			.alerts = 2,
 			.queued = 5,
+			.isolation = ISOLATION_BEST_EFFORT,
+			.layers = LAYERS_ALL & ~LAYER_BIT(LAYER_LANDLOCK),
 			.busy_ns = 1500 * NS_PER_MS,
 			.worker_pid = 4711,
 			.state = "ready",

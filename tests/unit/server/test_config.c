@@ -60,18 +60,25 @@ static int teardown(void **state _unused_)
 	return system(command);
 }
 
-/* Loads `text`, which must be refused with exactly "config.json" + `expected`. */
-static void assert_refused(const char *text, const char *expected)
+/* Loads `text`, which must be refused with exactly the path of `name` + `expected`. */
+static void assert_refused_in(const char *name, const char *text, const char *expected)
 {
 	struct config *config = NULL;
-	char *error = NULL;
+	char *error = NULL, path[128];
 
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	write_file("config.json", text);
 	assert_int_equal(config_load(config_path, &config, &error), -EINVAL);
 	assert_null(config);
 	assert_non_null(error);
-	assert_string_equal(error + strlen(config_path), expected);
+	assert_memory_equal(error, path, strlen(path));
+	assert_string_equal(error + strlen(path), expected);
 	free(error);
+}
+
+static void assert_refused(const char *text, const char *expected)
+{
+	assert_refused_in("config.json", text, expected);
 }
 
 static struct config *load(const char *text)
@@ -179,6 +186,29 @@ static void overrides_are_checked_even_where_nothing_uses_them(void **state _unu
 		"\"10s\"");
 }
 
+/* How far a function is trusted is not for the function's own folder to say. */
+static void isolation_is_for_the_servers_file_alone(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *plain =
+		load("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"}}");
+	_cleanup_(config_freep) struct config *open =
+		load("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		     " \"functions\": {\"port-scan\": {\"isolation\": \"none\"}}}");
+
+	assert_int_equal(plain->functions[0].isolation, ISOLATION_STRICT);
+	assert_int_equal(open->functions[0].isolation, ISOLATION_NONE);
+	assert_false(function_config_equal(&plain->functions[0], &open->functions[0]));
+	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		       "\"functions\": {\"port-scan\": {\"isolation\": \"some\"}}}",
+		":2: functions.port-scan.isolation: expected \"strict\", \"best-effort\" or "
+		"\"none\"");
+	write_file("functions/heavy-hitter/function.json",
+		"{\"handler\": \"heavy-hitter.main\",\n \"isolation\": \"none\"}\n");
+	assert_refused_in("functions/heavy-hitter/function.json",
+		"{\"functions_dir\": \"functions\", \"triggers\": {\"2\": \"heavy-hitter\"}}",
+		":2: isolation: unknown key");
+}
+
 static void a_file_that_is_not_there_is_said_to_be_so(void **state _unused_)
 {
 	struct config *config = NULL;
@@ -213,6 +243,7 @@ int main(void)
 		cmocka_unit_test(overrides_are_checked_even_where_nothing_uses_them),
 		cmocka_unit_test(a_file_that_is_not_there_is_said_to_be_so),
 		cmocka_unit_test(a_changed_threshold_makes_another_function),
+		cmocka_unit_test(isolation_is_for_the_servers_file_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

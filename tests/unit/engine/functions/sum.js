@@ -89,7 +89,7 @@ module.exports = {
       fds: fs.readdirSync('/proc/self/fd').filter((fd) => Number(fd) < 4).length,
       extraFds: fs.readdirSync('/proc/self/fd').map(Number).filter((fd) => fd > 3 && isFile(fd)),
       status: /NoNewPrivs:\s*(\d)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1],
-      group: fs.readFileSync('/proc/self/stat', 'utf8').split(' ')[4] === String(process.pid),
+      group: /^(\d+) \(.*\) \S+ \d+ \1 /.test(fs.readFileSync('/proc/self/stat', 'utf8')),
     });
   },
 

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/unit/engine/targets.h"
+
+#include "base/fd.h"
+#include "engine/isolation.h"
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define UNPRIVILEGED 61234
+
+static void path_in(const struct targets *targets, char path[static TARGET_PATH], const char *name)
+{
+	assert_true(snprintf(path, TARGET_PATH, "%s/%s", targets->dir, name) < TARGET_PATH);
+}
+
+static void make_file(
+	const struct targets *targets, char path[static TARGET_PATH], const char *name, mode_t mode)
+{
+	int fd;
+
+	path_in(targets, path, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0 && write(fd, "x\n", 2) == 2 && fchmod(fd, mode) == 0);
+	close(fd);
+}
+
+static void make_dir(
+	const struct targets *targets, char path[static TARGET_PATH], const char *name, mode_t mode)
+{
+	path_in(targets, path, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+/* The tree that this was built in may be closed to others. */
+static void copy_program(const struct targets *targets, char path[static TARGET_PATH],
+	const char *name, const char *from)
+{
+	_cleanup_fd_ int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+	struct stat st;
+
+	assert_true(in >= 0 && fstat(in, &st) == 0);
+	path_in(targets, path, name);
+	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	assert_true(out >= 0);
+	for (off_t left = st.st_size; left > 0;) {
+		ssize_t n = sendfile(out, in, NULL, (size_t)left);
+
+		assert_true(n > 0);
+		left -= n;
+	}
+}
+
+static void listen_inet(int type, char port[static 16])
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+	if (type == SOCK_STREAM)
+		assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	snprintf(port, 16, "%u", ntohs(address.sin_port));
+}
+
+static void listen_unix(const char *path, bool abstract)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + abstract + strlen(path));
+
+	snprintf(address.sun_path + abstract, sizeof(address.sun_path) - 1, "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(fd, 16), 0);
+}
+
+static void make_segment(struct targets *targets)
+{
+	key_t key = (key_t)(0x4e4c0000 + (getpid() & 0xffff));
+
+	targets->segment_id = shmget(key, 4096, IPC_CREAT | 0666);
+	assert_true(targets->segment_id >= 0);
+	snprintf(targets->segment, sizeof(targets->segment), "%d", key);
+}
+
+static void fill_in(struct targets *targets)
+{
+	char other[TARGET_PATH];
+
+	make_dir(targets, targets->function, "function", 0777);
+	make_file(targets, targets->code, "function/code", 0666);
+	make_dir(targets, other, "other", 0755);
+	make_file(targets, targets->secret, "other/secret", 0644);
+	make_file(targets, targets->database, "state.db", 0600);
+	make_dir(targets, other, "playground", 0777);
+	path_in(targets, targets->playground, "playground/file");
+	path_in(targets, targets->socket_path, "api.sock");
+	listen_unix(targets->socket_path, false);
+	assert_int_equal(chmod(targets->socket_path, 0777), 0);
+	snprintf(targets->socket_name, sizeof(targets->socket_name), "netlambda-test-%d", getpid());
+	listen_unix(targets->socket_name, true);
+	listen_inet(SOCK_STREAM, targets->tcp_port);
+	listen_inet(SOCK_DGRAM, targets->udp_port);
+	make_segment(targets);
+	snprintf(targets->server, sizeof(targets->server), "%d", getpid());
+	snprintf(targets->environ, sizeof(targets->environ), "/proc/%d/environ", getpid());
+	snprintf(
+		targets->command_line, sizeof(targets->command_line), "/proc/%d/cmdline", getpid());
+}
+
+static void become_unprivileged(const struct targets *targets)
+{
+	assert_int_equal(chown(targets->dir, UNPRIVILEGED, UNPRIVILEGED), 0);
+	assert_int_equal(setgroups(0, NULL), 0);
+	assert_int_equal(setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED), 0);
+	assert_int_equal(setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED), 0);
+	assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+}
+
+int targets_make(struct targets *targets)
+{
+	snprintf(targets->dir, sizeof(targets->dir), "/tmp/netlambda-isolation-XXXXXX");
+	assert_non_null(mkdtemp(targets->dir));
+	assert_int_equal(chmod(targets->dir, 0755), 0);
+	copy_program(targets, targets->launcher, "netlambda-worker", getenv("NETLAMBDA_WORKER"));
+	copy_program(targets, targets->program, "escape", getenv("NETLAMBDA_ESCAPE"));
+	if (getenv("TESTED_USER"))
+		become_unprivileged(targets);
+	fill_in(targets);
+	return 0;
+}
+
+int targets_remove(struct targets *targets)
+{
+	char command[TARGET_PATH + 16];
+
+	shmctl(targets->segment_id, IPC_RMID, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", targets->dir);
+	return system(command);
+}
+
+void targets_restore(const struct targets *targets)
+{
+	_cleanup_fd_ int fd = open(targets->code, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	assert_true(fd >= 0 && write(fd, "x\n", 2) == 2 && fchmod(fd, 0666) == 0);
+}
+
+char *targets_as_json(const struct targets *targets)
+{
+	char *text;
+
+	assert_true(asprintf(&text,
+			    "{\"secret\": \"%s\", \"database\": \"%s\", \"playground\": \"%s\", "
+			    "\"code\": \"%s\", \"unix\": \"%s\", \"abstract\": \"%s\", "
+			    "\"tcp\": %s, \"udp\": %s, \"server\": %s}",
+			    targets->secret, targets->database, targets->playground, targets->code,
+			    targets->socket_path, targets->socket_name, targets->tcp_port,
+			    targets->udp_port, targets->server) > 0);
+	return text;
+}
+
+/* Whether this system has what is promised of isolation. */
+static bool can_isolate(void)
+{
+	struct isolation_level level = {0};
+	bool can = true;
+	char *error = NULL;
+
+	if (isolation_probe(getenv("NETLAMBDA_WORKER"), &level, &error) < 0) {
+		printf("%s\n", error);
+		exit(EXIT_FAILURE);
+	}
+	for (enum layer layer = 0; layer < LAYER_COUNT; layer++) {
+		if (level.layers & LAYER_BIT(layer))
+			continue;
+		printf("skipped: no %s here: %s\n", layer_name(layer), level.lacks[layer]);
+		can = can && !(ISOLATION_PROMISED & LAYER_BIT(layer));
+	}
+	isolation_level_done(&level);
+	return can;
+}
+
+int targets_can_be_tested(void)
+{
+	if (getenv("TESTED_USER") && geteuid() != 0) {
+		puts("skipped: only root can become an unprivileged user");
+		return 77;
+	}
+	if (can_isolate())
+		return 0;
+	return getenv("NETLAMBDA_REQUIRE_BPF") ? EXIT_FAILURE : 77;
+}

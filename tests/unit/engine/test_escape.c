@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Functions of a real runtime that want out, under the engine; and what functions need that a sandbox
+ * must leave them. tests/unit/engine/test_isolation.c has each layer by itself.
+ */
+#include "base/clock.h"
+#include "tests/unit/engine/targets.h"
+#include "tests/unit/engine/world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct targets targets;
+
+/* Runs it once; its state then says what came of each attempt, by name. How many there were. */
+static size_t run_attempts(struct world *world, const char *handler, enum isolation isolation)
+{
+	struct function_options o = options(handler);
+	_cleanup_free_ char *config = targets_as_json(&targets);
+	struct function_stats stats;
+	size_t count = 0;
+
+	o.config = config;
+	o.isolation = isolation;
+	o.timeout_ns = 20 * NS_PER_SEC;
+	world_init(world);
+	world_add(world, &o);
+	push_many(world, 0, 1);
+	run_until(world, all_finished);
+	function_stats(world->function, &stats);
+	if (world->letter_count > 0)
+		fail_msg("put aside: %s", world->letters[0].reason);
+	assert_int_equal(stats.isolation, isolation);
+	for (size_t i = 0; i < ROWS_MAX; i++)
+		count += world->rows[i].used;
+	return count;
+}
+
+static bool is_done(const struct row *row)
+{
+	return strcmp(row->value, "\"done\"") == 0;
+}
+
+static void functions_cannot_get_out(void **state _unused_)
+{
+	static struct world world;
+
+	assert_true(run_attempts(&world, "escape.escape", ISOLATION_STRICT) > 15);
+	for (size_t i = 0; i < ROWS_MAX; i++)
+		if (world.rows[i].used && is_done(&world.rows[i]))
+			fail_msg("it got out: %s", world.rows[i].name);
+	world_done(&world);
+}
+
+/* So that one knows that the attempts are worth something. */
+static void without_isolation_they_get_out(void **state _unused_)
+{
+	static const char *const possible[] = {"secret", "database", "environ", "neighbours",
+		"kernel", "sysctl", "playground", "code", "mode", "tcp", "udp", "unix", "signal",
+		"shell", "addon"};
+	static struct world world;
+
+	run_attempts(&world, "escape.escape", ISOLATION_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(possible); i++) {
+		const char *outcome = value_of(&world, "10.0.0.3", possible[i]);
+
+		if (strcmp(outcome, "\"done\"") != 0)
+			fail_msg("%s: expected \"done\", got %s", possible[i], outcome);
+	}
+	world_done(&world);
+}
+
+static void what_functions_need_works(void **state _unused_)
+{
+	static struct world world;
+
+	assert_true(run_attempts(&world, "escape.need", ISOLATION_STRICT) > 10);
+	for (size_t i = 0; i < ROWS_MAX; i++)
+		if (world.rows[i].used && !is_done(&world.rows[i]))
+			fail_msg("%s: %s", world.rows[i].name, world.rows[i].value);
+	world_done(&world);
+}
+
+static void system_that_lacks_a_layer_is_refused_with_its_name(void **state _unused_)
+{
+	struct isolation_level level = {
+		.layers = LAYERS_ALL & ~LAYER_BIT(LAYER_IPC),
+		.lacks[LAYER_IPC] = (char *)"unshare(CLONE_NEWIPC): Operation not permitted",
+	};
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct function *function = NULL;
+	_cleanup_free_ char *error = NULL;
+	struct world world;
+
+	world_init_with(&world, &level);
+	assert_int_equal(engine_add(world.engine, &o, &function, &error), -EPERM);
+	assert_null(function);
+	assert_non_null(strstr(error, "no ipc-namespace here: unshare(CLONE_NEWIPC)"));
+	assert_non_null(strstr(error, "best-effort"));
+	o.isolation = ISOLATION_BEST_EFFORT;
+	world_add(&world, &o);
+	push_many(&world, 0, 3);
+	run_until(&world, all_finished);
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.layers, LAYERS_ALL & ~LAYER_BIT(LAYER_IPC));
+	world_done(&world);
+}
+
+/* The function's folder has its own name then. */
+static void functions_run_with_whatever_layers_there_are(void **state _unused_)
+{
+	for (enum layer layer = 0; layer < LAYER_COUNT; layer++) {
+		struct isolation_level level = {.layers = LAYERS_ALL & ~LAYER_BIT(layer)};
+		struct function_options o = options("sum.main");
+		struct world world;
+
+		if (layer == LAYER_USER && geteuid() != 0)
+			continue;
+		level.lacks[layer] = (char *)"as the test has it";
+		o.isolation = ISOLATION_BEST_EFFORT;
+		world_init_with(&world, &level);
+		world_add(&world, &o);
+		push_many(&world, 0, 3);
+		run_until(&world, all_finished);
+		assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "3");
+		world_done(&world);
+	}
+}
+
+static int setup(void **state _unused_)
+{
+	return schema_init() < 0 ? -1 : targets_make(&targets);
+}
+
+static int teardown(void **state _unused_)
+{
+	return targets_remove(&targets);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(functions_cannot_get_out),
+		cmocka_unit_test(without_isolation_they_get_out),
+		cmocka_unit_test(what_functions_need_works),
+		cmocka_unit_test(system_that_lacks_a_layer_is_refused_with_its_name),
+		cmocka_unit_test(functions_run_with_whatever_layers_there_are),
+	};
+	int r = targets_can_be_tested();
+
+	return r ? r : cmocka_run_group_tests(tests, setup, teardown);
+}
