@@ -30,6 +30,7 @@ enum event_id {
 	EVENT_SOURCE = 3,
 	EVENT_TARGET = 4,
 	EVENT_INTERFACE = 5,
+	EVENT_TIMER = 6,     /* of the server: no switch sends it */
 	EVENT_USER_MIN = 16, /* this and above: records of users' own BPF programs */
 };
 
@@ -126,12 +127,20 @@ struct interface_event {
 	__u64 port_shed; /* port counts that were given up, likewise; a refusal counts in two */
 };
 
+/* Id 6, timer: a function's schedule says that it is time. Made by the server. */
+struct timer_event {
+	time_ns scheduled; /* when it was due */
+	__u32 timer;       /* which of the function's timers, from 0 on */
+	__u32 missed;      /* how many times it was due before, and not told */
+};
+
 #ifndef __cplusplus
 _Static_assert(sizeof(struct port_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct flow_event) == 72, "a record has no hidden padding");
 _Static_assert(sizeof(struct source_event) == 72, "a record has no hidden padding");
 _Static_assert(sizeof(struct target_event) == 72, "a record has no hidden padding");
 _Static_assert(sizeof(struct interface_event) == 64, "a record has no hidden padding");
+_Static_assert(sizeof(struct timer_event) == 16, "a record has no hidden padding");
 #endif
 
 /* No built-in record is larger; nor may a user's be. */

@@ -347,7 +347,9 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --handler FILE.FUNCTION   which function of which file to call\n"                   \
 	"      --trigger event:ID        which events it gets (1 or port, 2 or flow, ...); "       \
 	"again\n"                                                                                  \
-	"                                for more\n"                                               \
+	"                                for more; timer:SCHEDULE calls it by the clock (cron "    \
+	"fields, in\n"                                                                             \
+	"                                UTC, or timer:@every 5m)\n"                               \
 	"      --key FIELD,...           the event's fields that make the key of its state\n"      \
 	"      --timeout TIME            for one batch: 10s, 500ms, or a number of seconds\n"      \
 	"      --attempts N              how often an event may fail before it is put aside\n"     \

@@ -10,3 +10,4 @@ struct flow_event flow_event;
 struct source_event source_event;
 struct target_event target_event;
 struct interface_event interface_event;
+struct timer_event timer_event;

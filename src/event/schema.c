@@ -45,6 +45,7 @@ static const struct {
 	{EVENT_SOURCE, "source", "source_event"},
 	{EVENT_TARGET, "target", "target_event"},
 	{EVENT_INTERFACE, "interface", "interface_event"},
+	{EVENT_TIMER, "timer", "timer_event"},
 };
 
 static struct schema builtin_schemas[ARRAY_SIZE(builtins)];
@@ -184,6 +185,11 @@ const struct schema *schema_builtin(uint32_t event_id)
 		if (builtins[i].event_id == event_id)
 			return &builtin_schemas[i];
 	return NULL;
+}
+
+bool schema_is_sent(uint32_t event_id)
+{
+	return event_id != EVENT_TIMER && schema_builtin(event_id);
 }
 
 const struct schema_field *schema_find_field(const struct schema *schema, const char *name)

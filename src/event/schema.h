@@ -55,6 +55,9 @@ int schema_from_btf(const struct btf *btf, const char *struct_name, uint32_t eve
 /* The built-in events', from the BTF that was compiled in. NULL: no event has this id. */
 const struct schema *schema_builtin(uint32_t event_id);
 
+/* Whether switches send it: what is left is the server's own. */
+bool schema_is_sent(uint32_t event_id);
+
 /* Loads them; call once before schema_builtin(). 0, or the negative errno of reading the BTF. */
 int schema_init(void) _must_check_;
 

@@ -7,6 +7,7 @@
 #include "server/commits.h"
 #include "server/ingest.h"
 #include "server/switches.h"
+#include "server/timers.h"
 #include "server/units.h"
 #include "store/committer.h"
 
@@ -33,6 +34,9 @@ struct backend {
 	struct engine *engine;
 	struct ingest ingest;
 	struct commits commits;
+	struct timers timers;
+	uint64_t look_ns; /* when timers are to be looked at; 0: never */
+	bool begun;       /* the capture's time is known */
 
 	struct backend_row *rows; /* one for each trigger */
 	size_t row_count;
@@ -241,6 +245,7 @@ void backend_free(struct backend *backend)
 	}
 	committer_free(backend->committer);
 	units_free(backend->units);
+	timers_done(&backend->timers);
 	switches_free(backend->switches);
 	store_close(backend->reader);
 	store_close(backend->store);
@@ -361,11 +366,32 @@ int backend_wait_ready(struct backend *backend)
 	return run_until(backend, is_ready, true);
 }
 
+/* Schedules begin with the capture, and each time that is due comes, in its turn: nobody is ever late here. */
+static int pass_time(struct backend *backend, uint64_t now_ns)
+{
+	int r = 0;
+
+	if (!backend->begun) {
+		backend->begun = true;
+		r = timers_configure(&backend->timers, backend->units, backend->config, now_ns);
+		backend->look_ns = timers_run(&backend->timers, backend->units, now_ns);
+	}
+	while (r == 0 && backend->look_ns != 0 && backend->look_ns <= now_ns) {
+		r = run_until(backend, has_room, false);
+		if (r == 0)
+			backend->look_ns =
+				timers_run(&backend->timers, backend->units, backend->look_ns);
+	}
+	return r;
+}
+
 int backend_deliver(struct backend *backend, const void *bytes, size_t size, uint64_t now_ns)
 {
 	static const struct endpoint nobody = {0};
-	int r = run_until(backend, has_room, false);
+	int r = pass_time(backend, now_ns);
 
+	if (r == 0)
+		r = run_until(backend, has_room, false);
 	if (r == 0)
 		ingest_datagram(&backend->ingest, &nobody, bytes, size, now_ns);
 	return r;

@@ -103,7 +103,7 @@ static int add_function(json_t *triggers, const char *dir, const char *function,
 			r = add_trigger(triggers, (uint32_t)json_integer_value(id), function);
 	for (uint32_t any = 1; json_array_size(events) == 0 && any < EVENT_USER_MIN && r == 0;
 		any++)
-		if (schema_builtin(any))
+		if (schema_is_sent(any))
 			r = add_trigger(triggers, any, function);
 	json_decref(manifest);
 	return r;

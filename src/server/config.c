@@ -18,6 +18,7 @@
 #endif
 
 #define SWITCHES_MAX 65536
+#define TIMER_PREFIX "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
 	"functions_dir", "code_dir", "runtime_dir", "switches_max", "functions", "triggers"};
@@ -38,6 +39,9 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->function_count; i++)
 		function_config_done(&config->functions[i]);
 	free(config->triggers);
+	for (size_t i = 0; i < config->timer_count; i++)
+		free(config->timers[i].schedule);
+	free(config->timers);
 	free(config);
 }
 
@@ -49,10 +53,34 @@ void config_swap_functions(struct config *a, struct config *b)
 	a->function_count = b->function_count;
 	a->triggers = b->triggers;
 	a->trigger_count = b->trigger_count;
+	a->timers = b->timers;
+	a->timer_count = b->timer_count;
 	memcpy(b->functions, held.functions, sizeof(b->functions));
 	b->function_count = held.function_count;
 	b->triggers = held.triggers;
 	b->trigger_count = held.trigger_count;
+	b->timers = held.timers;
+	b->timer_count = held.timer_count;
+}
+
+int config_add_timer(
+	struct config *config, const char *schedule, const char *function, char **ret_error)
+{
+	struct timer_config timer = {0}, *timers;
+	int r = cron_parse(schedule, &timer.cron, ret_error);
+
+	if (r < 0)
+		return r;
+	snprintf(timer.function, sizeof(timer.function), "%s", function);
+	timers = reallocarray(config->timers, config->timer_count + 1, sizeof(*timers));
+	if (!timers)
+		return -ENOMEM;
+	config->timers = timers;
+	timer.schedule = strdup(schedule);
+	if (!timer.schedule)
+		return -ENOMEM;
+	timers[config->timer_count++] = timer;
+	return 0;
 }
 
 /* Makes a path that is relative to `dir` (the folder of the file it stands in) absolute. */
@@ -180,35 +208,40 @@ static bool is_triggered(const struct config *config, uint32_t event_id, size_t 
 	return false;
 }
 
-static void load_trigger(
-	struct loading *loading, const char *where, uint32_t event_id, const json_t *json)
+/* The place of the function that a trigger names, loaded if it is the first to; the reader says if it cannot be. */
+static size_t claim_function(struct loading *loading, const char *where, const json_t *json)
 {
 	struct config *config = loading->config;
 	const char *name = json_string_value(json);
-	struct trigger_config *triggers;
 	size_t i;
 
 	if (!name) {
 		reader_fail(
 			loading->reader, where, "expected a function's name, or an array of them");
-		return;
+		return 0;
 	}
 	for (i = 0; i < config->function_count; i++)
 		if (strcmp(config->functions[i].name, name) == 0)
-			break;
+			return i;
 	if (i == CONFIG_FUNCTIONS_MAX) {
 		reader_fail(loading->reader, where, "more than %d functions", CONFIG_FUNCTIONS_MAX);
-		return;
+		return 0;
 	}
-	if (i == config->function_count) {
-		load_function(loading, where, name, &config->functions[i]);
-		config->function_count++;
-	}
-	if (loading->reader->error_code != 0)
-		return;
-	function_config_check_event(loading->reader, where, &config->functions[i], event_id);
-	if (is_triggered(config, event_id, i))
-		reader_fail(loading->reader, where, "function \"%s\" is named twice", name);
+	load_function(loading, where, name, &config->functions[i]);
+	config->function_count++;
+	return i;
+}
+
+static void load_event_trigger(
+	struct loading *loading, const char *where, uint32_t event_id, size_t function)
+{
+	struct config *config = loading->config;
+	struct trigger_config *triggers;
+
+	function_config_check_event(loading->reader, where, &config->functions[function], event_id);
+	if (is_triggered(config, event_id, function))
+		reader_fail(loading->reader, where, "function \"%s\" is named twice",
+			config->functions[function].name);
 	triggers = reallocarray(
 		config->triggers, config->trigger_count + 1, sizeof(*config->triggers));
 	if (!triggers) {
@@ -217,7 +250,43 @@ static void load_trigger(
 	}
 	config->triggers = triggers;
 	triggers[config->trigger_count++] =
-		(struct trigger_config){.event_id = event_id, .function = i};
+		(struct trigger_config){.event_id = event_id, .function = function};
+}
+
+static void load_timer_trigger(
+	struct loading *loading, const char *where, const char *schedule, size_t function)
+{
+	_cleanup_free_ char *error = NULL;
+	int r = config_add_timer(
+		loading->config, schedule, loading->config->functions[function].name, &error);
+
+	if (r < 0)
+		reader_fail(loading->reader, where, "%s", error ? error : strerror(-r));
+}
+
+/* "1" or "timer:@every 5m", and one function. */
+static void load_trigger(
+	struct loading *loading, const char *where, const char *key, const json_t *json)
+{
+	size_t function = claim_function(loading, where, json);
+
+	if (loading->reader->error_code != 0)
+		return;
+	if (strncmp(key, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0)
+		load_timer_trigger(loading, where, key + strlen(TIMER_PREFIX), function);
+	else
+		load_event_trigger(loading, where, (uint32_t)strtoul(key, NULL, 10), function);
+}
+
+static bool is_trigger(const char *key)
+{
+	char *end;
+	unsigned long id = strtoul(key, &end, 10);
+
+	if (strncmp(key, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0)
+		return true;
+	return *key >= '0' && *key <= '9' && !*end && id <= UINT32_MAX &&
+	       schema_is_sent((uint32_t)id);
 }
 
 static void load_triggers(struct loading *loading)
@@ -234,22 +303,20 @@ static void load_triggers(struct loading *loading)
 		return;
 	}
 	json_object_foreach (triggers, key, value) {
-		char where[256], *end;
-		unsigned long id = strtoul(key, &end, 10);
+		char where[256];
 
 		snprintf(where, sizeof(where), "triggers.%s", key);
-		if (*key < '0' || *key > '9' || *end || id > UINT32_MAX ||
-			!schema_builtin((uint32_t)id)) {
+		if (!is_trigger(key)) {
 			reader_fail(reader, where,
 				"not the id of an event (1 port, 2 flow, 3 source, 4 target, "
-				"5 interface)");
+				"5 interface), nor timer:SCHEDULE");
 			return;
 		}
 		if (!json_is_array(value))
-			load_trigger(loading, where, (uint32_t)id, value);
+			load_trigger(loading, where, key, value);
 		json_array_foreach (value, i, element) {
 			snprintf(where, sizeof(where), "triggers.%s.%zu", key, i);
-			load_trigger(loading, where, (uint32_t)id, element);
+			load_trigger(loading, where, key, element);
 		}
 	}
 }

@@ -8,6 +8,7 @@
  * configuration is either right or not taken. Relative paths are relative to the file's folder.
  */
 
+#include "base/cron.h"
 #include "server/function_config.h"
 
 #include <stdbool.h>
@@ -19,6 +20,13 @@
 struct trigger_config {
 	uint32_t event_id;
 	size_t function; /* index into functions */
+};
+
+/* A function that is called by a schedule. */
+struct timer_config {
+	char *schedule;
+	struct cron cron;
+	char function[64];
 };
 
 struct config {
@@ -36,6 +44,8 @@ struct config {
 	size_t function_count;
 	struct trigger_config *triggers; /* in the file's order */
 	size_t trigger_count;
+	struct timer_config *timers;
+	size_t timer_count;
 };
 
 /*
@@ -44,6 +54,10 @@ struct config {
  */
 int config_load(const char *path, struct config **ret_config, char **ret_error) _must_check_;
 void config_free(struct config *config);
+
+/* Adds a timer. 0; -EINVAL with what is wrong in `ret_error` (to be freed); -ENOMEM. */
+int config_add_timer(struct config *config, const char *schedule, const char *function,
+	char **ret_error) _must_check_;
 
 /* Functions and triggers of the one become the other's. */
 void config_swap_functions(struct config *a, struct config *b);

@@ -46,8 +46,9 @@ static json_t *versions_json(const struct deployed *deployed)
 	return versions;
 }
 
-static json_t *triggers_json(const struct units *units, const struct unit *unit)
+static json_t *triggers_json(const struct server *server, const struct unit *unit)
 {
+	const struct units *units = server->units;
 	json_t *triggers = json_array();
 
 	for (size_t i = 0; i < units->trigger_count; i++)
@@ -55,6 +56,10 @@ static json_t *triggers_json(const struct units *units, const struct unit *unit)
 			json_push(&triggers,
 				json_sprintf("event:%s",
 					schema_builtin(units->triggers[i].event_id)->name));
+	for (size_t i = 0; i < server->timers.count; i++)
+		if (server->timers.items[i].slot == unit_slot(units, unit))
+			json_push(&triggers,
+				json_sprintf("timer:%s", server->timers.items[i].schedule));
 	return triggers;
 }
 
@@ -101,7 +106,7 @@ void server_describe(struct server *server, struct api_call *call)
 	config = unit->next ? unit->next : unit->config;
 	object = server_function_json(server, unit);
 	json_put(&object, "description", json_text(config->description));
-	json_put(&object, "trigger_list", triggers_json(server->units, unit));
+	json_put(&object, "trigger_list", triggers_json(server, unit));
 	json_put(&object, "settings", settings_json(config));
 	if (deployed)
 		json_put(&object, "versions", versions_json(deployed));

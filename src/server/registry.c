@@ -133,11 +133,11 @@ static uint32_t parse_event(const char *text)
 		return 0;
 	text += 6;
 	for (uint32_t known = 1; known < EVENT_USER_MIN; known++)
-		if (schema_builtin(known) && strcmp(schema_builtin(known)->name, text) == 0)
+		if (schema_is_sent(known) && strcmp(schema_builtin(known)->name, text) == 0)
 			return known;
 	id = strtoul(text, &end, 10);
 	return *text >= '0' && *text <= '9' && !*end && id < EVENT_USER_MIN &&
-			       schema_builtin((uint32_t)id)
+			       schema_is_sent((uint32_t)id)
 		       ? (uint32_t)id
 		       : 0;
 }
@@ -165,6 +165,31 @@ static void push_trigger(
 		(struct trigger_config){.event_id = event_id, .function = function};
 }
 
+static void push_timer(struct config_reader *reader, struct config *config, const char *schedule)
+{
+	_cleanup_free_ char *error = NULL;
+	int r = config_add_timer(
+		config, schedule, config->functions[config->function_count - 1].name, &error);
+
+	if (r < 0)
+		reader_fail(reader, "triggers", "timer:%s", error ? error : strerror(-r));
+}
+
+static void add_trigger(struct config_reader *reader, struct config *config, const char *text)
+{
+	uint32_t event_id = text ? parse_event(text) : 0;
+
+	if (text && strncmp(text, "timer:", 6) == 0)
+		push_timer(reader, config, text + 6);
+	else if (event_id != 0)
+		push_trigger(reader, config, "triggers", event_id);
+	else
+		reader_fail(reader, "triggers",
+			"\"%s\": expected event:ID, such as event:1 or event:port, or "
+			"timer:SCHEDULE, such as timer:@every 5m",
+			text ? text : "?");
+}
+
 static void add_triggers(struct config_reader *reader, struct config *config, const json_t *spec)
 {
 	const json_t *triggers = json_object_get(spec, "triggers");
@@ -173,18 +198,8 @@ static void add_triggers(struct config_reader *reader, struct config *config, co
 
 	if (triggers && !json_is_array(triggers))
 		reader_fail(reader, "triggers", "expected an array of texts");
-	json_array_foreach (triggers, i, trigger) {
-		const char *text = json_string_value(trigger);
-		uint32_t event_id = text ? parse_event(text) : 0;
-
-		if (event_id == 0) {
-			reader_fail(reader, "triggers",
-				"\"%s\": expected event:ID, such as event:1 or event:port",
-				text ? text : "?");
-			return;
-		}
-		push_trigger(reader, config, "triggers", event_id);
-	}
+	json_array_foreach (triggers, i, trigger)
+		add_trigger(reader, config, json_string_value(trigger));
 }
 
 static void add_function(struct config_reader *reader, const struct registry *registry,
@@ -217,7 +232,7 @@ static void add_function(struct config_reader *reader, const struct registry *re
 int registry_add_to(const struct registry *registry, const struct deployment_source *source,
 	struct config *config, char **ret_error)
 {
-	size_t trigger_count = config->trigger_count;
+	size_t trigger_count = config->trigger_count, timer_count = config->timer_count;
 	struct config_reader reader = {0};
 
 	if (config->function_count == CONFIG_FUNCTIONS_MAX)
@@ -228,6 +243,8 @@ int registry_add_to(const struct registry *registry, const struct deployment_sou
 		return 0;
 	function_config_done(&config->functions[--config->function_count]);
 	config->trigger_count = trigger_count;
+	while (config->timer_count > timer_count)
+		free(config->timers[--config->timer_count].schedule);
 	*ret_error = reader.error;
 	return reader.error_code;
 }
@@ -246,6 +263,14 @@ static int copy_file(const struct config *file, struct config *merged)
 		return -ENOMEM;
 	memcpy(merged->triggers, file->triggers, file->trigger_count * sizeof(*merged->triggers));
 	merged->trigger_count = file->trigger_count;
+	for (size_t i = 0; i < file->timer_count; i++) {
+		_cleanup_free_ char *error = NULL;
+		int r = config_add_timer(
+			merged, file->timers[i].schedule, file->timers[i].function, &error);
+
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

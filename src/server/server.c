@@ -217,6 +217,27 @@ static int open_socket(struct server *server, char **ret_error)
 	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
 }
 
+/* ---- timers ---- */
+
+/* Looks again in a minute at the latest: the clock may have been set. */
+static void run_timers(struct server *server)
+{
+	uint64_t now_ns = clock_realtime_ns();
+	uint64_t next_ns = timers_run(&server->timers, server->units, now_ns);
+	uint64_t after_ns = next_ns > now_ns ? next_ns - now_ns : 1;
+
+	if (next_ns == 0)
+		loop_disarm_timer(&server->schedule_timer);
+	else
+		loop_arm_timer(server->loop, &server->schedule_timer,
+			clock_monotonic_ns() + MIN(after_ns, 60 * NS_PER_SEC));
+}
+
+static void on_schedule_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	run_timers(timer->user);
+}
+
 /* ---- functions: those of the file and those deployed ---- */
 
 /* Makes the functions and triggers of `file` and of the registry the wanted ones. */
@@ -227,6 +248,10 @@ static int configure_units(struct server *server, const struct config *file, cha
 
 	if (r == 0)
 		r = units_configure(server->units, server->engine, merged, clock_monotonic_ns());
+	if (r == 0)
+		r = timers_configure(&server->timers, server->units, merged, clock_realtime_ns());
+	if (r == 0)
+		run_timers(server);
 	return r;
 }
 
@@ -361,6 +386,7 @@ int server_new(struct loop *loop, struct config *config, const struct server_opt
 	server->udp_fd = -1;
 	server->started_ns = clock_realtime_ns();
 	server->settle_timer = (struct loop_timer){.fn = on_settle_timer, .user = server};
+	server->schedule_timer = (struct loop_timer){.fn = on_schedule_timer, .user = server};
 	if (getrandom(&server->random, sizeof(server->random), 0) < 0)
 		return -errno;
 	loop_on_wake(loop, on_wake, server);
@@ -393,6 +419,7 @@ void server_free(struct server *server)
 		loop_remove_io(&server->udp_io);
 	loop_disarm_timer(&server->settle_timer);
 	loop_disarm_timer(&server->stop_timer);
+	loop_disarm_timer(&server->schedule_timer);
 	loop_on_wake(server->loop, NULL, NULL);
 	api_free(server->api);
 	server->api = NULL;
@@ -409,6 +436,7 @@ void server_free(struct server *server)
 	committer_free(server->committer);
 	registry_done(&server->registry);
 	log_rings_free(server->logs);
+	timers_done(&server->timers);
 	units_free(server->units);
 	switches_free(server->switches);
 	alert_log_close(server->alert_log);

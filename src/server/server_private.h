@@ -16,6 +16,7 @@
 #include "server/prune.h"
 #include "server/server.h"
 #include "server/switches.h"
+#include "server/timers.h"
 #include "server/units.h"
 #include "store/committer.h"
 #include "store/store.h"
@@ -53,6 +54,8 @@ struct server {
 
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;
+	struct timers timers;
+	struct loop_timer schedule_timer; /* armed while there are timers */
 };
 
 extern const struct api_ops server_api_ops;

@@ -112,8 +112,9 @@ static void show_switches(void *user, api_switch_fn fn, void *arg)
 
 /* The names of the events that go to a unit, "port,flow". */
 static void render_triggers(
-	const struct units *units, const struct unit *unit, char *text, size_t size)
+	const struct server *server, const struct unit *unit, char *text, size_t size)
 {
+	const struct units *units = server->units;
 	size_t slot = unit_slot(units, unit), len = 0;
 
 	text[0] = '\0';
@@ -121,11 +122,15 @@ static void render_triggers(
 		if (units->triggers[i].function == slot)
 			len += (size_t)snprintf(text + len, size - len, "%s%s", len > 0 ? "," : "",
 				schema_builtin(units->triggers[i].event_id)->name);
+	for (size_t i = 0; i < server->timers.count && len < size; i++)
+		if (server->timers.items[i].slot == slot && server->timers.items[i].number == 0)
+			len += (size_t)snprintf(
+				text + len, size - len, "%stimer", len > 0 ? "," : "");
 }
 
 /* `triggers` is room that the result borrows. */
 static struct api_function unit_view(
-	const struct units *units, const struct unit *unit, char *triggers, size_t size)
+	const struct server *server, const struct unit *unit, char *triggers, size_t size)
 {
 	struct api_function item = {
 		.name = unit->config->name,
@@ -142,7 +147,7 @@ static struct api_function unit_view(
 
 	if (unit->function)
 		function_stats(unit->function, &item.stats);
-	render_triggers(units, unit, triggers, size);
+	render_triggers(server, unit, triggers, size);
 	return item;
 }
 
@@ -157,7 +162,7 @@ static void show_functions(void *user, api_function_fn fn, void *arg)
 
 		if (!unit->config)
 			continue;
-		item = unit_view(server->units, unit, triggers, sizeof(triggers));
+		item = unit_view(server, unit, triggers, sizeof(triggers));
 		fn(arg, &item);
 	}
 }
@@ -165,7 +170,7 @@ static void show_functions(void *user, api_function_fn fn, void *arg)
 json_t *server_function_json(const struct server *server, const struct unit *unit)
 {
 	char triggers[128];
-	struct api_function item = unit_view(server->units, unit, triggers, sizeof(triggers));
+	struct api_function item = unit_view(server, unit, triggers, sizeof(triggers));
 
 	return api_function_json(&item);
 }
@@ -397,6 +402,11 @@ static void show_metrics(void *user, struct metrics *m)
 
 	write_ingest_metrics(m, server);
 	write_store_metrics(m, server);
+	metrics_single(m, "netlambda_timer_ticks_total", METRIC_COUNTER,
+		"Times that functions were called by their schedule.", server->timers.ticks);
+	metrics_single(m, "netlambda_timer_missed_total", METRIC_COUNTER,
+		"Times due that were not made up for, since the function could not take them.",
+		server->timers.missed);
 	metrics_single(m, "netlambda_switches", METRIC_GAUGE, "Switches known.",
 		switches_count(server->switches));
 	write_switch_metrics(m, server);

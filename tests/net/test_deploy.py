@@ -36,6 +36,7 @@ def test(checker):
         dependencies_go_with_the_code(checker, shell)
         python_is_deployed(checker, shell)
         printed_lines_are_shown(checker, path, shell)
+        schedules_are_kept(checker, shell)
         deleted(checker, path, shell)
 
 
@@ -239,6 +240,33 @@ def printed_lines_are_shown(checker, path, shell):
     function = next(f for f in shell.json("list") if f["name"] == "talk")
     checker.that(10e6 < function["memory_bytes"] < 500e6, f"memory of a worker: {function['memory_bytes']}")
     shell("delete", "talk")
+
+
+def schedules_are_kept(checker, shell):
+    """A function that is keyed by what events have is also called by the clock, in every runtime."""
+    codes = {
+        "js": "let n = 0;\nmodule.exports = { main(event, { state }) {\n  const { scheduled, timer, missed } = event.data;\n"
+              "  if (event['event-type'] === 'timer') console.log('tick', timer, missed, scheduled, "
+              "state.counter('n').add());\n} };\n",
+        "py": "def main(event, context):\n    if event['event-type'] == 'timer':\n        data = event['data']\n"
+              "        print('tick', data['timer'], data['missed'], data['scheduled'], context.state.counter('n').add())\n"}
+    for suffix, code in codes.items():
+        name = f"clock-{suffix}"
+        shell("deploy", name, "-f", shell.write(f"{name}.{suffix}", code), "--key", "srcip", "--trigger", "event:port",
+              "--trigger", "timer:@every 1s", "--trigger", "timer:*/5 * * * *")
+        network.wait_for(lambda: shell("logs", name).count("tick 0 ") >= 3, 15, "ticks")
+        ticks = [line.split() for line in shell("logs", name).splitlines() if line.startswith("tick 0 ")]
+        checker.that(all(tick[3].endswith(":%02d.000000000Z" % int(tick[3][17:19])) for tick in ticks),
+                     f"{suffix}: ticks are at whole seconds: {ticks[0]}")
+        counts = [int(tick[4]) for tick in ticks]
+        checker.equal(f"{suffix}: each is committed", list(range(counts[0], counts[0] + len(counts))), counts)
+        function = shell.json("describe", name)
+        checker.equal(f"{suffix}: its triggers", ["event:port", "timer:@every 1s", "timer:*/5 * * * *"],
+                      function["trigger_list"])
+        shell("delete", name)
+    for schedule, expected in (("61 * * * *", "minute is wrong"), ("@every 1", "expected a time")):
+        said = shell("deploy", "clock", "-f", shell.folder / "clock-js.js", "--handler", "clock-js.main", "--trigger", f"timer:{schedule}", status=1)
+        checker.that(expected in said, f"timer:{schedule}: {said.strip()}")
 
 
 def deleted(checker, path, shell):

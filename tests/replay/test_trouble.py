@@ -173,6 +173,27 @@ def configuration(checker, folder):
     refused(checker, "a wrong configuration", ["-", "-c", config], 'did you mean "port-scan"?', data=WHOLE)
 
 
+def schedules(checker, folder):
+    """A timer ticks in the capture's time, each tick once, and the same each time."""
+    function = folder / "clock"
+    function.mkdir()
+    (function / "function.json").write_text('{"handler": "clock.main"}')
+    (function / "clock.js").write_text(
+        "module.exports = { main(event, { alert }) {\n"
+        "  if (event['event-type'] === 'timer') alert({ title: event.data.scheduled, data: event.data });\n} };\n")
+    config = folder / "server.json"
+    config.write_text(json.dumps({
+        "functions_dir": str(folder), "runtime_dir": str(HERE.parents[1] / "runtime"),
+        "triggers": {"1": "clock", "timer:@every 1s": "clock"}}))
+    packets = list(c.web_traffic()) + list(c.web_traffic(1, c.START_NS + 3600 * c.SECOND))
+    first, second = (replay(c.pcap(packets), "--config", config) for _ in range(2))
+    ticks = [a["netlambda"]["data"] for a in first["alerts"]]
+    checker.that(3600 <= len(ticks) <= 3601, f"ticks in an hour, most of it without a packet: {len(ticks)}")
+    checker.that(all(tick["missed"] == 0 for tick in ticks), "none is missed")
+    checker.that(len({tick["scheduled"] for tick in ticks}) == len(ticks), "none comes twice")
+    checker.that(first == second, "the same each time, also with a schedule")
+
+
 def kept_store(checker, folder):
     store = folder / "kept.db"
     replay(WHOLE, "--store", store)
@@ -252,7 +273,7 @@ def test(checker):
     for part in (usage, no_packets, truncated, impossible_length, strange_packets, time_goes_back,
                  tables_are_full, functions_fail, progress, command, without_privileges):
         part(checker)
-    for part in (no_capture, truncated_file, configuration, kept_store, nothing_is_left):
+    for part in (no_capture, truncated_file, configuration, schedules, kept_store, nothing_is_left):
         with tempfile.TemporaryDirectory() as folder:
             part(checker, pathlib.Path(folder))
 

@@ -157,10 +157,10 @@ static void triggers_are_checked(void **state _unused_)
 {
 	assert_refused("{\"triggers\": {\"7\": \"port-scan\"}}",
 		":1: triggers.7: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
-		"interface)");
+		"interface), nor timer:SCHEDULE");
 	assert_refused("{\"triggers\": {\"port\": \"port-scan\"}}",
 		":1: triggers.port: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
-		"interface)");
+		"interface), nor timer:SCHEDULE");
 	assert_refused("{\"triggers\": {\n\"1\": [\n3]}}",
 		":3: triggers.1.0: expected a function's name, or an array of them");
 	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"2\": \"port-scan\"}}",
@@ -174,6 +174,12 @@ static void triggers_are_checked(void **state _unused_)
 	assert_refused("{\"functions_dir\": \"functions\",\n"
 		       " \"triggers\": {\"2\": [\"heavy-hitter\", \"heavy-hitter\"]}}",
 		":2: triggers.2.1: function \"heavy-hitter\" is named twice");
+	assert_refused("{\"functions_dir\": \"functions\",\n\"triggers\": {\"timer:61 * * * *\": \"port-scan\"}}",
+		":2: triggers.timer:61 * * * *: \"61 * * * *\": its minute is wrong: expected five "
+		"fields such as \"*/5 * * * *\", or \"@every 30s\"");
+	assert_refused("{\"triggers\": {\"6\": \"port-scan\"}}",
+		":1: triggers.6: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
+		"interface), nor timer:SCHEDULE");
 }
 
 static void overrides_are_checked_even_where_nothing_uses_them(void **state _unused_)
