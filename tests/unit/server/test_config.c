@@ -174,7 +174,8 @@ static void triggers_are_checked(void **state _unused_)
 	assert_refused("{\"functions_dir\": \"functions\",\n"
 		       " \"triggers\": {\"2\": [\"heavy-hitter\", \"heavy-hitter\"]}}",
 		":2: triggers.2.1: function \"heavy-hitter\" is named twice");
-	assert_refused("{\"functions_dir\": \"functions\",\n\"triggers\": {\"timer:61 * * * *\": \"port-scan\"}}",
+	assert_refused("{\"functions_dir\": \"functions\",\n\"triggers\": {\"timer:61 * * * *\": "
+		       "\"port-scan\"}}",
 		":2: triggers.timer:61 * * * *: \"61 * * * *\": its minute is wrong: expected five "
 		"fields such as \"*/5 * * * *\", or \"@every 30s\"");
 	assert_refused("{\"triggers\": {\"6\": \"port-scan\"}}",
