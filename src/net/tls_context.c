@@ -115,6 +115,11 @@ static bool set_credentials(SSL_CTX *ssl, const struct credentials *credentials,
 	       SSL_CTX_set1_chain(ssl, credentials->between) == 1;
 }
 
+static void log_key(const SSL *ssl, const char *line)
+{
+	key_log_line(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)), line);
+}
+
 static SSL_CTX *new_ssl(const struct tls_context_options *options,
 	const struct credentials *credentials, X509_STORE *store)
 {
@@ -123,11 +128,12 @@ static SSL_CTX *new_ssl(const struct tls_context_options *options,
 
 	if (!ssl)
 		return NULL;
-	if (set_protocol(ssl, options->role) && set_credentials(ssl, credentials, store)) {
-		if (options->log_key)
-			SSL_CTX_set_keylog_callback(ssl, options->log_key);
-		return ssl;
+	if (options->key_log) {
+		SSL_CTX_set_app_data(ssl, options->key_log);
+		SSL_CTX_set_keylog_callback(ssl, log_key);
 	}
+	if (set_protocol(ssl, options->role) && set_credentials(ssl, credentials, store))
+		return ssl;
 	SSL_CTX_free(ssl);
 	return NULL;
 }

@@ -20,6 +20,7 @@
  */
 
 #include "base/loop.h"
+#include "net/key_log.h"
 #include "pki/credentials.h"
 #include "pki/identity.h"
 
@@ -69,8 +70,8 @@ struct tls_context_options {
 	 */
 	void (*reloaded)(void *user, const char *error);
 	void *user;
-	/* Lines in NSS's key log format, which decrypt all that is said. NULL: none. See key_log.h. */
-	void (*log_key)(const SSL *ssl, const char *line);
+	struct key_log
+		*key_log; /* borrowed: all that is said can be decrypted with it. NULL: none */
 };
 
 struct tls_context;

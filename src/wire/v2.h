@@ -74,6 +74,7 @@ enum v2_error {
 	V2_NO_VERSION,  /* no version in common */
 	V2_STALE_EPOCH, /* of an incarnation that the server has closed */
 	V2_ROLLED_BACK, /* the server's marks are behind what it had called processed */
+	V2_NO_CIPHER,   /* none in common */
 	V2_ERROR_COUNT,
 };
 

@@ -10,6 +10,10 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <stdlib.h>
+#ifdef __aarch64__
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #define KEY_BYTES   32
 #define NONCE_BYTES 12
@@ -225,6 +229,29 @@ static int aead_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *
 		return -EBADMSG;
 	v2_phase_held(&aead->phases, generation);
 	return 0;
+}
+
+/* Instructions for AES and for GCM's multiplication. */
+static bool has_aes(void)
+{
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+#elif defined(__aarch64__)
+	const unsigned long both = HWCAP_AES | HWCAP_PMULL;
+
+	return (getauxval(AT_HWCAP) & both) == both;
+#else
+	return false;
+#endif
+}
+
+uint8_t v2_aead_ciphers(uint8_t ciphers[static V2_CIPHERS_MAX])
+{
+	bool aes = has_aes();
+
+	ciphers[0] = aes ? V2_CIPHER_AES_256_GCM : V2_CIPHER_CHACHA20_POLY1305;
+	ciphers[1] = aes ? V2_CIPHER_CHACHA20_POLY1305 : V2_CIPHER_AES_256_GCM;
+	return 2;
 }
 
 struct v2_seal v2_aead_seal(struct v2_aead *aead)

@@ -8,14 +8,8 @@
  * session have, and turns keys by itself. One thread at a time.
  */
 
+#include "wire/v2_control.h"
 #include "wire/v2_seal.h"
-
-#define V2_SECRET_BYTES 32
-
-enum v2_cipher {
-	V2_CIPHER_AES_256_GCM = 1,
-	V2_CIPHER_CHACHA20_POLY1305 = 2,
-};
 
 struct v2_aead;
 
@@ -29,6 +23,12 @@ int v2_aead_new(enum v2_cipher cipher, const uint8_t send_secret[static V2_SECRE
 	struct v2_aead **ret_aead) _must_check_;
 void v2_aead_free(struct v2_aead *aead);
 DEFINE_CLEANUP(struct v2_aead, v2_aead_free)
+
+/*
+ * What this machine can do, the one that it does fastest first: AES-GCM where the processor has
+ * instructions for it, else ChaCha20. Returns how many.
+ */
+uint8_t v2_aead_ciphers(uint8_t ciphers[static V2_CIPHERS_MAX]);
 
 /* Half of what AES-GCM allows (RFC 9001, 6.6). */
 #define V2_PACKETS_A_KEY (1ULL << 22)

@@ -7,7 +7,11 @@
 enum parameter {
 	PARAMETER_DATAGRAM_MAX = 1,
 	PARAMETER_SCHEMA = 2,
+	PARAMETER_CIPHERS = 3,
+	PARAMETER_CIPHER = 4,
 };
+
+#define CIPHER_DEFAULT V2_CIPHER_AES_256_GCM /* what every end has */
 
 static void put_parameter_header(struct cursor *c, uint16_t id, size_t length)
 {
@@ -36,6 +40,22 @@ static void put_schema(struct cursor *c, const struct v2_schema *schema)
 	cursor_put_be(c, schema->event_id, 4);
 	cursor_put_be(c, schema->record_bytes, 2);
 	cursor_put_be(c, schema->hash, 8);
+}
+
+static void put_ciphers(struct cursor *c, const struct v2_hello *hello)
+{
+	if (hello->cipher_count == 0)
+		return;
+	put_parameter_header(c, PARAMETER_CIPHERS, hello->cipher_count);
+	cursor_put_bytes(c, hello->ciphers, hello->cipher_count);
+}
+
+static void put_cipher(struct cursor *c, uint8_t cipher)
+{
+	if (cipher == 0)
+		return;
+	put_parameter_header(c, PARAMETER_CIPHER, 1);
+	cursor_put_be(c, cipher, 1);
 }
 
 static void begin(struct cursor *c, uint8_t *bytes, size_t size, enum v2_control_type type)
@@ -68,6 +88,7 @@ size_t v2_put_hello(uint8_t *bytes, size_t size, const struct v2_hello *hello, u
 	cursor_put_be(&c, hello->boot, 8);
 	cursor_put_be(&c, hello->epoch, 8);
 	put_datagram_max(&c, hello->datagram_max);
+	put_ciphers(&c, hello);
 	put_grease(&c, grease);
 	for (uint16_t i = 0; i < hello->schemas.count; i++)
 		put_schema(&c, &hello->schemas.list[i]);
@@ -89,6 +110,7 @@ size_t v2_put_welcome(
 		cursor_put_be(&c, welcome->limit[i], 8);
 	}
 	put_datagram_max(&c, welcome->datagram_max);
+	put_cipher(&c, welcome->cipher);
 	put_grease(&c, grease);
 	return end(&c);
 }
@@ -139,35 +161,60 @@ static enum v2_error get_schema(struct cursor *c, struct v2_schemas *schemas)
 	return V2_OK;
 }
 
-/* `schemas` is NULL where the message has none. */
+/* The cursor holds the list and nothing else. */
+static enum v2_error get_ciphers(struct cursor *c, struct v2_hello *hello)
+{
+	size_t count = cursor_left(c);
+
+	if (count == 0 || count > V2_CIPHERS_MAX || hello->cipher_count > 0)
+		return V2_BAD_PARAMETER;
+	hello->cipher_count = (uint8_t)count;
+	cursor_get_bytes(c, hello->ciphers, count);
+	return V2_OK;
+}
+
+/* Into the message that is not NULL. */
+static enum v2_error get_value(
+	uint16_t id, struct cursor *v, struct v2_hello *hello, struct v2_welcome *welcome)
+{
+	if (id == PARAMETER_DATAGRAM_MAX)
+		*(hello ? &hello->datagram_max : &welcome->datagram_max) = cursor_get_be16(v);
+	else if (id == PARAMETER_SCHEMA && hello)
+		return get_schema(v, &hello->schemas);
+	else if (id == PARAMETER_CIPHERS && hello)
+		return get_ciphers(v, hello);
+	else if (id == PARAMETER_CIPHER && welcome)
+		welcome->cipher = cursor_get_u8(v);
+	else
+		return V2_BAD_PARAMETER;
+	return V2_OK;
+}
+
 static enum v2_error get_parameter(
-	struct cursor *c, uint16_t *datagram_max, struct v2_schemas *schemas)
+	struct cursor *c, struct v2_hello *hello, struct v2_welcome *welcome)
 {
 	uint16_t id = cursor_get_be16(c), length = cursor_get_be16(c);
 	const uint8_t *value = cursor_get(c, length);
 	struct cursor v;
-	enum v2_error error = V2_OK;
+	enum v2_error error;
 
 	if (!value)
 		return V2_BAD_CONTROL;
 	if (id >= PARAMETER_SKIPPABLE)
 		return V2_OK;
 	cursor_read_init(&v, value, length);
-	if (id == PARAMETER_DATAGRAM_MAX)
-		*datagram_max = cursor_get_be16(&v);
-	else if (id == PARAMETER_SCHEMA && schemas)
-		error = get_schema(&v, schemas);
-	else
-		return V2_BAD_PARAMETER;
+	error = get_value(id, &v, hello, welcome);
 	return cursor_ok(&v) && cursor_left(&v) == 0 ? error : V2_BAD_PARAMETER;
 }
 
 static enum v2_error get_parameters(
-	struct cursor *c, uint16_t *datagram_max, struct v2_schemas *schemas)
+	struct cursor *c, struct v2_hello *hello, struct v2_welcome *welcome)
 {
+	uint16_t *datagram_max = hello ? &hello->datagram_max : &welcome->datagram_max;
+
 	*datagram_max = V2_MTU_FLOOR;
 	while (cursor_left(c) > 0) {
-		enum v2_error error = get_parameter(c, datagram_max, schemas);
+		enum v2_error error = get_parameter(c, hello, welcome);
 
 		if (error != V2_OK)
 			return error;
@@ -196,7 +243,7 @@ enum v2_error v2_get_hello(const uint8_t *bytes, size_t size, struct v2_hello *r
 	/* What follows is this version's, so the version is looked at first. */
 	if (hello.version_min > V2_VERSION || hello.version_max < V2_VERSION)
 		return V2_NO_VERSION;
-	error = get_parameters(&c, &hello.datagram_max, &hello.schemas);
+	error = get_parameters(&c, &hello, NULL);
 	if (error != V2_OK)
 		return error;
 	*ret_hello = hello;
@@ -226,7 +273,7 @@ static enum v2_error check_welcome(const struct v2_welcome *welcome)
 
 enum v2_error v2_get_welcome(const uint8_t *bytes, size_t size, struct v2_welcome *ret_welcome)
 {
-	struct v2_welcome welcome = {0};
+	struct v2_welcome welcome = {.cipher = CIPHER_DEFAULT};
 	enum v2_control_type type;
 	struct cursor c;
 	enum v2_error error = get_body(bytes, size, &type, &c);
@@ -247,11 +294,62 @@ enum v2_error v2_get_welcome(const uint8_t *bytes, size_t size, struct v2_welcom
 		return V2_BAD_CONTROL;
 	error = check_welcome(&welcome);
 	if (error == V2_OK)
-		error = get_parameters(&c, &welcome.datagram_max, NULL);
+		error = get_parameters(&c, NULL, &welcome);
 	if (error == V2_OK)
 		*ret_welcome = welcome;
 	return error;
 }
+
+/* ---- ciphers ---- */
+
+const char *v2_cipher_name(uint8_t cipher)
+{
+	switch (cipher) {
+	case V2_CIPHER_AES_256_GCM:
+		return "AES-256-GCM";
+	case V2_CIPHER_CHACHA20_POLY1305:
+		return "ChaCha20-Poly1305";
+	default:
+		return "unknown";
+	}
+}
+
+bool v2_offers_cipher(const struct v2_hello *hello, uint8_t cipher)
+{
+	if (hello->cipher_count == 0)
+		return cipher == CIPHER_DEFAULT;
+	return memchr(hello->ciphers, cipher, hello->cipher_count) != NULL;
+}
+
+enum v2_error v2_choose_cipher(
+	const struct v2_hello *hello, const uint8_t *allowed, size_t count, uint8_t *ret_cipher)
+{
+	static const uint8_t only[] = {CIPHER_DEFAULT};
+	const uint8_t *offered = hello->cipher_count > 0 ? hello->ciphers : only;
+	size_t offers = MAX(hello->cipher_count, 1);
+
+	for (size_t i = 0; i < offers; i++) {
+		if (!memchr(allowed, offered[i], count))
+			continue;
+		*ret_cipher = offered[i];
+		return V2_OK;
+	}
+	return V2_NO_CIPHER;
+}
+
+void v2_put_context(
+	uint8_t cipher, enum v2_way way, uint64_t session, uint8_t bytes[static V2_CONTEXT_BYTES])
+{
+	struct cursor c;
+
+	cursor_write_init(&c, bytes, V2_CONTEXT_BYTES);
+	cursor_put_be(&c, V2_VERSION, 1);
+	cursor_put_be(&c, cipher, 1);
+	cursor_put_be(&c, way == V2_TO_SERVER ? 0 : 1, 1);
+	cursor_put_be(&c, session, 8);
+}
+
+/* ---- incarnations ---- */
 
 enum v2_admission v2_admit(
 	const struct v2_mark *mark, const struct v2_hello *hello, struct v2_mark *ret_mark)

@@ -19,16 +19,29 @@ enum v2_control_type {
 	V2_CONTROL_REFUSED = 3,
 };
 
+#define V2_CIPHERS_MAX 8
+
+/* The AEAD of a session; both have keys of 32 bytes. Each end has the first. */
+enum v2_cipher {
+	V2_CIPHER_AES_256_GCM = 1,
+	V2_CIPHER_CHACHA20_POLY1305 = 2,
+};
+
+const char *v2_cipher_name(uint8_t cipher);
+
 struct v2_hello {
 	uint8_t version_min, version_max;
 	uint64_t boot;  /* random, chosen when the agent's program starts; names the incarnation */
 	uint64_t epoch; /* that a server gave this incarnation; 0: none has */
-	uint16_t datagram_max;     /* the largest the agent takes, bytes */
-	struct v2_schemas schemas; /* in the order that EVENTS frames refer to */
+	uint16_t datagram_max;           /* the largest the agent takes, bytes */
+	struct v2_schemas schemas;       /* in the order that EVENTS frames refer to */
+	uint8_t cipher_count;            /* 0: V2_CIPHER_AES_256_GCM alone */
+	uint8_t ciphers[V2_CIPHERS_MAX]; /* the one the agent likes best first; also unknown ones */
 };
 
 struct v2_welcome {
 	uint8_t version;
+	uint8_t cipher;   /* of those in the HELLO; 0, when written, is not said: AES-256-GCM */
 	uint64_t session; /* fresh for each WELCOME */
 	uint64_t epoch;
 	uint16_t datagram_max;
@@ -48,6 +61,24 @@ enum v2_error v2_get_hello(
 /* For the agent: the error that a REFUSED carries is returned as if it had been found here. */
 enum v2_error v2_get_welcome(
 	const uint8_t *bytes, size_t size, struct v2_welcome *ret_welcome) _must_check_;
+
+/* The agent's favourite among `allowed`. V2_NO_CIPHER: none is in common. */
+enum v2_error v2_choose_cipher(const struct v2_hello *hello, const uint8_t *allowed, size_t count,
+	uint8_t *ret_cipher) _must_check_;
+/* Whether a WELCOME's cipher is one that was offered. */
+bool v2_offers_cipher(const struct v2_hello *hello, uint8_t cipher);
+
+/* ---- the session's secrets (docs/protocol-2.md 5.4) ---- */
+
+#define V2_SECRET_BYTES   32
+#define V2_EXPORTER_LABEL "EXPORTER-netlambda-2"
+#define V2_CONTEXT_BYTES  11
+
+/* The exporter's context for one way. */
+void v2_put_context(
+	uint8_t cipher, enum v2_way way, uint64_t session, uint8_t bytes[static V2_CONTEXT_BYTES]);
+
+/* ---- incarnations ---- */
 
 /* What the server's store knows of an agent; all 0 for one that it never met. */
 struct v2_mark {

@@ -35,6 +35,7 @@ static const struct {
 	[V2_NO_VERSION] = {"no-version", V2_ACTION_CLOSE},
 	[V2_STALE_EPOCH] = {"stale-epoch", V2_ACTION_RESTART},
 	[V2_ROLLED_BACK] = {"rolled-back", V2_ACTION_RESTART},
+	[V2_NO_CIPHER] = {"no-cipher", V2_ACTION_CLOSE},
 };
 
 static const char *const cause_names[V2_CAUSE_COUNT] = {

@@ -23,6 +23,8 @@ static void check_hello(const struct v2_hello *hello)
 	REQUIRE(v2_get_hello(bytes, size, &again) == V2_OK);
 	REQUIRE(again.boot == hello->boot && again.epoch == hello->epoch);
 	REQUIRE(again.schemas.count == hello->schemas.count);
+	REQUIRE(again.cipher_count == hello->cipher_count &&
+		memcmp(again.ciphers, hello->ciphers, sizeof(again.ciphers)) == 0);
 	for (uint16_t i = 0; i < hello->schemas.count; i++)
 		REQUIRE(hello->schemas.list[i].record_bytes > 0 &&
 			hello->schemas.list[i].record_bytes <= V2_RECORD_MAX &&
@@ -38,6 +40,7 @@ static void check_welcome(const struct v2_welcome *welcome)
 	REQUIRE(size > 0);
 	REQUIRE(v2_get_welcome(bytes, size, &again) == V2_OK);
 	REQUIRE(again.session == welcome->session && again.epoch == welcome->epoch);
+	REQUIRE(welcome->cipher == 0 || again.cipher == welcome->cipher);
 	REQUIRE(memcmp(again.limit, welcome->limit, sizeof(again.limit)) == 0);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/test.h"
+#include "tests/unit/wire/ping.h"
 #include "wire/v2.h"
 #include "wire/v2_aead.h"
 
@@ -29,32 +30,6 @@ static void ends_done(struct ends *ends)
 	v2_aead_free(ends->server);
 }
 
-#define TEXT 4
-
-/* A PING of session 7: header, text, tag. */
-static void make_ping(const struct v2_seal *seal, uint64_t packet,
-	uint8_t bytes[static V2_HEADER_BYTES + TEXT + V2_TAG_BYTES])
-{
-	struct v2_header header = {
-		.phase = seal->phase(seal->user, packet), .session = 7, .packet = packet};
-	struct cursor c;
-
-	cursor_write_init(&c, bytes, V2_HEADER_BYTES + TEXT);
-	v2_put_header(&c, &header);
-	v2_put_ping(&c, 0);
-	assert_int_equal(seal->seal(seal->user, packet, bytes, bytes + V2_HEADER_BYTES, TEXT), 0);
-}
-
-static int open_ping(const struct v2_seal *seal, uint8_t *bytes)
-{
-	struct v2_header header;
-
-	if (v2_get_header(bytes, V2_HEADER_BYTES + TEXT + V2_TAG_BYTES, &header) != V2_OK)
-		return -1;
-	return seal->open(
-		seal->user, header.phase, header.packet, bytes, bytes + V2_HEADER_BYTES, TEXT);
-}
-
 /* The hex comes from another implementation (Node's), and stands in docs/protocol-2.md 5.4. */
 static void sealed_pings_are_those_of_the_document(void **state _unused_)
 {
@@ -75,25 +50,25 @@ static void sealed_pings_are_those_of_the_document(void **state _unused_)
 	assert_true(getdelim(&document, &capacity, '\0', file) > 0);
 	fclose(file);
 	for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
-		uint8_t bytes[V2_HEADER_BYTES + TEXT + V2_TAG_BYTES];
-		char hex[2 * (TEXT + V2_TAG_BYTES) + 1];
+		uint8_t bytes[PING_BYTES];
+		char hex[2 * PING_SEALED + 1];
 		struct ends ends;
 
 		ends_init(&ends, vectors[i].cipher, vectors[i].packets_a_key);
 		make_ping(&ends.to_server, 258, bytes);
-		for (size_t j = 0; j < TEXT + V2_TAG_BYTES; j++)
+		for (size_t j = 0; j < PING_SEALED; j++)
 			snprintf(hex + 2 * j, 3, "%02x", bytes[V2_HEADER_BYTES + j]);
 		assert_string_equal(hex, vectors[i].hex);
 		assert_non_null(strstr(document, hex));
 		assert_int_equal(open_ping(&ends.at_server, bytes), 0);
-		assert_memory_equal(bytes + V2_HEADER_BYTES, "\x01\0\0\0", TEXT);
+		assert_memory_equal(bytes + V2_HEADER_BYTES, "\x01\0\0\0", PING_TEXT);
 		ends_done(&ends);
 	}
 }
 
 static void each_changed_bit_is_noticed(void **state _unused_)
 {
-	uint8_t bytes[V2_HEADER_BYTES + TEXT + V2_TAG_BYTES];
+	uint8_t bytes[PING_BYTES];
 	struct ends ends;
 
 	ends_init(&ends, V2_CIPHER_AES_256_GCM, 0);
@@ -106,9 +81,27 @@ static void each_changed_bit_is_noticed(void **state _unused_)
 	ends_done(&ends);
 }
 
+static void every_cipher_of_this_machine_seals(void **state _unused_)
+{
+	uint8_t ciphers[V2_CIPHERS_MAX], bytes[PING_BYTES];
+	uint8_t count = v2_aead_ciphers(ciphers);
+
+	assert_int_equal(count, 2);
+	assert_int_equal(
+		ciphers[0] ^ ciphers[1], V2_CIPHER_AES_256_GCM ^ V2_CIPHER_CHACHA20_POLY1305);
+	for (uint8_t i = 0; i < count; i++) {
+		struct ends ends;
+
+		ends_init(&ends, ciphers[i], 0);
+		make_ping(&ends.to_server, 0, bytes);
+		assert_int_equal(open_ping(&ends.at_server, bytes), 0);
+		ends_done(&ends);
+	}
+}
+
 static void directions_have_keys_of_their_own(void **state _unused_)
 {
-	uint8_t bytes[V2_HEADER_BYTES + TEXT + V2_TAG_BYTES];
+	uint8_t bytes[PING_BYTES];
 	struct ends ends;
 
 	ends_init(&ends, V2_CIPHER_CHACHA20_POLY1305, 0);
@@ -121,7 +114,7 @@ static void directions_have_keys_of_their_own(void **state _unused_)
 /* Pairs overtake each other, also across the turn of a key. */
 static void keys_turn_without_losing_a_datagram(void **state _unused_)
 {
-	uint8_t bytes[2][V2_HEADER_BYTES + TEXT + V2_TAG_BYTES];
+	uint8_t bytes[2][PING_BYTES];
 	struct ends ends;
 
 	ends_init(&ends, V2_CIPHER_AES_256_GCM, 4);
@@ -136,7 +129,7 @@ static void keys_turn_without_losing_a_datagram(void **state _unused_)
 
 static void forged_phase_turns_no_key(void **state _unused_)
 {
-	uint8_t bytes[V2_HEADER_BYTES + TEXT + V2_TAG_BYTES];
+	uint8_t bytes[PING_BYTES];
 	struct ends ends;
 
 	ends_init(&ends, V2_CIPHER_AES_256_GCM, 0);
@@ -153,13 +146,13 @@ static void forged_phase_turns_no_key(void **state _unused_)
 
 static void key_that_is_gone_seals_no_more(void **state _unused_)
 {
-	uint8_t bytes[V2_HEADER_BYTES + TEXT + V2_TAG_BYTES] = {0};
+	uint8_t bytes[PING_BYTES] = {0};
 	struct ends ends;
 
 	ends_init(&ends, V2_CIPHER_AES_256_GCM, 4);
 	make_ping(&ends.to_server, 8, bytes);
 	assert_true(ends.to_server.seal(
-			    ends.to_server.user, 3, bytes, bytes + V2_HEADER_BYTES, TEXT) < 0);
+			    ends.to_server.user, 3, bytes, bytes + V2_HEADER_BYTES, PING_TEXT) < 0);
 	ends_done(&ends);
 }
 
@@ -168,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sealed_pings_are_those_of_the_document),
 		cmocka_unit_test(each_changed_bit_is_noticed),
+		cmocka_unit_test(every_cipher_of_this_machine_seals),
 		cmocka_unit_test(directions_have_keys_of_their_own),
 		cmocka_unit_test(keys_turn_without_losing_a_datagram),
 		cmocka_unit_test(forged_phase_turns_no_key),

@@ -195,12 +195,16 @@ static void hello_says_who_and_what(void **state _unused_)
 	assert_int_equal(hello.datagram_max, 1472);
 	assert_int_equal(hello.schemas.count, 1);
 	assert_int_equal(hello.schemas.list[0].record_bytes, 72);
+	assert_int_equal(hello.cipher_count, 3);
+	assert_int_equal(hello.ciphers[0], V2_CIPHER_CHACHA20_POLY1305);
 	/* Whatever the grease is. */
 	for (uint64_t grease = 0; grease < 64; grease++) {
 		size = v2_put_hello(again, sizeof(again), &hello, grease << 58 | grease);
 		assert_int_equal(v2_get_hello(again, size, &hello_again), V2_OK);
 		assert_memory_equal(&hello_again.schemas.list[0].hash, &hello.schemas.list[0].hash,
 			sizeof(uint64_t));
+		assert_int_equal(hello_again.cipher_count, hello.cipher_count);
+		assert_memory_equal(hello_again.ciphers, hello.ciphers, hello.cipher_count);
 	}
 }
 
@@ -218,6 +222,12 @@ static void welcome_survives_the_wire(void **state _unused_)
 	assert_int_equal(v2_get_welcome(again, size, &copy), V2_OK);
 	assert_memory_equal(copy.before, welcome.before, sizeof(copy.before));
 	assert_int_equal(copy.session, welcome.session);
+	assert_int_equal(copy.cipher, V2_CIPHER_CHACHA20_POLY1305);
+	/* What is not said is what every end has. */
+	welcome.cipher = 0;
+	size = v2_put_welcome(again, sizeof(again), &welcome, 0x1234567);
+	assert_int_equal(v2_get_welcome(again, size, &copy), V2_OK);
+	assert_int_equal(copy.cipher, V2_CIPHER_AES_256_GCM);
 }
 
 static void message_that_does_not_fit_is_not_written(void **state _unused_)

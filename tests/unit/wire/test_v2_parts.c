@@ -437,6 +437,39 @@ static void large_losses_in_a_row_are_a_black_hole(void **state _unused_)
 	assert_true(v2_mtu_probe_due(&mtu, 601000 * MS));
 }
 
+/* ---- ciphers ---- */
+
+static void server_takes_the_agents_favourite_of_what_is_allowed(void **state _unused_)
+{
+	const uint8_t both[] = {V2_CIPHER_AES_256_GCM, V2_CIPHER_CHACHA20_POLY1305};
+	const struct v2_hello chacha_first = {.cipher_count = 3, .ciphers = {77, 2, 1}};
+	const struct v2_hello silent = {0}, unknown = {.cipher_count = 1, .ciphers = {77}};
+	uint8_t cipher = 0;
+
+	assert_int_equal(v2_choose_cipher(&chacha_first, both, 2, &cipher), V2_OK);
+	assert_int_equal(cipher, V2_CIPHER_CHACHA20_POLY1305);
+	assert_int_equal(v2_choose_cipher(&chacha_first, both, 1, &cipher), V2_OK);
+	assert_int_equal(cipher, V2_CIPHER_AES_256_GCM);
+	/* Who says nothing has AES-256-GCM alone. */
+	assert_int_equal(v2_choose_cipher(&silent, both, 2, &cipher), V2_OK);
+	assert_int_equal(cipher, V2_CIPHER_AES_256_GCM);
+	cipher = 99;
+	assert_int_equal(v2_choose_cipher(&silent, both + 1, 1, &cipher), V2_NO_CIPHER);
+	assert_int_equal(v2_choose_cipher(&unknown, both, 2, &cipher), V2_NO_CIPHER);
+	assert_int_equal(cipher, 99);
+}
+
+static void agent_knows_what_it_offered(void **state _unused_)
+{
+	const struct v2_hello chacha = {.cipher_count = 1, .ciphers = {2}}, silent = {0};
+
+	assert_true(v2_offers_cipher(&chacha, V2_CIPHER_CHACHA20_POLY1305));
+	assert_false(v2_offers_cipher(&chacha, V2_CIPHER_AES_256_GCM));
+	assert_true(v2_offers_cipher(&silent, V2_CIPHER_AES_256_GCM));
+	assert_false(v2_offers_cipher(&silent, V2_CIPHER_CHACHA20_POLY1305));
+	assert_false(v2_offers_cipher(&silent, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +493,8 @@ int main(void)
 		cmocka_unit_test(search_finds_what_each_path_carries),
 		cmocka_unit_test(whole_ceiling_takes_one_probe),
 		cmocka_unit_test(large_losses_in_a_row_are_a_black_hole),
+		cmocka_unit_test(server_takes_the_agents_favourite_of_what_is_allowed),
+		cmocka_unit_test(agent_knows_what_it_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,12 +178,14 @@ const struct v2_vector v2_vectors[] = {
 		"00 00 00 00 00 00 00 02  all below 2\n"
 		"00 00 00 00 00 00 00 01  credit: below 1\n"},
 	{"hello", V2_VECTOR_CONTROL, V2_OK,
-		"01 00 00 32              HELLO, 50 octets\n"
+		"01 00 00 39              HELLO, 57 octets\n"
 		"02 02 00 00              versions 2 to 2, reserved\n"
 		"00 00 00 00 00 00 00 99  boot\n"
 		"00 00 00 00 00 00 00 00  no epoch yet\n"
 		"00 01 00 02              datagram_max, 2 octets\n"
 		"05 c0                    1472\n"
+		"00 03 00 03              ciphers, 3 octets\n"
+		"02 7f 01                 ChaCha20-Poly1305, one to overlook, AES-256-GCM\n"
 		"83 14 00 02              a parameter to skip, 2 octets\n"
 		"ab cd\n"
 		"00 02 00 0e              schema, 14 octets\n"
@@ -191,7 +193,7 @@ const struct v2_vector v2_vectors[] = {
 		"00 48                    records of 72 octets\n"
 		"01 23 45 67 89 ab cd ef  hash\n"},
 	{"welcome", V2_VECTOR_CONTROL, V2_OK,
-		"02 00 00 5a              WELCOME, 90 octets\n"
+		"02 00 00 5f              WELCOME, 95 octets\n"
 		"02 00 00 00              version 2, reserved\n"
 		"00 00 00 00 00 00 00 07  session 7\n"
 		"00 00 00 00 00 00 00 03  epoch 3\n"
@@ -204,7 +206,9 @@ const struct v2_vector v2_vectors[] = {
 		"00 00 00 00 00 00 00 09  lane 3: all below 9 is processed\n"
 		"00 00 00 00 00 00 00 49  credit: below 73\n"
 		"00 01 00 02              datagram_max, 2 octets\n"
-		"23 0c                    8972\n"},
+		"23 0c                    8972\n"
+		"00 04 00 01              cipher, 1 octet\n"
+		"02                       ChaCha20-Poly1305\n"},
 	{"refused", V2_VECTOR_CONTROL, V2_STALE_EPOCH,
 		"03 00 00 04              REFUSED, 4 octets\n"
 		"16 00 00 00              stale-epoch, reserved\n"},
@@ -218,12 +222,41 @@ const struct v2_vector v2_vectors[] = {
 		"02 02 00 00              versions 2 to 2, reserved\n"
 		"00 00 00 00 00 00 00 00  no boot\n"
 		"00 00 00 00 00 00 00 00  no epoch yet\n"},
-	{"hello-parameter-3", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
+	{"hello-parameter-99", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
 		"01 00 00 18              HELLO, 24 octets\n"
 		"02 02 00 00              versions 2 to 2, reserved\n"
 		"00 00 00 00 00 00 00 99  boot\n"
 		"00 00 00 00 00 00 00 00  no epoch yet\n"
-		"00 03 00 00              a parameter without meaning, not to be skipped\n"},
+		"00 63 00 00              a parameter without meaning, not to be skipped\n"},
+	{"hello-no-cipher", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
+		"01 00 00 18              HELLO, 24 octets\n"
+		"02 02 00 00              versions 2 to 2, reserved\n"
+		"00 00 00 00 00 00 00 99  boot\n"
+		"00 00 00 00 00 00 00 00  no epoch yet\n"
+		"00 03 00 00              ciphers, none\n"},
+	{"hello-ciphers-9", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
+		"01 00 00 21              HELLO, 33 octets\n"
+		"02 02 00 00              versions 2 to 2, reserved\n"
+		"00 00 00 00 00 00 00 99  boot\n"
+		"00 00 00 00 00 00 00 00  no epoch yet\n"
+		"00 03 00 09              ciphers, 9 octets\n"
+		"01 02 03 04 05 06 07 08 09  one too many\n"},
+	{"hello-ciphers-twice", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
+		"01 00 00 1e              HELLO, 30 octets\n"
+		"02 02 00 00              versions 2 to 2, reserved\n"
+		"00 00 00 00 00 00 00 99  boot\n"
+		"00 00 00 00 00 00 00 00  no epoch yet\n"
+		"00 03 00 01              ciphers, 1 octet\n"
+		"01                       AES-256-GCM\n"
+		"00 03 00 01              ciphers again\n"
+		"02                       ChaCha20-Poly1305\n"},
+	{"hello-cipher", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
+		"01 00 00 19              HELLO, 25 octets\n"
+		"02 02 00 00              versions 2 to 2, reserved\n"
+		"00 00 00 00 00 00 00 99  boot\n"
+		"00 00 00 00 00 00 00 00  no epoch yet\n"
+		"00 04 00 01              cipher, which is WELCOME's\n"
+		"01                       AES-256-GCM\n"},
 	{"hello-record-0", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
 		"01 00 00 26              HELLO, 38 octets\n"
 		"02 02 00 00              versions 2 to 2, reserved\n"
