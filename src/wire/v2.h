@@ -27,7 +27,8 @@
 #define V2_DATAGRAM_MAX  8972 /* UDP payload on a 9000-byte link */
 #define V2_FRAME_BYTES   4    /* a frame's header */
 #define V2_EVENTS_BYTES  16   /* an EVENTS frame without its records */
-#define V2_ACK_RANGES    32
+#define V2_SHED_BYTES    24
+#define V2_ACK_RANGES    64
 #define V2_SCHEMAS_MAX   32
 #define V2_RECORD_MAX    256 /* bytes; EVENT_RECORD_MAX */
 #define V2_SEQUENCE_MAX  (UINT64_MAX >> 1)
@@ -182,6 +183,8 @@ enum v2_way {
 enum v2_error v2_check_frames(const uint8_t *text, size_t size, const struct v2_schemas *schemas,
 	enum v2_way way) _must_check_;
 
+/* True for frames that may travel this way. */
+bool v2_frame_goes(const struct v2_frame *frame, enum v2_way way);
 /* True for frames that want an acknowledgement. */
 bool v2_frame_elicits(const struct v2_frame *frame);
 

@@ -243,9 +243,9 @@ enum v2_error v2_next_frame(
 	return cursor_left(&body_cursor) == 0 ? V2_OK : V2_BAD_FRAME;
 }
 
-static bool goes(uint8_t type, enum v2_way way)
+bool v2_frame_goes(const struct v2_frame *frame, enum v2_way way)
 {
-	switch (type) {
+	switch (frame->type) {
 	case V2_FRAME_PING:
 	case V2_FRAME_EVENTS:
 	case V2_FRAME_SHED:
@@ -274,7 +274,7 @@ enum v2_error v2_check_frames(
 
 		if (error != V2_OK)
 			return error;
-		if (!goes(frame.type, way))
+		if (!v2_frame_goes(&frame, way))
 			return V2_WRONG_WAY;
 	}
 	return V2_OK;

@@ -58,6 +58,18 @@ bool v2_mtu_lost(struct v2_mtu *mtu, uint32_t bytes, bool probe)
 	return ++mtu->large_lost >= LARGE_LOST;
 }
 
+void v2_mtu_refused(struct v2_mtu *mtu, uint32_t bytes)
+{
+	if (bytes <= V2_MTU_FLOOR || bytes > mtu->ceiling)
+		return;
+	mtu->ceiling = bytes - 1;
+	if (mtu->size > mtu->ceiling)
+		mtu->size = V2_MTU_FLOOR;
+	mtu->halving = true;
+	mtu->probing = 0;
+	mtu->failures = 0;
+}
+
 void v2_mtu_fall(struct v2_mtu *mtu, uint64_t now_ns)
 {
 	*mtu = (struct v2_mtu){

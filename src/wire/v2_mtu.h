@@ -30,6 +30,8 @@ uint32_t v2_mtu_probe(struct v2_mtu *mtu);
 void v2_mtu_acked(struct v2_mtu *mtu, uint32_t bytes, bool probe);
 /* True if the path does not carry the size any more: go back to the floor. */
 bool v2_mtu_lost(struct v2_mtu *mtu, uint32_t bytes, bool probe);
+/* A datagram of `bytes` cannot even leave: the search ends below. */
+void v2_mtu_refused(struct v2_mtu *mtu, uint32_t bytes);
 /* Begins again at the floor, and probes after a long while. */
 void v2_mtu_fall(struct v2_mtu *mtu, uint64_t now_ns);
 

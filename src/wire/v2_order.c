@@ -1,193 +1,156 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "wire/v2_order.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
-int v2_order_init(struct v2_order *order, size_t window, uint16_t record_max, bool waits)
+int v2_order_init(struct v2_order *order, size_t window, uint16_t record_max)
 {
-	struct v2_order made = {.window = 2, .record_max = record_max, .waits = waits};
+	struct v2_order made = {0};
+	int r = v2_places_init(&made.places, window, record_max);
 
-	if (record_max == 0 || record_max > V2_RECORD_MAX || window > SIZE_MAX / 1024)
-		return -EINVAL;
-	while (made.window < window)
-		made.window *= 2;
-	made.items = calloc(made.window, sizeof(*made.items));
-	made.records = calloc(made.window, record_max);
-	if (!made.items || !made.records) {
+	if (r == 0)
+		r = v2_bits_init(&made.present, made.places.count);
+	if (r == 0)
+		r = v2_bits_init(&made.ranges, made.places.count);
+	if (r < 0)
 		v2_order_done(&made);
-		return -ENOMEM;
-	}
-	*order = made;
-	return 0;
+	else
+		*order = made;
+	return r;
 }
 
 void v2_order_done(struct v2_order *order)
 {
-	free(order->items);
-	free(order->records);
+	v2_places_done(&order->places);
+	v2_bits_done(&order->present);
+	v2_bits_done(&order->ranges);
 	*order = (struct v2_order){0};
 }
 
 void v2_order_begin(struct v2_order *order, uint64_t base)
 {
-	order->base = order->taken = order->next = base;
-	order->base_place = order->taken_place = order->next_place = 0;
-	for (uint64_t i = 0; i < order->window; i++)
-		order->items[i].present = false;
+	order->base = order->taken = order->next = order->end = base;
+	v2_bits_clear_all(&order->present);
+	v2_bits_clear_all(&order->ranges);
 }
 
 uint64_t v2_order_limit(const struct v2_order *order)
 {
-	return MIN(order->base + order->window, V2_SEQUENCE_MAX);
+	return MIN(order->base + order->places.count, V2_SEQUENCE_MAX);
 }
 
 bool v2_order_admits(const struct v2_order *order, const struct v2_frame *frame)
 {
 	uint64_t limit = v2_order_limit(order);
 
-	if (!order->waits)
-		return true;
 	if (frame->type == V2_FRAME_SHED)
 		return frame->shed.sequence < limit;
 	/* What is processed may come again from far below; it must not reach beyond. */
 	return frame->events.sequence + frame->events.count <= limit;
 }
 
-static struct v2_item *item_at(const struct v2_order *order, uint64_t place)
+/* `next` moves over what is here: events by the word, ranges one by one. */
+static void advance(struct v2_order *order)
 {
-	return &order->items[place & (order->window - 1)];
-}
+	while (order->next < order->end) {
+		uint64_t stop;
 
-static uint8_t *record_at(const struct v2_order *order, uint64_t place)
-{
-	return order->records + (place & (order->window - 1)) * order->record_max;
-}
-
-static bool holds(const struct v2_order *order, uint64_t sequence)
-{
-	const struct v2_item *item = item_at(order, sequence);
-
-	return order->waits && item->present && item->sequence == sequence;
-}
-
-/* Puts an item where its sequence belongs; false if the window ends before. */
-static bool put_item(struct v2_order *order, const struct v2_item *item, uint64_t *ret_place)
-{
-	uint64_t place = order->waits ? item->sequence : order->next_place;
-
-	if (place - (order->waits ? order->base : order->base_place) >= order->window)
-		return false;
-	*item_at(order, place) = *item;
-	*ret_place = place;
-	if (!order->waits) {
-		order->next_place++;
-		order->next = item->sequence + item->count;
-		return true;
+		if (v2_bits_test(&order->ranges, order->next)) {
+			order->next += v2_places_span(&order->places, order->next).count;
+			continue;
+		}
+		stop = v2_bits_find(&order->present, order->next, order->end, false);
+		stop = v2_bits_find(&order->ranges, order->next, stop, true);
+		if (stop == order->next)
+			return;
+		order->next = stop;
 	}
-	while (order->next - order->base < order->window && holds(order, order->next))
-		order->next += item_at(order, order->next)->count;
-	return true;
 }
 
-/* In the unacknowledged lane: what lies between here and `sequence` will not come. */
-static bool skip_to(struct v2_order *order, uint64_t sequence)
+static void put_events(struct v2_order *order, const struct v2_frame *frame)
 {
-	struct v2_item gap = {
-		.sequence = order->next,
-		.count = sequence - order->next,
-		.cause = V2_CAUSE_PATH,
-		.present = true,
-	};
-	uint64_t place;
+	uint64_t first = frame->events.sequence, end = first + frame->events.count;
+	uint64_t i = MAX(first, MIN(order->next, end)), stored = 0;
 
-	if (order->waits || gap.count == 0)
-		return true;
-	if (!put_item(order, &gap, &place))
-		return false;
-	order->lost += gap.count;
-	return true;
-}
+	while (i < end) {
+		uint64_t stop = v2_bits_find(&order->present, i, end, true);
 
-static void put_event(struct v2_order *order, const struct v2_frame *frame, uint16_t i)
-{
-	struct v2_item item = {
-		.sequence = frame->events.sequence + i,
-		.count = 1,
-		.schema = frame->events.schema,
-		.present = true,
-	};
-	uint64_t place;
-
-	if (item.sequence < order->next || holds(order, item.sequence)) {
-		order->duplicates++;
-		return;
+		if (stop > i) {
+			v2_places_put(&order->places, i, (uint8_t)frame->events.schema,
+				frame->events.records + (i - first) * frame->events.record_bytes,
+				frame->events.record_bytes, stop - i);
+			v2_bits_set(&order->present, i, stop);
+			stored += stop - i;
+		}
+		i = v2_bits_find(&order->present, stop, end, false);
 	}
-	if (!skip_to(order, item.sequence) || !put_item(order, &item, &place)) {
-		order->no_room++;
-		return;
-	}
-	memcpy(record_at(order, place),
-		frame->events.records + (size_t)i * frame->events.record_bytes,
-		MIN(frame->events.record_bytes, order->record_max));
-	order->events++;
+	order->events += stored;
+	order->duplicates += frame->events.count - stored;
+	order->end = MAX(order->end, end);
 }
 
 static void put_range(struct v2_order *order, const struct v2_frame *frame)
 {
-	uint64_t end = frame->shed.sequence + frame->shed.count, place;
-	struct v2_item item = {
-		.sequence = MAX(frame->shed.sequence, order->next),
-		.cause = frame->shed.cause,
-		.present = true,
-	};
+	uint64_t first = MAX(frame->shed.sequence, order->next);
+	uint64_t end = frame->shed.sequence + frame->shed.count;
+	struct v2_span span = {.count = end - MIN(first, end), .cause = frame->shed.cause};
 
-	if (item.sequence >= end || holds(order, item.sequence))
+	if (span.count == 0 || v2_bits_test(&order->present, first))
 		return;
-	item.count = end - item.sequence;
-	if (skip_to(order, item.sequence) && put_item(order, &item, &place))
-		order->shed += item.count;
+	v2_places_put_span(&order->places, first, &span);
+	v2_bits_set(&order->present, first, first + 1);
+	v2_bits_set(&order->ranges, first, first + 1);
+	order->shed += span.count;
+	order->end = MAX(order->end, first + 1);
 }
 
 void v2_order_put(struct v2_order *order, const struct v2_frame *frame)
 {
-	if (frame->type == V2_FRAME_SHED) {
+	if (frame->type == V2_FRAME_SHED)
 		put_range(order, frame);
-		return;
-	}
-	for (uint16_t i = 0; i < frame->events.count; i++)
-		put_event(order, frame, i);
+	else
+		put_events(order, frame);
+	advance(order);
 }
 
-bool v2_order_take(struct v2_order *order, struct v2_taken *ret_taken)
+bool v2_order_take(struct v2_order *order, uint64_t max, struct v2_taken *ret_taken)
 {
-	uint64_t place = order->waits ? order->taken : order->taken_place;
-	const struct v2_item *item = item_at(order, place);
+	uint64_t at = order->taken, stop;
 
-	if (order->taken == order->next)
+	if (at == order->next)
 		return false;
-	*ret_taken = (struct v2_taken){
-		.sequence = order->taken,
-		.count = item->count,
-		.cause = item->cause,
-		.schema = item->schema,
-		.record = record_at(order, place),
-	};
-	order->taken += item->count;
-	order->taken_place++;
+	*ret_taken = (struct v2_taken){.sequence = at};
+	if (v2_bits_test(&order->ranges, at)) {
+		struct v2_span span = v2_places_span(&order->places, at);
+
+		ret_taken->count = span.count;
+		ret_taken->cause = (enum v2_cause)span.cause;
+	} else {
+		stop = at + MIN(MIN(max, order->next - at), order->places.count);
+		stop = v2_bits_find(&order->ranges, at, stop, true);
+		ret_taken->count = v2_places_run(&order->places, at, stop - at);
+		ret_taken->schema = v2_places_kind(&order->places, at);
+		ret_taken->records = v2_places_record(&order->places, at);
+		ret_taken->stride = order->places.stride;
+	}
+	order->taken += ret_taken->count;
 	return true;
 }
 
 void v2_order_abandon(struct v2_order *order)
 {
 	order->taken = order->base;
-	order->taken_place = order->base_place;
 }
 
 void v2_order_commit(struct v2_order *order, uint64_t before)
 {
-	order->base = MAX(order->base, MIN(before, order->taken));
-	while (!order->waits && order->base_place < order->taken_place &&
-		item_at(order, order->base_place)->sequence < order->base)
-		order->base_place++;
+	uint64_t base = MAX(order->base, MIN(before, order->taken));
+
+	/* A range may be longer than the window. */
+	if (base - order->base >= order->places.count) {
+		v2_bits_clear_all(&order->present);
+		v2_bits_clear_all(&order->ranges);
+	} else {
+		v2_bits_clear(&order->present, order->base, base);
+		v2_bits_clear(&order->ranges, order->base, base);
+	}
+	order->base = base;
 }

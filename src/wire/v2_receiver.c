@@ -17,9 +17,8 @@ int v2_receiver_init(struct v2_receiver *receiver, const struct v2_receiver_conf
 	struct v2_receiver made = {.config = *config, .ack_at_ns = NEVER};
 	int r = 0;
 
-	for (int i = 0; i < V2_LANES && r == 0; i++)
-		r = v2_order_init(
-			&made.lanes[i], config->window[i], config->record_max, i < V2_LANES_ACKED);
+	for (int i = 0; i < V2_LANES_ACKED && r == 0; i++)
+		r = v2_order_init(&made.lanes[i], config->window[i], config->record_max);
 	if (r < 0) {
 		v2_receiver_done(&made);
 		return r;
@@ -30,7 +29,7 @@ int v2_receiver_init(struct v2_receiver *receiver, const struct v2_receiver_conf
 
 void v2_receiver_done(struct v2_receiver *receiver)
 {
-	for (int i = 0; i < V2_LANES; i++)
+	for (int i = 0; i < V2_LANES_ACKED; i++)
 		v2_order_done(&receiver->lanes[i]);
 	*receiver = (struct v2_receiver){0};
 }
@@ -50,13 +49,56 @@ static uint64_t new_session(struct v2_receiver *r)
 	return session | r->config.worker;
 }
 
-void v2_receiver_open(struct v2_receiver *receiver, const struct v2_mark *mark,
+/* Of one incarnation they are the same in each HELLO: what is kept refers to them. */
+static bool schemas_fit(const struct v2_receiver *r, bool resumed, const struct v2_schemas *schemas)
+{
+	if (resumed && schemas->count != r->schemas.count)
+		return false;
+	for (int i = 0; i < schemas->count; i++) {
+		const struct v2_schema *ours = &r->schemas.list[i], *theirs = &schemas->list[i];
+
+		if (theirs->record_bytes > r->config.record_max)
+			return false;
+		if (resumed && (ours->event_id != theirs->event_id || ours->hash != theirs->hash ||
+				       ours->record_bytes != theirs->record_bytes))
+			return false;
+	}
+	return true;
+}
+
+static void begin_lanes(struct v2_receiver *r, const struct v2_mark *mark)
+{
+	for (int i = 0; i < V2_LANES_ACKED; i++)
+		v2_order_begin(&r->lanes[i], mark->before[i]);
+	v2_updates_begin(&r->updates, mark->before[V2_LANE_UPDATE]);
+}
+
+static void welcome(const struct v2_receiver *r, struct v2_welcome *ret_welcome)
+{
+	*ret_welcome = (struct v2_welcome){
+		.version = V2_VERSION,
+		.session = r->session,
+		.epoch = r->epoch,
+		.datagram_max = V2_DATAGRAM_MAX,
+	};
+	for (int i = 0; i < V2_LANES_ACKED; i++) {
+		ret_welcome->before[i] = r->lanes[i].base;
+		ret_welcome->limit[i] = v2_order_limit(&r->lanes[i]);
+	}
+	ret_welcome->before[V2_LANE_UPDATE] = r->updates.base;
+	ret_welcome->limit[V2_LANE_UPDATE] = V2_SEQUENCE_MAX;
+}
+
+enum v2_error v2_receiver_open(struct v2_receiver *receiver, const struct v2_mark *mark,
 	const struct v2_hello *hello, const struct v2_seal *seal, struct v2_welcome *ret_welcome)
 {
+	bool resumed = receiver->epoch == mark->epoch;
+
+	if (!schemas_fit(receiver, resumed, &hello->schemas))
+		return V2_BAD_SCHEMA;
 	/* What an earlier session of the same incarnation brought is still good. */
-	if (receiver->epoch != mark->epoch)
-		for (int i = 0; i < V2_LANES; i++)
-			v2_order_begin(&receiver->lanes[i], mark->before[i]);
+	if (!resumed)
+		begin_lanes(receiver, mark);
 	receiver->epoch = mark->epoch;
 	receiver->session = new_session(receiver);
 	receiver->schemas = hello->schemas;
@@ -66,18 +108,12 @@ void v2_receiver_open(struct v2_receiver *receiver, const struct v2_mark *mark,
 	receiver->path = receiver->previous = (struct v2_path){0};
 	receiver->next_packet = 0;
 	receiver->unacked = 0;
+	receiver->ranges_unacked = 0;
 	receiver->ack_at_ns = NEVER;
 	receiver->starved = false;
-	*ret_welcome = (struct v2_welcome){
-		.version = V2_VERSION,
-		.session = receiver->session,
-		.epoch = receiver->epoch,
-		.datagram_max = V2_DATAGRAM_MAX,
-	};
-	for (int i = 0; i < V2_LANES; i++) {
-		ret_welcome->before[i] = receiver->lanes[i].base;
-		ret_welcome->limit[i] = v2_order_limit(&receiver->lanes[i]);
-	}
+	receiver->updates.frames = (struct cursor){0};
+	welcome(receiver, ret_welcome);
+	return V2_OK;
 }
 
 /* ---- acknowledgement ranges ---- */
@@ -105,7 +141,7 @@ static void join_next(struct v2_ranges *ranges, int at)
 	memmove(&list[at + 1], &list[at + 2], (size_t)(ranges->count - at - 1) * sizeof(list[0]));
 }
 
-void v2_ranges_add(struct v2_ranges *ranges, uint64_t packet)
+bool v2_ranges_add(struct v2_ranges *ranges, uint64_t packet)
 {
 	struct v2_range *list = ranges->list;
 	int i = 0;
@@ -114,7 +150,7 @@ void v2_ranges_add(struct v2_ranges *ranges, uint64_t packet)
 		i++;
 	if (i == ranges->count || packet > list[i].last + 1) {
 		insert_range(ranges, i, packet);
-		return;
+		return true;
 	}
 	if (packet == list[i].last + 1)
 		list[i].last = packet;
@@ -123,6 +159,7 @@ void v2_ranges_add(struct v2_ranges *ranges, uint64_t packet)
 	join_next(ranges, i);
 	if (list[0].last - list[0].first > RANGE_SPAN_MAX)
 		list[0].first = list[0].last - RANGE_SPAN_MAX;
+	return false;
 }
 
 /* ---- paths ---- */
@@ -174,23 +211,34 @@ static void schedule_ack(struct v2_receiver *r, bool in_order)
 		r->ack_at_ns = MIN(r->ack_at_ns, r->now_ns + V2_ACK_DELAY_NS);
 }
 
-/* All frames are within credit; a peer that goes beyond is broken. */
-static enum v2_error check_credit(struct v2_receiver *r, const uint8_t *text, size_t size)
+/* A lane without credit admits everything; in the others a peer that goes beyond is broken. */
+static bool within_credit(const struct v2_receiver *r, const struct v2_frame *frame)
+{
+	uint8_t lane;
+
+	if (frame->type != V2_FRAME_EVENTS && frame->type != V2_FRAME_SHED)
+		return true;
+	lane = frame->type == V2_FRAME_EVENTS ? frame->events.lane : frame->shed.lane;
+	return lane == V2_LANE_UPDATE || v2_order_admits(&r->lanes[lane], frame);
+}
+
+/* All frames, before any of them has an effect. */
+static enum v2_error check_frames(const struct v2_receiver *r, const uint8_t *text, size_t size)
 {
 	struct cursor c;
 
+	if (size < V2_FRAME_BYTES)
+		return V2_BAD_FRAME;
 	cursor_read_init(&c, text, size);
 	while (cursor_left(&c) > 0) {
 		struct v2_frame frame;
 		enum v2_error error = v2_next_frame(&c, &r->schemas, &frame);
-		uint8_t lane;
 
 		if (error != V2_OK)
 			return error;
-		if (frame.type != V2_FRAME_EVENTS && frame.type != V2_FRAME_SHED)
-			continue;
-		lane = frame.type == V2_FRAME_EVENTS ? frame.events.lane : frame.shed.lane;
-		if (!v2_order_admits(&r->lanes[lane], &frame))
+		if (!v2_frame_goes(&frame, V2_TO_SERVER))
+			return V2_WRONG_WAY;
+		if (!within_credit(r, &frame))
 			return V2_OVER_CREDIT;
 	}
 	return V2_OK;
@@ -209,13 +257,14 @@ static bool handle_frames(struct v2_receiver *r, uint64_t address, const uint8_t
 		if (v2_next_frame(&c, &r->schemas, &frame) != V2_OK)
 			break;
 		elicits |= v2_frame_elicits(&frame);
-		if (frame.type == V2_FRAME_EVENTS)
+		if (frame.type == V2_FRAME_EVENTS && frame.events.lane < V2_LANES_ACKED)
 			v2_order_put(&r->lanes[frame.events.lane], &frame);
-		else if (frame.type == V2_FRAME_SHED)
+		else if (frame.type == V2_FRAME_SHED && frame.shed.lane < V2_LANES_ACKED)
 			v2_order_put(&r->lanes[frame.shed.lane], &frame);
 		else if (frame.type == V2_FRAME_PATH_RESPONSE)
 			validate_path(r, address, frame.path);
 	}
+	v2_updates_offer(&r->updates, text, size);
 	return elicits;
 }
 
@@ -254,13 +303,11 @@ static enum v2_error take_packet(
 	if (error != V2_OK)
 		return error;
 	v2_replay_mark(&r->replay, header.packet);
-	error = v2_check_frames(text, text_size, &r->schemas, V2_TO_SERVER);
-	if (error == V2_OK)
-		error = check_credit(r, text, text_size);
+	error = check_frames(r, text, text_size);
 	if (error != V2_OK)
 		return error;
 	note_path(r, address, header.packet >= expected, size);
-	v2_ranges_add(&r->ranges, header.packet);
+	r->ranges_unacked += v2_ranges_add(&r->ranges, header.packet);
 	if (header.packet >= expected)
 		r->newest_ns = r->now_ns;
 	if (handle_frames(r, address, text, text_size))
@@ -275,6 +322,7 @@ enum v2_error v2_receiver_receive(struct v2_receiver *receiver, uint64_t now_ns,
 	enum v2_error error;
 
 	advance(receiver, now_ns);
+	v2_updates_offer(&receiver->updates, NULL, 0);
 	error = take_packet(receiver, address, bytes, size);
 	receiver->stats.errors[error]++;
 	if (v2_error_action(error) == V2_ACTION_CLOSE)
@@ -284,10 +332,15 @@ enum v2_error v2_receiver_receive(struct v2_receiver *receiver, uint64_t now_ns,
 
 /* ---- processing ---- */
 
-bool v2_receiver_take(
-	struct v2_receiver *receiver, enum v2_lane_id lane, struct v2_taken *ret_taken)
+bool v2_receiver_next_update(struct v2_receiver *receiver, struct v2_taken *ret_taken)
 {
-	return v2_order_take(&receiver->lanes[lane], ret_taken);
+	return v2_updates_take(&receiver->updates, &receiver->schemas, ret_taken);
+}
+
+bool v2_receiver_take(struct v2_receiver *receiver, enum v2_lane_id lane, uint64_t max,
+	struct v2_taken *ret_taken)
+{
+	return v2_order_take(&receiver->lanes[lane], max, ret_taken);
 }
 
 void v2_receiver_abandon(struct v2_receiver *receiver, enum v2_lane_id lane)
@@ -301,9 +354,12 @@ bool v2_receiver_commit(struct v2_receiver *receiver, uint64_t epoch, enum v2_la
 	advance(receiver, now_ns);
 	if (epoch != receiver->epoch)
 		return false;
+	if (lane == V2_LANE_UPDATE) {
+		v2_updates_commit(&receiver->updates, before);
+		return true;
+	}
 	v2_order_commit(&receiver->lanes[lane], before);
-	if (lane < V2_LANES_ACKED)
-		receiver->ack_at_ns = receiver->now_ns;
+	receiver->ack_at_ns = receiver->now_ns;
 	return true;
 }
 
@@ -376,6 +432,11 @@ static bool fit_answer(struct v2_receiver *r, struct cursor *c, uint8_t *bytes)
 	return false;
 }
 
+bool v2_receiver_pressing(const struct v2_receiver *receiver)
+{
+	return receiver->ranges_unacked >= V2_ACK_RANGES / 4;
+}
+
 size_t v2_receiver_poll(struct v2_receiver *receiver, uint64_t now_ns, uint64_t *ret_address,
 	uint8_t *bytes, size_t size)
 {
@@ -390,6 +451,7 @@ size_t v2_receiver_poll(struct v2_receiver *receiver, uint64_t now_ns, uint64_t 
 	}
 	receiver->ack_at_ns = NEVER;
 	receiver->unacked = 0;
+	receiver->ranges_unacked = 0;
 	*ret_address = receiver->path.address;
 	return seal_answer(receiver, &c);
 }

@@ -28,6 +28,11 @@ int v2_sender_init(struct v2_sender *sender, const struct v2_sender_config *conf
 		return -EINVAL;
 	for (int i = 0; i < V2_LANES && r == 0; i++)
 		r = v2_spool_init(&made.lanes[i], config->capacity[i], config->record_max);
+	made.record_min = config->record_max;
+	for (int i = 0; i < config->schemas.count; i++)
+		made.record_min = MIN(made.record_min, config->schemas.list[i].record_bytes);
+	if (r == 0)
+		r = v2_bits_init(&made.open, config->packets);
 	if (r == 0) {
 		made.sent = calloc(config->packets, sizeof(*made.sent));
 		r = made.sent ? 0 : -ENOMEM;
@@ -44,15 +49,16 @@ void v2_sender_done(struct v2_sender *sender)
 {
 	for (int i = 0; i < V2_LANES; i++)
 		v2_spool_done(&sender->lanes[i]);
+	v2_bits_done(&sender->open);
 	free(sender->sent);
 	*sender = (struct v2_sender){0};
 }
 
-bool v2_sender_push(
-	struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema, const void *record)
+uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema,
+	const void *records, uint64_t count)
 {
-	return v2_spool_push(&sender->lanes[lane], schema, record,
-		sender->config.schemas.list[schema].record_bytes);
+	return v2_spool_push(&sender->lanes[lane], (uint8_t)schema, records,
+		sender->config.schemas.list[schema].record_bytes, count);
 }
 
 bool v2_sender_idle(const struct v2_sender *sender)
@@ -143,6 +149,7 @@ enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *
 	sender->seal = *seal;
 	sender->replay = (struct v2_replay){0};
 	sender->next_packet = sender->oldest = sender->acked_end = 0;
+	v2_bits_clear_all(&sender->open);
 	sender->loss_at_ns = NEVER;
 	sender->backoff = sender->probes = 0;
 	sender->respond = false;
@@ -180,18 +187,21 @@ void v2_sender_restart(struct v2_sender *sender, uint64_t boot)
 
 /* ---- what was lost ---- */
 
-static void requeue(struct v2_sender *s, const struct v2_sent *sent)
+static void requeue(struct v2_sender *s, struct v2_sent *sent)
 {
-	for (int i = 0; i < sent->ref_count; i++)
-		for (uint64_t j = 0; j < sent->refs[i].count; j++)
-			v2_spool_lost(&s->lanes[sent->refs[i].lane], sent->refs[i].first + j,
-				sent->packet);
+	for (int i = 0; i < sent->ref_count && !sent->requeued; i++)
+		v2_spool_lost(&s->lanes[sent->lane[i]], sent->first[i], sent->count[i]);
+	sent->requeued = true;
 }
 
 static void settle_oldest(struct v2_sender *s)
 {
-	while (s->oldest < s->next_packet && sent_at(s, s->oldest)->state != V2_SENT_FLYING)
-		s->oldest++;
+	for (;; s->oldest++) {
+		/* Lost ones may still be acknowledged, but nothing waits for them. */
+		s->oldest = v2_bits_find(&s->open, s->oldest, s->next_packet, true);
+		if (s->oldest == s->next_packet || sent_at(s, s->oldest)->state == V2_SENT_FLYING)
+			return;
+	}
 }
 
 static void mtu_back_to_floor(struct v2_sender *s)
@@ -214,14 +224,15 @@ static void lose(struct v2_sender *s, struct v2_sent *sent)
 static void detect_losses(struct v2_sender *s)
 {
 	uint64_t delay = v2_congestion_loss_delay(&s->congestion);
+	uint64_t end = MAX(s->acked_end, 1) - 1, p = s->oldest;
 
 	s->loss_at_ns = NEVER;
-	for (uint64_t p = s->oldest; p + 1 < s->acked_end; p++) {
+	for (; (p = v2_bits_find(&s->open, p, end, true)) < end; p++) {
 		struct v2_sent *sent = sent_at(s, p);
 
 		if (sent->state != V2_SENT_FLYING)
 			continue;
-		if (s->acked_end - 1 - p < PACKET_THRESHOLD && sent->at_ns + delay > s->now_ns) {
+		if (end - p < PACKET_THRESHOLD && sent->at_ns + delay > s->now_ns) {
 			s->loss_at_ns = sent->at_ns + delay;
 			break;
 		}
@@ -250,7 +261,7 @@ static void probe(struct v2_sender *s)
 	s->eliciting_ns = s->now_ns;
 	s->stats.probes++;
 	for (uint64_t p = s->oldest, n = 0; p < s->next_packet && n < PROBES; p++)
-		if (sent_at(s, p)->state == V2_SENT_FLYING) {
+		if (sent_at(s, p)->state == V2_SENT_FLYING && !sent_at(s, p)->requeued) {
 			requeue(s, sent_at(s, p));
 			n++;
 		}
@@ -280,25 +291,24 @@ static void acknowledge(struct v2_sender *s, struct v2_sent *sent)
 		s->stats.spurious++;
 	sent->state = V2_SENT_ACKED;
 	for (int i = 0; i < sent->ref_count; i++)
-		for (uint64_t j = 0; j < sent->refs[i].count; j++)
-			v2_spool_received(&s->lanes[sent->refs[i].lane], sent->refs[i].first + j);
+		v2_spool_received(&s->lanes[sent->lane[i]], sent->first[i], sent->count[i]);
 	v2_mtu_acked(&s->mtu, sent->bytes, sent->mtu_probe);
 }
 
 /* True if a packet of the range was not acknowledged before. */
 static bool acknowledge_range(struct v2_sender *s, const struct v2_range *range)
 {
-	uint64_t window = MIN(s->next_packet, s->config.packets);
-	uint64_t first = MAX(range->first, s->next_packet - window);
+	uint64_t window = MIN(s->next_packet, s->config.packets), end = range->last + 1;
+	uint64_t p = MAX(range->first, s->next_packet - window);
 	bool fresh = false;
 
-	for (uint64_t p = first; p <= range->last; p++) {
-		struct v2_sent *sent = sent_at(s, p);
+	while ((p = v2_bits_find(&s->open, p, end, true)) < end) {
+		uint64_t stop = v2_bits_find(&s->open, p, end, false);
 
-		if (sent->state == V2_SENT_FLYING || sent->state == V2_SENT_LOST) {
-			acknowledge(s, sent);
-			fresh = true;
-		}
+		v2_bits_clear(&s->open, p, stop);
+		for (; p < stop; p++)
+			acknowledge(s, sent_at(s, p));
+		fresh = true;
 	}
 	return fresh;
 }
@@ -321,7 +331,7 @@ static enum v2_error handle_ack(struct v2_sender *s, const struct v2_frame *fram
 
 	if (largest >= s->next_packet)
 		return V2_ACK_UNSENT;
-	newest = sent_at(s, largest)->packet == largest &&
+	newest = s->next_packet - largest <= s->config.packets &&
 		 sent_at(s, largest)->state == V2_SENT_FLYING;
 	for (int i = 0; i < frame->ack.count; i++)
 		fresh |= acknowledge_range(s, &frame->ack.ranges[i]);
@@ -421,100 +431,71 @@ enum v2_error v2_sender_receive(
 
 /* ---- what leaves ---- */
 
-/* True if the slot may be sent now: it waits, and the server has room for it. */
-static bool sendable(const struct v2_sender *s, int lane, uint64_t index)
-{
-	const struct v2_spool *spool = &s->lanes[lane];
-	const struct v2_slot *slot = v2_spool_slot(spool, index);
-
-	/* A range takes one place of the server's window, whatever its length. */
-	return index < spool->tail && slot->state == V2_SLOT_WAITING &&
-	       slot->sequence < s->limit[lane];
-}
-
-static bool lane_ready(struct v2_sender *s, int lane)
+/* What a lane has to send, up to `max` events of one frame. */
+static bool next_run(struct v2_sender *s, int lane, uint64_t max, struct v2_run *ret_run)
 {
 	v2_spool_settle(&s->lanes[lane]);
-	return sendable(s, lane, v2_spool_next(&s->lanes[lane]));
+	/* A range takes one place of the server's window, whatever its length. */
+	return v2_spool_next(&s->lanes[lane], s->limit[lane], max, ret_run);
 }
 
 static bool data_ready(struct v2_sender *s)
 {
+	struct v2_run run;
+
 	for (int i = 0; i < V2_LANES; i++)
-		if (lane_ready(s, i))
+		if (next_run(s, i, 1, &run))
 			return true;
 	return false;
 }
 
-static bool put_shed(struct v2_sender *s, struct cursor *c, int lane, const struct v2_slot *slot)
+/* Writes a frame of the run, or of as much as fits. False: nothing fits. */
+static bool put_run(struct v2_sender *s, struct cursor *c, int lane, struct v2_run *run)
 {
-	struct v2_frame frame = {.type = V2_FRAME_SHED};
+	struct v2_frame frame = {0};
+	uint8_t *records;
+	uint16_t size;
 
-	if (cursor_left(c) < V2_FRAME_BYTES + 20)
+	if (run->schema == V2_KIND_RANGE) {
+		if (cursor_left(c) < V2_SHED_BYTES)
+			return false;
+		frame.shed.lane = (uint8_t)lane;
+		frame.shed.cause = (uint8_t)run->span.cause;
+		frame.shed.sequence = run->sequence;
+		frame.shed.count = run->span.count;
+		v2_put_shed(c, &frame, grease(s));
+		return true;
+	}
+	size = s->config.schemas.list[run->schema].record_bytes;
+	if (cursor_left(c) < V2_EVENTS_BYTES + (size_t)size)
 		return false;
-	frame.shed.lane = (uint8_t)lane;
-	frame.shed.cause = slot->cause;
-	frame.shed.sequence = slot->sequence;
-	frame.shed.count = slot->count;
-	v2_put_shed(c, &frame, grease(s));
+	run->count = MIN(run->count, (cursor_left(c) - V2_EVENTS_BYTES) / size);
+	frame.events.lane = (uint8_t)lane;
+	frame.events.schema = run->schema;
+	frame.events.count = (uint16_t)run->count;
+	frame.events.record_bytes = size;
+	frame.events.sequence = run->sequence;
+	v2_put_events(c, &frame, grease(s));
+	records = cursor_put(c, run->count * size);
+	v2_places_get(&s->lanes[lane].places, run->first, records, size, run->count);
 	return true;
 }
 
-/* How many slots from `first` on fit one EVENTS frame: of one schema, waiting, within credit. */
-static uint16_t count_events(
-	const struct v2_sender *s, size_t left, int lane, uint64_t first, uint16_t record_bytes)
-{
-	const struct v2_spool *spool = &s->lanes[lane];
-	uint16_t schema = v2_spool_slot(spool, first)->schema, count = 0;
-	size_t room = left < V2_EVENTS_BYTES ? 0 : (left - V2_EVENTS_BYTES) / record_bytes;
-
-	while (count < room && sendable(s, lane, first + count)) {
-		const struct v2_slot *slot = v2_spool_slot(spool, first + count);
-
-		if (slot->cause != V2_CAUSE_NONE || slot->schema != schema)
-			break;
-		count++;
-	}
-	return count;
-}
-
-static uint16_t put_events(struct v2_sender *s, struct cursor *c, int lane, uint64_t first)
-{
-	const struct v2_spool *spool = &s->lanes[lane];
-	const struct v2_slot *slot = v2_spool_slot(spool, first);
-	struct v2_frame frame = {.type = V2_FRAME_EVENTS};
-
-	frame.events.lane = (uint8_t)lane;
-	frame.events.schema = slot->schema;
-	frame.events.record_bytes = s->config.schemas.list[slot->schema].record_bytes;
-	frame.events.sequence = slot->sequence;
-	frame.events.count =
-		count_events(s, cursor_left(c), lane, first, frame.events.record_bytes);
-	if (frame.events.count == 0)
-		return 0;
-	v2_put_events(c, &frame, grease(s));
-	for (uint16_t i = 0; i < frame.events.count; i++)
-		cursor_put_bytes(c, v2_spool_record(spool, first + i), frame.events.record_bytes);
-	return frame.events.count;
-}
-
-static void mark_sent(
-	struct v2_sender *s, struct v2_sent *sent, int lane, uint64_t first, uint64_t count)
+static void mark_sent(struct v2_sender *s, struct v2_sent *sent, int lane, const struct v2_run *run)
 {
 	struct v2_spool *spool = &s->lanes[lane];
 
-	s->stats.events += count;
-	if (first < spool->unsent)
-		s->stats.events_again += count;
-	for (uint64_t i = 0; i < count; i++)
-		v2_spool_sent(spool, first + i, sent->packet);
+	s->stats.events += run->count;
+	if (run->first < spool->unsent)
+		s->stats.events_again += run->count;
+	v2_spool_sent(spool, run);
 	if (lane == V2_LANE_UPDATE) {
 		v2_spool_forget_sent(spool);
 		return;
 	}
-	sent->refs[sent->ref_count].lane = (uint8_t)lane;
-	sent->refs[sent->ref_count].first = first;
-	sent->refs[sent->ref_count].count = count;
+	sent->lane[sent->ref_count] = (uint8_t)lane;
+	sent->first[sent->ref_count] = run->first;
+	sent->count[sent->ref_count] = (uint16_t)run->count;
 	sent->ref_count++;
 }
 
@@ -522,20 +503,14 @@ static void mark_sent(
 static bool put_data(struct v2_sender *s, struct cursor *c, struct v2_sent *sent)
 {
 	bool put = false;
+	struct v2_run run;
 
 	for (int lane = 0; lane < V2_LANES; lane++)
-		while (sent->ref_count < V2_REFS && lane_ready(s, lane)) {
-			uint64_t first = v2_spool_next(&s->lanes[lane]);
-			const struct v2_slot *slot = v2_spool_slot(&s->lanes[lane], first);
-			uint64_t count = 1;
-
-			if (slot->cause == V2_CAUSE_NONE)
-				count = put_events(s, c, lane, first);
-			else if (!put_shed(s, c, lane, slot))
-				count = 0;
-			if (count == 0)
+		while (sent->ref_count < V2_REFS &&
+			next_run(s, lane, cursor_left(c) / s->record_min + 1, &run)) {
+			if (!put_run(s, c, lane, &run))
 				break;
-			mark_sent(s, sent, lane, first, count);
+			mark_sent(s, sent, lane, &run);
 			put = true;
 		}
 	return put;
@@ -551,34 +526,40 @@ static struct v2_sent *claim(struct v2_sender *s)
 		settle_oldest(s);
 	}
 	sent = sent_at(s, s->next_packet);
-	*sent = (struct v2_sent){.packet = s->next_packet, .at_ns = s->now_ns};
+	*sent = (struct v2_sent){.at_ns = s->now_ns};
+	v2_bits_clear(&s->open, s->next_packet, s->next_packet + 1);
 	return sent;
 }
 
-/* Seals what the cursor holds behind a header's room. */
+/* Seals what the cursor holds behind a header's room. Returns the datagram's size. */
 static size_t finish(struct v2_sender *s, struct cursor *c, struct v2_sent *sent, bool elicits)
 {
+	uint64_t packet = s->next_packet;
 	struct v2_header header = {
-		.phase = s->seal.phase(s->seal.user, sent->packet),
+		.phase = s->seal.phase(s->seal.user, packet),
 		.grease = grease(s) & 0x0f,
 		.session = s->session,
-		.packet = sent->packet,
+		.packet = packet,
 	};
 	struct cursor h;
 
 	cursor_write_init(&h, c->out, V2_HEADER_BYTES);
 	v2_put_header(&h, &header);
-	if (s->seal.seal(s->seal.user, sent->packet, c->out, c->out + V2_HEADER_BYTES,
-		    c->pos - V2_HEADER_BYTES) < 0)
+	if (s->seal.seal(s->seal.user, packet, c->out, c->out + V2_HEADER_BYTES,
+		    c->pos - V2_HEADER_BYTES) < 0) {
+		/* Without keys that seal there is no session; all is sent again in the next one. */
+		close_session(s);
 		return 0;
+	}
 	s->next_packet++;
 	s->stats.packets++;
-	sent->bytes = (uint32_t)(c->pos + V2_TAG_BYTES);
+	sent->bytes = (uint16_t)(c->pos + V2_TAG_BYTES);
 	if (elicits) {
 		/* The server begins to owe an answer now. */
-		if (s->oldest == sent->packet && s->backoff == 0)
+		if (s->oldest == packet && s->backoff == 0)
 			s->heard_ns = MAX(s->heard_ns, s->now_ns);
 		sent->state = V2_SENT_FLYING;
+		v2_bits_set(&s->open, packet, packet + 1);
 		s->eliciting_ns = s->now_ns;
 		v2_congestion_sent(&s->congestion, sent->bytes, s->now_ns);
 	}
@@ -621,13 +602,13 @@ static bool may_send(struct v2_sender *s)
 	return s->probes > 0 || (s->now_ns >= s->congestion.pace_at_ns && window_open(s));
 }
 
-static size_t send_packet(struct v2_sender *s, uint8_t *bytes, bool with_data)
+static size_t send_packet(struct v2_sender *s, uint8_t *bytes, size_t size, bool with_data)
 {
 	struct v2_sent *sent = claim(s);
 	struct cursor c;
 	bool elicits;
 
-	begin(&c, bytes, s->mtu.size);
+	begin(&c, bytes, size);
 	if (s->respond)
 		v2_put_path(&c, V2_FRAME_PATH_RESPONSE, s->challenge, grease(s));
 	s->respond = false;
@@ -641,8 +622,40 @@ static size_t send_packet(struct v2_sender *s, uint8_t *bytes, bool with_data)
 	return finish(s, &c, sent, elicits);
 }
 
-size_t v2_sender_poll(struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size)
+/* The datagrams of a train have one size: what is left is padded, if there is more to send. */
+static size_t send_next_of_train(struct v2_sender *s, uint8_t *bytes, size_t size)
 {
+	struct v2_sent *sent = claim(s);
+	struct cursor c;
+
+	begin(&c, bytes, size);
+	put_data(s, &c, sent);
+	if (cursor_left(&c) >= V2_FRAME_BYTES && data_ready(s))
+		v2_put_padding(&c, V2_FRAME_PADDING | (grease(s) & 0x7f), cursor_left(&c));
+	return finish(s, &c, sent, true);
+}
+
+/* More of the same after a datagram that is not much smaller than the path allows. */
+static size_t lengthen_train(struct v2_sender *s, uint8_t *bytes, size_t size, size_t segment)
+{
+	size_t total = segment, last = segment;
+
+	if (segment < s->mtu.size - s->mtu.size / 4)
+		return total;
+	for (int i = 1; i < V2_TRAIN && last == segment && total + segment <= size; i++) {
+		if (s->session == 0 || !data_ready(s) || !may_send(s))
+			break;
+		s->probes -= s->probes > 0;
+		last = send_next_of_train(s, bytes + total, segment);
+		total += last;
+	}
+	return total;
+}
+
+size_t v2_sender_poll(
+	struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size, size_t *ret_segment)
+{
+	size_t first;
 	bool data;
 
 	advance(sender, now_ns);
@@ -651,10 +664,21 @@ size_t v2_sender_poll(struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes,
 	run_timers(sender);
 	data = data_ready(sender) && may_send(sender);
 	if (data || sender->probes > 0 || sender->respond)
-		return send_packet(sender, bytes, data);
-	if (mtu_probe_due(sender))
-		return send_mtu_probe(sender, bytes);
-	return 0;
+		first = send_packet(sender, bytes, sender->mtu.size, data);
+	else if (mtu_probe_due(sender))
+		first = send_mtu_probe(sender, bytes);
+	else
+		return 0;
+	if (first == 0)
+		return 0;
+	*ret_segment = first;
+	return data ? lengthen_train(sender, bytes, size, first) : first;
+}
+
+void v2_sender_too_long(struct v2_sender *sender, uint32_t bytes)
+{
+	if (bytes > 0 && sender->session != 0)
+		v2_mtu_refused(&sender->mtu, bytes);
 }
 
 uint64_t v2_sender_next_time(struct v2_sender *sender, uint64_t now_ns)

@@ -5,22 +5,24 @@
 /*
  * The agent's end of version 2. Events are pushed into lanes at any time, also without a session,
  * and stay until the server calls them processed. The caller opens sessions over the control
- * channel, hands in what the socket received, asks for datagrams until there is none, and asks when
+ * channel, hands in what the socket received, asks for datagrams until there are none, and asks when
  * to come back. `now_ns` is monotonic; should it go back, it is taken as standing still.
  *
  *   while (v2_sender_wants_session(s, now)) send v2_sender_hello(), hand the answer to
  *       v2_sender_welcome() and v2_sender_open(); on V2_ACTION_RESTART: v2_sender_restart()
- *   while ((size = v2_sender_poll(s, now, bytes, sizeof(bytes))) > 0) send it
+ *   while ((size = v2_sender_poll(s, now, bytes, sizeof(bytes), &segment)) > 0) send the train
  *   sleep until v2_sender_next_time(s, now), or until something arrives or is pushed
  */
 
+#include "wire/v2_bits.h"
 #include "wire/v2_congestion.h"
 #include "wire/v2_control.h"
 #include "wire/v2_mtu.h"
 #include "wire/v2_seal.h"
 #include "wire/v2_spool.h"
 
-#define V2_REFS 4 /* frames of events or ranges in a packet */
+#define V2_REFS  4  /* frames of events or ranges in a packet */
+#define V2_TRAIN 64 /* datagrams in a train, at most */
 
 struct v2_sender_config {
 	size_t capacity[V2_LANES]; /* events */
@@ -39,25 +41,26 @@ enum v2_sent_state {
 	V2_SENT_LOST,
 };
 
-/* A packet that was sent, and what it carried. */
+/* A packet that was sent, and the slots of the spools that it carried: a line of the cache. */
 struct v2_sent {
-	uint64_t packet;
 	uint64_t at_ns;
-	uint32_t bytes;
+	uint16_t bytes;
 	uint8_t state;
-	uint8_t ref_count;
-	bool mtu_probe;
-	struct {
-		uint8_t lane;
-		uint64_t first, count; /* slots of the spool */
-	} refs[V2_REFS];
+	uint8_t ref_count : 4;
+	bool mtu_probe : 1;
+	bool requeued : 1; /* its slots were given back; later packets answer for them */
+	uint8_t lane[V2_REFS];
+	uint16_t count[V2_REFS];
+	uint64_t first[V2_REFS];
 };
 
 struct v2_sender {
 	struct v2_sender_config config;
 	struct v2_spool lanes[V2_LANES];
+	uint16_t record_min;      /* of the schemas */
 	uint64_t limit[V2_LANES]; /* credit */
 	struct v2_sent *sent;     /* a ring */
+	struct v2_bits open;      /* packets in it that may yet be acknowledged */
 	uint64_t oldest;          /* packets below are settled */
 	uint64_t next_packet;
 	uint64_t acked_end; /* the newest that the server acknowledged, plus one */
@@ -87,9 +90,12 @@ int v2_sender_init(struct v2_sender *sender, const struct v2_sender_config *conf
 	uint64_t boot) _must_check_;
 void v2_sender_done(struct v2_sender *sender);
 
-/* Accepts an event. False: the lane was full, the event is declared as shed. */
-bool v2_sender_push(
-	struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema, const void *record);
+/*
+ * Accepts events of one schema, whose records lie one behind the other. Returns how many it took: the
+ * lane was full for the others, which are declared as shed.
+ */
+uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema,
+	const void *records, uint64_t count);
 
 /* ---- sessions ---- */
 
@@ -110,8 +116,18 @@ void v2_sender_restart(struct v2_sender *sender, uint64_t boot);
 /* What the socket received; decrypted in place. Errors are counted; V2_ACTION_CLOSE was taken. */
 enum v2_error v2_sender_receive(
 	struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size);
-/* Writes the next datagram, if one is to leave now. Returns its size or 0. */
-size_t v2_sender_poll(struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size);
+/*
+ * Writes a train of datagrams, one behind the other, if any are to leave now: each has `ret_segment`
+ * bytes, but the last may be shorter. `size` is room for it, at least the configured datagram_max.
+ * Returns the bytes of the train; 0: none. What is written counts as sent.
+ */
+size_t v2_sender_poll(struct v2_sender *sender, uint64_t now_ns, uint8_t *bytes, size_t size,
+	size_t *ret_segment);
+/*
+ * The interface does not take datagrams of `bytes`, 0 if it takes all (EMSGSIZE; see
+ * udp_sender_too_long()): probing ends below. Those that were sent are lost in the usual way.
+ */
+void v2_sender_too_long(struct v2_sender *sender, uint32_t bytes);
 /* When to poll again at the latest; UINT64_MAX: not before something comes or is pushed. */
 uint64_t v2_sender_next_time(struct v2_sender *sender, uint64_t now_ns);
 

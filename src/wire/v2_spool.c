@@ -4,169 +4,284 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/*
+ * Bits and sequences have room for twice the slots: those in use may begin and end within a word, and
+ * no word is used at both ends.
+ */
+#define BLOCK 64
+
+static uint64_t *block(const struct v2_spool *spool, uint64_t index)
+{
+	return &spool->sequences[index / BLOCK & spool->lost.mask];
+}
+
 int v2_spool_init(struct v2_spool *spool, size_t capacity, uint16_t record_max)
 {
-	struct v2_spool made = {.capacity = 2, .record_max = record_max};
+	struct v2_spool made = {0};
+	int r = v2_places_init(&made.places, capacity, record_max);
 
-	if (record_max == 0 || record_max > V2_RECORD_MAX || capacity > SIZE_MAX / 1024)
-		return -EINVAL;
-	while (made.capacity < capacity)
-		made.capacity *= 2;
-	made.slots = calloc(made.capacity, sizeof(*made.slots));
-	made.records = calloc(made.capacity, record_max);
-	if (!made.slots || !made.records) {
-		v2_spool_done(&made);
-		return -ENOMEM;
+	if (r == 0)
+		r = v2_bits_init(&made.lost, MAX(2 * made.places.count, 2 * BLOCK));
+	if (r == 0)
+		r = v2_bits_init(&made.received, MAX(2 * made.places.count, 2 * BLOCK));
+	if (r == 0)
+		r = v2_bits_init(&made.ranges, MAX(2 * made.places.count, 2 * BLOCK));
+	if (r == 0) {
+		made.sequences = calloc(made.lost.mask + 1, sizeof(*made.sequences));
+		r = made.sequences ? 0 : -ENOMEM;
 	}
-	*spool = made;
-	return 0;
+	if (r < 0)
+		v2_spool_done(&made);
+	else
+		*spool = made;
+	return r;
 }
 
 void v2_spool_done(struct v2_spool *spool)
 {
-	free(spool->slots);
-	free(spool->records);
+	v2_places_done(&spool->places);
+	v2_bits_done(&spool->lost);
+	v2_bits_done(&spool->received);
+	v2_bits_done(&spool->ranges);
+	free(spool->sequences);
 	*spool = (struct v2_spool){0};
 }
 
 void v2_spool_reset(struct v2_spool *spool)
 {
 	*spool = (struct v2_spool){
-		.slots = spool->slots,
-		.records = spool->records,
-		.capacity = spool->capacity,
-		.record_max = spool->record_max,
+		.places = spool->places,
+		.lost = spool->lost,
+		.received = spool->received,
+		.ranges = spool->ranges,
+		.sequences = spool->sequences,
 		.shed_total = spool->shed_total,
 	};
 }
 
+/* ---- what comes in ---- */
+
 static uint64_t room(const struct v2_spool *spool)
 {
-	return spool->capacity - (spool->tail - spool->head);
+	return spool->places.count - (spool->tail - spool->head);
 }
 
-static void append(struct v2_spool *spool, const struct v2_slot *slot)
+/* `count` slots from the tail on come into use. */
+static void begin_slots(struct v2_spool *spool, uint64_t sequence, uint64_t count)
 {
-	*v2_spool_slot(spool, spool->tail) = *slot;
-	spool->tail++;
+	uint64_t index = (spool->tail + BLOCK - 1) / BLOCK * BLOCK;
+
+	for (; index < spool->tail + count; index += BLOCK) {
+		*block(spool, index) = sequence + (index - spool->tail);
+		*v2_bits_word(&spool->lost, index) = 0;
+		*v2_bits_word(&spool->received, index) = 0;
+		*v2_bits_word(&spool->ranges, index) = 0;
+	}
+	spool->tail += count;
 }
 
 void v2_spool_settle(struct v2_spool *spool)
 {
+	const struct v2_span span = {.count = spool->shed_count, .cause = V2_CAUSE_SPOOL_FULL};
+
 	if (spool->shed_count == 0 || room(spool) == 0)
 		return;
-	append(spool, &(struct v2_slot){
-			      .sequence = spool->shed_sequence,
-			      .count = spool->shed_count,
-			      .cause = V2_CAUSE_SPOOL_FULL,
-		      });
+	v2_places_put_span(&spool->places, spool->tail, &span);
+	begin_slots(spool, spool->shed_sequence, 1);
+	v2_bits_set(&spool->ranges, spool->tail - 1, spool->tail);
 	spool->shed_count = 0;
 }
 
-static void shed(struct v2_spool *spool)
+static void shed(struct v2_spool *spool, uint64_t count)
 {
 	if (spool->shed_count == 0)
 		spool->shed_sequence = spool->next_sequence;
-	spool->shed_count++;
-	spool->shed_total++;
-	spool->next_sequence++;
+	spool->shed_count += count;
+	spool->shed_total += count;
+	spool->next_sequence += count;
 }
 
-bool v2_spool_push(struct v2_spool *spool, uint16_t schema, const void *record, uint16_t size)
+uint64_t v2_spool_push(
+	struct v2_spool *spool, uint8_t schema, const void *records, uint16_t size, uint64_t count)
 {
-	/* A range that waits comes before this event, and they take a slot each. */
-	if (room(spool) < (spool->shed_count > 0 ? 2 : 1) || size > spool->record_max) {
-		shed(spool);
-		return false;
+	/* A range that waits comes before these events, and takes a slot. */
+	uint64_t range = spool->shed_count > 0, free_slots = room(spool), taken = 0;
+
+	if (free_slots > range && size <= spool->places.stride)
+		taken = MIN(count, free_slots - range);
+	if (taken > 0) {
+		v2_spool_settle(spool);
+		v2_places_put(&spool->places, spool->tail, schema, records, size, taken);
+		begin_slots(spool, spool->next_sequence, taken);
+		spool->next_sequence += taken;
 	}
-	v2_spool_settle(spool);
-	memcpy(v2_spool_record(spool, spool->tail), record, size);
-	append(spool, &(struct v2_slot){
-			      .sequence = spool->next_sequence++,
-			      .count = 1,
-			      .schema = schema,
-		      });
+	if (taken < count)
+		shed(spool, count - taken);
+	return taken;
+}
+
+/* ---- sequences ---- */
+
+uint64_t v2_spool_sequence(const struct v2_spool *spool, uint64_t index)
+{
+	uint64_t from = index / BLOCK * BLOCK, sequence, ranges;
+
+	/* The block that begins with the tail has no sequence yet. */
+	if (index == spool->tail)
+		return spool->shed_count > 0 ? spool->shed_sequence : spool->next_sequence;
+	if (from > spool->head) {
+		sequence = *block(spool, index);
+	} else {
+		from = spool->head;
+		sequence = spool->head_sequence;
+	}
+	sequence += index - from;
+	if (from == index)
+		return sequence;
+	ranges = *v2_bits_word(&spool->ranges, from) & v2_bits_span(from, index);
+	for (; ranges; ranges &= ranges - 1)
+		sequence += v2_places_span(&spool->places,
+				    from / BLOCK * BLOCK + (unsigned int)__builtin_ctzll(ranges))
+				    .count -
+			    1;
+	return sequence;
+}
+
+/* The first sequence behind a run. */
+static uint64_t run_end(const struct v2_run *run)
+{
+	return run->sequence + (run->schema == V2_KIND_RANGE ? run->span.count : run->count);
+}
+
+/* ---- what leaves ---- */
+
+/* Slots that wait: the lost ones first, then those that were never sent. */
+static uint64_t find_waiting(struct v2_spool *spool, uint64_t *ret_end)
+{
+	uint64_t first;
+
+	if (spool->lost_count == 0) {
+		*ret_end = spool->tail;
+		return spool->unsent;
+	}
+	first = v2_bits_find(&spool->lost, spool->lost_from, spool->unsent, true);
+	spool->lost_from = first;
+	*ret_end = v2_bits_find(&spool->lost, first, spool->unsent, false);
+	return first;
+}
+
+bool v2_spool_next(struct v2_spool *spool, uint64_t limit, uint64_t max, struct v2_run *ret_run)
+{
+	uint64_t end, first = find_waiting(spool, &end), sequence;
+
+	if (first == end)
+		return false;
+	sequence = v2_spool_sequence(spool, first);
+	if (sequence >= limit)
+		return false;
+	ret_run->first = first;
+	ret_run->sequence = sequence;
+	ret_run->schema = v2_places_kind(&spool->places, first);
+	if (ret_run->schema == V2_KIND_RANGE) {
+		ret_run->count = 1;
+		ret_run->span = v2_places_span(&spool->places, first);
+	} else {
+		ret_run->count = v2_places_run(
+			&spool->places, first, MIN(MIN(max, end - first), limit - sequence));
+	}
 	return true;
 }
 
-uint64_t v2_spool_next(struct v2_spool *spool)
+void v2_spool_sent(struct v2_spool *spool, const struct v2_run *run)
 {
-	if (spool->lost_count == 0)
-		return spool->unsent;
-	while (v2_spool_slot(spool, spool->lost_from)->state != V2_SLOT_WAITING)
-		spool->lost_from++;
-	return spool->lost_from;
-}
-
-void v2_spool_sent(struct v2_spool *spool, uint64_t index, uint64_t packet)
-{
-	struct v2_slot *slot = v2_spool_slot(spool, index);
-
-	slot->state = V2_SLOT_FLYING;
-	slot->packet = packet;
-	spool->sent_end = MAX(spool->sent_end, slot->sequence + slot->count);
-	if (index == spool->unsent)
-		spool->unsent++;
-	else
-		spool->lost_count--;
+	spool->sent_end = MAX(spool->sent_end, run_end(run));
+	if (run->first == spool->unsent) {
+		spool->unsent += run->count;
+		return;
+	}
+	v2_bits_clear(&spool->lost, run->first, run->first + run->count);
+	spool->lost_count -= run->count;
 }
 
 void v2_spool_forget_sent(struct v2_spool *spool)
 {
-	spool->head = spool->unsent;
-	spool->lost_from = spool->head;
+	spool->head_sequence = v2_spool_sequence(spool, spool->unsent);
+	spool->head = spool->lost_from = spool->unsent;
 }
 
-static bool was_sent(const struct v2_spool *spool, uint64_t index)
+/* ---- what became of it ---- */
+
+void v2_spool_received(struct v2_spool *spool, uint64_t first, uint64_t count)
 {
-	return index >= spool->head && index < spool->unsent;
+	uint64_t end = MIN(first + count, spool->unsent);
+
+	first = MAX(first, spool->head);
+	if (spool->lost_count > 0) {
+		spool->lost_count -= v2_bits_count(&spool->lost, first, end);
+		v2_bits_clear(&spool->lost, first, end);
+	}
+	v2_bits_set(&spool->received, first, end);
 }
 
-void v2_spool_received(struct v2_spool *spool, uint64_t index)
+void v2_spool_lost(struct v2_spool *spool, uint64_t first, uint64_t count)
 {
-	struct v2_slot *slot = v2_spool_slot(spool, index);
+	uint64_t end = MIN(first + count, spool->unsent);
 
-	if (!was_sent(spool, index))
-		return;
-	if (slot->state == V2_SLOT_WAITING)
-		spool->lost_count--;
-	slot->state = V2_SLOT_RECEIVED;
+	for (uint64_t i = MAX(first, spool->head); i < end; i = v2_bits_step(i)) {
+		uint64_t *lost = v2_bits_word(&spool->lost, i);
+		uint64_t fresh =
+			v2_bits_span(i, end) & ~*lost & ~*v2_bits_word(&spool->received, i);
+
+		if (fresh == 0)
+			continue;
+		*lost |= fresh;
+		first = (i & ~63ULL) + (unsigned int)__builtin_ctzll(fresh);
+		spool->lost_from = spool->lost_count == 0 ? first : MIN(spool->lost_from, first);
+		spool->lost_count += (unsigned int)__builtin_popcountll(fresh);
+	}
 }
 
-void v2_spool_lost(struct v2_spool *spool, uint64_t index, uint64_t packet)
+/* How far a head at `sequence` moves within its block, for all below `before`. */
+static uint64_t count_processed(const struct v2_spool *spool, uint64_t end, uint64_t before)
 {
-	struct v2_slot *slot = v2_spool_slot(spool, index);
+	uint64_t i = spool->head, sequence = spool->head_sequence;
 
-	if (!was_sent(spool, index) || slot->state != V2_SLOT_FLYING || slot->packet != packet)
-		return;
-	slot->state = V2_SLOT_WAITING;
-	spool->lost_from = spool->lost_count == 0 ? index : MIN(spool->lost_from, index);
-	spool->lost_count++;
+	if (v2_bits_find(&spool->ranges, i, end, true) == end)
+		return MIN(end - i, before - MIN(before, sequence));
+	for (; i < end; i++) {
+		sequence += v2_bits_test(&spool->ranges, i)
+				    ? v2_places_span(&spool->places, i).count
+				    : 1;
+		if (sequence > before)
+			break;
+	}
+	return i - spool->head;
 }
 
 void v2_spool_processed(struct v2_spool *spool, uint64_t before)
 {
 	while (spool->head < spool->tail) {
-		const struct v2_slot *slot = v2_spool_slot(spool, spool->head);
+		uint64_t end = MIN(v2_bits_step(spool->head), spool->tail);
+		uint64_t next = spool->head + count_processed(spool, end, before);
 
-		if (slot->sequence + slot->count > before)
+		if (spool->lost_count > 0)
+			spool->lost_count -=
+				v2_bits_count(&spool->lost, spool->head, MIN(next, spool->unsent));
+		spool->head_sequence = v2_spool_sequence(spool, next);
+		spool->head = next;
+		if (next < end)
 			break;
-		if (spool->head == spool->unsent)
-			spool->unsent++;
-		else if (slot->state == V2_SLOT_WAITING)
-			spool->lost_count--;
-		spool->head++;
 	}
+	spool->unsent = MAX(spool->unsent, spool->head);
 	spool->lost_from = MAX(spool->lost_from, spool->head);
 	spool->processed = MAX(spool->processed, before);
 }
 
 void v2_spool_rewind(struct v2_spool *spool)
 {
-	for (uint64_t i = spool->head; i < spool->unsent; i++)
-		v2_spool_slot(spool, i)->state = V2_SLOT_WAITING;
-	spool->unsent = spool->head;
-	spool->lost_from = spool->head;
+	v2_bits_clear(&spool->lost, spool->head, spool->unsent);
+	v2_bits_clear(&spool->received, spool->head, spool->unsent);
+	spool->unsent = spool->lost_from = spool->head;
 	spool->lost_count = 0;
 }
 

@@ -77,17 +77,42 @@ static void check_text(const uint8_t *text, size_t size)
 	}
 }
 
+/* Every octet of the records can be read. */
+static void read_records(const struct v2_taken *taken)
+{
+	volatile uint8_t sum = 0;
+
+	for (uint64_t i = 0; taken->cause == V2_CAUSE_NONE && i < taken->count; i++)
+		for (size_t j = 0; j < schemas.list[taken->schema].record_bytes; j++)
+			sum ^= taken->records[i * taken->stride + j];
+}
+
+static void take_updates(struct v2_receiver *receiver)
+{
+	uint64_t expected = receiver->updates.taken;
+	struct v2_taken taken;
+
+	while (v2_receiver_next_update(receiver, &taken)) {
+		REQUIRE(taken.sequence == expected && taken.count > 0);
+		expected += taken.count;
+		read_records(&taken);
+	}
+	REQUIRE(expected == receiver->updates.taken);
+}
+
 /* Takes and commits all there is: sequences ascend without a hole. */
 static void process_all(struct v2_receiver *receiver)
 {
-	for (unsigned int lane = 0; lane < V2_LANES; lane++) {
+	take_updates(receiver);
+	for (unsigned int lane = 0; lane < V2_LANES_ACKED; lane++) {
 		struct v2_order *order = &receiver->lanes[lane];
 		uint64_t expected = order->taken;
 		struct v2_taken taken;
 
-		while (v2_receiver_take(receiver, lane, &taken)) {
+		while (v2_receiver_take(receiver, lane, 3 + lane * 1000, &taken)) {
 			REQUIRE(taken.sequence == expected && taken.count > 0);
 			expected += taken.count;
+			read_records(&taken);
 		}
 		REQUIRE(expected == order->next);
 		REQUIRE(v2_receiver_commit(receiver, 1, lane, expected, 3 * MS));
@@ -98,9 +123,8 @@ static void process_all(struct v2_receiver *receiver)
 static void feed_receiver(const uint8_t *bytes, size_t size, const struct v2_header *header)
 {
 	static struct v2_receiver receiver;
-	struct v2_receiver_config config = {.window = {WINDOW, WINDOW, WINDOW, WINDOW},
-		.record_max = RECORD_MAX,
-		.random = constant};
+	struct v2_receiver_config config = {
+		.window = {WINDOW, WINDOW, WINDOW}, .record_max = RECORD_MAX, .random = constant};
 	struct v2_mark mark = {.boot = 1, .epoch = 1};
 	struct v2_hello hello = {.schemas = schemas};
 	uint8_t copy[V2_DATAGRAM_MAX], answer[V2_MTU_FLOOR];
@@ -108,7 +132,7 @@ static void feed_receiver(const uint8_t *bytes, size_t size, const struct v2_hea
 	uint64_t address, told = 0;
 
 	REQUIRE(v2_receiver_init(&receiver, &config) == 0);
-	v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome);
+	REQUIRE(v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome) == V2_OK);
 	receiver.session = header->session;
 	/* Twice: the second is a replay. */
 	for (int i = 0; i < 2; i++) {
@@ -136,19 +160,22 @@ static void feed_sender(const uint8_t *bytes, size_t size, const struct v2_heade
 		.epoch = 1,
 		.datagram_max = 1472,
 		.limit = {WINDOW, WINDOW, WINDOW, WINDOW}};
-	uint8_t copy[V2_DATAGRAM_MAX], out[V2_DATAGRAM_MAX];
+	uint8_t copy[V2_DATAGRAM_MAX], out[3 * 1472];
+	size_t segment = 1472;
 
 	REQUIRE(v2_sender_init(&sender, &config, 1) == 0);
 	REQUIRE(v2_sender_open(&sender, &welcome, &v2_seal_null, MS) == V2_OK);
 	for (uint64_t i = 0; i < 2 * WINDOW; i++) {
-		v2_sender_push(&sender, (enum v2_lane_id)(i % V2_LANES), i % 2, &i);
-		v2_sender_poll(&sender, MS + i, out, sizeof(out));
+		v2_sender_push(&sender, (enum v2_lane_id)(i % V2_LANES), i % 2, &i, 1);
+		v2_sender_poll(&sender, MS + i, out, sizeof(out), &segment);
 	}
 	sender.session = header->session;
 	memcpy(copy, bytes, size);
 	(void)v2_sender_receive(&sender, 3 * MS, copy, size);
 	for (unsigned int i = 0; i < 256; i++) {
-		REQUIRE(v2_sender_poll(&sender, (4 + i * 10) * MS, out, sizeof(out)) <= 1472);
+		size_t n = v2_sender_poll(&sender, (4 + i * 10) * MS, out, sizeof(out), &segment);
+
+		REQUIRE(n <= sizeof(out) && segment <= 1472);
 		REQUIRE(sender.next_packet - sender.oldest <= 64);
 	}
 	v2_sender_done(&sender);

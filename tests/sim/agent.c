@@ -91,7 +91,7 @@ void sim_agent_push(struct sim_world *world, struct sim_agent *agent, unsigned i
 	record.pattern[1] = ~record.boot;
 	world->stats.events++;
 	sim_ledger_accepted(
-		world, agent, lane, v2_sender_push(&agent->sender, lane, schema, &record));
+		world, agent, lane, v2_sender_push(&agent->sender, lane, schema, &record, 1) == 1);
 }
 
 static void push_some(struct sim_world *world, struct sim_agent *agent)
@@ -181,21 +181,33 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 		sim_agent_push(world, agent, (unsigned int)sim_below(world, V2_LANES));
 }
 
-static void send_all(struct sim_world *world, struct sim_agent *agent)
+static void send_train(struct sim_world *world, struct sim_agent *agent, const uint8_t *bytes,
+	size_t size, size_t segment)
 {
 	struct sim_packet packet = {
 		.from = agent->address, .agent = agent->index, .to_server = true};
-	unsigned int sent = 0;
-	size_t size;
 
-	while ((size = v2_sender_poll(&agent->sender, clock_of(world, agent), packet.bytes,
-			sizeof(packet.bytes))) > 0) {
-		if (size > SIM_DATAGRAM_MAX || ++sent > SIM_PACKETS_MAX) {
+	for (size_t offset = 0; offset < size; offset += segment) {
+		packet.size = (uint16_t)MIN(segment, size - offset);
+		memcpy(packet.bytes, bytes + offset, packet.size);
+		sim_network_send(world, &packet);
+	}
+}
+
+static void send_all(struct sim_world *world, struct sim_agent *agent)
+{
+	static uint8_t train[SIM_TRAIN_MAX];
+	size_t room = SIM_DATAGRAM_MAX + sim_below(world, SIM_TRAIN_MAX - SIM_DATAGRAM_MAX);
+	size_t size, segment, sent = 0;
+
+	while ((size = v2_sender_poll(
+			&agent->sender, clock_of(world, agent), train, room, &segment)) > 0) {
+		sent += (size - 1) / segment + 1;
+		if (size > room || segment > SIM_DATAGRAM_MAX || sent > SIM_PACKETS_MAX) {
 			sim_fail(world, "agent %u sends without end", agent->index);
 			return;
 		}
-		packet.size = (uint16_t)size;
-		sim_network_send(world, &packet);
+		send_train(world, agent, train, size, segment);
 	}
 }
 

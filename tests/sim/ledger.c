@@ -91,10 +91,11 @@ void sim_ledger_committed(struct sim_world *world, struct sim_agent *agent, unsi
 		return;
 	}
 	for (unsigned int i = 0; i < batch->count && world->failure[0] == 0; i++)
-		if (batch->items[i].cause == V2_CAUSE_NONE)
-			processed(world, agent, lane, &batch->items[i], &batch->records[i]);
+		if (batch->items[i].taken.cause == V2_CAUSE_NONE)
+			processed(world, agent, lane, &batch->items[i].taken,
+				&batch->items[i].record);
 		else
-			declared(world, agent, lane, &batch->items[i]);
+			declared(world, agent, lane, &batch->items[i].taken);
 }
 
 void sim_ledger_closed(struct sim_world *world, struct sim_agent *agent, const struct v2_mark *mark)
@@ -124,6 +125,16 @@ void sim_ledger_admitted(struct sim_world *world, struct sim_agent *agent, uint6
 	incarnation->closed = false;
 }
 
+static void check_order(struct sim_world *world, unsigned int agent, int lane)
+{
+	const struct v2_receiver *receiver = &world->peers[agent].receiver;
+	const struct v2_order *order = &receiver->lanes[lane];
+
+	if (lane == V2_LANE_UPDATE ? receiver->updates.base > receiver->updates.taken
+				   : order->base > order->taken || order->taken > order->next)
+		sim_fail(world, "agent %u lane %d: the order is out of order", agent, lane);
+}
+
 static void check_seal(struct sim_world *world, unsigned int agent, const struct sim_seal *seal)
 {
 	if (seal->nonce_reused)
@@ -136,7 +147,6 @@ void sim_ledger_bounds(struct sim_world *world)
 {
 	for (unsigned int i = 0; i < world->plan.agents; i++) {
 		const struct v2_sender *sender = &world->agents[i].sender;
-		const struct v2_receiver *receiver = &world->peers[i].receiver;
 
 		check_seal(world, i, &world->agents[i].seal);
 		check_seal(world, i, &world->peers[i].seal);
@@ -148,16 +158,13 @@ void sim_ledger_bounds(struct sim_world *world)
 				sender->congestion.flying);
 		for (int lane = 0; lane < V2_LANES; lane++) {
 			const struct v2_spool *spool = &sender->lanes[lane];
-			const struct v2_order *order = &receiver->lanes[lane];
 
-			if (spool->tail - spool->head > spool->capacity ||
+			if (spool->tail - spool->head > spool->places.count ||
 				spool->unsent < spool->head || spool->unsent > spool->tail)
 				sim_fail(world, "agent %u lane %d: the spool is out of bounds", i,
 					lane);
-			if (world->server_up &&
-				(order->base > order->taken || order->taken > order->next))
-				sim_fail(world, "agent %u lane %d: the order is out of order", i,
-					lane);
+			if (world->server_up)
+				check_order(world, i, lane);
 		}
 	}
 }

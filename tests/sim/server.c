@@ -28,6 +28,7 @@ void sim_server_start(struct sim_world *world)
 		if (v2_receiver_init(&peer->receiver, &config) < 0)
 			sim_fail(world, "no memory for a receiver");
 		memset(peer->batches, 0, sizeof(peer->batches));
+		peer->update_count = 0;
 		peer->control_count = 0;
 	}
 	world->server_up = true;
@@ -87,7 +88,8 @@ static void open_session(struct sim_world *world, struct sim_agent *agent,
 	struct v2_seal seal;
 
 	sim_seal_init(&peer->seal, &control->key, true, &seal);
-	v2_receiver_open(&peer->receiver, &peer->mark, hello, &seal, &welcome);
+	if (v2_receiver_open(&peer->receiver, &peer->mark, hello, &seal, &welcome) != V2_OK)
+		sim_fail(world, "agent %u: its schemas are refused", agent->index);
 	reply.size = v2_put_welcome(reply.bytes, sizeof(reply.bytes), &welcome, sim_random(world));
 	answer(world, agent, control, &reply);
 }
@@ -114,6 +116,7 @@ void sim_server_control(
 		sim_ledger_closed(world, agent, &peer->mark);
 		sim_ledger_admitted(world, agent, hello.boot);
 		peer->mark = mark;
+		peer->update_count = 0;
 		if (kill_point(world))
 			return;
 		break;
@@ -132,27 +135,101 @@ static uint64_t batch_time(struct sim_world *world)
 	return sim_below(world, SIM_MS);
 }
 
+/* Adds event i of what was taken, or the range that it is. */
+static void put_item(struct sim_item *item, const struct v2_taken *taken, uint64_t i)
+{
+	item->taken = *taken;
+	if (taken->cause != V2_CAUSE_NONE)
+		return;
+	item->taken.sequence += i;
+	item->taken.count = 1;
+	memcpy(&item->record, taken->records + i * taken->stride,
+		MIN(taken->stride, sizeof(item->record)));
+}
+
+/* What was taken is lost from event i on: the last place of the queue is a range for that. */
+static void lose_updates(struct sim_peer *peer, const struct v2_taken *taken, uint64_t i)
+{
+	struct v2_taken *range = &peer->updates[SIM_UPDATES_MAX - 1].taken;
+
+	if (peer->update_count < SIM_UPDATES_MAX)
+		*range = (struct v2_taken){.sequence = taken->sequence + i, .cause = V2_CAUSE_PATH};
+	peer->update_count = SIM_UPDATES_MAX;
+	range->count = taken->sequence + taken->count - range->sequence;
+}
+
+/* Updates are taken over at once. What finds no room is lost, like what never came. */
+static void take_updates(struct sim_world *world, struct sim_peer *peer)
+{
+	struct v2_taken taken;
+
+	while (v2_receiver_next_update(&peer->receiver, &taken)) {
+		uint64_t items = taken.cause == V2_CAUSE_NONE ? taken.count : 1, i = 0;
+
+		while (i < items && peer->update_count < SIM_UPDATES_MAX - 1)
+			put_item(&peer->updates[peer->update_count++], &taken, i++);
+		if (i < items) {
+			world->stats.no_room += items - i;
+			lose_updates(peer, &taken, i);
+		}
+	}
+}
+
+static unsigned int take_batch(
+	struct sim_world *world, struct sim_peer *peer, unsigned int lane, struct sim_batch *batch)
+{
+	uint64_t most = 1 + sim_below(world, ARRAY_SIZE(batch->items));
+	unsigned int count = 0;
+	struct v2_taken taken;
+
+	while (count < most && v2_receiver_take(&peer->receiver, lane, most - count, &taken)) {
+		uint64_t items = taken.cause == V2_CAUSE_NONE ? taken.count : 1;
+
+		for (uint64_t i = 0; i < items; i++)
+			put_item(&batch->items[count++], &taken, i);
+	}
+	return count;
+}
+
+static unsigned int take_update_batch(struct sim_peer *peer, struct sim_batch *batch)
+{
+	unsigned int count = MIN(peer->update_count, (unsigned int)ARRAY_SIZE(batch->items));
+
+	memcpy(batch->items, peer->updates, count * sizeof(batch->items[0]));
+	peer->update_count -= count;
+	memmove(peer->updates, peer->updates + count, peer->update_count * sizeof(batch->items[0]));
+	return count;
+}
+
 static void begin_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
 {
 	struct sim_batch *batch = &peer->batches[lane];
-	uint64_t most = 1 + sim_below(world, ARRAY_SIZE(batch->items));
+	const struct v2_taken *last;
 
-	batch->count = 0;
-	while (batch->count < most) {
-		struct v2_taken *item = &batch->items[batch->count];
-		struct sim_record *record = &batch->records[batch->count];
-
-		if (!v2_receiver_take(&peer->receiver, lane, item))
-			break;
-		memcpy(record, item->record, sizeof(*record));
-		batch->before = item->sequence + item->count;
-		batch->count++;
-	}
+	batch->count = lane == V2_LANE_UPDATE ? take_update_batch(peer, batch)
+					      : take_batch(world, peer, lane, batch);
 	if (batch->count == 0)
 		return;
+	last = &batch->items[batch->count - 1].taken;
+	batch->before = last->sequence + last->count;
 	batch->busy = true;
 	batch->epoch = peer->receiver.epoch;
 	batch->done_at_ns = world->now_ns + batch_time(world);
+}
+
+/* The store refuses it: what the receiver keeps it hands out again; updates are tried again. */
+static void fail_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
+{
+	struct sim_batch *batch = &peer->batches[lane];
+
+	if (batch->epoch != peer->receiver.epoch)
+		return;
+	if (lane != V2_LANE_UPDATE) {
+		v2_receiver_abandon(&peer->receiver, lane);
+		return;
+	}
+	batch->busy = true;
+	batch->done_at_ns = world->now_ns + 1 + batch_time(world);
 }
 
 /* True if the server is still alive afterwards. */
@@ -163,8 +240,7 @@ static bool finish_batch(struct sim_world *world, struct sim_agent *agent, unsig
 
 	batch->busy = false;
 	if (!world->healed && sim_chance(world, world->plan.commit_fails)) {
-		if (batch->epoch == peer->receiver.epoch)
-			v2_receiver_abandon(&peer->receiver, lane);
+		fail_batch(world, peer, lane);
 		return true;
 	}
 	if (kill_point(world))
@@ -246,6 +322,7 @@ void sim_server_receive(struct sim_world *world, struct sim_packet *packet)
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "the server takes a packet of agent %u for %s", packet->agent,
 			v2_error_name(error));
+	take_updates(world, &world->peers[packet->agent]);
 }
 
 void sim_server_step(struct sim_world *world)

@@ -20,6 +20,7 @@
 #define SIM_AGENTS_MAX       3
 #define SIM_PACKETS_MAX      512 /* in the network at once; more are dropped */
 #define SIM_DATAGRAM_MAX     1472
+#define SIM_TRAIN_MAX        (8 * SIM_DATAGRAM_MAX)
 #define SIM_INCARNATIONS_MAX 24  /* of one agent */
 #define SIM_EVENTS_MAX       800 /* in one lane of one incarnation */
 #define SIM_KEYS             5
@@ -127,21 +128,29 @@ struct sim_control {
 };
 #define SIM_CONTROLS_MAX 16
 
+/* An event, or a range without events, that the server has taken over. */
+struct sim_item {
+	struct v2_taken taken; /* of one event; its bytes are in `record` */
+	struct sim_record record;
+};
+
 struct sim_batch {
 	bool busy;
 	uint64_t done_at_ns;
 	uint64_t epoch;
 	uint64_t before; /* the mark after it */
 	unsigned int count;
-	struct v2_taken items[32];
-	struct sim_record records[32];
+	struct sim_item items[32];
 };
+#define SIM_UPDATES_MAX 64
 
 /* The server's memory of an agent; the mark alone is in the store and survives. */
 struct sim_peer {
 	struct v2_receiver receiver;
 	struct sim_seal seal;
 	struct sim_batch batches[V2_LANES];
+	struct sim_item updates[SIM_UPDATES_MAX]; /* that wait; in this order */
+	unsigned int update_count;
 	struct v2_mark mark;
 	struct sim_control controls[SIM_CONTROLS_MAX];
 	unsigned int control_count;
@@ -176,7 +185,7 @@ struct sim_world {
 	struct {
 		uint64_t events, processed, shed, lost, agent_kills, server_kills, moves, jumps;
 		uint64_t commits, refused_commits, packets, spoofed, path_changes, black_holes;
-		uint64_t restarts, stale, rolled_back, duplicates, closes;
+		uint64_t restarts, stale, rolled_back, no_room;
 	} stats;
 };
 

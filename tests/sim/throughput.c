@@ -76,12 +76,15 @@ static void transmit(const struct link_case *link, uint64_t now, const uint8_t *
 
 static void fill(struct v2_sender *sender)
 {
-	static const uint8_t record[RECORD];
+	static const uint8_t records[64][RECORD];
 	struct v2_spool *spool = &sender->lanes[V2_LANE_PORT];
+	uint64_t room;
 
-	while (spool->tail - spool->head < spool->capacity)
-		if (!v2_sender_push(sender, V2_LANE_PORT, 0, record))
+	while ((room = spool->places.count - (spool->tail - spool->head)) > 0) {
+		room = MIN(room, ARRAY_SIZE(records));
+		if (v2_sender_push(sender, V2_LANE_PORT, 0, records, room) < room)
 			abort();
+	}
 }
 
 static void serve(struct v2_receiver *receiver, const struct link_case *link, uint64_t now)
@@ -91,8 +94,8 @@ static void serve(struct v2_receiver *receiver, const struct link_case *link, ui
 	uint64_t address, before = 0;
 	size_t size;
 
-	while (v2_receiver_take(receiver, V2_LANE_PORT, &taken))
-		before = taken.sequence + 1;
+	while (v2_receiver_take(receiver, V2_LANE_PORT, UINT64_MAX, &taken))
+		before = taken.sequence + taken.count;
 	if (before > 0)
 		(void)v2_receiver_commit(receiver, 1, V2_LANE_PORT, before, now);
 	while ((size = v2_receiver_poll(receiver, now, &address, answer, sizeof(answer))) > 0)
@@ -108,7 +111,7 @@ static void start(struct v2_sender *sender, struct v2_receiver *receiver)
 		.schemas = {.count = 1, .list = {{.event_id = 1, .record_bytes = RECORD}}},
 		.random = next_random};
 	struct v2_receiver_config at_server = {
-		.window = {2, 1U << 18, 2, 2}, .record_max = RECORD, .random = next_random};
+		.window = {2, 1U << 18, 2}, .record_max = RECORD, .random = next_random};
 	struct v2_mark mark = {.boot = 1, .epoch = 1};
 	struct v2_welcome welcome;
 	struct v2_hello hello;
@@ -116,8 +119,8 @@ static void start(struct v2_sender *sender, struct v2_receiver *receiver)
 	if (v2_sender_init(sender, &at_agent, 1) < 0 || v2_receiver_init(receiver, &at_server) < 0)
 		abort();
 	v2_sender_hello(sender, &hello);
-	v2_receiver_open(receiver, &mark, &hello, &v2_seal_null, &welcome);
-	if (v2_sender_open(sender, &welcome, &v2_seal_null, MS) != V2_OK)
+	if (v2_receiver_open(receiver, &mark, &hello, &v2_seal_null, &welcome) != V2_OK ||
+		v2_sender_open(sender, &welcome, &v2_seal_null, MS) != V2_OK)
 		abort();
 }
 
@@ -135,8 +138,8 @@ static uint64_t next_event(struct v2_sender *sender, struct v2_receiver *receive
 static void step(struct v2_sender *sender, struct v2_receiver *receiver,
 	const struct link_case *link, uint64_t now)
 {
-	uint8_t bytes[DATAGRAM];
-	size_t size;
+	uint8_t bytes[64 * DATAGRAM];
+	size_t size, segment;
 
 	for (; to_server.head < to_server.tail; to_server.head++) {
 		struct datagram *d = &to_server.ring[to_server.head % IN_FLIGHT];
@@ -155,8 +158,9 @@ static void step(struct v2_sender *sender, struct v2_receiver *receiver,
 		(void)v2_sender_receive(sender, now, d->bytes, d->size);
 	}
 	fill(sender);
-	while ((size = v2_sender_poll(sender, now, bytes, sizeof(bytes))) > 0)
-		transmit(link, now, bytes, size);
+	while ((size = v2_sender_poll(sender, now, bytes, sizeof(bytes), &segment)) > 0)
+		for (size_t at = 0; at < size; at += segment)
+			transmit(link, now, bytes + at, MIN(segment, size - at));
 }
 
 static bool run(const struct link_case *link)

@@ -4,10 +4,8 @@
 #include "wire/v2_congestion.h"
 #include "wire/v2_control.h"
 #include "wire/v2_mtu.h"
-#include "wire/v2_order.h"
 #include "wire/v2_receiver.h"
 #include "wire/v2_seal.h"
-#include "wire/v2_spool.h"
 
 #define MS 1000000ULL
 
@@ -84,167 +82,6 @@ static void three_generations_of_keys_are_known(void **state _unused_)
 	assert_int_equal(generation, 7);
 }
 
-/* ---- spool ---- */
-
-static void full_spool_sheds_the_newest_as_one_range(void **state _unused_)
-{
-	struct v2_spool spool;
-	uint32_t record = 0;
-
-	assert_int_equal(v2_spool_init(&spool, 4, sizeof(record)), 0);
-	for (record = 0; record < 10; record++)
-		assert_int_equal(v2_spool_push(&spool, 0, &record, sizeof(record)), record < 4);
-	assert_int_equal(spool.shed_total, 6);
-	for (uint64_t i = 0; i < 4; i++)
-		v2_spool_sent(&spool, i, i);
-	v2_spool_processed(&spool, 2);
-	/* Room again: the range takes its place before the next event. */
-	assert_true(v2_spool_push(&spool, 0, &record, sizeof(record)));
-	assert_int_equal(v2_spool_slot(&spool, 4)->cause, V2_CAUSE_SPOOL_FULL);
-	assert_int_equal(v2_spool_slot(&spool, 4)->sequence, 4);
-	assert_int_equal(v2_spool_slot(&spool, 4)->count, 6);
-	assert_int_equal(v2_spool_slot(&spool, 5)->sequence, 10);
-	v2_spool_done(&spool);
-}
-
-static void received_events_stay_until_processed(void **state _unused_)
-{
-	struct v2_spool spool;
-	uint32_t record = 0;
-
-	assert_int_equal(v2_spool_init(&spool, 4, sizeof(record)), 0);
-	for (uint64_t i = 0; i < 3; i++) {
-		assert_true(v2_spool_push(&spool, 0, &record, sizeof(record)));
-		v2_spool_sent(&spool, i, i);
-		v2_spool_received(&spool, i);
-	}
-	assert_int_equal(v2_spool_next(&spool), 3);
-	/* The server's next life knows nothing of what was only received. */
-	v2_spool_rewind(&spool);
-	assert_int_equal(v2_spool_next(&spool), 0);
-	v2_spool_processed(&spool, 3);
-	assert_true(v2_spool_empty(&spool));
-	v2_spool_done(&spool);
-}
-
-static void only_the_last_packet_of_an_event_can_lose_it(void **state _unused_)
-{
-	struct v2_spool spool;
-	uint32_t record = 0;
-
-	assert_int_equal(v2_spool_init(&spool, 4, sizeof(record)), 0);
-	assert_true(v2_spool_push(&spool, 0, &record, sizeof(record)));
-	v2_spool_sent(&spool, 0, 7);
-	v2_spool_lost(&spool, 0, 7);
-	assert_int_equal(v2_spool_next(&spool), 0);
-	v2_spool_sent(&spool, 0, 8);
-	v2_spool_lost(&spool, 0, 7);
-	assert_int_equal(v2_spool_next(&spool), 1);
-	v2_spool_done(&spool);
-}
-
-/* ---- order ---- */
-
-static struct v2_frame events(uint64_t sequence, uint16_t count)
-{
-	static const uint8_t records[64];
-	struct v2_frame frame = {.type = V2_FRAME_EVENTS};
-
-	frame.events.count = count;
-	frame.events.record_bytes = 4;
-	frame.events.sequence = sequence;
-	frame.events.records = records;
-	return frame;
-}
-
-static void put(struct v2_order *order, uint64_t sequence, uint16_t count)
-{
-	struct v2_frame frame = events(sequence, count);
-
-	assert_true(v2_order_admits(order, &frame));
-	v2_order_put(order, &frame);
-}
-
-static uint64_t take_all(struct v2_order *order)
-{
-	struct v2_taken taken;
-
-	while (v2_order_take(order, &taken))
-		;
-	return order->taken;
-}
-
-static void events_are_handed_out_in_order_and_once(void **state _unused_)
-{
-	struct v2_order order;
-
-	assert_int_equal(v2_order_init(&order, 8, 4, true), 0);
-	v2_order_begin(&order, 0);
-	put(&order, 2, 2);
-	assert_int_equal(take_all(&order), 0);
-	put(&order, 0, 2);
-	assert_int_equal(take_all(&order), 4);
-	put(&order, 1, 4);
-	assert_int_equal(order.duplicates, 3);
-	assert_int_equal(take_all(&order), 5);
-	v2_order_done(&order);
-}
-
-static void abandoned_events_come_again(void **state _unused_)
-{
-	struct v2_order order;
-	struct v2_taken taken;
-
-	assert_int_equal(v2_order_init(&order, 8, 4, true), 0);
-	v2_order_begin(&order, 10);
-	put(&order, 10, 4);
-	assert_int_equal(take_all(&order), 14);
-	v2_order_commit(&order, 12);
-	v2_order_abandon(&order);
-	assert_true(v2_order_take(&order, &taken));
-	assert_int_equal(taken.sequence, 12);
-	v2_order_done(&order);
-}
-
-static void credit_ends_a_window_after_what_is_processed(void **state _unused_)
-{
-	struct v2_order order;
-	struct v2_frame frame = events(7, 2);
-
-	assert_int_equal(v2_order_init(&order, 8, 4, true), 0);
-	v2_order_begin(&order, 0);
-	assert_int_equal(v2_order_limit(&order), 8);
-	assert_false(v2_order_admits(&order, &frame));
-	put(&order, 0, 8);
-	assert_int_equal(take_all(&order), 8);
-	assert_int_equal(v2_order_limit(&order), 8);
-	v2_order_commit(&order, 8);
-	assert_int_equal(v2_order_limit(&order), 16);
-	v2_order_done(&order);
-}
-
-static void gaps_of_the_unacknowledged_lane_are_counted_exactly(void **state _unused_)
-{
-	struct v2_order order;
-	struct v2_taken taken;
-
-	assert_int_equal(v2_order_init(&order, 8, 4, false), 0);
-	v2_order_begin(&order, 0);
-	put(&order, 0, 1);
-	put(&order, 1000000, 1); /* further than the window is long */
-	put(&order, 500, 1);     /* too late */
-	assert_int_equal(order.lost, 999999);
-	assert_int_equal(order.events, 2);
-	assert_int_equal(order.duplicates, 1);
-	assert_true(v2_order_take(&order, &taken));
-	assert_true(v2_order_take(&order, &taken));
-	assert_int_equal(taken.cause, V2_CAUSE_PATH);
-	assert_int_equal(taken.count, 999999);
-	assert_true(v2_order_take(&order, &taken));
-	assert_int_equal(taken.sequence, 1000000);
-	v2_order_done(&order);
-}
-
 /* ---- acknowledgement ranges ---- */
 
 static void ranges_join_and_the_oldest_are_forgotten(void **state _unused_)
@@ -276,7 +113,7 @@ static uint64_t few_numbers(void *user)
 static void sessions_differ_and_end_with_their_worker(void **state _unused_)
 {
 	uint64_t draws = 0, before = 0;
-	const struct v2_receiver_config config = {.window = {2, 2, 2, 2},
+	const struct v2_receiver_config config = {.window = {2, 2, 2},
 		.record_max = 4,
 		.worker = 0xa7,
 		.random = few_numbers,
@@ -289,12 +126,54 @@ static void sessions_differ_and_end_with_their_worker(void **state _unused_)
 	for (int i = 0; i < 10; i++) {
 		struct v2_welcome welcome;
 
-		v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome);
+		assert_int_equal(
+			v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome), V2_OK);
 		assert_int_equal(welcome.session & 0xff, 0xa7);
 		assert_true(welcome.session > 0xff && welcome.session <= V2_SESSION_MAX);
 		assert_int_not_equal(welcome.session, before);
 		before = welcome.session;
 	}
+	v2_receiver_done(&receiver);
+}
+
+static void schemas_of_an_incarnation_do_not_change(void **state _unused_)
+{
+	uint64_t draws = 0;
+	const struct v2_receiver_config config = {.window = {2, 2, 2},
+		.record_max = 80,
+		.random = few_numbers,
+		.random_user = &draws};
+	struct v2_mark mark = {.boot = 1, .epoch = 1};
+	struct v2_hello hello = {
+		.boot = 1, .schemas = {.count = 2, .list = {{1, 80, 5}, {2, 72, 6}}}};
+	const struct v2_schemas first = hello.schemas;
+	struct v2_schemas others[] = {first, first, first, first};
+	struct v2_receiver receiver;
+	struct v2_welcome welcome;
+
+	others[0].count = 1;
+	others[1].list[1].event_id = 3;
+	others[2].list[1].hash = 7;
+	others[3].list[0].record_bytes = 64;
+	assert_int_equal(v2_receiver_init(&receiver, &config), 0);
+	assert_int_equal(
+		v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome), V2_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		uint64_t session = receiver.session;
+
+		hello.schemas = others[i];
+		assert_int_equal(
+			v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome),
+			V2_BAD_SCHEMA);
+		assert_int_equal(receiver.session, session);
+	}
+	mark.epoch = 2;
+	assert_int_equal(
+		v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome), V2_OK);
+	hello.schemas.list[0].record_bytes = 81; /* longer than there are places for */
+	mark.epoch = 3;
+	assert_int_equal(
+		v2_receiver_open(&receiver, &mark, &hello, &v2_seal_null, &welcome), V2_BAD_SCHEMA);
 	v2_receiver_done(&receiver);
 }
 
@@ -416,6 +295,30 @@ static void whole_ceiling_takes_one_probe(void **state _unused_)
 	assert_int_equal(mtu.size, 1472);
 }
 
+static void size_that_the_interface_refuses_is_not_tried_again(void **state _unused_)
+{
+	struct v2_mtu mtu;
+
+	v2_mtu_init(&mtu, V2_DATAGRAM_MAX);
+	while (v2_mtu_probe_due(&mtu, 0)) {
+		uint32_t size = v2_mtu_probe(&mtu);
+
+		if (size <= 1472)
+			v2_mtu_acked(&mtu, size, true);
+		else
+			v2_mtu_refused(&mtu, size);
+	}
+	assert_in_range(mtu.size, 1472 - 32, 1472);
+	/* The interface has got another MTU: the floor, and a search below what it refused. */
+	v2_mtu_refused(&mtu, 1400);
+	assert_int_equal(mtu.size, V2_MTU_FLOOR);
+	assert_int_equal(search(&mtu, 1300) > 0, 1);
+	assert_in_range(mtu.size, 1300 - 32, 1300);
+	/* Below the floor there is nothing to be done. */
+	v2_mtu_refused(&mtu, V2_MTU_FLOOR);
+	assert_in_range(mtu.size, 1300 - 32, 1300);
+}
+
 static void large_losses_in_a_row_are_a_black_hole(void **state _unused_)
 {
 	struct v2_mtu mtu;
@@ -477,21 +380,16 @@ int main(void)
 		cmocka_unit_test(left_of_the_window_all_is_old),
 		cmocka_unit_test(window_never_forgets_within_its_length),
 		cmocka_unit_test(three_generations_of_keys_are_known),
-		cmocka_unit_test(full_spool_sheds_the_newest_as_one_range),
-		cmocka_unit_test(received_events_stay_until_processed),
-		cmocka_unit_test(only_the_last_packet_of_an_event_can_lose_it),
-		cmocka_unit_test(events_are_handed_out_in_order_and_once),
-		cmocka_unit_test(abandoned_events_come_again),
-		cmocka_unit_test(credit_ends_a_window_after_what_is_processed),
-		cmocka_unit_test(gaps_of_the_unacknowledged_lane_are_counted_exactly),
 		cmocka_unit_test(ranges_join_and_the_oldest_are_forgotten),
 		cmocka_unit_test(sessions_differ_and_end_with_their_worker),
+		cmocka_unit_test(schemas_of_an_incarnation_do_not_change),
 		cmocka_unit_test(incarnations_follow_each_other_and_none_comes_back),
 		cmocka_unit_test(lossy_lan_is_filled),
 		cmocka_unit_test(growing_queue_and_heavy_loss_shrink_the_window),
 		cmocka_unit_test(probe_timeout_fits_a_lan),
 		cmocka_unit_test(search_finds_what_each_path_carries),
 		cmocka_unit_test(whole_ceiling_takes_one_probe),
+		cmocka_unit_test(size_that_the_interface_refuses_is_not_tried_again),
 		cmocka_unit_test(large_losses_in_a_row_are_a_black_hole),
 		cmocka_unit_test(server_takes_the_agents_favourite_of_what_is_allowed),
 		cmocka_unit_test(agent_knows_what_it_offered),
