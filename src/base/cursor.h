@@ -86,22 +86,24 @@ static inline void cursor_get_bytes(struct cursor *c, void *bytes, size_t len)
 		memset(bytes, 0, len);
 }
 
+/* `len` is 0 to 8, and most often known where it is called: one load or store then. */
 static inline uint64_t cursor_get_be(struct cursor *c, size_t len)
 {
 	const uint8_t *at = cursor_get(c, len);
 	uint64_t value = 0;
 
-	for (size_t i = 0; at && i < len; i++)
-		value = value << 8 | at[i];
-	return value;
+	if (at)
+		memcpy(&value, at, len);
+	return be64toh(value) >> ((64 - 8 * len) & 63);
 }
 
 static inline void cursor_put_be(struct cursor *c, uint64_t value, size_t len)
 {
 	uint8_t *at = cursor_put(c, len);
+	uint64_t be = htobe64(value << ((64 - 8 * len) & 63));
 
-	for (size_t i = len; at && i > 0; i--, value >>= 8)
-		at[i - 1] = (uint8_t)value;
+	if (at)
+		memcpy(at, &be, len);
 }
 
 static inline void cursor_put_le(struct cursor *c, uint64_t value, size_t len)

@@ -155,8 +155,9 @@ struct v2_frame {
 		} shed;
 		struct {
 			uint32_t delay_us; /* how long the newest waited at the receiver */
-			uint8_t count;
-			struct v2_range ranges[V2_ACK_RANGES]; /* newest first */
+			uint8_t count;     /* of ranges, 1 to V2_ACK_RANGES */
+			uint64_t largest;
+			const uint8_t *ranges; /* borrowed from the packet: v2_get_ranges() */
 		} ack;
 		struct {
 			uint8_t lane;
@@ -179,6 +180,9 @@ enum v2_way {
 	V2_TO_AGENT,
 };
 
+/* The ranges of an ACK frame that was taken, newest first. */
+void v2_get_ranges(const struct v2_frame *ack, struct v2_range ret_ranges[static V2_ACK_RANGES]);
+
 /* Checks all frames of a packet, so that it is taken or refused as a whole. At least one frame. */
 enum v2_error v2_check_frames(const uint8_t *text, size_t size, const struct v2_schemas *schemas,
 	enum v2_way way) _must_check_;
@@ -193,7 +197,9 @@ void v2_put_ping(struct cursor *c, uint8_t grease);
 /* `frame->events.records` may be NULL: the caller puts the records. */
 void v2_put_events(struct cursor *c, const struct v2_frame *frame, uint8_t grease);
 void v2_put_shed(struct cursor *c, const struct v2_frame *frame, uint8_t grease);
-void v2_put_ack(struct cursor *c, const struct v2_frame *frame, uint8_t grease);
+/* `count` ranges, at least one, newest first. */
+void v2_put_ack(struct cursor *c, uint32_t delay_us, const struct v2_range *ranges, uint8_t count,
+	uint8_t grease);
 void v2_put_processed(struct cursor *c, const struct v2_frame *frame, uint8_t grease);
 void v2_put_path(struct cursor *c, enum v2_frame_type type, uint64_t value, uint8_t grease);
 /* A frame of `size` bytes in all, at least V2_FRAME_BYTES, of any skippable type. */

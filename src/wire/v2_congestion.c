@@ -4,6 +4,8 @@
 #include "wire/v2.h"
 
 #define QUEUE_TARGET_NS 2000000ULL /* of delay that a queue may add before the window shrinks */
+#define PACE_SHIFT      20
+#define PACE_RTT_MAX_NS (1ULL << 40) /* so that what is shifted fits; 18 minutes */
 
 void v2_congestion_init(struct v2_congestion *cc, uint64_t window_max)
 {
@@ -17,19 +19,28 @@ void v2_congestion_init(struct v2_congestion *cc, uint64_t window_max)
 	};
 }
 
-/* Faster than the window's own rate, so that pacing is not what limits it. */
-static uint64_t pace_ns(const struct v2_congestion *cc, uint64_t bytes)
+/*
+ * Faster than the window's own rate, so that pacing is not what limits it. Divided once for all the
+ * datagrams of a round trip.
+ */
+static void set_pace(struct v2_congestion *cc)
 {
 	uint64_t factor = cc->slow_start ? 8 : 5; /* quarters */
+	uint64_t rtt_ns = MIN(cc->rtt_ns, PACE_RTT_MAX_NS);
 
-	if (!cc->sampled)
-		return 0;
-	return cc->rtt_ns * 4 / factor * bytes / cc->window;
+	cc->byte_time = cc->sampled ? (rtt_ns << PACE_SHIFT) * 4 / factor / cc->window : 0;
+}
+
+static uint64_t pace_ns(const struct v2_congestion *cc, uint64_t bytes)
+{
+	return bytes * cc->byte_time >> PACE_SHIFT;
 }
 
 void v2_congestion_sent(struct v2_congestion *cc, uint32_t bytes, uint64_t now_ns)
 {
-	uint64_t burst = pace_ns(cc, (uint64_t)V2_BURST * V2_MTU_FLOOR);
+	/* A train or two at a high rate: the more of them, the more a timer and a call cost. */
+	uint64_t bytes_at_once = MAX((uint64_t)V2_BURST * V2_MTU_FLOOR, cc->window / 8);
+	uint64_t burst = pace_ns(cc, bytes_at_once);
 
 	cc->flying += bytes;
 	cc->pace_at_ns = MAX(cc->pace_at_ns, now_ns - MIN(now_ns, burst)) + pace_ns(cc, bytes);
@@ -60,24 +71,26 @@ void v2_congestion_sample(struct v2_congestion *cc, uint64_t rtt_ns, uint64_t no
 		cc->sampled = true;
 		cc->rtt_ns = rtt_ns;
 		cc->rtt_variation_ns = rtt_ns / 2;
+		set_pace(cc);
 		return;
 	}
 	error = cc->rtt_ns > rtt_ns ? cc->rtt_ns - rtt_ns : rtt_ns - cc->rtt_ns;
 	cc->rtt_variation_ns = (3 * cc->rtt_variation_ns + error) / 4;
 	cc->rtt_ns = (7 * cc->rtt_ns + rtt_ns) / 8;
+	set_pace(cc);
 }
 
 void v2_congestion_acked(struct v2_congestion *cc, uint32_t bytes)
 {
 	cc->flying -= MIN(cc->flying, bytes);
-	cc->round_acked += bytes;
+	cc->acked += bytes;
 }
 
 void v2_congestion_lost(struct v2_congestion *cc, uint32_t bytes, bool counts)
 {
 	cc->flying -= MIN(cc->flying, bytes);
 	if (counts)
-		cc->round_lost += bytes;
+		cc->lost += bytes;
 }
 
 static void shrink(struct v2_congestion *cc, uint64_t numerator, uint64_t denominator)
@@ -94,12 +107,19 @@ static void grow(struct v2_congestion *cc)
 	cc->window = MIN(cc->window + (cc->slow_start ? cc->window : step), cc->window_max);
 }
 
-/* Too few datagrams say nothing about a rate. */
-static bool heavy_loss(const struct v2_congestion *cc)
+/*
+ * Too few datagrams say nothing about a rate: of 16 on a link that loses 5 %, three are lost one time
+ * in twenty. So the count goes on over several round trips where they are short.
+ */
+static bool heavy_loss(struct v2_congestion *cc)
 {
-	uint64_t all = cc->round_acked + cc->round_lost;
+	uint64_t all = cc->acked + cc->lost;
+	bool heavy = cc->lost * 100 > all * V2_LOSS_TOLERATED;
 
-	return all >= 8ULL * V2_MTU_FLOOR && cc->round_lost * 100 > all * V2_LOSS_TOLERATED;
+	if (all < (uint64_t)V2_LOSS_SAMPLE * V2_MTU_FLOOR)
+		return false;
+	cc->acked = cc->lost = 0;
+	return heavy;
 }
 
 void v2_congestion_round(struct v2_congestion *cc, uint64_t largest, uint64_t next)
@@ -118,10 +138,10 @@ void v2_congestion_round(struct v2_congestion *cc, uint64_t largest, uint64_t ne
 	} else if (cc->limited) {
 		grow(cc);
 	}
+	set_pace(cc);
 	cc->limited = false;
 	cc->round_end = next;
 	cc->round_min_ns = UINT64_MAX;
-	cc->round_acked = cc->round_lost = 0;
 }
 
 void v2_congestion_collapse(struct v2_congestion *cc)
@@ -129,6 +149,7 @@ void v2_congestion_collapse(struct v2_congestion *cc)
 	cc->window = (uint64_t)V2_WINDOW_MIN * V2_MTU_FLOOR;
 	cc->slow_start = true;
 	cc->collapses++;
+	set_pace(cc);
 }
 
 bool v2_congestion_fits(struct v2_congestion *cc, uint32_t bytes)

@@ -18,8 +18,9 @@
 #define V2_RTT_INITIAL_NS  100000000ULL
 #define V2_WINDOW_INITIAL  16 /* datagrams, each of the floor's size */
 #define V2_WINDOW_MIN      4
-#define V2_BURST           16 /* datagrams that may leave back to back */
-#define V2_LOSS_TOLERATED  12 /* in a hundred, within one round trip */
+#define V2_BURST           16  /* datagrams that may leave back to back, at least */
+#define V2_LOSS_TOLERATED  12  /* in a hundred ... */
+#define V2_LOSS_SAMPLE     128 /* ... of so many datagrams, of the floor's size */
 #define V2_MIN_RTT_LIFE_NS 10000000000ULL
 
 struct v2_congestion {
@@ -33,8 +34,9 @@ struct v2_congestion {
 	uint64_t min_ns, min_at_ns; /* the path's own time, without queues */
 	uint64_t round_end;         /* the packet whose acknowledgement ends this round trip */
 	uint64_t round_min_ns;
-	uint64_t round_acked, round_lost;                  /* bytes */
-	uint64_t pace_at_ns;                               /* the next datagram may leave then */
+	uint64_t acked, lost; /* bytes, since the loss was last judged */
+	uint64_t pace_at_ns;  /* the next datagram may leave then */
+	uint64_t byte_time;   /* ns << 20 a byte: what pacing adds */
 	uint64_t queue_backoffs, loss_backoffs, collapses; /* counters */
 };
 

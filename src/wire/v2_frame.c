@@ -137,42 +137,47 @@ static enum v2_error get_shed(struct cursor *c, uint8_t second, struct v2_frame 
 }
 
 /* `*next` is the highest number that the next range may hold, plus one. */
-static enum v2_error get_range(struct cursor *c, bool first, uint64_t *next, struct v2_range *range)
+static enum v2_error get_range(struct cursor *c, bool first, uint64_t *next)
 {
 	uint64_t gap = cursor_get_be32(c), count = cursor_get_be32(c);
 
-	if (!cursor_ok(c))
-		return V2_BAD_FRAME;
 	/* Ranges do not touch, and the first begins at the largest number itself. */
 	if (count == 0 || (gap == 0) != first || gap > *next || count > *next - gap)
 		return V2_BAD_RANGES;
-	range->last = *next - gap - 1;
-	range->first = *next - gap - count;
-	*next = range->first;
+	*next -= gap + count;
 	return V2_OK;
 }
 
 static enum v2_error get_ack(struct cursor *c, struct v2_frame *frame)
 {
+	enum v2_error error = V2_OK;
 	uint64_t next;
 	size_t count;
 
 	frame->ack.delay_us = cursor_get_be32(c);
-	next = cursor_get_be64(c);
+	frame->ack.largest = next = cursor_get_be64(c);
 	count = cursor_left(c) / RANGE_BYTES;
 	if (!cursor_ok(c) || count == 0 || count > V2_ACK_RANGES)
 		return V2_BAD_FRAME;
-	if (next >= V2_SEQUENCE_MAX)
+	if (next++ >= V2_SEQUENCE_MAX)
 		return V2_BAD_RANGES;
-	next++;
-	for (size_t i = 0; i < count; i++) {
-		enum v2_error error = get_range(c, i == 0, &next, &frame->ack.ranges[i]);
-
-		if (error != V2_OK)
-			return error;
-	}
 	frame->ack.count = (uint8_t)count;
-	return V2_OK;
+	frame->ack.ranges = c->in + c->pos;
+	for (size_t i = 0; i < count && error == V2_OK; i++)
+		error = get_range(c, i == 0, &next);
+	return error;
+}
+
+void v2_get_ranges(const struct v2_frame *ack, struct v2_range ret_ranges[static V2_ACK_RANGES])
+{
+	uint64_t next = ack->ack.largest + 1;
+	struct cursor c;
+
+	cursor_read_init(&c, ack->ack.ranges, ack->ack.count * (size_t)RANGE_BYTES);
+	for (int i = 0; i < ack->ack.count; i++) {
+		ret_ranges[i].last = next - cursor_get_be32(&c) - 1;
+		ret_ranges[i].first = next = ret_ranges[i].last + 1 - cursor_get_be32(&c);
+	}
 }
 
 static enum v2_error get_processed(struct cursor *c, uint8_t second, struct v2_frame *frame)
@@ -325,16 +330,15 @@ void v2_put_shed(struct cursor *c, const struct v2_frame *frame, uint8_t grease)
 	cursor_put_be(c, frame->shed.count, 8);
 }
 
-void v2_put_ack(struct cursor *c, const struct v2_frame *frame, uint8_t grease)
+void v2_put_ack(struct cursor *c, uint32_t delay_us, const struct v2_range *ranges, uint8_t count,
+	uint8_t grease)
 {
-	const struct v2_range *ranges = frame->ack.ranges;
 	uint64_t next = ranges[0].last + 1;
 
-	put_frame_header(
-		c, V2_FRAME_ACK, grease, ACK_BYTES + (size_t)frame->ack.count * RANGE_BYTES);
-	cursor_put_be(c, frame->ack.delay_us, 4);
+	put_frame_header(c, V2_FRAME_ACK, grease, ACK_BYTES + (size_t)count * RANGE_BYTES);
+	cursor_put_be(c, delay_us, 4);
 	cursor_put_be(c, ranges[0].last, 8);
-	for (uint8_t i = 0; i < frame->ack.count; i++) {
+	for (uint8_t i = 0; i < count; i++) {
 		cursor_put_be(c, next - ranges[i].last - 1, 4);
 		cursor_put_be(c, ranges[i].last - ranges[i].first + 1, 4);
 		next = ranges[i].first;

@@ -25,13 +25,15 @@ uint32_t v2_mtu_probe(struct v2_mtu *mtu)
 	return mtu->probing;
 }
 
-void v2_mtu_acked(struct v2_mtu *mtu, uint32_t bytes, bool probe)
+void v2_mtu_acked(struct v2_mtu *mtu, const struct v2_mtu_news *news)
 {
-	if (bytes > V2_MTU_FLOOR)
+	if (news->bytes > V2_MTU_FLOOR && news->packet >= mtu->large_acked) {
+		mtu->large_acked = news->packet + 1;
 		mtu->large_lost = 0;
-	if (!probe || bytes != mtu->probing)
+	}
+	if (!news->probe || news->bytes != mtu->probing)
 		return;
-	mtu->size = bytes;
+	mtu->size = news->bytes;
 	mtu->probing = 0;
 	mtu->failures = 0;
 }
@@ -46,14 +48,17 @@ static void probe_lost(struct v2_mtu *mtu)
 	mtu->probing = 0;
 }
 
-bool v2_mtu_lost(struct v2_mtu *mtu, uint32_t bytes, bool probe)
+bool v2_mtu_lost(struct v2_mtu *mtu, const struct v2_mtu_news *news)
 {
-	if (probe) {
-		if (bytes == mtu->probing)
+	if (news->probe) {
+		if (news->bytes == mtu->probing)
 			probe_lost(mtu);
 		return false;
 	}
-	if (bytes <= V2_MTU_FLOOR || mtu->size == V2_MTU_FLOOR)
+	if (news->bytes <= V2_MTU_FLOOR || mtu->size == V2_MTU_FLOOR)
+		return false;
+	/* A later one that was as large got through: losses of a batch are told after what arrived. */
+	if (news->packet < mtu->large_acked)
 		return false;
 	return ++mtu->large_lost >= LARGE_LOST;
 }
@@ -75,6 +80,7 @@ void v2_mtu_fall(struct v2_mtu *mtu, uint64_t now_ns)
 	*mtu = (struct v2_mtu){
 		.size = V2_MTU_FLOOR,
 		.ceiling = mtu->ceiling,
+		.large_acked = mtu->large_acked,
 		.next_at_ns = now_ns + RAISE_AFTER_NS,
 	};
 }

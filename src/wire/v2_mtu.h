@@ -18,7 +18,8 @@ struct v2_mtu {
 	uint32_t probing; /* the size that flies; 0: none */
 	bool halving;     /* the ceiling did not pass at once: search between */
 	unsigned int failures;
-	unsigned int large_lost; /* datagrams above the floor, in a row */
+	unsigned int large_lost; /* datagrams above the floor, since one was acknowledged */
+	uint64_t large_acked;    /* the newest packet above the floor that was, plus one */
 	uint64_t next_at_ns;
 };
 
@@ -26,10 +27,16 @@ void v2_mtu_init(struct v2_mtu *mtu, uint32_t ceiling);
 bool v2_mtu_probe_due(const struct v2_mtu *mtu, uint64_t now_ns);
 /* The size of the probe that leaves now. */
 uint32_t v2_mtu_probe(struct v2_mtu *mtu);
-/* A datagram of `bytes` arrived, or is lost. `probe`: it was one. */
-void v2_mtu_acked(struct v2_mtu *mtu, uint32_t bytes, bool probe);
+/* What became of a packet. */
+struct v2_mtu_news {
+	uint64_t packet;
+	uint32_t bytes;
+	bool probe;
+};
+
+void v2_mtu_acked(struct v2_mtu *mtu, const struct v2_mtu_news *news);
 /* True if the path does not carry the size any more: go back to the floor. */
-bool v2_mtu_lost(struct v2_mtu *mtu, uint32_t bytes, bool probe);
+bool v2_mtu_lost(struct v2_mtu *mtu, const struct v2_mtu_news *news);
 /* A datagram of `bytes` cannot even leave: the search ends below. */
 void v2_mtu_refused(struct v2_mtu *mtu, uint32_t bytes);
 /* Begins again at the floor, and probes after a long while. */

@@ -104,6 +104,8 @@ static void put_range(struct v2_order *order, const struct v2_frame *frame)
 
 void v2_order_put(struct v2_order *order, const struct v2_frame *frame)
 {
+	if (order->base == order->end)
+		v2_places_restart(&order->places, order->base);
 	if (frame->type == V2_FRAME_SHED)
 		put_range(order, frame);
 	else
@@ -113,7 +115,7 @@ void v2_order_put(struct v2_order *order, const struct v2_frame *frame)
 
 bool v2_order_take(struct v2_order *order, uint64_t max, struct v2_taken *ret_taken)
 {
-	uint64_t at = order->taken, stop;
+	uint64_t at = order->taken;
 
 	if (at == order->next)
 		return false;
@@ -124,9 +126,7 @@ bool v2_order_take(struct v2_order *order, uint64_t max, struct v2_taken *ret_ta
 		ret_taken->count = span.count;
 		ret_taken->cause = (enum v2_cause)span.cause;
 	} else {
-		stop = at + MIN(MIN(max, order->next - at), order->places.count);
-		stop = v2_bits_find(&order->ranges, at, stop, true);
-		ret_taken->count = v2_places_run(&order->places, at, stop - at);
+		ret_taken->count = v2_places_run(&order->places, at, MIN(max, order->next - at));
 		ret_taken->schema = v2_places_kind(&order->places, at);
 		ret_taken->records = v2_places_record(&order->places, at);
 		ret_taken->stride = order->places.stride;

@@ -61,7 +61,8 @@ void v2_places_put(struct v2_places *places, uint64_t at, uint8_t schema, const 
 	const uint8_t *from = records;
 
 	while (count > 0) {
-		uint64_t first = at & (places->count - 1), n = MIN(count, places->count - first);
+		uint64_t first = (at + places->shift) & (places->count - 1);
+		uint64_t n = MIN(count, places->count - first);
 
 		memset(places->kinds + first, schema, n);
 		copy(v2_places_record(places, at), places->stride, from, size, size, n);
@@ -79,7 +80,7 @@ void v2_places_get(const struct v2_places *places, uint64_t at, uint8_t *records
 
 void v2_places_put_span(struct v2_places *places, uint64_t at, const struct v2_span *span)
 {
-	places->kinds[at & (places->count - 1)] = V2_KIND_RANGE;
+	places->kinds[(at + places->shift) & (places->count - 1)] = V2_KIND_RANGE;
 	memcpy(v2_places_record(places, at), span, sizeof(*span));
 }
 
@@ -93,10 +94,11 @@ struct v2_span v2_places_span(const struct v2_places *places, uint64_t at)
 
 uint64_t v2_places_run(const struct v2_places *places, uint64_t at, uint64_t max)
 {
-	const uint8_t *kinds = places->kinds + (at & (places->count - 1));
+	uint64_t first = (at + places->shift) & (places->count - 1);
+	const uint8_t *kinds = places->kinds + first;
 	uint64_t pattern = kinds[0] * 0x0101010101010101ULL, n = 0, eight;
 
-	max = MIN(max, places->count - (at & (places->count - 1)));
+	max = MIN(max, places->count - first);
 	for (; n + sizeof(eight) <= max; n += sizeof(eight)) {
 		memcpy(&eight, kinds + n, sizeof(eight));
 		if (eight != pattern)

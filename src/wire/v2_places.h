@@ -16,6 +16,7 @@ struct v2_places {
 	uint8_t *records;
 	uint8_t *kinds;  /* V2_KIND_RANGE, or the record's schema */
 	uint64_t count;  /* a power of two */
+	uint64_t shift;  /* place `at` is at + shift, modulo the ring's size */
 	uint32_t stride; /* bytes from one record to the next */
 };
 
@@ -30,12 +31,18 @@ void v2_places_done(struct v2_places *places);
 
 static inline uint8_t *v2_places_record(const struct v2_places *places, uint64_t at)
 {
-	return places->records + (at & (places->count - 1)) * places->stride;
+	return places->records + ((at + places->shift) & (places->count - 1)) * places->stride;
 }
 
 static inline uint8_t v2_places_kind(const struct v2_places *places, uint64_t at)
 {
-	return places->kinds[at & (places->count - 1)];
+	return places->kinds[(at + places->shift) & (places->count - 1)];
+}
+
+/* None is in use, and `at` is next: let it be where the last first one was, in memory that is warm. */
+static inline void v2_places_restart(struct v2_places *places, uint64_t at)
+{
+	places->shift = 0 - at;
 }
 
 /* Copies `count` records of `size` bytes, at most the places' own, that lie one behind the other. */

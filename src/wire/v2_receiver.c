@@ -367,19 +367,15 @@ bool v2_receiver_commit(struct v2_receiver *receiver, uint64_t epoch, enum v2_la
 
 static void put_ack(struct v2_receiver *r, struct cursor *c, uint8_t count, uint8_t grease)
 {
-	struct v2_frame frame = {.type = V2_FRAME_ACK};
+	uint32_t delay_us = (uint32_t)MIN((r->now_ns - r->newest_ns) / 1000, UINT32_MAX);
 
-	if (r->ranges.count == 0)
-		return;
-	frame.ack.delay_us = (uint32_t)MIN((r->now_ns - r->newest_ns) / 1000, UINT32_MAX);
-	frame.ack.count = MIN(r->ranges.count, count);
-	memcpy(frame.ack.ranges, r->ranges.list, sizeof(frame.ack.ranges));
-	v2_put_ack(c, &frame, grease);
+	if (r->ranges.count > 0)
+		v2_put_ack(c, delay_us, r->ranges.list, MIN(r->ranges.count, count), grease);
 }
 
 static void put_processed(struct v2_receiver *r, struct cursor *c, uint8_t lane, uint8_t grease)
 {
-	struct v2_frame frame = {.type = V2_FRAME_PROCESSED};
+	struct v2_frame frame;
 
 	frame.processed.lane = lane;
 	frame.processed.before = r->lanes[lane].base;

@@ -13,9 +13,11 @@
 #define PROBES           2             /* packets a probe timeout sends */
 #define PACKET_THRESHOLD 3             /* RFC 9002 6.1.1 */
 
+/* MMIX's generator (Knuth): what it makes need not be secret. */
 static uint8_t grease(struct v2_sender *s)
 {
-	return (uint8_t)s->config.random(s->config.random_user);
+	s->grease = s->grease * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint8_t)(s->grease >> 56);
 }
 
 int v2_sender_init(struct v2_sender *sender, const struct v2_sender_config *config, uint64_t boot)
@@ -148,7 +150,8 @@ enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *
 	sender->session = welcome->session;
 	sender->seal = *seal;
 	sender->replay = (struct v2_replay){0};
-	sender->next_packet = sender->oldest = sender->acked_end = 0;
+	sender->grease = sender->config.random(sender->config.random_user);
+	sender->next_packet = sender->oldest = sender->acked_end = sender->open_from = 0;
 	v2_bits_clear_all(&sender->open);
 	sender->loss_at_ns = NEVER;
 	sender->backoff = sender->probes = 0;
@@ -210,13 +213,22 @@ static void mtu_back_to_floor(struct v2_sender *s)
 	s->stats.black_holes++;
 }
 
-static void lose(struct v2_sender *s, struct v2_sent *sent)
+static struct v2_mtu_news mtu_news(const struct v2_sent *sent, uint64_t packet)
 {
+	return (struct v2_mtu_news){
+		.packet = packet, .bytes = sent->bytes, .probe = sent->mtu_probe};
+}
+
+static void lose(struct v2_sender *s, uint64_t packet)
+{
+	struct v2_sent *sent = sent_at(s, packet);
+	struct v2_mtu_news news = mtu_news(sent, packet);
+
 	sent->state = V2_SENT_LOST;
 	s->stats.lost++;
 	requeue(s, sent);
 	v2_congestion_lost(&s->congestion, sent->bytes, !sent->mtu_probe);
-	if (v2_mtu_lost(&s->mtu, sent->bytes, sent->mtu_probe))
+	if (v2_mtu_lost(&s->mtu, &news))
 		mtu_back_to_floor(s);
 }
 
@@ -228,7 +240,7 @@ static void detect_losses(struct v2_sender *s)
 
 	s->loss_at_ns = NEVER;
 	for (; (p = v2_bits_find(&s->open, p, end, true)) < end; p++) {
-		struct v2_sent *sent = sent_at(s, p);
+		const struct v2_sent *sent = sent_at(s, p);
 
 		if (sent->state != V2_SENT_FLYING)
 			continue;
@@ -236,7 +248,7 @@ static void detect_losses(struct v2_sender *s)
 			s->loss_at_ns = sent->at_ns + delay;
 			break;
 		}
-		lose(s, sent);
+		lose(s, p);
 	}
 	settle_oldest(s);
 }
@@ -283,8 +295,11 @@ static void run_timers(struct v2_sender *s)
 
 /* ---- what arrives ---- */
 
-static void acknowledge(struct v2_sender *s, struct v2_sent *sent)
+static void acknowledge(struct v2_sender *s, uint64_t packet)
 {
+	struct v2_sent *sent = sent_at(s, packet);
+	struct v2_mtu_news news = mtu_news(sent, packet);
+
 	if (sent->state == V2_SENT_FLYING)
 		v2_congestion_acked(&s->congestion, sent->bytes);
 	else
@@ -292,14 +307,13 @@ static void acknowledge(struct v2_sender *s, struct v2_sent *sent)
 	sent->state = V2_SENT_ACKED;
 	for (int i = 0; i < sent->ref_count; i++)
 		v2_spool_received(&s->lanes[sent->lane[i]], sent->first[i], sent->count[i]);
-	v2_mtu_acked(&s->mtu, sent->bytes, sent->mtu_probe);
+	v2_mtu_acked(&s->mtu, &news);
 }
 
 /* True if a packet of the range was not acknowledged before. */
 static bool acknowledge_range(struct v2_sender *s, const struct v2_range *range)
 {
-	uint64_t window = MIN(s->next_packet, s->config.packets), end = range->last + 1;
-	uint64_t p = MAX(range->first, s->next_packet - window);
+	uint64_t p = MAX(range->first, s->open_from), end = range->last + 1;
 	bool fresh = false;
 
 	while ((p = v2_bits_find(&s->open, p, end, true)) < end) {
@@ -307,7 +321,7 @@ static bool acknowledge_range(struct v2_sender *s, const struct v2_range *range)
 
 		v2_bits_clear(&s->open, p, stop);
 		for (; p < stop; p++)
-			acknowledge(s, sent_at(s, p));
+			acknowledge(s, p);
 		fresh = true;
 	}
 	return fresh;
@@ -324,21 +338,32 @@ static void sample_rtt(struct v2_sender *s, const struct v2_sent *sent, uint32_t
 	v2_congestion_sample(&s->congestion, rtt > delay ? rtt - delay : rtt, s->now_ns);
 }
 
+static bool acknowledge_all(struct v2_sender *s, const struct v2_frame *frame)
+{
+	struct v2_range ranges[V2_ACK_RANGES];
+	bool fresh = false;
+
+	v2_get_ranges(frame, ranges);
+	s->open_from = MAX(s->open_from, s->next_packet - MIN(s->next_packet, s->config.packets));
+	s->open_from = v2_bits_find(&s->open, s->open_from, s->next_packet, true);
+	for (int i = 0; i < frame->ack.count; i++)
+		fresh |= acknowledge_range(s, &ranges[i]);
+	return fresh;
+}
+
 static enum v2_error handle_ack(struct v2_sender *s, const struct v2_frame *frame)
 {
-	uint64_t largest = frame->ack.ranges[0].last;
-	bool newest, fresh = false;
+	uint64_t largest = frame->ack.largest;
+	bool newest;
 
 	if (largest >= s->next_packet)
 		return V2_ACK_UNSENT;
 	newest = s->next_packet - largest <= s->config.packets &&
 		 sent_at(s, largest)->state == V2_SENT_FLYING;
-	for (int i = 0; i < frame->ack.count; i++)
-		fresh |= acknowledge_range(s, &frame->ack.ranges[i]);
+	if (acknowledge_all(s, frame))
+		s->backoff = 0;
 	if (newest)
 		sample_rtt(s, sent_at(s, largest), frame->ack.delay_us);
-	if (fresh)
-		s->backoff = 0;
 	s->acked_end = MAX(s->acked_end, largest + 1);
 	detect_losses(s);
 	v2_congestion_round(&s->congestion, largest, s->next_packet);
@@ -452,7 +477,7 @@ static bool data_ready(struct v2_sender *s)
 /* Writes a frame of the run, or of as much as fits. False: nothing fits. */
 static bool put_run(struct v2_sender *s, struct cursor *c, int lane, struct v2_run *run)
 {
-	struct v2_frame frame = {0};
+	struct v2_frame frame;
 	uint8_t *records;
 	uint16_t size;
 
@@ -475,6 +500,7 @@ static bool put_run(struct v2_sender *s, struct cursor *c, int lane, struct v2_r
 	frame.events.count = (uint16_t)run->count;
 	frame.events.record_bytes = size;
 	frame.events.sequence = run->sequence;
+	frame.events.records = NULL;
 	v2_put_events(c, &frame, grease(s));
 	records = cursor_put(c, run->count * size);
 	v2_places_get(&s->lanes[lane].places, run->first, records, size, run->count);
@@ -499,6 +525,13 @@ static void mark_sent(struct v2_sender *s, struct v2_sent *sent, int lane, const
 	sent->ref_count++;
 }
 
+/* True while another record, if only a small one, may fit. */
+static bool has_room(const struct v2_sender *s, const struct cursor *c, const struct v2_sent *sent)
+{
+	return sent->ref_count < V2_REFS &&
+	       cursor_left(c) >= V2_EVENTS_BYTES + (size_t)s->record_min;
+}
+
 /* Puts what waits, most urgent lane first. True if something was put. */
 static bool put_data(struct v2_sender *s, struct cursor *c, struct v2_sent *sent)
 {
@@ -506,8 +539,8 @@ static bool put_data(struct v2_sender *s, struct cursor *c, struct v2_sent *sent
 	struct v2_run run;
 
 	for (int lane = 0; lane < V2_LANES; lane++)
-		while (sent->ref_count < V2_REFS &&
-			next_run(s, lane, cursor_left(c) / s->record_min + 1, &run)) {
+		while (has_room(s, c, sent) &&
+			next_run(s, lane, cursor_left(c) / s->record_min, &run)) {
 			if (!put_run(s, c, lane, &run))
 				break;
 			mark_sent(s, sent, lane, &run);
@@ -522,7 +555,7 @@ static struct v2_sent *claim(struct v2_sender *s)
 	struct v2_sent *sent;
 
 	if (s->next_packet - s->oldest == s->config.packets) {
-		lose(s, sent_at(s, s->oldest));
+		lose(s, s->oldest);
 		settle_oldest(s);
 	}
 	sent = sent_at(s, s->next_packet);

@@ -61,6 +61,7 @@ struct v2_sender {
 	uint64_t limit[V2_LANES]; /* credit */
 	struct v2_sent *sent;     /* a ring */
 	struct v2_bits open;      /* packets in it that may yet be acknowledged */
+	uint64_t open_from;       /* none of them is older */
 	uint64_t oldest;          /* packets below are settled */
 	uint64_t next_packet;
 	uint64_t acked_end; /* the newest that the server acknowledged, plus one */
@@ -70,6 +71,7 @@ struct v2_sender {
 	struct v2_seal seal;
 	uint64_t boot, epoch;
 	uint64_t session; /* 0: none */
+	uint64_t grease;  /* the state of a generator; seeded with the session */
 	uint64_t now_ns;
 	uint64_t heard_ns;     /* when the server was last heard, or the session began */
 	uint64_t eliciting_ns; /* when a packet that wants an answer was last sent */

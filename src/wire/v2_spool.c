@@ -109,6 +109,8 @@ uint64_t v2_spool_push(
 
 	if (free_slots > range && size <= spool->places.stride)
 		taken = MIN(count, free_slots - range);
+	if (spool->head == spool->tail)
+		v2_places_restart(&spool->places, spool->tail);
 	if (taken > 0) {
 		v2_spool_settle(spool);
 		v2_places_put(&spool->places, spool->tail, schema, records, size, taken);
@@ -172,11 +174,12 @@ static uint64_t find_waiting(struct v2_spool *spool, uint64_t *ret_end)
 
 bool v2_spool_next(struct v2_spool *spool, uint64_t limit, uint64_t max, struct v2_run *ret_run)
 {
-	uint64_t end, first = find_waiting(spool, &end), sequence;
+	uint64_t end, first = find_waiting(spool, &end), sequence = spool->unsent_sequence;
 
 	if (first == end)
 		return false;
-	sequence = v2_spool_sequence(spool, first);
+	if (first != spool->unsent)
+		sequence = v2_spool_sequence(spool, first);
 	if (sequence >= limit)
 		return false;
 	ret_run->first = first;
@@ -194,9 +197,10 @@ bool v2_spool_next(struct v2_spool *spool, uint64_t limit, uint64_t max, struct 
 
 void v2_spool_sent(struct v2_spool *spool, const struct v2_run *run)
 {
-	spool->sent_end = MAX(spool->sent_end, run_end(run));
 	if (run->first == spool->unsent) {
 		spool->unsent += run->count;
+		spool->unsent_sequence = run_end(run);
+		spool->sent_end = MAX(spool->sent_end, spool->unsent_sequence);
 		return;
 	}
 	v2_bits_clear(&spool->lost, run->first, run->first + run->count);
@@ -205,7 +209,7 @@ void v2_spool_sent(struct v2_spool *spool, const struct v2_run *run)
 
 void v2_spool_forget_sent(struct v2_spool *spool)
 {
-	spool->head_sequence = v2_spool_sequence(spool, spool->unsent);
+	spool->head_sequence = spool->unsent_sequence;
 	spool->head = spool->lost_from = spool->unsent;
 }
 
@@ -272,7 +276,10 @@ void v2_spool_processed(struct v2_spool *spool, uint64_t before)
 		if (next < end)
 			break;
 	}
-	spool->unsent = MAX(spool->unsent, spool->head);
+	if (spool->unsent <= spool->head) {
+		spool->unsent = spool->head;
+		spool->unsent_sequence = spool->head_sequence;
+	}
 	spool->lost_from = MAX(spool->lost_from, spool->head);
 	spool->processed = MAX(spool->processed, before);
 }
@@ -282,6 +289,7 @@ void v2_spool_rewind(struct v2_spool *spool)
 	v2_bits_clear(&spool->lost, spool->head, spool->unsent);
 	v2_bits_clear(&spool->received, spool->head, spool->unsent);
 	spool->unsent = spool->lost_from = spool->head;
+	spool->unsent_sequence = spool->head_sequence;
 	spool->lost_count = 0;
 }
 

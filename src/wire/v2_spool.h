@@ -23,14 +23,14 @@ struct v2_spool {
 	struct v2_bits ranges; /* of [head, tail): slots that hold a range */
 	uint64_t *sequences;   /* of the first slot of each 64, from index 0 on */
 	uint64_t head, unsent, tail;
-	uint64_t head_sequence;
-	uint64_t lost_from;                 /* none below is lost */
-	uint64_t lost_count;                /* slots */
-	uint64_t next_sequence;             /* of the next event */
-	uint64_t sent_end;                  /* what was ever sent lies below */
-	uint64_t processed;                 /* what the server called processed lies below */
-	uint64_t shed_sequence, shed_count; /* a range that waits for a slot */
-	uint64_t shed_total;                /* events; a counter */
+	uint64_t head_sequence, unsent_sequence; /* of these slots */
+	uint64_t lost_from;                      /* none below is lost */
+	uint64_t lost_count;                     /* slots */
+	uint64_t next_sequence;                  /* of the next event */
+	uint64_t sent_end;                       /* what was ever sent lies below */
+	uint64_t processed;                      /* what the server called processed lies below */
+	uint64_t shed_sequence, shed_count;      /* a range that waits for a slot */
+	uint64_t shed_total;                     /* events; a counter */
 };
 
 /* Neighbouring slots that may leave in one frame. */

@@ -9,6 +9,10 @@ static uint64_t random_for_core(void *user)
 	return sim_random(user);
 }
 
+static const struct v2_schemas sim_schemas = {.count = SIM_SCHEMAS,
+	.list = {
+		{1, offsetof(struct sim_record, pattern), 11}, {2, sizeof(struct sim_record), 22}}};
+
 static uint64_t clock_of(const struct sim_world *world, const struct sim_agent *agent)
 {
 	return world->now_ns + (uint64_t)agent->clock_ns;
@@ -39,9 +43,7 @@ static void start(struct sim_world *world, struct sim_agent *agent)
 		.record_max = sizeof(struct sim_record),
 		.packets = world->plan.packets,
 		.datagram_max = SIM_DATAGRAM_MAX,
-		.schemas = {.count = SIM_SCHEMAS,
-			.list = {{1, offsetof(struct sim_record, pattern), 11},
-				{2, sizeof(struct sim_record), 22}}},
+		.schemas = sim_schemas,
 		.random = random_for_core,
 		.random_user = world,
 	};
@@ -71,36 +73,56 @@ void sim_agent_kill(struct sim_world *world, struct sim_agent *agent)
 	start(world, agent);
 }
 
-void sim_agent_push(struct sim_world *world, struct sim_agent *agent, unsigned int lane)
+static void make_record(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
+	uint64_t sequence, struct sim_record *record)
 {
-	struct sim_incarnation *incarnation = sim_incarnation(agent);
-	uint16_t schema = (uint16_t)sim_below(world, SIM_SCHEMAS);
 	uint32_t key = (uint32_t)sim_below(world, SIM_KEYS);
-	struct sim_record record = {
-		.boot = incarnation->boot,
-		.sequence = incarnation->count[lane],
+
+	*record = (struct sim_record){
+		.boot = sim_incarnation(agent)->boot,
+		.sequence = sequence,
 		.key_count = ++agent->key_count[lane][key],
 		.lane = lane,
 		.key = key,
+		.pattern = {sequence * 3, ~sim_incarnation(agent)->boot},
 	};
-
-	/* Some are kept for when all is well. */
-	if (incarnation->count[lane] >= SIM_EVENTS_MAX - (world->healed ? 0 : 40))
-		return;
-	record.pattern[0] = record.sequence * 3;
-	record.pattern[1] = ~record.boot;
-	world->stats.events++;
-	sim_ledger_accepted(
-		world, agent, lane, v2_sender_push(&agent->sender, lane, schema, &record, 1) == 1);
 }
 
+void sim_agent_push(
+	struct sim_world *world, struct sim_agent *agent, unsigned int lane, uint64_t count)
+{
+	struct sim_incarnation *incarnation = sim_incarnation(agent);
+	uint16_t schema = (uint16_t)sim_below(world, SIM_SCHEMAS),
+		 size = sim_schemas.list[schema].record_bytes;
+	/* Some are kept for when all is well. */
+	uint64_t most = SIM_EVENTS_MAX - (world->healed ? 0 : 40), taken;
+	uint8_t bytes[SIM_PUSH_MAX * sizeof(struct sim_record)];
+
+	count = MIN(MIN(count, SIM_PUSH_MAX), most - MIN(most, incarnation->count[lane]));
+	for (uint64_t i = 0; i < count; i++) {
+		struct sim_record record;
+
+		make_record(world, agent, lane, incarnation->count[lane] + i, &record);
+		memcpy(bytes + i * size, &record, size);
+	}
+	taken = v2_sender_push(&agent->sender, lane, schema, bytes, count);
+	for (uint64_t i = 0; i < count; i++)
+		sim_ledger_accepted(world, agent, lane, i < taken);
+	world->stats.events += count;
+}
+
+/* Now and then one by one, now and then several at once. */
 static void push_some(struct sim_world *world, struct sim_agent *agent)
 {
 	unsigned int lane = (unsigned int)sim_below(world, V2_LANES);
 	uint64_t count = 1 + sim_below(world, world->plan.greed);
 
-	while (count-- > 0)
-		sim_agent_push(world, agent, lane);
+	while (count > 0) {
+		uint64_t n = 1 + sim_below(world, count);
+
+		sim_agent_push(world, agent, lane, n);
+		count -= n;
+	}
 	agent->push_at_ns = world->now_ns + 1 + sim_below(world, world->plan.push_ns);
 }
 
@@ -178,7 +200,8 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 			v2_error_name(error));
 	/* Before anything is sent: the collecting thread pushes when it likes. */
 	if (!world->healed && sim_chance(world, 20))
-		sim_agent_push(world, agent, (unsigned int)sim_below(world, V2_LANES));
+		sim_agent_push(world, agent, (unsigned int)sim_below(world, V2_LANES),
+			1 + sim_below(world, 3));
 }
 
 static void send_train(struct sim_world *world, struct sim_agent *agent, const uint8_t *bytes,

@@ -24,6 +24,7 @@
 #define SIM_INCARNATIONS_MAX 24  /* of one agent */
 #define SIM_EVENTS_MAX       800 /* in one lane of one incarnation */
 #define SIM_KEYS             5
+#define SIM_PUSH_MAX         40U
 #define SIM_ADDRESSES_MAX    64
 #define SIM_SCHEMAS          2
 #define SIM_MS               1000000ULL
@@ -213,7 +214,9 @@ struct sim_address *sim_address(struct sim_world *world, uint64_t address);
 void sim_agent_init(struct sim_world *world, unsigned int index);
 void sim_agent_kill(struct sim_world *world, struct sim_agent *agent);
 void sim_agent_step(struct sim_world *world, struct sim_agent *agent);
-void sim_agent_push(struct sim_world *world, struct sim_agent *agent, unsigned int lane);
+/* Events of one schema, all at once. */
+void sim_agent_push(
+	struct sim_world *world, struct sim_agent *agent, unsigned int lane, uint64_t count);
 void sim_agent_receive(struct sim_world *world, struct sim_packet *packet);
 void sim_agent_control(
 	struct sim_world *world, struct sim_agent *agent, struct sim_control *control);

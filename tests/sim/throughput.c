@@ -177,11 +177,11 @@ static bool run(const struct link_case *link)
 		step(&sender, &receiver, link, now);
 		now = next_event(&sender, &receiver, now);
 		if (now < MS + link->warm_up_ns) {
-			counted = receiver.lanes[V2_LANE_PORT].base;
+			counted = receiver.lanes[V2_LANE_PORT].events;
 			queue_seen_ns = 0;
 		}
 	}
-	measured = (receiver.lanes[V2_LANE_PORT].base - counted) * RECORD;
+	measured = (receiver.lanes[V2_LANE_PORT].events - counted) * RECORD;
 	ideal = link->gigabits * MEASURED_NS / 8 * (100 - link->loss) / 100;
 	rate = measured * 100 / ideal;
 	printf("%-34s %5.2f Gb/s of events, %3" PRIu64 " %% of (1 - loss) x link, queue %.2f ms\n",

@@ -63,8 +63,8 @@ static unsigned int sometimes(struct sim_world *world, unsigned int in_a_thousan
 static void choose_sizes(struct sim_world *world, struct sim_plan *plan)
 {
 	for (int i = 0; i < V2_LANES; i++) {
-		plan->capacity[i] = 4ULL << sim_below(world, 6);
-		plan->window[i] = 4ULL << sim_below(world, 6);
+		plan->capacity[i] = 4ULL << sim_below(world, 8);
+		plan->window[i] = 4ULL << sim_below(world, 8);
 	}
 	plan->packets = 64U << sim_below(world, 3);
 }
@@ -85,7 +85,7 @@ static void choose_plan(struct sim_world *world)
 		.slow = sometimes(world, 400, 300),
 		.greed = 1 + (unsigned int)sim_below(world, 40),
 		.slow_ns = (1 + sim_below(world, 300)) * SIM_MS,
-		.push_ns = (4 + sim_below(world, 60)) * SIM_MS,
+		.push_ns = (4 + sim_below(world, 200)) * SIM_MS,
 		.heal_ns = (300 + sim_below(world, 1500)) * SIM_MS,
 		.mtu = (uint16_t)(V2_MTU_FLOOR + sim_below(world, SIM_DATAGRAM_MAX - 1199)),
 	};
@@ -124,7 +124,7 @@ static void heal(struct sim_world *world)
 	world->weather_at_ns = world->misfortune_at_ns = SIM_NEVER;
 	for (unsigned int i = 0; i < world->plan.agents; i++)
 		for (unsigned int lane = 0; lane < V2_LANES; lane++)
-			sim_agent_push(world, &world->agents[i], lane);
+			sim_agent_push(world, &world->agents[i], lane, 1);
 }
 
 static int64_t jump(struct sim_world *world)
@@ -251,7 +251,7 @@ static void push_updates(struct sim_world *world)
 {
 	world->update_at_ns = world->now_ns + 1000 * SIM_MS;
 	for (unsigned int i = 0; i < world->plan.agents; i++)
-		sim_agent_push(world, &world->agents[i], V2_LANE_UPDATE);
+		sim_agent_push(world, &world->agents[i], V2_LANE_UPDATE, 1);
 }
 
 static bool finished(struct sim_world *world)

@@ -256,6 +256,20 @@ static void probe_timeout_fits_a_lan(void **state _unused_)
 
 /* ---- MTU ---- */
 
+static uint64_t packet;
+
+static void acked(struct v2_mtu *mtu, uint32_t bytes, bool probe)
+{
+	v2_mtu_acked(
+		mtu, &(struct v2_mtu_news){.packet = ++packet, .bytes = bytes, .probe = probe});
+}
+
+static bool lost(struct v2_mtu *mtu, uint32_t bytes, bool probe)
+{
+	return v2_mtu_lost(
+		mtu, &(struct v2_mtu_news){.packet = ++packet, .bytes = bytes, .probe = probe});
+}
+
 /* Probes a path that carries `carries`; returns how many probes it took. */
 static unsigned int search(struct v2_mtu *mtu, uint32_t carries)
 {
@@ -267,9 +281,9 @@ static unsigned int search(struct v2_mtu *mtu, uint32_t carries)
 		assert_in_range(size, V2_MTU_FLOOR + 1, mtu->ceiling);
 		assert_in_range(++probes, 1, 100);
 		if (size <= carries)
-			v2_mtu_acked(mtu, size, true);
+			acked(mtu, size, true);
 		else
-			assert_false(v2_mtu_lost(mtu, size, true));
+			assert_false(lost(mtu, size, true));
 	}
 	return probes;
 }
@@ -304,7 +318,7 @@ static void size_that_the_interface_refuses_is_not_tried_again(void **state _unu
 		uint32_t size = v2_mtu_probe(&mtu);
 
 		if (size <= 1472)
-			v2_mtu_acked(&mtu, size, true);
+			acked(&mtu, size, true);
 		else
 			v2_mtu_refused(&mtu, size);
 	}
@@ -319,6 +333,21 @@ static void size_that_the_interface_refuses_is_not_tried_again(void **state _unu
 	assert_in_range(mtu.size, 1300 - 32, 1300);
 }
 
+/* With an ACK of many packets all that arrived is told first, then all that was lost. */
+static void random_losses_are_no_black_hole(void **state _unused_)
+{
+	struct v2_mtu mtu;
+
+	v2_mtu_init(&mtu, 1472);
+	search(&mtu, 1472);
+	packet += 200;
+	acked(&mtu, 1472, false);
+	packet -= 100;
+	for (int i = 0; i < 50; i++)
+		assert_false(lost(&mtu, 1472, false));
+	assert_int_equal(mtu.size, 1472);
+}
+
 static void large_losses_in_a_row_are_a_black_hole(void **state _unused_)
 {
 	struct v2_mtu mtu;
@@ -326,14 +355,14 @@ static void large_losses_in_a_row_are_a_black_hole(void **state _unused_)
 	v2_mtu_init(&mtu, 1472);
 	search(&mtu, 1472);
 	for (int i = 0; i < 7; i++)
-		assert_false(v2_mtu_lost(&mtu, 1472, false));
-	v2_mtu_acked(&mtu, 1472, false);
+		assert_false(lost(&mtu, 1472, false));
+	acked(&mtu, 1472, false);
 	for (int i = 0; i < 7; i++)
-		assert_false(v2_mtu_lost(&mtu, 1472, false));
+		assert_false(lost(&mtu, 1472, false));
 	/* What small datagrams do says nothing. */
-	v2_mtu_acked(&mtu, 100, false);
-	assert_false(v2_mtu_lost(&mtu, 100, false));
-	assert_true(v2_mtu_lost(&mtu, 1472, false));
+	acked(&mtu, 100, false);
+	assert_false(lost(&mtu, 100, false));
+	assert_true(lost(&mtu, 1472, false));
 	v2_mtu_fall(&mtu, 0);
 	assert_int_equal(mtu.size, V2_MTU_FLOOR);
 	assert_false(v2_mtu_probe_due(&mtu, MS));
@@ -390,6 +419,7 @@ int main(void)
 		cmocka_unit_test(search_finds_what_each_path_carries),
 		cmocka_unit_test(whole_ceiling_takes_one_probe),
 		cmocka_unit_test(size_that_the_interface_refuses_is_not_tried_again),
+		cmocka_unit_test(random_losses_are_no_black_hole),
 		cmocka_unit_test(large_losses_in_a_row_are_a_black_hole),
 		cmocka_unit_test(server_takes_the_agents_favourite_of_what_is_allowed),
 		cmocka_unit_test(agent_knows_what_it_offered),
