@@ -16,6 +16,7 @@ static const struct command *const verbs[] = {
 	&function_describe,
 	&function_versions,
 	&function_rollback,
+	&function_call,
 	&function_logs,
 	&function_top,
 	&function_dead_letters,

@@ -8,7 +8,7 @@
 
 extern const struct command function_deploy, function_update, function_delete, function_list,
 	function_describe, function_versions, function_rollback, function_dead_letters,
-	function_logs, function_top, function_new, function_test, function_types;
+	function_logs, function_top, function_call, function_new, function_test, function_types;
 
 /*
  * Takes a verb's only operand, the function's name; `options` are done with. NULL, and cli->status is set, if there is

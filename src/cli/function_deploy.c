@@ -34,6 +34,8 @@ static const struct setting {
 	{"queue", "queue", SETTING_COUNT},
 	{"config", "config", SETTING_JSON},
 	{"trigger", "triggers", SETTING_LIST},
+	{"max", "max", SETTING_COUNT},
+	{"isolation", "isolation", SETTING_TEXT},
 };
 
 enum {
@@ -355,6 +357,8 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --attempts N              how often an event may fail before it is put aside\n"     \
 	"      --batch N                 events given to it at once, at most\n"                    \
 	"      --queue N                 events that may wait for it\n"                            \
+	"      --max N                   workers that share its keys, at most 16; default 1\n"     \
+	"      --isolation LEVEL         strict (the default), best-effort or none\n"              \
 	"      --config JSON|@FILE       what it finds in context.config\n"                        \
 	"      --dryrun                  check all, load it in a trial worker, change nothing\n"
 

@@ -75,6 +75,7 @@ enum api_verb {
 	API_UPDATE,   /* PATCH */
 	API_DELETE,   /* DELETE */
 	API_ROLLBACK, /* POST /v1/functions/NAME/rollback */
+	API_CALL,     /* POST /v1/functions/NAME/call */
 	API_RETRY,    /* POST /v1/dead-letters/retry */
 	API_DROP,     /* POST /v1/dead-letters/drop */
 };

@@ -37,6 +37,7 @@ static const struct verb {
 	{"PATCH", FUNCTIONS "*", "update", API_UPDATE, true},
 	{"DELETE", FUNCTIONS "*", "delete", API_DELETE, true},
 	{"POST", FUNCTIONS "*/rollback", "rollback", API_ROLLBACK, true},
+	{"POST", FUNCTIONS "*/call", "call", API_CALL, true},
 	{"POST", "/v1/dead-letters/retry", "retry", API_RETRY, true},
 	{"POST", "/v1/dead-letters/drop", "drop", API_DROP, true},
 };

@@ -92,6 +92,16 @@ static void refuse_unknown(const struct units *units, struct api_call *call)
 			call->function);
 }
 
+void server_call(struct server *server, struct api_call *call)
+{
+	const struct unit *unit = find_unit(server->units, call->function);
+
+	if (unit)
+		rehearse(&server->stage, unit->next ? unit->next : unit->config, call);
+	else
+		refuse_unknown(server->units, call);
+}
+
 void server_describe(struct server *server, struct api_call *call)
 {
 	const struct unit *unit = find_unit(server->units, call->function);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const spec_keys[] = {FUNCTION_SETTINGS, "triggers"};
+static const char *const spec_keys[] = {FUNCTION_SETTINGS, FUNCTION_TRUST, "triggers"};
 
 /* ---- what the store has ---- */
 

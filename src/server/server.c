@@ -80,7 +80,8 @@ static void on_commit(void *user, struct result *result)
 {
 	struct server *server = user;
 
-	commits_submit(&server->commits, result);
+	if (!stage_take_result(&server->stage, result))
+		commits_submit(&server->commits, result);
 }
 
 static void on_output(void *user, const char *function, const char *line)
@@ -101,7 +102,9 @@ static void on_dropped(void *user, struct function *function, const struct finis
 		letters_release(&server->letters, event->origin);
 		return;
 	}
-	ingest_drop(&server->ingest, unit_slot(server->units, unit), event, unit->next != NULL);
+	if (unit) /* else it was but called */
+		ingest_drop(
+			&server->ingest, unit_slot(server->units, unit), event, unit->next != NULL);
 }
 
 static const struct engine_ops engine_ops = {
@@ -285,6 +288,8 @@ static int open_registry(struct server *server, char **ret_error)
 	if (r < 0)
 		return error_set(ret_error, r, "%s: cannot read the deployed functions: %s",
 			server->config->store, strerror(-r));
+	server->stage = (struct stage){
+		.loop = server->loop, .engine = server->engine, .logs = server->logs};
 	server->deployer = (struct deployer){
 		.loop = server->loop,
 		.engine = server->engine,
@@ -425,6 +430,7 @@ void server_free(struct server *server)
 	server->api = NULL;
 	server->commits.api = NULL;
 	deployer_stop(&server->deployer);
+	stage_clear(&server->stage);
 	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
 	if (server->committer)

@@ -14,6 +14,7 @@
 #include "server/letters.h"
 #include "server/log_ring.h"
 #include "server/prune.h"
+#include "server/rehearsal.h"
 #include "server/server.h"
 #include "server/switches.h"
 #include "server/timers.h"
@@ -51,6 +52,7 @@ struct server {
 	struct letters letters;
 	struct registry registry;
 	struct deployer deployer;
+	struct stage stage;
 
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;
@@ -63,7 +65,8 @@ extern const struct api_ops server_api_ops;
 /* A unit as GET /v1/functions shows it. */
 json_t *server_function_json(const struct server *server, const struct unit *unit);
 
-/* Answers API_DESCRIBE. */
+/* Answers API_CALL, and API_DESCRIBE. */
+void server_call(struct server *server, struct api_call *call);
 void server_describe(struct server *server, struct api_call *call);
 
 #endif

@@ -183,6 +183,8 @@ static void take_call(void *user, struct api_call *call)
 
 	if (call->verb == API_DESCRIBE)
 		server_describe(server, call);
+	else if (call->verb == API_CALL)
+		server_call(server, call);
 	else if (call->verb == API_RETRY)
 		letters_retry(&server->letters, call);
 	else if (call->verb == API_DROP)

@@ -22,7 +22,8 @@ static void trial_end(struct trial *trial, const char *error)
 {
 	_cleanup_free_ char *copy = error ? strdup(error) : NULL;
 
-	trial_stop(trial);
+	if (error || !trial->keep)
+		trial_stop(trial);
 	trial->done(trial, error && !copy ? "it does not load" : copy);
 }
 
@@ -53,6 +54,7 @@ int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,
 	unit_options(config, &options);
 	options.name = name;
 	options.workers = 1;
+	options.attempts = 1;
 	r = engine_add(engine, &options, &trial->function, ret_error);
 	if (r < 0) {
 		trial->function = NULL;

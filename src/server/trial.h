@@ -15,6 +15,7 @@ struct trial {
 	struct loop *loop;
 	struct function *function; /* NULL: not running */
 	struct loop_timer timer;
+	bool keep; /* it stays when it is loaded, until trial_stop() */
 	/* `error`: why it does not load, in words; NULL: it does. */
 	void (*done)(struct trial *trial, const char *error);
 };

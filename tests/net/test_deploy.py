@@ -37,6 +37,7 @@ def test(checker):
         python_is_deployed(checker, shell)
         printed_lines_are_shown(checker, path, shell)
         schedules_are_kept(checker, shell)
+        calls_touch_nothing(checker, path, shell)
         deleted(checker, path, shell)
 
 
@@ -267,6 +268,47 @@ def schedules_are_kept(checker, shell):
     for schedule, expected in (("61 * * * *", "minute is wrong"), ("@every 1", "expected a time")):
         said = shell("deploy", "clock", "-f", shell.folder / "clock-js.js", "--handler", "clock-js.main", "--trigger", f"timer:{schedule}", status=1)
         checker.that(expected in said, f"timer:{schedule}: {said.strip()}")
+
+
+def calls_touch_nothing(checker, path, shell):
+    """`call` shows what one event leads to, and neither state nor alerts nor the function at work know of it."""
+    code = shell.write("called/called.js", """'use strict';
+module.exports = {
+  main(event, { state, alert }) {
+    const { srcip, dstport, syn, first } = event.data;
+    console.log(srcip, dstport, first);
+    if (dstport === 1) throw new Error('not that one');
+    if (dstport === 2) for (;;);
+    state.counter('syn').add(syn);
+    if (syn > 10) alert({ severity: 'high', title: 'Many', data: { syn } });
+  },
+};
+""")
+    shell("deploy", "called", "-f", code, "--trigger", "event:source", "--key", "srcip", "--timeout", "1")
+    data = {"srcip": "2001:db8::1", "dstport": 80, "syn": 300, "first": "2026-11-27T08:00:00.5Z"}
+    found = shell.json("call", "called", "--data", json.dumps(data))
+    checker.equal("what it printed", ["2001:db8::1 80 2026-11-27T08:00:00.500000000Z"], found["output"])
+    checker.equal("its state", [{"key": "2001:db8::1", "name": "syn", "value": 300}], found["state"])
+    checker.equal("its alert", [("Many", "2001:db8::1", 80)],
+                  [(a["alert"]["signature"], a["src_ip"], a["dest_port"]) for a in found["alerts"]])
+    checker.equal("no error", None, found["error"])
+    again = shell.json("call", "called", "--data", json.dumps(data))
+    checker.equal("a second call begins with nothing", found["state"], again["state"])
+    alerts = subprocess.run([CLI, "--socket", shell.socket, "alerts", "--function", "called"], capture_output=True,
+                            text=True, check=True).stdout
+    checker.equal("alerts that are kept", "no alerts\n", alerts)
+    checker.equal("events of the function at work", 0, shell.json("describe", "called")["events"])
+    for port, expected in ((1, "Error: not that one"), (2, "overran its deadline")):
+        said = shell("call", "called", "--data", json.dumps({"dstport": port}), status=1)
+        checker.that(expected in said, f"a call that fails: {said.splitlines()[-1].strip()}")
+    for words, expected in ((("--event", "prot"), "event: expected the name"),
+                            (("--data", '{"sny": 1}'), 'has no field "sny" (did you mean "syn"?)'),
+                            (("--data", '{"srcip": "here"}'), "srcip: expected an address"),
+                            (("--data", '{"dstport": 65536}'), "dstport: expected a number that fits"),
+                            (("--data", '{"first": "now"}'), "first: expected a time")):
+        said = shell("call", "called", *words, status=1)
+        checker.that(expected in said, f"call {' '.join(words)}: {said.strip()}")
+    shell("delete", "called")
 
 
 def deleted(checker, path, shell):

@@ -39,8 +39,9 @@ expect _netlambda 'netlambda --output = t' 'table'
 expect _netlambda 'netlambda --output =' 'table json yaml'
 expect _netlambda 'netlambda -s /nonexistent.sock al' 'alerts'
 expect _netlambda 'netlambda --socket = /nonexistent.sock al' 'alerts'
-expect _netlambda 'netlambda function ' "new test types deploy update delete list describe versions rollback logs top dead-letters $common"
+expect _netlambda 'netlambda function ' "new test types deploy update delete list describe versions rollback call logs top dead-letters $common"
 expect _netlambda 'netlambda function up' 'update'
+expect _netlambda 'netlambda function call x --event p' 'port'
 expect _netlambda 'netlambda function new x --ru' '--runtime'
 expect _netlambda "netlambda function test $directory/netlambda-s" "$directory/netlambda-server"
 expect _netlambda "netlambda replay x.pcap --function $directory/netlambda-s" "$directory/netlambda-server"
