@@ -23,6 +23,8 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "attempts", json_integer(config->attempts));
 	json_put(&settings, "batch", json_integer(config->batch_max));
 	json_put(&settings, "queue", json_integer(config->queue_max));
+	json_put(&settings, "max", json_integer(config->workers));
+	json_put(&settings, "isolation", json_string(isolation_name(config->isolation)));
 	json_put(&settings, "config", json_embed(config->config));
 	return settings;
 }
