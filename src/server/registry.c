@@ -261,7 +261,8 @@ static int copy_file(const struct config *file, struct config *merged)
 	merged->triggers = calloc(file->trigger_count + 1, sizeof(*merged->triggers));
 	if (!merged->triggers)
 		return -ENOMEM;
-	memcpy(merged->triggers, file->triggers, file->trigger_count * sizeof(*merged->triggers));
+	for (size_t i = 0; i < file->trigger_count; i++)
+		merged->triggers[i] = file->triggers[i];
 	merged->trigger_count = file->trigger_count;
 	for (size_t i = 0; i < file->timer_count; i++) {
 		_cleanup_free_ char *error = NULL;
