@@ -21,7 +21,8 @@
 #define TIMER_PREFIX "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "code_dir", "runtime_dir", "switches_max", "functions", "triggers"};
+	"functions_dir", "code_dir", "runtime_dir", "switches_max", "alerts_keep",
+	"dead_letters_keep", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -359,6 +360,8 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "runtime_dir", &config->runtime_dir);
 	reader_string(reader, "", root, "durability", &durability);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
+	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);
+	reader_keep(reader, "", root, "dead_letters_keep", &config->dead_letters_keep_ns);
 	if (durability && strcmp(durability, "full") != 0 && strcmp(durability, "relaxed") != 0)
 		reader_fail(reader, "durability", "expected \"full\" or \"relaxed\"");
 	config->relaxed_durability = durability && strcmp(durability, "relaxed") == 0;

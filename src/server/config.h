@@ -40,6 +40,7 @@ struct config {
 	char *runtime_dir;
 	bool relaxed_durability;
 	unsigned int switches_max;
+	uint64_t alerts_keep_ns, dead_letters_keep_ns;          /* 0: for ever */
 	struct function_config functions[CONFIG_FUNCTIONS_MAX]; /* those that a trigger names */
 	size_t function_count;
 	struct trigger_config *triggers; /* in the file's order */

@@ -15,6 +15,7 @@
 
 #define FILE_BYTES_MAX (4U << 20)
 #define KEY_TEXT_MAX   256
+#define DAY_NS         (24 * 3600 * NS_PER_SEC)
 
 void reader_fail(struct config_reader *reader, const char *key, const char *fmt, ...)
 {
@@ -191,7 +192,7 @@ void reader_count(struct config_reader *reader, const char *prefix, const json_t
 		*value = (unsigned int)number;
 }
 
-static bool duration_parse(const char *text, uint64_t *ret_ns)
+static bool duration_parse(const char *text, uint64_t most_ns, uint64_t *ret_ns)
 {
 	static const struct {
 		const char *unit;
@@ -201,8 +202,8 @@ static bool duration_parse(const char *text, uint64_t *ret_ns)
 		{"s", NS_PER_SEC},
 		{"m", 60 * NS_PER_SEC},
 		{"h", 3600 * NS_PER_SEC},
+		{"d", DAY_NS},
 	};
-	const uint64_t day_ns = 24 * 3600 * NS_PER_SEC;
 	unsigned long number;
 	char *end;
 
@@ -213,7 +214,7 @@ static bool duration_parse(const char *text, uint64_t *ret_ns)
 	for (size_t i = 0; i < ARRAY_SIZE(units) && errno == 0; i++) {
 		if (strcmp(end, units[i].unit) != 0)
 			continue;
-		if (number == 0 || number > day_ns / units[i].ns)
+		if (number == 0 || number > most_ns / units[i].ns)
 			return false;
 		*ret_ns = number * units[i].ns;
 		return true;
@@ -229,7 +230,21 @@ void reader_duration(struct config_reader *reader, const char *prefix, const jso
 
 	if (!json)
 		return;
-	if (!json_is_string(json) || !duration_parse(json_string_value(json), value_ns))
+	if (!json_is_string(json) || !duration_parse(json_string_value(json), DAY_NS, value_ns))
 		reader_fail(
 			reader, name, "expected a time from 1ms to 24h, as \"500ms\" or \"10s\"");
+}
+
+void reader_keep(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, uint64_t *value_ns)
+{
+	char name[KEY_TEXT_MAX];
+	const json_t *json = member(reader, prefix, object, key, name);
+
+	if (!json)
+		return;
+	if (!json_is_string(json) ||
+		!duration_parse(json_string_value(json), 36500 * DAY_NS, value_ns) ||
+		*value_ns < 60 * NS_PER_SEC)
+		reader_fail(reader, name, "expected a time from 1m on, as \"12h\" or \"90d\"");
 }

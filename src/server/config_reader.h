@@ -47,4 +47,8 @@ void reader_count(struct config_reader *reader, const char *prefix, const json_t
 void reader_duration(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, uint64_t *value_ns);
 
+/* How long something is kept: "12h", "90d"; at least a minute. */
+void reader_keep(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, uint64_t *value_ns);
+
 #endif

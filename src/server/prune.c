@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/prune.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "server/api_json.h"
 
 #include <microhttpd.h>
 #include <string.h>
+
+#define FIRST_NS (10 * NS_PER_SEC)
+#define LOOK_NS  (600 * NS_PER_SEC)
+#define PIECE_NS NS_PER_SEC
+#define PIECE    10000 /* rows of a table */
 
 struct drop {
 	struct commit_request request;
@@ -56,4 +63,63 @@ void prune_letters(struct commits *commits, struct api_call *call)
 		api_call_refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
 		free(drop);
 	}
+}
+
+/* ---- what was kept long enough ---- */
+
+static int task_prune(struct store *store, struct commit_request *request)
+{
+	struct pruner *pruner = container_of(request, struct pruner, request);
+
+	return store_prune(
+		store, pruner->alerts_before_ns, pruner->letters_before_ns, PIECE, &pruner->count);
+}
+
+static void on_pruned(struct commit_request *request)
+{
+	struct pruner *pruner = container_of(request, struct pruner, request);
+	bool more = request->error == 0 && pruner->count >= PIECE;
+
+	if (request->error < 0)
+		log_warning("what is old cannot be removed: %s", strerror(-request->error));
+	else
+		pruner->pruned += pruner->count;
+	if (pruner->timer.fn)
+		loop_arm_timer(pruner->loop, &pruner->timer,
+			clock_monotonic_ns() + (more ? PIECE_NS : LOOK_NS));
+}
+
+static uint64_t before_ns(uint64_t keep_ns, uint64_t now_ns)
+{
+	return keep_ns > 0 && keep_ns < now_ns ? now_ns - keep_ns : 0;
+}
+
+static void on_prune_timer(struct loop_timer *timer, uint64_t loop_ns)
+{
+	struct pruner *pruner = timer->user;
+	uint64_t now_ns = clock_realtime_ns();
+
+	pruner->alerts_before_ns = before_ns(pruner->config->alerts_keep_ns, now_ns);
+	pruner->letters_before_ns = before_ns(pruner->config->dead_letters_keep_ns, now_ns);
+	pruner->count = 0;
+	pruner->request = (struct commit_request){.task = task_prune, .done = on_pruned};
+	if ((pruner->alerts_before_ns == 0 && pruner->letters_before_ns == 0) ||
+		commits_submit_task(pruner->commits, &pruner->request) < 0)
+		loop_arm_timer(pruner->loop, timer, loop_ns + LOOK_NS);
+}
+
+void pruner_start(struct pruner *pruner, struct loop *loop, struct commits *commits,
+	const struct config *config)
+{
+	*pruner = (struct pruner){.loop = loop,
+		.commits = commits,
+		.config = config,
+		.timer = {.fn = on_prune_timer, .user = pruner}};
+	loop_arm_timer(loop, &pruner->timer, clock_monotonic_ns() + FIRST_NS);
+}
+
+void pruner_stop(struct pruner *pruner)
+{
+	loop_disarm_timer(&pruner->timer);
+	pruner->timer.fn = NULL;
 }

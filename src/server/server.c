@@ -290,6 +290,7 @@ static int open_registry(struct server *server, char **ret_error)
 			server->config->store, strerror(-r));
 	server->stage = (struct stage){
 		.loop = server->loop, .engine = server->engine, .logs = server->logs};
+	pruner_start(&server->pruner, server->loop, &server->commits, server->config);
 	server->deployer = (struct deployer){
 		.loop = server->loop,
 		.engine = server->engine,
@@ -430,6 +431,7 @@ void server_free(struct server *server)
 	server->api = NULL;
 	server->commits.api = NULL;
 	deployer_stop(&server->deployer);
+	pruner_stop(&server->pruner);
 	stage_clear(&server->stage);
 	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
@@ -501,6 +503,8 @@ void server_reload(struct server *server)
 	settle_units(server);
 	log_info("reloaded file=%s triggers=%zu", config->path, server->units->trigger_count);
 	config_swap_functions(server->config, config);
+	server->config->alerts_keep_ns = config->alerts_keep_ns;
+	server->config->dead_letters_keep_ns = config->dead_letters_keep_ns;
 }
 
 static void on_stop_timer(struct loop_timer *timer, uint64_t now_ns _unused_)

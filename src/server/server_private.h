@@ -53,6 +53,7 @@ struct server {
 	struct registry registry;
 	struct deployer deployer;
 	struct stage stage;
+	struct pruner pruner;
 
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;

@@ -325,3 +325,41 @@ int store_drop_dead_letters(
 		*ret_count = (uint64_t)sqlite3_changes(store->db);
 	return r;
 }
+
+static int prune(struct store *store, const char *sql, uint64_t before_ns, unsigned int limit)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
+	int r, rc;
+
+	r = query_prepare(store, sql, NULL, &statement);
+	if (r < 0)
+		return r;
+	rc = sqlite3_bind_int64(statement, 1, (sqlite3_int64)before_ns);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(statement, 2, limit);
+	if (rc != SQLITE_OK)
+		return store_fail(store, rc);
+	r = query_step(store, statement);
+	return r < 0 ? r : sqlite3_changes(store->db);
+}
+
+int store_prune(struct store *store, uint64_t alerts_before_ns, uint64_t letters_before_ns,
+	unsigned int limit, uint64_t *ret_count)
+{
+	int alerts, letters;
+
+	alerts = prune(store,
+		"DELETE FROM alerts WHERE row IN"
+		" (SELECT row FROM alerts WHERE raised_ns < ?1 LIMIT ?2)",
+		alerts_before_ns, limit);
+	if (alerts < 0)
+		return alerts;
+	letters = prune(store,
+		"DELETE FROM dead_letters WHERE row IN"
+		" (SELECT row FROM dead_letters WHERE time_ns < ?1 LIMIT ?2)",
+		letters_before_ns, limit);
+	if (letters < 0)
+		return letters;
+	*ret_count = (uint64_t)alerts + (uint64_t)letters;
+	return 0;
+}

@@ -76,6 +76,13 @@ struct dead_letter_range {
 int store_drop_dead_letters(struct store *store, const struct dead_letter_range *range,
 	uint64_t *ret_count) _must_check_;
 
+/*
+ * Deletes up to `limit` alerts that were raised, and dead letters whose events are, before a time (0: none). So
+ * that the store is never held for long; `ret_count` says how many of both went. 0 or as of store_commit().
+ */
+int store_prune(struct store *store, uint64_t alerts_before_ns, uint64_t letters_before_ns,
+	unsigned int limit, uint64_t *ret_count) _must_check_;
+
 int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
 	int (*fn)(void *user, uint64_t row, const char *function, const struct dead_letter *letter),
 	void *user) _must_check_;

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Dead letters are tried again: each takes effect once, also when the server is killed on the way; and they are dropped."""
+import contextlib
 import json
 import os
+import sqlite3
 import time
 
 import harness
@@ -36,6 +38,7 @@ def test(checker):
         tried_in_vain(checker, shell)
         tried_and_killed(checker, path, shell)
         dropped(checker, path, shell)
+        kept_for_a_time(checker, path, shell)
 
 
 def letters(shell):
@@ -98,6 +101,29 @@ def dropped(checker, path, shell):
     os.chmod(shell.socket, 0o666)
     said = shell("dead-letters", "drop", "--all", status=1, wrapper=stranger)
     checker.that("may look but not change" in said, f"a stranger: {said.strip()}")
+
+
+def kept_for_a_time(checker, path, shell):
+    """What is older than the configuration says goes; what is younger stays."""
+    path.send("syn", 20, ports="1-20", rate=1000)
+    network.wait_for(lambda: len(letters(shell)) >= 10, 20, "the dead letters")
+    path.server.stop()
+    old = [letter["row"] for letter in json_lines(path, "UPDATE dead_letters SET time_ns = time_ns - 86400000000000 "
+                                                  "WHERE row % 2 = 0 RETURNING row")]
+    path.server.config["dead_letters_keep"] = "1h"
+    path.server.config_path.write_text(json.dumps(path.server.config))
+    path.server.start()
+    network.wait_for(lambda: len(letters(shell)) == 10 - len(old), 30, "the old letters to go")
+    checker.that(old and not {letter["row"] for letter in letters(shell)} & set(old), f"old letters that went: {len(old)} of 10")
+
+
+def json_lines(path, sql):
+    """Rows of a statement on the stopped server's database, by column."""
+    with contextlib.closing(sqlite3.connect(path.server.config["store"])) as database:
+        database.row_factory = sqlite3.Row
+        rows = [dict(row) for row in database.execute(sql).fetchall()]
+        database.commit()
+    return rows
 
 
 if __name__ == "__main__":

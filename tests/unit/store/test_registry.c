@@ -99,6 +99,37 @@ static void removal_keeps_what_it_remembers_unless_purged(void **state)
 	store_close(store);
 }
 
+static void what_is_old_is_removed_in_pieces(void **state)
+{
+	const struct place *place = *state;
+	struct store *store = open_store(place->path, 0);
+	uint64_t count = 0;
+
+	for (unsigned int i = 1; i <= 10; i++) {
+		struct alert alert = make_alert("");
+		const struct dead_letter letter = {.time_ns = i, .reason = "r", .data = "{}"};
+		const struct outcome outcome = {
+			.function = "f",
+			.alerts = &alert,
+			.alert_count = 1,
+			.dead_letters = &letter,
+			.dead_letter_count = 1,
+		};
+
+		snprintf(alert.id, sizeof(alert.id), "a%u", i);
+		alert.raised_ns = i;
+		assert_int_equal(store_commit(store, &outcome, 1), 0);
+	}
+	assert_int_equal(store_prune(store, 9, 4, 5, &count), 0);
+	assert_int_equal(count, 5 + 3);
+	assert_int_equal(store_prune(store, 9, 4, 5, &count), 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(store_prune(store, 0, 0, 5, &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(count_alerts(store, (struct alert_filter){0}), 2);
+	store_close(store);
+}
+
 /* ---- tasks of the committer ---- */
 
 static int add_task(struct store *store, struct commit_request *request)
@@ -156,6 +187,7 @@ int main(void)
 		PLACED(newest_version_is_active_and_others_can_be_again),
 		PLACED(oldest_versions_are_forgotten),
 		PLACED(removal_keeps_what_it_remembers_unless_purged),
+		PLACED(what_is_old_is_removed_in_pieces),
 		PLACED(tasks_keep_their_place_among_commits),
 	};
 
