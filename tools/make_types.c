@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * make-types TEMPLATE: prints the template with "@EVENTS@" replaced by the types of all events' data, from their BTF. A
- * template for Python ends in .pyi.in, any other is for TypeScript.
+ * make-types TEMPLATE: prints the template with "@EVENTS@" replaced by the types of all events'
+ * data, from their BTF. A template for Python ends in .pyi.in, any other is for TypeScript.
  */
 #include "base/attr.h"
 #include "event/schema.h"

@@ -82,8 +82,8 @@ static int compare_paths(const void *a, const void *b)
 }
 
 /*
- * Whether a path was there before. Names that differ in capitals only are as good as the same: what they mean
- * depends on who unpacks them.
+ * Whether a path was there before. Names that differ in capitals only are as good as the same: what
+ * they mean depends on who unpacks them.
  */
 static int note_path(struct unpacking *unpacking, const char *path)
 {
@@ -255,7 +255,10 @@ static int take_entries(struct unpacking *unpacking)
 		rc = archive_read_next_header(unpacking->archive, &entry);
 		if (rc == ARCHIVE_EOF)
 			break;
-		/* A warning is about what is not used: owners, times, attributes; or a name that is no text. */
+		/*
+		 * A warning is about what is not used: owners, times, attributes; or a name that is
+		 * no text.
+		 */
 		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
 			return error_set(unpacking->error, -EINVAL, "the archive is damaged: %s",
 				archive_error_string(unpacking->archive));

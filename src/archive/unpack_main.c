@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * netlambda-unpack DIR: unpacks the archive on standard input into DIR, which must be there and empty, seals
- * it, and prints the digest of what is in it. A program of its own, so that neither the time this takes
- * nor a mistake in a parser of foreign bytes is the server's. On failure one line on standard output
- * says why, and the status is 1. `netlambda-unpack --remove DIR` removes a folder that was unpacked.
+ * netlambda-unpack DIR: unpacks the archive on standard input into DIR, which must be there and
+ * empty, seals it, and prints the digest of what is in it. A program of its own, so that neither
+ * the time this takes nor a mistake in a parser of foreign bytes is the server's. On failure one
+ * line on standard output says why, and the status is 1. `netlambda-unpack --remove DIR` removes a
+ * folder that was unpacked.
  */
 #include "archive/tree.h"
 #include "archive/unpack.h"
@@ -53,7 +54,10 @@ static int run(const char *dir, char digest[static TREE_DIGEST_MAX], char **ret_
 		r = tree_digest(dir, digest);
 	if (r == 0)
 		r = tree_seal(dir);
-	/* The server says that a function is deployed only when its code will be there after a power failure. */
+	/*
+	 * The server says that a function is deployed only when its code will be there after a
+	 * power failure.
+	 */
 	if (r == 0 && syncfs(dir_fd) < 0)
 		r = -errno;
 	return r < 0 ? error_set(ret_error, r, "%s: %s", dir, strerror(-r)) : 0;

@@ -3,9 +3,10 @@
 #define BASE_CRON_H
 
 /*
- * When something is due again and again, in UTC: crontab(5)'s five fields (minute, hour, day of month, month, day of week;
- * with lists, ranges, steps and names), @hourly, @daily, @weekly, @monthly, @yearly, or "@every TIME", which is due at the multiples of
- * a time since the UNIX epoch. If both days are restricted, one of them is enough. No clock.
+ * When something is due again and again, in UTC: crontab(5)'s five fields (minute, hour, day of
+ * month, month, day of week; with lists, ranges, steps and names), @hourly, @daily, @weekly,
+ * @monthly, @yearly, or "@every TIME", which is due at the multiples of a time since the UNIX
+ * epoch. If both days are restricted, one of them is enough. No clock.
  */
 
 #include "base/attr.h"

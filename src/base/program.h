@@ -7,8 +7,8 @@
 #include <limits.h>
 
 /*
- * Writes the path of `other` ("src/archive/netlambda-unpack") in the build directory that this program lies in; of
- * `installed` if it lies elsewhere.
+ * Writes the path of `other` ("src/archive/netlambda-unpack") in the build directory that this
+ * program lies in; of `installed` if it lies elsewhere.
  */
 void program_find(const char *other, const char *installed, char path[static PATH_MAX]);
 

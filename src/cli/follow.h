@@ -7,7 +7,10 @@
 #include "cli/client.h"
 
 struct following {
-	/* The request, to be freed: from the beginning, or from where it stopped. NULL: out of memory. */
+	/*
+	 * The request, to be freed: from the beginning, or from where it stopped. NULL: out of
+	 * memory.
+	 */
 	char *(*target)(const void *user);
 	/* Each line of the stream. False ends it: nobody is there to follow for. */
 	bool (*line)(void *user, const json_t *line);

@@ -11,8 +11,8 @@ extern const struct command function_deploy, function_update, function_delete, f
 	function_logs, function_top, function_call, function_new, function_test, function_types;
 
 /*
- * Takes a verb's only operand, the function's name; `options` are done with. NULL, and cli->status is set, if there is
- * none or more.
+ * Takes a verb's only operand, the function's name; `options` are done with. NULL, and cli->status
+ * is set, if there is none or more.
  */
 const char *function_operand(struct cli *cli, int argc, char **argv);
 

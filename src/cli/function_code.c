@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 
 /*
- * Dependencies are installed here, by the client, as its user: the server never runs a package manager and needs
- * no network. Scripts of packages are not run.
+ * Dependencies are installed here, by the client, as its user: the server never runs a package
+ * manager and needs no network. Scripts of packages are not run.
  */
 
 static const char *temporary_dir(void)

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* deploy and update: flags become settings, as they stand in the server's file, and the server judges them. */
+/*
+ * deploy and update: flags become settings, as they stand in the server's file, and the server
+ * judges them.
+ */
 
 enum setting_kind {
 	SETTING_TEXT,
@@ -221,7 +224,9 @@ static void guess_from_file(struct deploying *deploying)
 	}
 }
 
-/* A folder's manifest names the events that it takes: without --trigger it is triggered by those. */
+/*
+ * A folder's manifest names the events that it takes: without --trigger it is triggered by those.
+ */
 static void guess_from_folder(struct deploying *deploying)
 {
 	_cleanup_free_ char *path = NULL;

@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 /*
- * tests/NAME.pcap is run through the function, and the alerts that come out are compared with those of
- * tests/NAME.json: {"alerts": [{"title": ..., "severity": ..., "srcip": ..., ...}]}. An expected alert names what
- * matters of it; an alert that comes out must be expected, and an expected one must come out.
+ * tests/NAME.pcap is run through the function, and the alerts that come out are compared with those
+ * of tests/NAME.json: {"alerts": [{"title": ..., "severity": ..., "srcip": ..., ...}]}. An expected
+ * alert names what matters of it; an alert that comes out must be expected, and an expected one
+ * must come out.
  */
 
 struct testing {

@@ -12,7 +12,8 @@
 void replay_find(char path[static PATH_MAX]);
 
 /*
- * Runs one function, by its folder, on a capture. What goes wrong is said on standard error, by it or here. Returns 0, or -1.
+ * Runs one function, by its folder, on a capture. What goes wrong is said on standard error, by it
+ * or here. Returns 0, or -1.
  */
 int replay_run(const char *capture, const char *function_dir, json_t **ret_result) _must_check_;
 

@@ -2,7 +2,10 @@
 #ifndef CLI_STARTER_H
 #define CLI_STARTER_H
 
-/* The texts that `netlambda function new` and `types` are made of, built in (starter/, tools/make_types.c). */
+/*
+ * The texts that `netlambda function new` and `types` are made of, built in (starter/,
+ * tools/make_types.c).
+ */
 
 extern const unsigned char starter_js[], starter_py[], starter_manifest[], starter_readme[],
 	types_typescript[], types_python[];

@@ -3,10 +3,11 @@
 #define SERVER_API_H
 
 /*
- * The HTTP API on a Unix socket (docs/operations.md lists its paths), for `netlambda`, Prometheus and
- * health checks. It lives on the server's loop and never blocks it: what the server is doing comes
- * through api_ops, alerts and dead letters from a read-only struct store of the API's own. What
- * changes something is an api_call: the server carries it out and answers it, at once or later.
+ * The HTTP API on a Unix socket (docs/operations.md lists its paths), for `netlambda`, Prometheus
+ * and health checks. It lives on the server's loop and never blocks it: what the server is doing
+ * comes through api_ops, alerts and dead letters from a read-only struct store of the API's own.
+ * What changes something is an api_call: the server carries it out and answers it, at once or
+ * later.
  *
  * What the callbacks hand over is borrowed until they return; strings must be UTF-8 and may be NULL
  * where a comment says so.

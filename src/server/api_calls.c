@@ -9,8 +9,9 @@
 #include <string.h>
 
 /*
- * Requests that may have a body. libmicrohttpd calls first without one, then with its pieces, then once
- * more; from there the request is suspended until its answer is there, and called again to send it.
+ * Requests that may have a body. libmicrohttpd calls first without one, then with its pieces, then
+ * once more; from there the request is suspended until its answer is there, and called again to
+ * send it.
  */
 
 #define BODY_BYTES_MAX (1U << 20) /* of JSON */
@@ -270,7 +271,10 @@ enum MHD_Result api_request_go_on(struct api_request *request, const char *bytes
 
 /* ---- beginning ---- */
 
-/* The part of `url` that stands for the path's "*", whose length is `*ret_len`; NULL: it is another path. */
+/*
+ * The part of `url` that stands for the path's "*", whose length is `*ret_len`; NULL: it is another
+ * path.
+ */
 static const char *match_path(const char *path, const char *url, size_t *ret_len)
 {
 	size_t head = strcspn(path, "*");

@@ -16,9 +16,10 @@
 #include <time.h>
 
 /*
- * Functions' code: a folder each in code_dir, named by the digest of what is in it, and never changed. An upload
- * goes into a file without a name, is unpacked by a helper into a folder .incoming-XXXXXX, and that is
- * renamed to its digest. What nobody needs is removed, some time after it came: it may be about to be deployed.
+ * Functions' code: a folder each in code_dir, named by the digest of what is in it, and never
+ * changed. An upload goes into a file without a name, is unpacked by a helper into a folder
+ * .incoming-XXXXXX, and that is renamed to its digest. What nobody needs is removed, some time
+ * after it came: it may be about to be deployed.
  */
 
 #define UPLOADS_MAX    4

@@ -4,8 +4,8 @@
 
 /*
  * What the files of the API share. A request goes api.c (connection, route) -> api_views.c (what is
- * small enough to be answered in one piece), api_alerts.c (streams), or api_calls.c (what the server
- * carries out) and api_code.c (uploads). api_socket.c has the socket file.
+ * small enough to be answered in one piece), api_alerts.c (streams), or api_calls.c (what the
+ * server carries out) and api_code.c (uploads). api_socket.c has the socket file.
  */
 
 #include "server/api.h"
@@ -85,7 +85,8 @@ int api_get_number(struct MHD_Connection *connection, const struct api_number *n
 const char *api_get_text(struct MHD_Connection *connection, const char *name);
 
 /*
- * A request of one of the verbs, or an upload: `answer` of the daemon from the first to the last call. False: the path is none of theirs.
+ * A request of one of the verbs, or an upload: `answer` of the daemon from the first to the last
+ * call. False: the path is none of theirs.
  */
 bool api_request_begin(struct api *api, struct MHD_Connection *connection, const char *url,
 	const char *method, void **ret_request, enum MHD_Result *ret_result);

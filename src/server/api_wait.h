@@ -3,9 +3,9 @@
 #define SERVER_API_WAIT_H
 
 /*
- * A response without an end, between two pieces of it: its connection is suspended until there is more. Meanwhile
- * the loop watches its socket for the client's leaving, which libmicrohttpd does not notice on a
- * suspended connection.
+ * A response without an end, between two pieces of it: its connection is suspended until there is
+ * more. Meanwhile the loop watches its socket for the client's leaving, which libmicrohttpd does
+ * not notice on a suspended connection.
  */
 
 #include "server/api_internal.h"

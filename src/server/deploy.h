@@ -3,9 +3,10 @@
 #define SERVER_DEPLOY_H
 
 /*
- * Carries out what the API is asked to change about deployed functions, each in this order: check the
- * settings, load the code in a trial worker, commit the new version, put it to work, answer. Whatever fails before
- * the commit changes nothing. Of one function one change is under way at a time.
+ * Carries out what the API is asked to change about deployed functions, each in this order: check
+ * the settings, load the code in a trial worker, commit the new version, put it to work, answer.
+ * Whatever fails before the commit changes nothing. Of one function one change is under way at a
+ * time.
  */
 
 #include "server/api.h"
@@ -21,7 +22,10 @@ struct deployer {
 	struct registry *registry;
 	struct store *reader;      /* of this thread */
 	const struct config *file; /* what the server's file says now */
-	/* Makes functions and triggers those of the file and the registry; -EEXIST and so on with a message. */
+	/*
+	 * Makes functions and triggers those of the file and the registry; -EEXIST and so on with a
+	 * message.
+	 */
 	int (*activate)(void *user, char **ret_error);
 	/* Whether nothing of that name runs any more. */
 	bool (*is_gone)(void *user, const char *function);

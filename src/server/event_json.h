@@ -9,8 +9,8 @@
 #include <jansson.h>
 
 /*
- * Fills in `record` (schema->record_size bytes); members that are not given are 0. 0; or -EINVAL with what is wrong with which
- * member in `ret_error` (to be freed).
+ * Fills in `record` (schema->record_size bytes); members that are not given are 0. 0; or -EINVAL
+ * with what is wrong with which member in `ret_error` (to be freed).
  */
 int event_from_json(const struct schema *schema, const json_t *data, void *record,
 	char **ret_error) _must_check_;

@@ -3,8 +3,9 @@
 #define SERVER_HELPER_H
 
 /*
- * Runs a program beside the server and waits for it on the loop: what would take too long there, or is too
- * dangerous. It gets no descriptors but its standard input and output, and is killed when its time is up.
+ * Runs a program beside the server and waits for it on the loop: what would take too long there, or
+ * is too dangerous. It gets no descriptors but its standard input and output, and is killed when
+ * its time is up.
  */
 
 #include "base/loop.h"
@@ -20,13 +21,15 @@ struct helper {
 	int pid_fd, output_fd;
 	struct loop_io pid_io;
 	struct loop_timer timer;
-	/* `success`: it ended with status 0; `output`: what it printed, without its last line feed. */
+	/*
+	 * `success`: it ended with status 0; `output`: what it printed, without its last line feed.
+	 */
 	void (*done)(struct helper *helper, bool success, char *output);
 };
 
 /*
- * Starts `arguments` (the first is the program's path; NULL-terminated). `helper->done` is called once, later.
- * 0 or a negative errno, then it is not called.
+ * Starts `arguments` (the first is the program's path; NULL-terminated). `helper->done` is called
+ * once, later. 0 or a negative errno, then it is not called.
  */
 int helper_start(struct helper *helper, struct loop *loop, const char *const *arguments,
 	int input_fd) _must_check_;

@@ -3,9 +3,10 @@
 #define SERVER_LETTERS_H
 
 /*
- * Dead letters that are tried again. Such an event goes to its function as it first came, with the identity it had. When
- * it is done, with success or as a dead letter anew, the old letter goes in the same database transaction as what the event led to: so
- * it takes effect once, whatever ends in between.
+ * Dead letters that are tried again. Such an event goes to its function as it first came, with the
+ * identity it had. When it is done, with success or as a dead letter anew, the old letter goes in
+ * the same database transaction as what the event led to: so it takes effect once, whatever ends in
+ * between.
  *
  * An event's origin in the engine is a stream, or one of these.
  */
@@ -27,13 +28,19 @@ struct letters {
 	struct letter_retry retries[LETTERS_RETRIED_MAX];
 };
 
-/* Answers API_RETRY: all letters that its filter takes are given to their functions, as far as there is room. */
+/*
+ * Answers API_RETRY: all letters that its filter takes are given to their functions, as far as
+ * there is room.
+ */
 void letters_retry(struct letters *letters, struct api_call *call);
 
 /* Whether an event's origin is a letter; then its row. `letters` may be NULL. */
 bool letters_own(const struct letters *letters, const void *origin, uint64_t *ret_row);
 
-/* The event is done with, and durable; or was dropped with its function, and its letter is as before. */
+/*
+ * The event is done with, and durable; or was dropped with its function, and its letter is as
+ * before.
+ */
 void letters_release(struct letters *letters, void *origin);
 
 /* What a call's body says of which letters: {"function", "row", "older_than_seconds", "all"}. */
@@ -43,7 +50,9 @@ struct letter_filter {
 	uint64_t before_ns;   /* 0: any time */
 };
 
-/* 0, or -EINVAL after refusing the call: it names no letters, and does not say that it means all. */
+/*
+ * 0, or -EINVAL after refusing the call: it names no letters, and does not say that it means all.
+ */
 int letter_filter_read(struct api_call *call, struct letter_filter *ret_filter) _must_check_;
 
 #endif

@@ -3,8 +3,9 @@
 #define SERVER_LOG_RING_H
 
 /*
- * The last lines that each function printed, in memory: LOG_RING_BYTES of them a function, the oldest make room. A line
- * has a number, from 1 on for the server's life, so that a reader can go on where it stopped and knows what it missed.
+ * The last lines that each function printed, in memory: LOG_RING_BYTES of them a function, the
+ * oldest make room. A line has a number, from 1 on for the server's life, so that a reader can go
+ * on where it stopped and knows what it missed.
  */
 
 #include "base/attr.h"

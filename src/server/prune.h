@@ -3,8 +3,9 @@
 #define SERVER_PRUNE_H
 
 /*
- * Takes out of the store what nobody needs any more: dead letters that are asked for, and alerts and dead letters that
- * were kept as long as the configuration says. Piece by piece, so that commits never wait long.
+ * Takes out of the store what nobody needs any more: dead letters that are asked for, and alerts
+ * and dead letters that were kept as long as the configuration says. Piece by piece, so that
+ * commits never wait long.
  */
 
 #include "server/commits.h"

@@ -3,8 +3,8 @@
 #define SERVER_REGISTRY_H
 
 /*
- * The deployed functions in memory, as they are in the store (store/registry.h), and how they join those of the
- * server's file. A function is in one of the two places only.
+ * The deployed functions in memory, as they are in the store (store/registry.h), and how they join
+ * those of the server's file. A function is in one of the two places only.
  */
 
 #include "server/config.h"
@@ -53,15 +53,16 @@ struct deployment_source {
 };
 
 /*
- * Adds a function and its triggers to a configuration. On failure -EINVAL (or -ENOMEM) with a message in
- * `ret_error` (to be freed), and the configuration is as it was.
+ * Adds a function and its triggers to a configuration. On failure -EINVAL (or -ENOMEM) with a
+ * message in `ret_error` (to be freed), and the configuration is as it was.
  */
 int registry_add_to(const struct registry *registry, const struct deployment_source *source,
 	struct config *config, char **ret_error) _must_check_;
 
 /*
- * All functions and triggers that the server shall have: those of its file, and those deployed. What of the latter cannot
- * be had is logged and left out. -EEXIST: a function is in both places, with a message in `ret_error`.
+ * All functions and triggers that the server shall have: those of its file, and those deployed.
+ * What of the latter cannot be had is logged and left out. -EEXIST: a function is in both places,
+ * with a message in `ret_error`.
  */
 int registry_merge(const struct registry *registry, const struct config *file,
 	struct config **ret_merged, char **ret_error) _must_check_;

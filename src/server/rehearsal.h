@@ -3,8 +3,9 @@
 #define SERVER_REHEARSAL_H
 
 /*
- * Calls a function on one event, for its author: in a trial worker, which remembers nothing and whose outcome is shown instead of
- * made durable. The function at work, and what it remembers, are not touched.
+ * Calls a function on one event, for its author: in a trial worker, which remembers nothing and
+ * whose outcome is shown instead of made durable. The function at work, and what it remembers, are
+ * not touched.
  */
 
 #include "server/api.h"

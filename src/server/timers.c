@@ -86,7 +86,10 @@ int timers_configure(struct timers *timers, const struct units *units, const str
 	return 0;
 }
 
-/* Ticks that are due now become the one that is pending. A clock that was set back makes none twice. */
+/*
+ * Ticks that are due now become the one that is pending. A clock that was set back makes none
+ * twice.
+ */
 static void note_due(struct timers *timers, struct timer *timer, uint64_t now_ns)
 {
 	while (timer->next_ns != 0 && timer->next_ns <= now_ns) {
@@ -96,7 +99,10 @@ static void note_due(struct timers *timers, struct timer *timer, uint64_t now_ns
 		}
 		timer->pending_ns = timer->next_ns;
 		timer->next_ns = cron_next(&timer->cron, timer->next_ns);
-		/* After a long pause only the last tick matters: the others are counted, not walked through. */
+		/*
+		 * After a long pause only the last tick matters: the others are counted, not walked
+		 * through.
+		 */
 		if (timer->cron.every_ns > 0 && timer->next_ns <= now_ns) {
 			uint64_t passed = (now_ns - timer->next_ns) / timer->cron.every_ns;
 

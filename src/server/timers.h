@@ -3,12 +3,12 @@
 #define SERVER_TIMERS_H
 
 /*
- * Timer triggers: events (EVENT_TIMER) that the server gives to functions when their schedule says so. No clock in here: time
- * comes in.
+ * Timer triggers: events (EVENT_TIMER) that the server gives to functions when their schedule says
+ * so. No clock in here: time comes in.
  *
- * A tick is an event at the time at which it was due. What is due while its function cannot take it, or while nobody
- * looks, is not made up for one by one: the newest such tick is given, and says how many before it are `missed`. What was
- * due while the server did not run is not given at all.
+ * A tick is an event at the time at which it was due. What is due while its function cannot take
+ * it, or while nobody looks, is not made up for one by one: the newest such tick is given, and says
+ * how many before it are `missed`. What was due while the server did not run is not given at all.
  */
 
 #include "base/cron.h"
@@ -36,8 +36,8 @@ struct timers {
 void timers_done(struct timers *timers);
 
 /*
- * Makes the timers of `config` the wanted ones, whose functions are in `units`; those that were there go on. 0 or
- * -ENOMEM with nothing changed.
+ * Makes the timers of `config` the wanted ones, whose functions are in `units`; those that were
+ * there go on. 0 or -ENOMEM with nothing changed.
  */
 int timers_configure(struct timers *timers, const struct units *units, const struct config *config,
 	uint64_t now_ns) _must_check_;

@@ -3,8 +3,8 @@
 #define SERVER_TRIAL_H
 
 /*
- * Finds out whether a function can be loaded: a worker like any other, in the same sandbox, with nothing to
- * remember and no events, loads the handler. It is gone when the answer is there.
+ * Finds out whether a function can be loaded: a worker like any other, in the same sandbox, with
+ * nothing to remember and no events, loads the handler. It is gone when the answer is there.
  */
 
 #include "engine/engine.h"
@@ -21,8 +21,8 @@ struct trial {
 };
 
 /*
- * `done` is called later. On failure it is not: -EINVAL or -ENOENT with a message in `ret_error` (to be freed), or
- * another negative errno.
+ * `done` is called later. On failure it is not: -EINVAL or -ENOENT with a message in `ret_error`
+ * (to be freed), or another negative errno.
  */
 int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,
 	const struct function_config *config, char **ret_error) _must_check_;

@@ -4,8 +4,8 @@
 
 /*
  * The deployed functions: what they are made of, in versions, of which one is active. A version is
- * never changed; the oldest are forgotten beyond REGISTRY_VERSIONS_MAX. Each call that changes something is one database
- * transaction, and is for the committing thread (committer.h, tasks).
+ * never changed; the oldest are forgotten beyond REGISTRY_VERSIONS_MAX. Each call that changes
+ * something is one database transaction, and is for the committing thread (committer.h, tasks).
  */
 
 #include "store/store.h"

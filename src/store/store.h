@@ -43,7 +43,9 @@ int store_commit(struct store *store, const struct outcome *outcomes, size_t cou
 /* What SQLite last said. Valid until the next call. */
 const char *store_error(const struct store *store);
 
-/* All that a function remembers: `fn` is called a row; a negative result ends it and is returned. */
+/*
+ * All that a function remembers: `fn` is called a row; a negative result ends it and is returned.
+ */
 int store_each_state(
 	struct store *store, const char *function, state_row_fn fn, void *user) _must_check_;
 /* A piece, in the order of struct state_place. Returns the number of rows, or as above. */
@@ -77,8 +79,9 @@ int store_drop_dead_letters(struct store *store, const struct dead_letter_range 
 	uint64_t *ret_count) _must_check_;
 
 /*
- * Deletes up to `limit` alerts that were raised, and dead letters whose events are, before a time (0: none). So
- * that the store is never held for long; `ret_count` says how many of both went. 0 or as of store_commit().
+ * Deletes up to `limit` alerts that were raised, and dead letters whose events are, before a time
+ * (0: none). So that the store is never held for long; `ret_count` says how many of both went. 0 or
+ * as of store_commit().
  */
 int store_prune(struct store *store, uint64_t alerts_before_ns, uint64_t letters_before_ns,
 	unsigned int limit, uint64_t *ret_count) _must_check_;
