@@ -71,6 +71,13 @@ static inline uint32_t stream_switch(uint64_t stream)
 	return (uint32_t)(stream >> 8);
 }
 
+/* A stream whose progress is kept: all below is processed by all functions, or declared lost. */
+struct stream_mark {
+	uint64_t stream;
+	uint64_t epoch;
+	uint64_t before;
+};
+
 struct outcome {
 	const char *function;
 	const struct state_row *writes;
@@ -83,6 +90,8 @@ struct outcome {
 	size_t settled_count;
 	const struct mark *marks; /* by the server */
 	size_t mark_count;
+	const struct stream_mark *stream_marks; /* by the server */
+	size_t stream_mark_count;
 };
 
 #endif

@@ -96,10 +96,21 @@ static size_t take_group(struct committer *committer, struct commit_request **gr
 		if (count > 0 && (request->task || group[0]->task))
 			break;
 		request = list_take_first(&committer->queue);
-		if (!fail_follower(committer, request))
-			group[count++] = request;
+		if (fail_follower(committer, request))
+			continue;
+		request->stale = request->known != committer->stats.failures;
+		group[count++] = request;
 	}
 	return count;
+}
+
+static struct outcome outcome_to_write(const struct commit_request *request)
+{
+	struct outcome outcome = request->outcome;
+
+	if (request->stale)
+		outcome.stream_mark_count = 0;
+	return outcome;
 }
 
 static int commit_together(
@@ -108,7 +119,7 @@ static int commit_together(
 	struct outcome outcomes[GROUP_MAX];
 
 	for (size_t i = 0; i < count; i++)
-		outcomes[i] = group[i]->outcome;
+		outcomes[i] = outcome_to_write(group[i]);
 	return store_commit(committer->store, outcomes, count);
 }
 
@@ -120,9 +131,11 @@ static size_t commit_each(
 	struct committer *committer, struct commit_request *const *group, size_t count)
 {
 	size_t commits = 0;
+	bool refused = false;
 
 	for (size_t i = 0; i < count; i++) {
 		struct commit_request *request = group[i];
+		struct outcome outcome;
 
 		request->error = 0;
 		for (size_t j = 0; j < i && request->error == 0; j++)
@@ -130,7 +143,10 @@ static size_t commit_each(
 				request->error = group[j]->error;
 		if (request->error != 0)
 			continue;
-		request->error = store_commit(committer->store, &request->outcome, 1);
+		request->stale |= refused;
+		outcome = outcome_to_write(request);
+		request->error = store_commit(committer->store, &outcome, 1);
+		refused |= request->error != 0;
 		commits += request->error == 0;
 	}
 	return commits;

@@ -10,6 +10,9 @@
  * A function's later outcomes build on its earlier ones. So when a request is refused, all requests
  * of the same function that were submitted before the caller collects the refused one are refused
  * with it, with the same error.
+ *
+ * The marks of streams count on all that was submitted before. So they are left out of a request
+ * (which is `stale` then) if anything was refused that its caller did not know of when it submitted it.
  */
 
 #include "base/attr.h"
@@ -24,7 +27,9 @@ struct commit_request {
 	int (*task)(struct store *store, struct commit_request *request);
 	void (*done)(struct commit_request *request); /* of a task, called by its collector */
 	void *user;
-	int error;                   /* when it comes back: as of store_commit() */
+	uint64_t known; /* requests that were refused and collected before it was submitted */
+	bool stale;     /* when it comes back: its marks of streams do not hold */
+	int error;      /* when it comes back: as of store_commit() */
 	struct commit_request *next; /* the committer's */
 };
 

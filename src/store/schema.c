@@ -61,6 +61,24 @@ static const char *const migrations[] = {
 	"INSERT INTO marks SELECT function, switch_id << 8 | 255, sequence, digest, positions(done)"
 	"  FROM marks_1;"
 	"DROP TABLE marks_1;"
+	/*
+	 * An agent of version 2: its incarnation. A stream is one of its lanes: all below `before` is
+	 * processed, all ranges below `declared` are declared. Counts and marks are u64, as SQLite's
+	 * signed integers. A loss without count has no end.
+	 */
+	"CREATE TABLE agents("
+	"  switch_id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+	"  since_ns INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE streams("
+	"  stream INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, before INTEGER NOT NULL,"
+	"  declared INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE losses("
+	"  row INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL,"
+	"  stream INTEGER NOT NULL, epoch INTEGER NOT NULL, cause TEXT NOT NULL,"
+	"  sequence INTEGER NOT NULL, count INTEGER) STRICT;"
+	"CREATE TABLE loss_sums("
+	"  stream INTEGER NOT NULL, cause TEXT NOT NULL, ranges INTEGER NOT NULL,"
+	"  events INTEGER NOT NULL, PRIMARY KEY(stream, cause)) STRICT, WITHOUT ROWID;"
 	"ALTER TABLE dead_letters ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE dead_letters ADD COLUMN record BLOB;",
 };

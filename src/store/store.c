@@ -33,6 +33,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
 		" incarnation1 = excluded.incarnation1, incarnation2 = excluded.incarnation2,"
 		" positions = excluded.positions",
+	[STATEMENT_PUT_STREAM_MARK] =
+		"UPDATE streams SET before = max(before, ?) WHERE stream = ? AND epoch = ?",
 	[STATEMENT_ADD_ALERT] =
 		"INSERT INTO alerts(id, function, time_ns, raised_ns, switch_id, event_id, "
 		"severity,"
@@ -394,6 +396,19 @@ static int put_mark(struct store *store, const char *function, const struct mark
 	return bind_run(&binder);
 }
 
+/* What names an epoch that is not the agent's is of an incarnation that has its end. */
+static int put_stream_mark(struct store *store, const struct stream_mark *mark)
+{
+	struct binder binder = bind_start(store, STATEMENT_PUT_STREAM_MARK);
+	int rc;
+
+	bind_int(&binder, mark->before);
+	bind_int(&binder, mark->stream);
+	bind_int(&binder, mark->epoch);
+	rc = bind_run(&binder);
+	return rc == SQLITE_OK && sqlite3_changes(store->db) == 0 ? SQLITE_CONSTRAINT : rc;
+}
+
 static int add_alert(struct store *store, const char *function, const struct alert *alert)
 {
 	struct binder binder = bind_start(store, STATEMENT_ADD_ALERT);
@@ -458,6 +473,8 @@ static int write_outcome(struct store *store, const struct outcome *outcome)
 		rc = settle_dead_letter(store, outcome->settled[i]);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->mark_count; i++)
 		rc = put_mark(store, function, &outcome->marks[i]);
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->stream_mark_count; i++)
+		rc = put_stream_mark(store, &outcome->stream_marks[i]);
 	return rc;
 }
 

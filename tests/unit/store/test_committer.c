@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/committer.h"
 
+#include "store/streams.h"
+
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
@@ -173,6 +175,71 @@ static void refused_request_takes_along_only_its_function(void **state)
 	sem_post(&gate.go);
 }
 
+static int copy_agent(void *user, const struct agent_row *agent)
+{
+	*(struct agent_row *)user = *agent;
+	return 0;
+}
+
+static uint64_t before_of_lane_1(const struct place *place)
+{
+	_cleanup_(store_closep) struct store *reader = open_store(place->path, STORE_READ_ONLY);
+	struct agent_row agent = {0};
+
+	assert_int_equal(streams_each_agent(reader, copy_agent, &agent), 0);
+	return agent.before[1];
+}
+
+/* How far all are counts on what went before, of any function. */
+static void marks_of_streams_do_not_hold_behind_a_refusal_that_is_not_known(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(committer_freep) struct committer *committer = NULL;
+	const struct agent_row agent = {.switch_id = 7, .boot = 99, .epoch = 1};
+	const struct stream_mark mark = {stream_id(7, 1), 1, 50};
+	struct work first, bad, other, late, knowing;
+	struct store *store = open_store(place->path, 0);
+	struct commit_request *done;
+	struct gate gate;
+
+	assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
+	gate_init(&gate);
+	assert_int_equal(committer_new(store, on_done, &gate, &committer), 0);
+	committer_submit(committer, make_work(&first, "f", 0));
+	sem_wait(&gate.done);
+	committer_submit(committer, make_work(&bad, "f", 1));
+	bad.alert.title = NULL; /* which the store refuses */
+	make_work(&other, "g", 1)->outcome.stream_marks = &mark;
+	other.request.outcome.stream_mark_count = 1;
+	committer_submit(committer, &other.request); /* in one group with it */
+	sem_post(&gate.go);
+	sem_wait(&gate.done);
+	make_work(&late, "g", 2)->outcome.stream_marks = &mark;
+	late.request.outcome.stream_mark_count = 1;
+	committer_submit(committer, &late.request); /* in the next one */
+	sem_post(&gate.go);
+	sem_wait(&gate.done);
+	assert_int_equal(before_of_lane_1(place), 0);
+
+	done = committer_collect(committer);
+	assert_ptr_equal(done, &first.request);
+	assert_false(done->stale);
+	assert_int_equal(bad.request.error, -EIO);
+	assert_true(other.request.error == 0 && other.request.stale);
+	assert_true(late.request.error == 0 && late.request.stale);
+
+	make_work(&knowing, "g", 3)->outcome.stream_marks = &mark;
+	knowing.request.outcome.stream_mark_count = 1;
+	knowing.request.known = 1;
+	committer_submit(committer, &knowing.request);
+	sem_post(&gate.go);
+	sem_wait(&gate.done);
+	assert_ptr_equal(committer_collect(committer), &knowing.request);
+	assert_true(knowing.request.error == 0 && !knowing.request.stale);
+	assert_int_equal(before_of_lane_1(place), 50);
+	sem_post(&gate.go);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +248,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stop_commits_what_is_queued, place_new, place_free),
 		cmocka_unit_test_setup_teardown(
 			refused_request_takes_along_only_its_function, place_new, place_free),
+		cmocka_unit_test_setup_teardown(
+			marks_of_streams_do_not_hold_behind_a_refusal_that_is_not_known, place_new,
+			place_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

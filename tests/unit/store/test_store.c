@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include "event/key.h"
+#include "store/streams.h"
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
@@ -322,6 +323,68 @@ static void closed_writer_leaves_everything_in_the_one_file(void **state)
 	assert_int_equal(st.st_size, 0);
 }
 
+/* ---- streams ---- */
+
+static int note_agent_text(void *user, const struct agent_row *agent)
+{
+	snprintf(user, 64, "%u %llu %llu: %llu %llu", agent->switch_id,
+		(unsigned long long)agent->boot, (unsigned long long)agent->epoch,
+		(unsigned long long)agent->before[1], (unsigned long long)agent->declared[1]);
+	return 0;
+}
+
+static void assert_agent(struct store *store, const char *expected)
+{
+	char text[64] = "";
+
+	assert_int_equal(streams_each_agent(store, note_agent_text, text), 0);
+	assert_string_equal(text, expected);
+}
+
+static int note_sum(void *user, const struct loss_sum *sum)
+{
+	char *text = user;
+	size_t len = strlen(text);
+
+	snprintf(text + len, 128 - len, "%u %s %llu/%llu; ", (unsigned int)(sum->stream & 0xff),
+		sum->cause, (unsigned long long)sum->events, (unsigned long long)sum->ranges);
+	return 0;
+}
+
+/* A commit names its epoch, and is refused if that is not the agent's. */
+static void what_is_of_a_closed_incarnation_is_refused(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	struct agent_row agent = {.switch_id = 0xfffffffe, .boot = 1ULL << 63, .epoch = 1};
+	const uint64_t stream = stream_id(agent.switch_id, 1);
+	const struct loss losses[] = {{stream, 1, 10, 5, 1, "spool-full"},
+		{stream, 1, 15, 7, 1, "spool-full"}, {stream, 1, 90, 0, 1, "restart"}};
+	struct stream_mark mark = {stream, 1, 30};
+	struct outcome outcome = {
+		.function = "f", .stream_marks = &mark, .stream_mark_count = 1};
+	char sums[128] = "";
+
+	assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
+	assert_int_equal(streams_admit(store, &agent, NULL, 0), -ESTALE);
+	assert_int_equal(streams_progress(store, &mark, 1, losses, 2), 0);
+	mark.before = 20; /* never back */
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	assert_agent(store, "4294967294 9223372036854775808 1: 30 22");
+	agent.epoch = 2;
+	agent.boot = 5;
+	assert_int_equal(streams_admit(store, &agent, &losses[2], 1), 0);
+	assert_agent(store, "4294967294 5 2: 0 0");
+	assert_int_equal(store_commit(store, &outcome, 1), -EIO);
+	assert_int_equal(streams_progress(store, &mark, 1, NULL, 0), -ESTALE);
+	assert_int_equal(streams_progress(store, NULL, 0, losses, 1), -ESTALE);
+	agent.epoch = 4;
+	assert_int_equal(streams_admit(store, &agent, NULL, 0), -ESTALE);
+	assert_agent(store, "4294967294 5 2: 0 0");
+	assert_int_equal(streams_each_loss_sum(store, note_sum, sums), 0);
+	assert_string_equal(sums, "1 restart 0/1; 1 spool-full 12/2; ");
+}
+
 /* ---- files that are not what they should be ---- */
 
 static void assert_refused(
@@ -477,6 +540,7 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 		"INSERT INTO marks VALUES('port-scan', 4294967295, 3, -1, 250);"
 		"ALTER TABLE dead_letters DROP COLUMN epoch;"
 		"ALTER TABLE dead_letters DROP COLUMN record;"
+		"DROP TABLE agents; DROP TABLE streams; DROP TABLE losses; DROP TABLE loss_sums;"
 		"PRAGMA user_version = 2");
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrades it");
 	store = open_store(place->path, 0);
@@ -535,6 +599,7 @@ int main(void)
 		cmocka_unit_test(alert_filters_combine),
 		cmocka_unit_test(reader_sees_commits_beside_the_writer),
 		cmocka_unit_test(closed_writer_leaves_everything_in_the_one_file),
+		cmocka_unit_test(what_is_of_a_closed_incarnation_is_refused),
 		cmocka_unit_test(garbage_file_is_refused_untouched),
 		cmocka_unit_test(truncated_file_is_refused_untouched),
 		cmocka_unit_test(damaged_page_is_refused_untouched),
