@@ -106,8 +106,8 @@ struct engine_ops {
 	void (*output)(void *user, const char *function, const char *line);
 
 	/*
-	 * A function is removed with an event that is in no result under commit. NULL: nobody wants to
-	 * know.
+	 * A function will not do an event that it took: it is removed, or was told to forget it. NULL:
+	 * nobody wants to know.
 	 */
 	void (*dropped)(void *user, struct function *function, const struct finished_event *event);
 
@@ -196,6 +196,12 @@ void function_stats(const struct function *function, struct function_stats *ret_
 
 /* Of the worker number `number`, from 0; 0: it is not up, or there are not so many. */
 int function_worker_pid(const struct function *function, unsigned int number);
+
+/*
+ * Drops (ops->dropped) all its events of an origin that wait. Those that its workers have are done, or
+ * wait again if they fail.
+ */
+void function_forget(struct function *function, const void *origin);
 
 /* How many workers share its partitions from now on: 1 to PARTITIONS. */
 void function_set_workers(struct function *function, unsigned int workers);

@@ -461,26 +461,49 @@ void engine_committed(struct result *result, int error)
 
 /* ---- ending ---- */
 
-void function_drop_events(struct function *function)
+static void function_drop(struct function *function, struct event *event)
 {
 	struct engine *engine = function->engine;
-	struct event_list *hold;
+	const struct finished_event dropped = finished_event(event);
+
+	function->queued--;
+	event_pool_give(&function->events, event);
+	if (engine->ops->dropped)
+		engine->ops->dropped(engine->user, function, &dropped);
+}
+
+void function_drop_events(struct function *function)
+{
 	struct event *event;
 
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		instance_give_back(function->instances[i]);
 	function_forget_undurable(function, TAKE_PTR(function->gathering));
-	for (unsigned int i = 0; i < PARTITIONS; i++) {
-		hold = &function->partitions[i].hold;
-		while ((event = event_list_take(hold))) {
-			const struct finished_event dropped = finished_event(event);
+	for (unsigned int i = 0; i < PARTITIONS; i++)
+		while ((event = event_list_take(&function->partitions[i].hold)))
+			function_drop(function, event);
+}
 
-			function->queued--;
-			if (engine->ops->dropped)
-				engine->ops->dropped(engine->user, function, &dropped);
-			event_pool_give(&function->events, event);
-		}
+static void forget_in(struct function *function, struct event_list *list, const void *origin)
+{
+	struct event_list all = *list, rest = {0};
+	struct event *event;
+
+	while ((event = event_list_take(&all))) {
+		if (event->origin == origin)
+			function_drop(function, event);
+		else
+			event_list_push(&rest, event);
 	}
+	*list = rest;
+}
+
+void function_forget(struct function *function, const void *origin)
+{
+	for (unsigned int i = 0; i < PARTITIONS; i++)
+		forget_in(function, &function->partitions[i].hold, origin);
+	for (unsigned int i = 0; i < function->instance_count; i++)
+		forget_in(function, &function->instances[i]->waiting, origin);
 }
 
 static void function_stop(struct function *function)

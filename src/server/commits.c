@@ -2,6 +2,7 @@
 #include "server/commits.h"
 
 #include "base/log.h"
+#include "server/agents.h"
 #include "server/api.h"
 #include "server/letters.h"
 
@@ -9,20 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NONE SIZE_MAX
+
 /* A stream that a result has events of. */
 struct touched {
 	struct stream *stream;
 	uint64_t before; /* all below is processed, if nothing is refused that went before */
+	size_t mark;     /* the unit's, in `marks`; NONE: it keeps none */
 };
 
 struct commit {
 	struct commit_request request; /* first: the committer hands it back */
 	struct result *result;
 	struct unit *unit;
-	uint64_t refused; /* of commits->refused, when it went */
-	size_t touched_count, touched_room;
+	size_t touched_count, mark_count, stream_mark_count, room;
 	struct touched *touched;
-	struct mark *marks; /* beside `touched` */
+	struct mark *marks;
+	struct stream_mark *stream_marks;
 	size_t settled_count, settled_room;
 	uint64_t *settled; /* rows of dead letters that were tried again */
 };
@@ -31,6 +35,7 @@ static void commit_free(struct commit *commit)
 {
 	free(commit->touched);
 	free(commit->marks);
+	free(commit->stream_marks);
 	free(commit->settled);
 	free(commit);
 }
@@ -47,28 +52,50 @@ static void *must(void *memory)
 
 static void commit_make_room(struct commit *commit)
 {
-	if (commit->touched_count < commit->touched_room)
+	if (commit->touched_count < commit->room)
 		return;
-	commit->touched_room = MAX(2 * commit->touched_room, (size_t)8);
-	commit->touched = must(
-		reallocarray(commit->touched, commit->touched_room, sizeof(commit->touched[0])));
-	commit->marks =
-		must(reallocarray(commit->marks, commit->touched_room, sizeof(commit->marks[0])));
+	commit->room = MAX(2 * commit->room, (size_t)8);
+	commit->touched =
+		must(reallocarray(commit->touched, commit->room, sizeof(commit->touched[0])));
+	commit->marks = must(reallocarray(commit->marks, commit->room, sizeof(commit->marks[0])));
+	commit->stream_marks = must(
+		reallocarray(commit->stream_marks, commit->room, sizeof(commit->stream_marks[0])));
 }
 
-/* The mark of an event's stream, which begins as it is now. */
-static struct mark *commit_touch(
+/* The stream's place in the commit. The unit's mark begins as it is now. */
+static const struct touched *commit_touch(
 	struct commits *commits, struct commit *commit, size_t slot, struct stream *stream)
 {
-	if (stream->touched_by != commits->number) {
-		commit_make_room(commit);
-		stream->touched_by = commits->number;
-		stream->touched_at = commit->touched_count;
-		stream->committing++;
-		commit->touched[commit->touched_count] = (struct touched){.stream = stream};
-		commit->marks[commit->touched_count++] = stream->progress[slot]->mark;
+	struct touched *touched;
+
+	if (stream->touched_by == commits->number)
+		return &commit->touched[stream->touched_at];
+	commit_make_room(commit);
+	stream->touched_by = commits->number;
+	stream->touched_at = commit->touched_count;
+	stream->committing++;
+	touched = &commit->touched[commit->touched_count++];
+	*touched = (struct touched){.stream = stream, .mark = NONE};
+	if (stream->progress[slot]) {
+		touched->mark = commit->mark_count++;
+		commit->marks[touched->mark] = stream->progress[slot]->mark;
 	}
-	return &commit->marks[stream->touched_at];
+	return touched;
+}
+
+static void note_streams(struct commit *commit)
+{
+	for (size_t i = 0; i < commit->touched_count; i++) {
+		struct stream *stream = commit->touched[i].stream;
+
+		stream_advance(stream);
+		commit->touched[i].before = stream->base;
+		if (stream->epoch == 0)
+			continue;
+		stream->told = stream->base;
+		commit->stream_marks[commit->stream_mark_count++] =
+			(struct stream_mark){stream->id, stream->epoch, stream->base};
+	}
 }
 
 static void commit_settle(struct commit *commit, uint64_t row)
@@ -88,23 +115,20 @@ static void note_events(struct commits *commits, struct commit *commit, size_t s
 
 	result_iterate(commit->result, &iterator);
 	while (result_next(&iterator, &event)) {
-		struct mark *mark;
+		const struct touched *touched;
 		uint64_t row;
 
 		if (letters_own(commits->letters, event.origin, &row))
 			commit_settle(commit, row);
 		if (!event.origin || letters_own(commits->letters, event.origin, NULL))
 			continue;
-		mark = commit_touch(commits, commit, slot, event.origin);
-		mark->positions[event.partition] = event.position + 1;
+		touched = commit_touch(commits, commit, slot, event.origin);
+		if (touched->mark != NONE)
+			commit->marks[touched->mark].positions[event.partition] =
+				event.position + 1;
 		stream_decide(event.origin, event.position);
 	}
-	for (size_t i = 0; i < commit->touched_count; i++) {
-		struct stream *stream = commit->touched[i].stream;
-
-		stream_advance(stream);
-		commit->touched[i].before = stream->base;
-	}
+	note_streams(commit);
 }
 
 void commits_submit(struct commits *commits, struct result *result)
@@ -118,12 +142,14 @@ void commits_submit(struct commits *commits, struct result *result)
 	commit = must(calloc(1, sizeof(*commit)));
 	commit->result = result;
 	commit->unit = unit;
-	commit->refused = commits->refused;
 	commits->number++;
 	note_events(commits, commit, unit_slot(commits->ingest->units, unit));
 	commit->request.outcome = result->outcome;
 	commit->request.outcome.marks = commit->marks;
-	commit->request.outcome.mark_count = commit->touched_count;
+	commit->request.outcome.mark_count = commit->mark_count;
+	commit->request.outcome.stream_marks = commit->stream_marks;
+	commit->request.outcome.stream_mark_count = commit->stream_mark_count;
+	commit->request.known = commits->known;
 	commit->request.outcome.settled = commit->settled;
 	commit->request.outcome.settled_count = commit->settled_count;
 	unit->commits++;
@@ -155,6 +181,17 @@ static void publish(struct commits *commits, const struct outcome *outcome)
 		api_alerts_committed(commits->api);
 }
 
+static void settle_v1(struct commits *commits, const struct touched *touched, bool stale)
+{
+	struct stream *stream = touched->stream;
+
+	if (stream->committing == 0)
+		stream->processed = stream->base;
+	else if (!stale)
+		stream->processed = MAX(stream->processed, touched->before);
+	ingest_processed(commits->ingest, stream);
+}
+
 /* It is durable: the marks count, and whoever waits for that is told. */
 static void settle_streams(struct commits *commits, const struct commit *commit)
 {
@@ -164,13 +201,15 @@ static void settle_streams(struct commits *commits, const struct commit *commit)
 		const struct touched *touched = &commit->touched[i];
 		struct stream *stream = touched->stream;
 
-		stream->progress[slot]->mark = commit->marks[i];
+		if (touched->mark != NONE)
+			stream->progress[slot]->mark = commit->marks[touched->mark];
 		stream->committing--;
-		if (stream->committing == 0)
-			stream->processed = stream->base;
-		else if (commit->refused == commits->refused)
-			stream->processed = MAX(stream->processed, touched->before);
-		ingest_processed(commits->ingest, stream);
+		if (stream->epoch == 0)
+			settle_v1(commits, touched, commit->request.stale);
+		else if (commit->request.stale)
+			stream->told = stream->processed; /* of it nothing was written */
+		else
+			agents_processed(commits->agents, stream, touched->before);
 	}
 }
 
@@ -197,8 +236,12 @@ static void unsettle_streams(const struct commits *commits, const struct commit 
 	while (result_next(&iterator, &event))
 		if (event.origin && !letters_own(commits->letters, event.origin, NULL))
 			stream_undecide(event.origin, event.position);
-	for (size_t i = 0; i < commit->touched_count; i++)
-		commit->touched[i].stream->committing--;
+	for (size_t i = 0; i < commit->touched_count; i++) {
+		struct stream *stream = commit->touched[i].stream;
+
+		stream->committing--;
+		stream->told = stream->processed;
+	}
 }
 
 static void commit_finish(struct commits *commits, struct commit *commit)
@@ -230,12 +273,14 @@ int commits_submit_task(struct commits *commits, struct commit_request *request)
 	if (commits->closed)
 		return -ESHUTDOWN;
 	commits->under_way++;
+	request->known = commits->known;
 	committer_submit(commits->committer, request);
 	return 0;
 }
 
 static void request_finish(struct commits *commits, struct commit_request *request)
 {
+	commits->known += request->error != 0;
 	if (!request->task) {
 		commit_finish(commits, container_of(request, struct commit, request));
 		return;
@@ -254,4 +299,6 @@ void commits_collect(struct commits *commits)
 		request_finish(commits, request);
 		request = next;
 	}
+	if (commits->agents)
+		agents_after_commits(commits->agents);
 }

@@ -14,6 +14,7 @@
 #include "server/units.h"
 #include "store/committer.h"
 
+struct agents;
 struct api;
 
 struct commits {
@@ -22,9 +23,11 @@ struct commits {
 	struct alert_log *alert_log; /* NULL: none is kept */
 	struct api *api;             /* NULL until it is up */
 	struct letters *letters;     /* that are tried again; NULL: none ever */
+	struct agents *agents;       /* NULL: there are none of version 2 */
 	bool closed; /* the committer is stopping: what comes now stays with the engine */
 	size_t under_way;
 	uint64_t number;       /* of the newest commit */
+	uint64_t known;        /* requests that came back refused, tasks as well */
 	uint64_t alerts;       /* published since start */
 	uint64_t dead_letters; /* since start */
 	uint64_t refused;      /* results that the store did not take; they are run again */

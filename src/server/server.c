@@ -166,6 +166,8 @@ static int restore_mark(void *user, const char *function, const struct mark *mar
 
 		if (!unit->config || strcmp(unit->config->name, function) != 0)
 			continue;
+		if ((mark->stream & 0xff) != STREAM_V1)
+			return 0;
 		sw = switches_get(server->switches, stream_switch(mark->stream));
 		if (!sw) {
 			log_warning("switch=%u is forgotten: more switches in the store than "

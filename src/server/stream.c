@@ -22,6 +22,7 @@ void stream_done(struct stream *stream)
 	for (size_t i = 0; i < UNITS_MAX; i++)
 		free(stream->progress[i]);
 	free(stream->waits);
+	free(stream->gaps);
 	*stream = (struct stream){0};
 }
 
@@ -44,7 +45,10 @@ int stream_restore(struct stream *stream, size_t slot, const struct mark *mark)
 
 	if (!progress)
 		return -ENOMEM;
-	progress->mark = *mark;
+	progress->pushed = stream->next;
+	/* Of version 1 it is not known yet what comes. */
+	if (stream->epoch == 0 || stream_is(stream, mark->incarnation))
+		progress->mark = *mark;
 	free(stream->progress[slot]);
 	stream->progress[slot] = progress;
 	return 0;
@@ -53,7 +57,8 @@ int stream_restore(struct stream *stream, size_t slot, const struct mark *mark)
 void stream_begin(struct stream *stream, const uint64_t incarnation[static 2], uint64_t position)
 {
 	memcpy(stream->incarnation, incarnation, sizeof(stream->incarnation));
-	stream->processed = stream->base = stream->next = position;
+	stream->processed = stream->base = stream->next = stream->told = position;
+	stream->gap_count = 0;
 	memset(stream->waits, 0, stream->window);
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		struct progress *progress = stream->progress[i];
@@ -142,12 +147,42 @@ static struct progress *progress_at(struct stream *stream, size_t slot, uint64_t
 	return stream->progress[slot];
 }
 
+/* What a unit has no room for it does not get. */
+static void give_once(struct stream *stream, const struct unit *unit, const struct event_run *run,
+	uint64_t position)
+{
+	struct progress all = {.pushed = position};
+
+	if (unit_is_live(unit))
+		give(stream, unit->function, &all, run, position);
+	stream->shed += position + run->count - all.pushed;
+}
+
+static bool offer_once(
+	struct stream *stream, struct units *units, const struct event_run *run, uint64_t position)
+{
+	bool routed = false;
+
+	for (size_t slot = 0; slot < UNITS_MAX; slot++) {
+		const struct unit *unit = &units->units[slot];
+
+		if (!unit->config || !unit_takes(units, slot, run->event_id))
+			continue;
+		give_once(stream, unit, run, position);
+		routed = true;
+	}
+	stream->next = position + run->count;
+	return routed;
+}
+
 bool stream_offer(
 	struct stream *stream, struct units *units, const struct event_run *run, uint64_t position)
 {
 	uint64_t end = position + run->count, next = end;
 	bool routed = false;
 
+	if (stream->once)
+		return offer_once(stream, units, run, position);
 	for (size_t slot = 0; slot < UNITS_MAX; slot++) {
 		const struct unit *unit = &units->units[slot];
 		bool takes = unit->config && unit_takes(units, slot, run->event_id);
@@ -172,6 +207,68 @@ bool stream_offer(
 	return routed;
 }
 
+/* ---- gaps ---- */
+
+/* What all units pass over. */
+static void skip_to(struct stream *stream, uint64_t end)
+{
+	for (size_t slot = 0; slot < UNITS_MAX; slot++)
+		if (stream->progress[slot] && stream->progress[slot]->pushed >= stream->next)
+			stream->progress[slot]->pushed = MAX(stream->progress[slot]->pushed, end);
+	stream->next = end;
+}
+
+int stream_reserve_gap(struct stream *stream)
+{
+	size_t room = MAX(2 * stream->gap_room, (size_t)8);
+	struct gap *gaps;
+
+	if (stream->gap_count < stream->gap_room)
+		return 0;
+	gaps = reallocarray(stream->gaps, room, sizeof(*gaps));
+	if (!gaps)
+		return -ENOMEM;
+	stream->gaps = gaps;
+	stream->gap_room = room;
+	return 0;
+}
+
+bool stream_skip_known(struct stream *stream)
+{
+	for (size_t i = 0; i < stream->gap_count; i++)
+		if (stream->gaps[i].from == stream->next) {
+			skip_to(stream, stream->gaps[i].to);
+			return true;
+		}
+	return false;
+}
+
+void stream_skip(struct stream *stream, uint64_t count, bool declared)
+{
+	uint64_t end = stream->next + count;
+
+	stream->gaps[stream->gap_count++] = (struct gap){stream->next, end, declared};
+	skip_to(stream, end);
+}
+
+void stream_declare(struct stream *stream, uint64_t position)
+{
+	for (size_t i = 0; i < stream->gap_count && stream->gaps[i].to <= position; i++)
+		stream->gaps[i].declared = true;
+}
+
+/* True if there was one to pass. */
+static bool pass_gap(struct stream *stream)
+{
+	if (stream->gap_count == 0 || stream->gaps[0].from != stream->base ||
+		!stream->gaps[0].declared)
+		return false;
+	stream->base = stream->gaps[0].to;
+	stream->gap_count--;
+	memmove(stream->gaps, stream->gaps + 1, stream->gap_count * sizeof(stream->gaps[0]));
+	return true;
+}
+
 /* ---- what becomes of them ---- */
 
 void stream_decide(struct stream *stream, uint64_t position)
@@ -187,9 +284,15 @@ void stream_undecide(struct stream *stream, uint64_t position)
 
 void stream_advance(struct stream *stream)
 {
-	while (stream->base < stream->next &&
-		stream->waits[stream->base & (stream->window - 1)] == 0)
-		stream->base++;
+	do {
+		uint64_t end = stream->gap_count > 0 ? stream->gaps[0].from : stream->next;
+
+		/* A unit that is to have some of it again may be behind a gap. */
+		end = MIN(end, stream->next);
+		while (stream->base < end &&
+			stream->waits[stream->base & (stream->window - 1)] == 0)
+			stream->base++;
+	} while (stream->base < stream->next && pass_gap(stream));
 }
 
 void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool again)

@@ -72,6 +72,20 @@ module.exports = {
     return undefined;
   },
 
+  /* The first event of source 10.0.0.3 fails; the others are as in main. */
+  stuck(event, context) {
+    if (event.data.srcip === '10.0.0.3' && event.data.syn === 0) throw new Error('stuck');
+    return module.exports.main(event, context);
+  },
+
+  /* For sources whose events carry rising numbers in `syn`: counts them, and keeps what came out of order. */
+  rising(event, { state }) {
+    const { syn } = event.data;
+    if (syn <= (state.get('last') ?? 0)) state.set('odd', `${syn} after ${state.get('last')}`);
+    state.counter('sum').add(1);
+    state.set('last', syn);
+  },
+
   async slow(event, context) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     return module.exports.main(event, context);
