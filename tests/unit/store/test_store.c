@@ -361,8 +361,7 @@ static void what_is_of_a_closed_incarnation_is_refused(void **state)
 	const struct loss losses[] = {{stream, 1, 10, 5, 1, "spool-full"},
 		{stream, 1, 15, 7, 1, "spool-full"}, {stream, 1, 90, 0, 1, "restart"}};
 	struct stream_mark mark = {stream, 1, 30};
-	struct outcome outcome = {
-		.function = "f", .stream_marks = &mark, .stream_mark_count = 1};
+	struct outcome outcome = {.function = "f", .stream_marks = &mark, .stream_mark_count = 1};
 	char sums[128] = "";
 
 	assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
