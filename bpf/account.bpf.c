@@ -107,7 +107,7 @@ static __always_inline bool port_count(const struct packet *pkt, __u32 news, __u
  * A refusal is news of two records: an RST of its source, and a refusal that its destination met. Not
  * inlined, to keep what is rare out of the way of what is frequent. Gives how many were shed.
  */
-static __noinline __u32 port_take(const struct packet *pkt, __u32 news, __u64 now)
+__noinline __u32 port_take(const struct packet *pkt, __u32 news, __u64 now)
 {
 	struct packet asked;
 	__u32 shed = 0;

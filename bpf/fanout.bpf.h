@@ -204,10 +204,11 @@ static __always_inline void fanout_add(
 static __always_inline void fanout_count(
 	const struct packet *pkt, __u32 kind, __u32 news, __u64 bytes, __u64 now)
 {
-	const ip_addr *address = kind == FANOUT_SOURCE ? &pkt->srcip : &pkt->dstip;
+	/* On the stack: a key must be there, before Linux 6.2. */
+	const ip_addr address = kind == FANOUT_SOURCE ? pkt->srcip : pkt->dstip;
 	const ip_addr *peer = kind == FANOUT_SOURCE ? &pkt->dstip : &pkt->srcip;
 	const struct fanout_limits *limits = bpf_map_lookup_elem(&fanout_limits, &kind);
-	struct fanout_entry *entry = fanout_get(kind, address);
+	struct fanout_entry *entry = fanout_get(kind, &address);
 	struct fanout_losses *losses;
 
 	if (!entry || !limits) {
@@ -222,11 +223,11 @@ static __always_inline void fanout_count(
 		sketch_add(&entry->ports, sketch_bit_of_port(pkt));
 	}
 	if (fanout_is_news(entry, limits))
-		fanout_tell(kind, address, entry, limits->repeat_ns, now);
+		fanout_tell(kind, &address, entry, limits->repeat_ns, now);
 }
 
 /* The packet is of concern. Not inlined, as it is rare. */
-static __noinline int fanout_take(const struct packet *pkt, __u32 news, __u64 bytes, __u64 now)
+__noinline int fanout_take(const struct packet *pkt, __u32 news, __u64 bytes, __u64 now)
 {
 	if (!pkt)
 		return 0;

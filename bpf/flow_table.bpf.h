@@ -151,9 +151,13 @@ static __always_inline struct flow_tally *flow_tally_at(__u64 *slot, __u32 words
 	return (struct flow_tally *)(slot + words);
 }
 
-/* `way` is below FLOW_WAYS, which the verifier must see. */
+/*
+ * `way` is below FLOW_WAYS, which the verifier must see: the compiler, which sees it too, must not leave
+ * the mask out (Linux 6.1 does not follow the arithmetic that it came from).
+ */
 static __always_inline __u64 *flow_slot_at(__u64 *bucket, __u32 words, __u32 way)
 {
+	asm volatile("" : "+r"(way));
 	return bucket + (way & (FLOW_WAYS - 1)) * (words == 1 ? 4 : 8);
 }
 
@@ -271,11 +275,12 @@ static __always_inline __u32 flow_victim(__u64 *bucket, __u32 words, const struc
 static __always_inline bool flow_ring_has_room(struct flow_cpu *cpu, const struct flow_packet *p)
 {
 	const __u64 size = 1ULL << flow_settings.ring_bits;
+	const __u32 number = p->cpu; /* a key must be on the stack, before Linux 6.2 */
 	const struct flow_tail *tail;
 
 	if (cpu->ring_head - cpu->ring_tail < size)
 		return true;
-	tail = bpf_map_lookup_elem(&flow_tails, &p->cpu);
+	tail = bpf_map_lookup_elem(&flow_tails, &number);
 	if (!tail)
 		return false;
 	cpu->ring_tail = flow_read(tail->ring_tail);
@@ -349,7 +354,8 @@ static __always_inline void flow_start(
 static __always_inline __u32 flow_begin(
 	__u64 *bucket, __u32 words, __u32 way, const struct flow_packet *p)
 {
-	struct flow_cpu *cpu = bpf_map_lookup_elem(&flow_cpus, &p->cpu);
+	const __u32 number = p->cpu;
+	struct flow_cpu *cpu = bpf_map_lookup_elem(&flow_cpus, &number);
 	__u64 *slot;
 
 	if (!cpu)
@@ -367,14 +373,14 @@ static __always_inline __u32 flow_begin(
 }
 
 /* Not inlined, to keep what is rare out of the way of what is frequent. */
-static __noinline __u32 flow_begin4(__u64 *bucket, __u32 way, const struct flow_packet *p)
+__noinline __u32 flow_begin4(struct flow_bucket4 *bucket, __u32 way, const struct flow_packet *p)
 {
-	return flow_begin(bucket, 1, way, p);
+	return bucket && p ? flow_begin((__u64 *)bucket, 1, way, p) : FLOW_WAYS;
 }
 
-static __noinline __u32 flow_begin6(__u64 *bucket, __u32 way, const struct flow_packet *p)
+__noinline __u32 flow_begin6(struct flow_bucket6 *bucket, __u32 way, const struct flow_packet *p)
 {
-	return flow_begin(bucket, 4, way, p);
+	return bucket && p ? flow_begin((__u64 *)bucket, 4, way, p) : FLOW_WAYS;
 }
 
 /* ---- the stage ---- */
@@ -395,7 +401,8 @@ static __always_inline __u32 flow_count_in(
 			return way;
 	}
 	copy = *p; /* so that `p` itself stays in registers */
-	return words == 1 ? flow_begin4(bucket, way, &copy) : flow_begin6(bucket, way, &copy);
+	return words == 1 ? flow_begin4((void *)bucket, way, &copy)
+			  : flow_begin6((void *)bucket, way, &copy);
 }
 
 static __always_inline bool flow_count(

@@ -66,7 +66,7 @@ static __always_inline void handshake_begin(const struct packet *pkt)
  * The packet may complete a handshake: does it? True once for each that was begun. Not inlined, to
  * keep what is rare out of the way of what is frequent.
  */
-static __noinline bool handshake_complete(const struct packet *pkt)
+__noinline bool handshake_complete(const struct packet *pkt)
 {
 	__u64 *slot, tag;
 

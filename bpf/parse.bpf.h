@@ -64,6 +64,9 @@ static __always_inline enum parse_verdict parse_inside(
 
 	if (!(kind & inside))
 		return PARSE_OK;
+	if (!parse_settle(p))
+		return PARSE_TOO_MANY_EXTENSIONS;
+	p->limit = parse_forget(p, p->limit);
 	verdict = parse_tunnel(p, pkt, kind);
 	if (verdict != PARSE_OK)
 		return verdict;
@@ -71,6 +74,8 @@ static __always_inline enum parse_verdict parse_inside(
 		return PARSE_TOO_MANY_EXTENSIONS;
 	p->limit = parse_forget(p, p->limit);
 	p->type = parse_forget(p, p->type);
+	kind = parse_forget(p, kind);
+	packet_forget(p->data, pkt);
 	verdict = parse_inner(p, &inner);
 	if (verdict != PARSE_OK)
 		return verdict == PARSE_NOT_IP ? PARSE_OK : verdict;
@@ -101,6 +106,8 @@ static __always_inline enum parse_verdict packet_parse_with(
 	verdict = parse_frame(&p, pkt);
 	if (verdict == PARSE_OK && inside)
 		verdict = parse_inside(&p, inside, pkt);
+	if (verdict == PARSE_OK && inside)
+		packet_forget(data, pkt);
 	return verdict;
 }
 

@@ -125,6 +125,20 @@ static __always_inline __u64 parse_forget(const struct parse *p, __u64 value)
 	return value ^ parse_distance(p->data, p->data);
 }
 
+/*
+ * The same for a packet that was parsed. What comes after would be walked once for each protocol and each
+ * way through the headers: where that is too much, the verifier shall know nothing of the packet any more.
+ * `data` is any packet pointer.
+ */
+static __always_inline void packet_forget(const void *data, struct packet *pkt)
+{
+	const __u64 zero = parse_distance(data, data);
+	addr_u64 *words = (addr_u64 *)pkt;
+
+	for (__u32 i = 0; i < sizeof(*pkt) / sizeof(*words); i++)
+		words[i] ^= zero;
+}
+
 /* For what carries IP without saying which (RFC 4928 3): its EtherType, or 0 if it is neither. */
 static __always_inline __u16 ip_type_by_version(__u8 first_byte)
 {
