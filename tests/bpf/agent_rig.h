@@ -25,9 +25,9 @@ struct agent_process {
 /* Starts $NETLAMBDA_AGENT with the given command line, split at spaces. */
 void agent_start(struct agent_process *agent, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Waits until its output contains the text; fails the test after ten seconds. */
+/* Waits until its output contains the text; fails the test after ten seconds, or $NETLAMBDA_PATIENCE. */
 void agent_wait_output(struct agent_process *agent, const char *text);
-/* Waits until it ends; fails the test after ten seconds. Returns its exit code, or -signal. */
+/* Waits until it ends; fails the test likewise. Returns its exit code, or -signal. */
 int agent_wait_exit(struct agent_process *agent);
 
 /* Sends a signal and waits for the end: agent_wait_exit()'s result. */

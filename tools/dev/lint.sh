@@ -23,7 +23,7 @@ lint_format()
 lint_shell()
 {
 	shellcheck -x -a ./dev || return
-	project_files -path ./.ci/run -o -name '*.sh' -not -path './tools/dev/*' | xargs -0 shellcheck -x
+	project_files -path ./.ci/run -o -path ./tools/kernels/init -o -name '*.sh' -not -path './tools/dev/*' | xargs -0 shellcheck -x
 }
 
 lint_manuals()
@@ -42,7 +42,7 @@ lint_spdx()
 			bad=1
 		fi
 	done < <(project_files -name '*.[ch]' -o -name '*.py' -o -name '*.sh' -o -name '*.js' \
-		-o -name meson.build -o -path './docs/man/*.[1-9]' -o -path ./dev -o -path ./.ci/run \
+		-o -name meson.build -o -path './docs/man/*.[1-9]' -o -path ./dev -o -path ./.ci/run -o -path ./tools/kernels/init \
 		-o -name '*.service' -o -path './.clang-*')
 	return $bad
 }

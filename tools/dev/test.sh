@@ -6,11 +6,12 @@ asan_build='build-asan'
 
 check_everything()
 {
-	local quick=no
+	local quick=no kernels=no
 
 	case ${1:-} in
 	'') ;;
 	--quick) quick=yes ;;
+	--kernels) kernels=yes ;;
 	*) die "check: unknown option $1" ;;
 	esac
 	ensure_packages
@@ -25,6 +26,7 @@ check_everything()
 		say "lint"
 		lint_everything
 	fi
+	[ $kernels = no ] || kernels_check
 	report
 }
 
