@@ -354,6 +354,7 @@ void attach_wait_unused(void)
 
 void attachment_close(struct attachment *attachment)
 {
+	attachment->is_chained = false;
 	if (attachment->link_fd < 0)
 		return;
 	/* Closing would do, but this has happened when it returns. */
@@ -362,10 +363,18 @@ void attachment_close(struct attachment *attachment)
 	put_back(attachment);
 }
 
+bool attachment_is_open(const struct attachment *attachment)
+{
+	return attachment->link_fd >= 0 || attachment->is_chained;
+}
+
 bool attachment_is_alive(const struct attachment *attachment)
 {
 	struct bpf_link_info info = {0};
 	uint32_t size = sizeof(info);
+
+	if (attachment->is_chained)
+		return true; /* to look takes what was given up */
 
 	/* The kernel clears the index when the device is unregistered, or the link detached. */
 	return bpf_obj_get_info_by_fd(attachment->link_fd, &info, &size) < 0 ||

@@ -29,6 +29,9 @@ int attach_mode_parse(const char *name, enum attach_mode *ret_mode) _must_check_
 struct attach_options {
 	enum attach_mode mode;
 	bool force; /* take away somebody else's program */
+	/* Beside other programs, by way of agent/chain.h, the lowest priority first. */
+	bool chain;
+	unsigned int priority;
 };
 
 struct attachment {
@@ -36,6 +39,7 @@ struct attachment {
 	int ifindex;
 	enum attach_mode mode; /* in force: native or generic */
 	int link_fd;
+	bool is_chained; /* without a link of its own */
 	/* A program that was there before, to be put back: only one without a link can be. */
 	int displaced_fd;
 	uint32_t displaced_flags;
@@ -85,6 +89,9 @@ void attachment_close(struct attachment *attachment);
  */
 void attachment_disable(struct attachment *attachment);
 void attach_wait_unused(void);
+
+/* There is something to be closed. */
+bool attachment_is_open(const struct attachment *attachment);
 
 /* False when the interface is gone from under it, or somebody detached it. */
 bool attachment_is_alive(const struct attachment *attachment);

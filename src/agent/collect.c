@@ -296,12 +296,41 @@ void collector_free(struct collector *collector)
 		return;
 	flow_table_close(collector->flows);
 	fanout_free(collector->fanout);
+	for (unsigned int slot = 0; collector->unloaded && slot < collector->interface_count;
+		slot++)
+		account__destroy(collector->unloaded[slot]);
+	free(collector->unloaded);
 	/* The owner of the maps last. */
 	for (unsigned int slot = collector->interface_count; collector->programs && slot > 0;
 		slot--)
 		account__destroy(collector->programs[slot - 1]);
 	free(collector->programs);
 	free(collector);
+}
+
+/* All settings are the loaded one's, but that the maps are given. */
+int collector_open_object(
+	struct collector *collector, unsigned int slot, struct bpf_object **ret_object)
+{
+	const struct account *owner = collector->programs[0];
+	_cleanup_(account__destroyp) struct account *program = account__open();
+	int r;
+
+	if (!program)
+		return errno > 0 ? -errno : -ENOMEM;
+	if (!collector->unloaded)
+		collector->unloaded = calloc(collector->interface_count, sizeof(struct account *));
+	if (!collector->unloaded)
+		return -ENOMEM;
+	*program->rodata = *collector->programs[slot]->rodata;
+	r = share_maps(program, owner);
+	if (r == 0)
+		r = flow_table_share(program->obj, owner->obj);
+	if (r < 0)
+		return r;
+	*ret_object = program->obj;
+	collector->unloaded[slot] = TAKE_PTR(program);
+	return 0;
 }
 
 int collector_program_fd(const struct collector *collector, unsigned int slot)

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bpf_object;
 struct collector;
 struct pins;
 struct pin_set;
@@ -94,6 +95,13 @@ DEFINE_CLEANUP(struct collector, collector_free)
 
 /* The program that counts for `slot`, to be attached. Owned by the collector. */
 int collector_program_fd(const struct collector *collector, unsigned int slot);
+
+/*
+ * The same, not loaded yet, as an object of its own that shares the collector's maps: for who loads it
+ * as a part of another. Returns 0 or a negative errno.
+ */
+int collector_open_object(struct collector *collector, unsigned int slot,
+	struct bpf_object **ret_object) _must_check_;
 
 /* The UNIX time of the packets that come next. Only for a driven collector; costs a store. */
 void collector_set_time(struct collector *collector, uint64_t now_ns);

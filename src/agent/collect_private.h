@@ -31,10 +31,11 @@ struct collector {
 	struct flow_clock clock; /* unless driven */
 	uint64_t given_ns;       /* if driven */
 	struct double_table ports;
-	struct fanout *fanout; /* NULL: not counted */
-	struct pin_set *set;   /* NULL: maps are not pinned */
-	bool is_resumed;       /* the set was there before */
-	bool is_left;          /* nobody counts there any more */
+	struct fanout *fanout;     /* NULL: not counted */
+	struct account **unloaded; /* one an interface, or NULL */
+	struct pin_set *set;       /* NULL: maps are not pinned */
+	bool is_resumed;           /* the set was there before */
+	bool is_left;              /* nobody counts there any more */
 	/* The buffers of a batch. */
 	struct port_key keys[BATCH];
 	struct port_counters values[BATCH];

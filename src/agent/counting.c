@@ -489,6 +489,9 @@ static int slots_init(struct counting *counting, char **ret_error)
 	r = slots_new(&options, counting->collector, &counting->slots, ret_error);
 	if (r < 0)
 		return r;
+	r = slots_keep(counting->slots);
+	if (r < 0)
+		return error_set(ret_error, r, "--chain: cannot make a keeper: %s", strerror(-r));
 	/* Should this agent fail to start, the next one may not. */
 	slots_get_stats(counting->slots, &stats);
 	counting->leave = stats.resumed > 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/options.h"
 
+#include "agent/chain.h"
 #include "agent/pins.h"
 #include "agent/slots.h"
 #include "agent/tunnels.h"
@@ -31,6 +32,9 @@ const char agent_help[] =
 	"  -f, --force               displace another's XDP program\n"
 	"  -w, --wait                wait for interfaces that are not there yet\n"
 	"      --follow-max N        interfaces at a time that match patterns; default 16\n"
+	"      --chain[=PRIORITY]    beside other XDP programs, by libxdp's dispatcher, the "
+	"lowest\n"
+	"                            priority first; default 10\n"
 	"      --pin[=DIR]           go on counting when the agent ends, for the next one;\n"
 	"                            default " PINS_DIR "\n"
 	"      --unpin[=DIR]         detach and remove what an agent with --pin left, and exit\n"
@@ -90,6 +94,7 @@ enum long_only {
 	OPT_ALARM,
 	OPT_SPOOL,
 	OPT_NO_SANDBOX,
+	OPT_CHAIN,
 	OPT_PIN,
 	OPT_UNPIN,
 	OPT_STATS_FILE,
@@ -116,6 +121,7 @@ static const struct option long_options[] = {
 	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
 	{"user", required_argument, NULL, 'u'},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
+	{"chain", optional_argument, NULL, OPT_CHAIN},
 	{"pin", optional_argument, NULL, OPT_PIN},
 	{"unpin", optional_argument, NULL, OPT_UNPIN},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
@@ -261,6 +267,35 @@ static int take_pin(struct parsing *parsing, bool unpin)
 	return 0;
 }
 
+static int take_chain(struct parsing *parsing)
+{
+	struct attach_options *attach = &parsing->options->attach;
+	uint32_t priority = CHAIN_PRIORITY;
+	int r = optarg ? take_number(parsing, "chain", 1000, &priority) : 0;
+
+	attach->chain = true;
+	attach->priority = priority;
+	return r;
+}
+
+/* What would have to be done later takes privileges that are given up; and libxdp has its own pins. */
+static int check_chain(struct parsing *parsing)
+{
+	const struct agent_options *options = parsing->options;
+
+	if (options->pin_directory || options->attach.force || options->wait)
+		return fail(parsing, "--chain excludes %s",
+			options->wait           ? "--wait"
+			: options->attach.force ? "--force"
+						: "--pin");
+	for (unsigned int i = 0; i < options->interface_count; i++)
+		if (is_pattern(options->interfaces[i]))
+			return fail(parsing,
+				"--chain takes names of interfaces, and %s is a pattern",
+				options->interfaces[i]);
+	return 0;
+}
+
 static int take_inside(struct parsing *parsing)
 {
 	_cleanup_free_ char *why = NULL;
@@ -390,6 +425,8 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 	case OPT_NO_SANDBOX:
 		options->no_sandbox = true;
 		return 0;
+	case OPT_CHAIN:
+		return take_chain(parsing);
 	case OPT_PIN:
 	case OPT_UNPIN:
 		return take_pin(parsing, option == OPT_UNPIN);
@@ -431,7 +468,7 @@ static int check_complete(struct parsing *parsing)
 		return fail(parsing, "--server %s", why ? why : parsing->server);
 	if (!has_port(&options->server))
 		return fail(parsing, "--server %s: port 0 cannot be sent to", parsing->server);
-	return 0;
+	return options->attach.chain ? check_chain(parsing) : 0;
 }
 
 int agent_options_parse(int argc, char **argv, struct agent_options *ret_options,

@@ -30,6 +30,14 @@ static bool has_or_admin(const struct __user_cap_data_struct *data, unsigned int
 	return has_capability(data, capability) || has_capability(data, CAP_SYS_ADMIN);
 }
 
+bool preflight_is_admin(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capget, &header, data) < 0 || has_capability(data, CAP_SYS_ADMIN);
+}
+
 int preflight_capabilities(char **ret_error)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -7,6 +7,7 @@
 
 #include "base/attr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -14,6 +15,9 @@
  * that are missing.
  */
 int preflight_capabilities(char **ret_error) _must_check_;
+
+/* Has CAP_SYS_ADMIN. */
+bool preflight_is_admin(void);
 
 /*
  * Logs a warning on a kernel older than 5.15, on which nothing is promised. Before 5.11 also raises

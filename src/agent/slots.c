@@ -59,7 +59,7 @@ static bool matches(const struct slots_options *options, const char *name)
 
 static bool is_attached(const struct slot *slot)
 {
-	return slot->attachment.link_fd >= 0;
+	return attachment_is_open(&slot->attachment);
 }
 
 /* ---- totals ---- */
@@ -175,6 +175,31 @@ static void slot_forget(struct slots *slots, struct slot *slot)
 	slot->used = false;
 }
 
+static int attach(struct slots *slots, unsigned int index, const struct interface *interface,
+	struct attachment *ret_attachment, char **ret_error)
+{
+	struct attachment attachment = {.ifindex = interface->ifindex,
+		.mode = slots->options.attach.mode,
+		.link_fd = -1,
+		.displaced_fd = -1,
+		.is_chained = true};
+	struct bpf_object *object = NULL;
+	int r;
+
+	if (!slots->chain)
+		return attachment_open_index(interface->name, interface->ifindex,
+			collector_program_fd(slots->collector, index), &slots->options.attach,
+			ret_attachment, ret_error);
+	r = collector_open_object(slots->collector, index, &object);
+	if (r == 0)
+		r = chain_attach(slots->chain, interface, object, &attachment.mode, ret_error);
+	if (r < 0)
+		return r;
+	memcpy(attachment.name, interface->name, sizeof(attachment.name));
+	*ret_attachment = attachment;
+	return 0;
+}
+
 static int slot_attach(struct slots *slots, unsigned int index, const struct interface *interface,
 	char **ret_error)
 {
@@ -193,9 +218,7 @@ static int slot_attach(struct slots *slots, unsigned int index, const struct int
 			strerror(-r));
 	memcpy(fresh.attachment.name, interface->name, sizeof(fresh.attachment.name));
 	slot_note(slots, index, &fresh);
-	r = attachment_open_index(interface->name, interface->ifindex,
-		collector_program_fd(slots->collector, index), &slots->options.attach,
-		&fresh.attachment, ret_error);
+	r = attach(slots, index, interface, &fresh.attachment, ret_error);
 	if (r < 0) {
 		slot_unpin(slots, index);
 		return r;
@@ -456,6 +479,8 @@ void slots_follow(struct slots *slots, uint64_t now_ns)
 	for (unsigned int i = 0; i < slots->count; i++)
 		if (is_attached(&slots->slots[i]))
 			check_slot(slots, i);
+	if (slots->chain)
+		return; /* all that was there at start is attached, and nothing more can be */
 	for (unsigned int i = 0; i < slots->count; i++)
 		if (slots->slots[i].wanted && !is_attached(&slots->slots[i]))
 			attach_named(slots, i, now_ns);
@@ -569,6 +594,8 @@ int slots_new(const struct slots_options *options, struct collector *collector,
 	slots->options = *options;
 	slots->collector = collector;
 	r = slots_alloc(slots);
+	if (r == 0 && options->attach.chain)
+		r = chain_new(options->attach.priority, &slots->chain, ret_error);
 	if (r < 0)
 		return r;
 	r = interfaces_open(&slots->interfaces);
@@ -583,8 +610,15 @@ int slots_new(const struct slots_options *options, struct collector *collector,
 	return 0;
 }
 
+int slots_keep(struct slots *slots)
+{
+	return slots->chain ? chain_keep(slots->chain) : 0;
+}
+
 void slots_detach(struct slots *slots)
 {
+	if (slots->chain)
+		chain_detach(slots->chain);
 	for (unsigned int i = 0; slots->slots && i < slots->count; i++)
 		if (is_attached(&slots->slots[i]))
 			attachment_disable(&slots->slots[i].attachment);
@@ -615,6 +649,7 @@ void slots_free(struct slots *slots)
 	if (slots->leaves)
 		close_pinned(slots);
 	slots_detach(slots);
+	chain_free(slots->chain);
 	interfaces_close(slots->interfaces);
 	interface_list_done(&slots->list);
 	pthread_mutex_destroy(&slots->lock);

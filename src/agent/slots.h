@@ -69,6 +69,11 @@ void slots_drain(struct slots *slots);
  * all that lets an attempt succeed is announced.
  */
 void slots_follow(struct slots *slots, uint64_t now_ns);
+/*
+ * With all attached, and before there is another thread or any privilege is given up: makes sure that
+ * it can be detached without. Returns 0 or a negative errno.
+ */
+int slots_keep(struct slots *slots) _must_check_;
 /* Detaches all; when it returns, no program counts any more, and all last totals were told. */
 void slots_detach(struct slots *slots);
 

@@ -4,6 +4,7 @@
 
 /* What agent/slots.c, which follows interfaces, shares with agent/slots_pinned.c. */
 
+#include "agent/chain.h"
 #include "agent/interfaces.h"
 #include "agent/slots.h"
 
@@ -34,6 +35,7 @@ struct refusal {
 struct slots {
 	struct slots_options options;
 	struct collector *collector; /* borrowed */
+	struct chain *chain;         /* NULL: links */
 	struct interfaces *interfaces;
 	struct interface_list list;
 	struct refusal refusals[REFUSALS_MAX];

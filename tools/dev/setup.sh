@@ -7,7 +7,7 @@ package_names()
 	cat <<'NAMES'
 gcc libc6-dev linux-libc-dev meson ninja-build pkg-config python3
 clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev
-libcap-dev libseccomp-dev
+libxdp-dev libcap-dev libseccomp-dev
 libjansson-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev openssl libpcap-dev libarchive-dev nodejs
 libcmocka-dev valgrind clang-format clang-tidy shellcheck mandoc spin node-typescript mypy
 systemd iproute2 procps ethtool nftables tcpdump tshark curl nmap hping3 iperf3
