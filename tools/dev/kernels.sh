@@ -144,10 +144,8 @@ bpf/count /kernels/test_bpf_count
 bpf/count_ports /kernels/test_bpf_count_ports
 bpf/fanout /kernels/test_bpf_fanout
 bpf/parse /kernels/test_bpf_parse
-bpf/accuracy /kernels/accuracy --quick --packets 60000 --json /dev/null
 bpf/agent /kernels/test_bpf_agent
 bpf/follow /kernels/test_bpf_follow
-bpf/sandbox /kernels/test_bpf_sandbox
 bpf/pin /kernels/test_bpf_pin
 bpf/chain /kernels/test_bpf_chain
 TESTS
@@ -194,7 +192,7 @@ kernel_file_system()
 	echo 'root:*:::::::' >"$root/etc/shadow"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 	kernel_add_programs "$root" "$build/src/agent/netlambda-agent" "$build"/tests/bpf/test_bpf_* \
-		"$build/bench/accuracy" "$(command -v ip)" /usr/bin/dash /usr/bin/setpriv /usr/bin/unshare \
+		"$(command -v ip)" /usr/bin/dash /usr/bin/setpriv /usr/bin/unshare \
 		/usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o
 	kernel_tests "$(cat "$dir/version")" >"$root/kernels/tests"
 	(cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$dir/initramfs.gz"
