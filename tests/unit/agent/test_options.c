@@ -264,9 +264,43 @@ static void pins_have_a_default_directory_and_no_relative_one(void **state _unus
 	assert_true(options.unpin);
 }
 
+static void chain_excludes_what_would_be_done_later(void **state _unused_)
+{
+	static const struct {
+		const char *line;
+		const char *error;
+	} cases[] = {
+		{"--chain --pin", "--chain excludes --pin"},
+		{"--chain --force", "--chain excludes --force"},
+		{"--chain --wait", "--chain excludes --wait"},
+		{"--chain -i in*", "--chain takes names of interfaces, and in* is a pattern"},
+		{"--chain=0", "--chain 0: expected a number from 1 to 1000"},
+	};
+	char fine[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --chain", early[128];
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(fine, &options, &outcome, &error), 0);
+	assert_true(options.attach.chain);
+	assert_int_equal(options.attach.priority, 10);
+	snprintf(early, sizeof(early), "%s=3", "--id 7 -i eth0 -s 127.0.0.1:9000 --chain");
+	assert_int_equal(parse(early, &options, &outcome, &error), 0);
+	assert_int_equal(options.attach.priority, 3);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "--id 7 -i eth0 -s 127.0.0.1:9000 %s", cases[i].line);
+		assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
+		assert_string_equal(error, cases[i].error);
+		free(error);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chain_excludes_what_would_be_done_later),
 		cmocka_unit_test(pins_have_a_default_directory_and_no_relative_one),
 		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
 		cmocka_unit_test(tunnels_are_given_by_name),
