@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/number.h"
 #include "bench/bare.skel.h"
 #include "bench/traffic.h"
 #include "bench/traffic_net.h"
@@ -81,29 +82,6 @@ static const struct {
 
 static const uint32_t imix[] = {60, 60, 60, 60, 60, 60, 60, 590, 590, 590, 590, 1514};
 
-static bool number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number)
-{
-	char *end;
-	unsigned long long number;
-
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	if (errno != 0 || end == text || *end || *text == '-' || number < min || number > max)
-		return false;
-	*ret_number = number;
-	return true;
-}
-
-static bool number32_parse(const char *text, uint32_t min, uint32_t max, uint32_t *ret_number)
-{
-	uint64_t number;
-
-	if (!number_parse(text, min, max, &number))
-		return false;
-	*ret_number = (uint32_t)number;
-	return true;
-}
-
 static bool kind_parse(const char *text, enum traffic_kind *ret_kind)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -136,8 +114,8 @@ static bool sizes_parse(char *text, struct traffic_options *options)
 	}
 	for (char *at = strtok(text, ","); at; at = strtok(NULL, ",")) {
 		if (options->size_count == TRAFFIC_SIZES_MAX ||
-			!number32_parse(at, TRAFFIC_FRAME_MIN, TRAFFIC_FRAME_MAX,
-				&options->sizes[options->size_count]))
+			number32_parse(at, TRAFFIC_FRAME_MIN, TRAFFIC_FRAME_MAX,
+				&options->sizes[options->size_count]) < 0)
 			return false;
 		options->size_count++;
 	}
@@ -165,24 +143,24 @@ static bool option_take(struct run *run, int option)
 	case 'd':
 		return spread_parse(optarg, &options->spread);
 	case 'f':
-		return number32_parse(optarg, 1, TRAFFIC_FLOWS_MAX, &options->flows);
+		return number32_parse(optarg, 1, TRAFFIC_FLOWS_MAX, &options->flows) == 0;
 	case 's':
 		return sizes_parse(optarg, options);
 	case '6':
 		options->family = 6;
 		return true;
 	case 'v':
-		return number32_parse(optarg, 0, TRAFFIC_TAGS_MAX, &options->tags);
+		return number32_parse(optarg, 0, TRAFFIC_TAGS_MAX, &options->tags) == 0;
 	case 'r':
-		return number_parse(optarg, 1, UINT32_MAX, &run->bounds.rate);
+		return number_parse(optarg, 1, UINT32_MAX, &run->bounds.rate) == 0;
 	case 'n':
-		return number_parse(optarg, 1, INT64_MAX, &run->bounds.packets);
+		return number_parse(optarg, 1, INT64_MAX, &run->bounds.packets) == 0;
 	case 't':
 		return seconds_parse(optarg, &run->bounds.duration_ns);
 	case 'c':
-		return number32_parse(optarg, 1, TRAFFIC_CPUS_MAX, &options->cpus);
+		return number32_parse(optarg, 1, TRAFFIC_CPUS_MAX, &options->cpus) == 0;
 	case 'S':
-		return number_parse(optarg, 0, UINT64_MAX, &options->seed);
+		return number_parse(optarg, 0, UINT64_MAX, &options->seed) == 0;
 	case 'i':
 		options->interface = optarg;
 		return true;

@@ -5,6 +5,7 @@
 #include "agent/tunnels.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/number.h"
 #include "base/suggest.h"
 
 #include <errno.h>
@@ -90,15 +91,9 @@ static const char short_options[] = ":c:n:p:o:hV";
 
 static int take_number(const char *option, uint32_t max, uint32_t *ret_value, char **ret_error)
 {
-	unsigned long value;
-	char *end;
-
-	errno = 0;
-	value = strtoul(optarg, &end, 10);
-	if (*optarg < '0' || *optarg > '9' || *end || errno != 0 || value < 1 || value > max)
+	if (number32_parse(optarg, 1, max, ret_value) < 0)
 		return error_set(ret_error, -EINVAL, "--%s %s: expected a number from 1 to %u",
 			option, optarg, max);
-	*ret_value = (uint32_t)value;
 	return 0;
 }
 
@@ -106,7 +101,7 @@ static int take_duration(const char *option, uint64_t min_ns, uint64_t *ret_ns, 
 {
 	uint64_t value;
 
-	if (duration_parse(optarg, &value) < 0 || value < min_ns || value > 86400 * NS_PER_SEC)
+	if (duration_parse(optarg, min_ns, 86400 * NS_PER_SEC, &value) < 0)
 		return error_set(ret_error, -EINVAL,
 			"--%s %s: expected a time from %llums to 1440m, such as 200ms or 2s",
 			option, optarg, (unsigned long long)(min_ns / NS_PER_MS));

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/number.h"
 #include "base/suggest.h"
 #include "server/json_line.h"
 
@@ -192,36 +193,6 @@ void reader_count(struct config_reader *reader, const char *prefix, const json_t
 		*value = (unsigned int)number;
 }
 
-static bool duration_parse(const char *text, uint64_t most_ns, uint64_t *ret_ns)
-{
-	static const struct {
-		const char *unit;
-		uint64_t ns;
-	} units[] = {
-		{"ms", NS_PER_MS},
-		{"s", NS_PER_SEC},
-		{"m", 60 * NS_PER_SEC},
-		{"h", 3600 * NS_PER_SEC},
-		{"d", DAY_NS},
-	};
-	unsigned long number;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	for (size_t i = 0; i < ARRAY_SIZE(units) && errno == 0; i++) {
-		if (strcmp(end, units[i].unit) != 0)
-			continue;
-		if (number == 0 || number > most_ns / units[i].ns)
-			return false;
-		*ret_ns = number * units[i].ns;
-		return true;
-	}
-	return false;
-}
-
 void reader_duration(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, uint64_t *value_ns)
 {
@@ -230,7 +201,8 @@ void reader_duration(struct config_reader *reader, const char *prefix, const jso
 
 	if (!json)
 		return;
-	if (!json_is_string(json) || !duration_parse(json_string_value(json), DAY_NS, value_ns))
+	if (!json_is_string(json) ||
+		duration_parse(json_string_value(json), NS_PER_MS, DAY_NS, value_ns) < 0)
 		reader_fail(
 			reader, name, "expected a time from 1ms to 24h, as \"500ms\" or \"10s\"");
 }
@@ -243,8 +215,7 @@ void reader_keep(struct config_reader *reader, const char *prefix, const json_t 
 
 	if (!json)
 		return;
-	if (!json_is_string(json) ||
-		!duration_parse(json_string_value(json), 36500 * DAY_NS, value_ns) ||
-		*value_ns < 60 * NS_PER_SEC)
+	if (!json_is_string(json) || duration_parse(json_string_value(json), 60 * NS_PER_SEC,
+					     36500 * DAY_NS, value_ns) < 0)
 		reader_fail(reader, name, "expected a time from 1m on, as \"12h\" or \"90d\"");
 }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/number.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+int number_take(const char *text, uint64_t *ret_value, const char **ret_rest)
+{
+	uint64_t value = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+			return -EINVAL;
+	if (at == text)
+		return -EINVAL;
+	*ret_value = value;
+	*ret_rest = at;
+	return 0;
+}
+
+int number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
+{
+	const char *rest = "";
+	uint64_t value = 0;
+
+	if (number_take(text, &value, &rest) < 0 || *rest || value < min || value > max)
+		return -EINVAL;
+	*ret_value = value;
+	return 0;
+}
+
+int number32_parse(const char *text, uint32_t min, uint32_t max, uint32_t *ret_value)
+{
+	uint64_t value = 0;
+	int r = number_parse(text, min, max, &value);
+
+	if (r == 0)
+		*ret_value = (uint32_t)value;
+	return r;
+}
+
+int duration_parse(const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t *ret_ns)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} units[] = {
+		{"us", NS_PER_US},
+		{"ms", NS_PER_MS},
+		{"s", NS_PER_SEC},
+		{"m", 60 * NS_PER_SEC},
+		{"h", 3600 * NS_PER_SEC},
+		{"d", 86400 * NS_PER_SEC},
+	};
+	const char *unit = "";
+	uint64_t value = 0;
+	size_t i = 0;
+
+	if (number_take(text, &value, &unit) < 0)
+		return -EINVAL;
+	while (i < ARRAY_SIZE(units) && strcmp(unit, units[i].name) != 0)
+		i++;
+	if (i == ARRAY_SIZE(units) || __builtin_mul_overflow(value, units[i].ns, &value) ||
+		value < min_ns || value > max_ns)
+		return -EINVAL;
+	*ret_ns = value;
+	return 0;
+}
