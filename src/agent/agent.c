@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/agent.h"
 
+#include "agent/alarms.h"
 #include "agent/counting.h"
 #include "agent/preflight.h"
 #include "agent/sandbox.h"
@@ -34,6 +35,7 @@ struct agent {
 	bool stopping;
 	bool cut_short; /* by a second signal */
 	struct statistics last;
+	uint64_t alarm_reloads, alarm_errors;
 	uint64_t progress_ns; /* when a collection was last seen to be done */
 };
 
@@ -42,6 +44,8 @@ struct agent {
 static void collect_statistics(const struct agent *agent, struct statistics *ret_statistics)
 {
 	statistics_collect(agent->counting, agent->spool, agent->uplink, ret_statistics);
+	ret_statistics->alarm_reloads = agent->alarm_reloads;
+	ret_statistics->alarm_errors = agent->alarm_errors;
 }
 
 static void write_stats_file(const struct agent *agent, const struct statistics *statistics)
@@ -94,6 +98,48 @@ static void dump_stats(const struct agent *agent)
 	fflush(stdout);
 }
 
+/* ---- thresholds ---- */
+
+/* What the file does not name is as on the command line. */
+static int read_alarms(
+	const struct agent *agent, struct fanout_options *ret_fanout, char **ret_error)
+{
+	struct fanout_options fanout = agent->options->fanout;
+	int r = agent->options->alarm_file
+			? alarms_read(agent->options->alarm_file, &fanout, ret_error)
+			: 0;
+
+	if (r == 0)
+		*ret_fanout = fanout;
+	return r;
+}
+
+static void reload_alarms(struct agent *agent)
+{
+	_cleanup_free_ char *error = NULL;
+	struct fanout_options fanout;
+	int r;
+
+	if (!agent->options->alarm_file) {
+		log_warning("nothing to read again, there being no --alarm-file signal=HUP");
+		return;
+	}
+	r = read_alarms(agent, &fanout, &error);
+	if (r == 0)
+		r = counting_set_thresholds(agent->counting, &fanout.source, &fanout.target);
+	if (r < 0) {
+		agent->alarm_errors++;
+		log_error("thresholds stay as they were: %s", error ? error : strerror(-r));
+		return;
+	}
+	agent->alarm_reloads++;
+	log_info("thresholds read file=%s source_hosts=%u source_ports=%u source_half_open=%u "
+		 "target_sources=%u target_ports=%u target_half_open=%u",
+		agent->options->alarm_file, fanout.source.hosts, fanout.source.ports,
+		fanout.source.half_open, fanout.target.hosts, fanout.target.ports,
+		fanout.target.half_open);
+}
+
 /* ---- ending ---- */
 
 /* What was in the spool before, and is not now, was sent. */
@@ -140,7 +186,9 @@ static void on_signal(void *user, int signo)
 {
 	struct agent *agent = user;
 
-	if (signo == SIGUSR1) {
+	if (signo == SIGHUP) {
+		reload_alarms(agent);
+	} else if (signo == SIGUSR1) {
 		dump_stats(agent);
 	} else if (!agent->stopping) {
 		stop(agent, signo);
@@ -181,7 +229,6 @@ static int counting_init(struct agent *agent)
 		.flow_events_per_s = options->flow_events_per_s,
 		.port_max = options->port_max,
 		.inside = options->inside,
-		.fanout = options->fanout,
 		.pin_directory = options->pin_directory,
 		.spool = agent->spool,
 		.notify = notify,
@@ -191,7 +238,9 @@ static int counting_init(struct agent *agent)
 	gid_t group;
 	int r;
 
-	r = preflight_capabilities(&error);
+	r = read_alarms(agent, &counting.fanout, &error);
+	if (r == 0)
+		r = preflight_capabilities(&error);
 	if (r == 0)
 		r = privileges_find_user(options->user, &counting.pin_user, &group, &error);
 	if (r == 0)
@@ -220,7 +269,7 @@ static int uplink_init(struct agent *agent)
 /* Signals are blocked before the collecting thread is made, so that it never takes one. */
 static int agent_init(struct agent *agent)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 	int r;
 
 	r = loop_new(&agent->loop);
@@ -267,6 +316,7 @@ static int start(struct agent *agent)
 		.off = agent->options->no_sandbox,
 		.user = agent->options->user,
 		.stats_file = agent->options->stats_file,
+		.alarm_file = agent->options->alarm_file,
 	};
 	_cleanup_free_ char *error = NULL;
 	int r = sandbox_enter(&agent->sandbox, &options, agent->counting, &error);

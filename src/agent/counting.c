@@ -645,6 +645,14 @@ int counting_try_bpf(void *user)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? -errno : 0;
 }
 
+int counting_set_thresholds(struct counting *counting, const struct fanout_thresholds *source,
+	const struct fanout_thresholds *target)
+{
+	struct fanout *fanout = collector_fanout(counting->collector);
+
+	return fanout ? fanout_set_thresholds(fanout, source, target) : -ENOENT;
+}
+
 bool counting_read_fanout(const struct counting *counting, struct fanout_counters *ret_counters)
 {
 	const struct fanout *fanout = collector_fanout(counting->collector);

@@ -95,6 +95,13 @@ const struct pins *counting_pins(const struct counting *counting);
 /* The interfaces, from any thread; also after the end. */
 struct slots *counting_slots(const struct counting *counting);
 
+/*
+ * Other thresholds for sources and targets, with the next packet. From any thread. Returns 0; -ENOENT:
+ * these are not counted; or another negative errno. On failure all is as it was.
+ */
+int counting_set_thresholds(struct counting *counting, const struct fanout_thresholds *source,
+	const struct fanout_thresholds *target) _must_check_;
+
 /* False: sources and targets are not counted, or cannot be read. Safe from any thread. */
 bool counting_read_fanout(const struct counting *counting, struct fanout_counters *ret_counters);
 

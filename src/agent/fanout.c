@@ -7,7 +7,9 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BATCH 64 /* entries a system call */
 
@@ -21,7 +23,8 @@ struct fanout {
 	struct ring_buffer *ring;
 	uint64_t window_ends_ns;
 	uint64_t *window_ends; /* that one, or one that outlives us */
-	struct fanout_limits limits[FANOUT_KINDS];
+	pthread_mutex_t lock;
+	struct fanout_limits limits[FANOUT_KINDS]; /* under the lock */
 	/* For the ring's callback, while it runs. */
 	const struct fanout_sink *sink;
 	uint64_t epoch_ns;
@@ -118,7 +121,8 @@ static bool is_news(const struct fanout_entry *entry, const struct fanout_limits
 	       (limits->half_open && open >= limits->half_open);
 }
 
-static void hand_on_last(const struct fanout *fanout, uint32_t kind, uint32_t index)
+static void hand_on_last(const struct fanout *fanout, uint32_t kind, uint32_t index,
+	const struct fanout_limits *limits)
 {
 	const struct fanout_entry *entry = &fanout->entries[index];
 	const struct fanout_record record = {
@@ -129,15 +133,20 @@ static void hand_on_last(const struct fanout *fanout, uint32_t kind, uint32_t in
 		.ports_ones = entry->ports.ones,
 	};
 
-	if (is_news(entry, &fanout->limits[kind]))
+	if (is_news(entry, limits))
 		hand_on(fanout, &record, true);
 }
 
 static int drain(struct fanout *fanout, uint32_t kind, int fd)
 {
+	struct fanout_limits limits;
 	uint32_t position = 0, count;
 	bool first = true;
 	int r;
+
+	pthread_mutex_lock(&fanout->lock);
+	limits = fanout->limits[kind];
+	pthread_mutex_unlock(&fanout->lock);
 
 	do {
 		count = BATCH;
@@ -146,7 +155,7 @@ static int drain(struct fanout *fanout, uint32_t kind, int fd)
 		if (r < 0 && errno != ENOENT)
 			return -errno;
 		for (uint32_t i = 0; i < count; i++)
-			hand_on_last(fanout, kind, i);
+			hand_on_last(fanout, kind, i, &limits);
 		first = false;
 	} while (r == 0);
 	return 0;
@@ -209,28 +218,43 @@ int fanout_turn(struct fanout *fanout, uint64_t now_ns, bool anyway, uint64_t ep
 
 /* ---- making it ---- */
 
-static int set_limits(
-	struct fanout *fanout, uint32_t kind, const struct fanout_thresholds *thresholds)
+static int put_limits(
+	const struct fanout *fanout, uint32_t kind, const struct fanout_limits *limits)
 {
-	const struct fanout_limits limits = {
+	return bpf_map_update_elem(fanout->maps.limits_fd, &kind, limits, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static struct fanout_limits limits_of(
+	const struct fanout *fanout, const struct fanout_thresholds *thresholds)
+{
+	return (struct fanout_limits){
 		.peers_ones = sketch_ones_for(thresholds->hosts),
 		.ports_ones = sketch_ones_for(thresholds->ports),
 		.half_open = thresholds->half_open,
 		.repeat_ns = fanout->options.repeat_ns,
 	};
-
-	if (bpf_map_update_elem(fanout->maps.limits_fd, &kind, &limits, BPF_ANY) < 0)
-		return -errno;
-	fanout->limits[kind] = limits;
-	return 0;
 }
 
 int fanout_set_thresholds(struct fanout *fanout, const struct fanout_thresholds *source,
 	const struct fanout_thresholds *target)
 {
-	int r = set_limits(fanout, FANOUT_SOURCE, source);
+	const struct fanout_limits limits[FANOUT_KINDS] = {
+		[FANOUT_SOURCE] = limits_of(fanout, source),
+		[FANOUT_TARGET] = limits_of(fanout, target),
+	};
+	int r;
 
-	return r < 0 ? r : set_limits(fanout, FANOUT_TARGET, target);
+	pthread_mutex_lock(&fanout->lock);
+	r = put_limits(fanout, FANOUT_SOURCE, &limits[FANOUT_SOURCE]);
+	if (r == 0) {
+		r = put_limits(fanout, FANOUT_TARGET, &limits[FANOUT_TARGET]);
+		if (r < 0)
+			(void)put_limits(fanout, FANOUT_SOURCE, &fanout->limits[FANOUT_SOURCE]);
+	}
+	if (r == 0)
+		memcpy(fanout->limits, limits, sizeof(limits));
+	pthread_mutex_unlock(&fanout->lock);
+	return r;
 }
 
 static int read_limits(struct fanout *fanout)
@@ -249,6 +273,7 @@ int fanout_new(const struct fanout_options *options, const struct fanout_maps *m
 
 	if (!fanout)
 		return -ENOMEM;
+	pthread_mutex_init(&fanout->lock, NULL);
 	fanout->options = *options;
 	fanout->maps = *maps;
 	fanout->window_ends = maps->window_ends_ns ? maps->window_ends_ns : &fanout->window_ends_ns;
@@ -272,6 +297,7 @@ void fanout_free(struct fanout *fanout)
 	if (!fanout)
 		return;
 	ring_buffer__free(fanout->ring);
+	pthread_mutex_destroy(&fanout->lock);
 	free(fanout);
 }
 

@@ -5,7 +5,7 @@
 /*
  * User space's side of sources and targets (bpf/fanout.bpf.h; docs/data-plane.md, "Sources and
  * targets"): takes the records of those that crossed a limit from the ring, and ends the window.
- * What it hands on is cumulative since the record's `first`. One thread. The maps, by descriptor,
+ * What it hands on is cumulative since the record's `first`. One thread, but where said. The maps, by descriptor,
  * must outlive it.
  */
 
@@ -61,7 +61,10 @@ int fanout_new(const struct fanout_options *options, const struct fanout_maps *m
 void fanout_free(struct fanout *fanout);
 DEFINE_CLEANUP(struct fanout, fanout_free)
 
-/* Takes effect with the next packet. Returns 0 or a negative errno. */
+/*
+ * Takes effect with the next packet. From any thread. Returns 0 or a negative errno; then both are as
+ * they were.
+ */
 int fanout_set_thresholds(struct fanout *fanout, const struct fanout_thresholds *source,
 	const struct fanout_thresholds *target) _must_check_;
 

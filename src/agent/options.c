@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/options.h"
 
+#include "agent/alarms.h"
 #include "agent/chain.h"
 #include "agent/pins.h"
 #include "agent/slots.h"
 #include "agent/tunnels.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/suggest.h"
 
 #include <errno.h>
@@ -53,6 +55,7 @@ const char agent_help[] =
 	"                            (default 200), source-ports (100), source-half-open (1000),\n"
 	"                            target-sources (1000), target-ports (100), target-half-open\n"
 	"                            (1000)\n"
+	"      --alarm-file FILE     thresholds, a line each as NAME=N, read again at SIGHUP\n"
 	"      --inside TUNNEL...    look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or\n"
 	"                            all, with commas between; default none\n"
 	"\n"
@@ -92,6 +95,7 @@ enum long_only {
 	OPT_INSIDE,
 	OPT_FANOUT,
 	OPT_ALARM,
+	OPT_ALARM_FILE,
 	OPT_SPOOL,
 	OPT_NO_SANDBOX,
 	OPT_CHAIN,
@@ -116,6 +120,7 @@ static const struct option long_options[] = {
 	{"ports", required_argument, NULL, OPT_PORTS},
 	{"fanout", required_argument, NULL, OPT_FANOUT},
 	{"alarm", required_argument, NULL, OPT_ALARM},
+	{"alarm-file", required_argument, NULL, OPT_ALARM_FILE},
 	{"inside", required_argument, NULL, OPT_INSIDE},
 	{"spool", required_argument, NULL, OPT_SPOOL},
 	{"flush-timeout", required_argument, NULL, OPT_FLUSH_TIMEOUT},
@@ -151,56 +156,12 @@ static int _printf_(2, 3) fail(struct parsing *parsing, const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* Decimal digits only. */
-static int number_parse(const char *text, uint64_t *ret_value, const char **ret_rest)
-{
-	uint64_t value = 0;
-	const char *at = text;
-
-	for (; *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
-			return -EINVAL;
-	if (at == text)
-		return -EINVAL;
-	*ret_value = value;
-	*ret_rest = at;
-	return 0;
-}
-
-int duration_parse(const char *text, uint64_t *ret_ns)
-{
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} units[] = {
-		{"us", NS_PER_US},
-		{"ms", NS_PER_MS},
-		{"s", NS_PER_SEC},
-		{"m", 60 * NS_PER_SEC},
-	};
-	const char *unit = "";
-	uint64_t value = 0;
-
-	if (number_parse(text, &value, &unit) < 0)
-		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (strcmp(unit, units[i].name) != 0)
-			continue;
-		if (__builtin_mul_overflow(value, units[i].ns, &value))
-			return -EINVAL;
-		*ret_ns = value;
-		return 0;
-	}
-	return -EINVAL;
-}
-
 static int take_duration(
 	struct parsing *parsing, const char *option, uint64_t min_ns, uint64_t *ret_ns)
 {
 	uint64_t value;
 
-	if (duration_parse(optarg, &value) < 0 || value < min_ns || value > 86400 * NS_PER_SEC)
+	if (duration_parse(optarg, min_ns, 86400 * NS_PER_SEC, &value) < 0)
 		return fail(parsing,
 			"--%s %s: expected a time from %llums to 1440m, such as 200ms or 2s",
 			option, optarg, (unsigned long long)(min_ns / NS_PER_MS));
@@ -211,13 +172,9 @@ static int take_duration(
 static int take_number_from(struct parsing *parsing, const char *option, uint32_t min, uint32_t max,
 	uint32_t *ret_value)
 {
-	const char *rest = "";
-	uint64_t value = 0;
-
-	if (number_parse(optarg, &value, &rest) < 0 || *rest || value < min || value > max)
+	if (number32_parse(optarg, min, max, ret_value) < 0)
 		return fail(parsing, "--%s %s: expected a number from %u to %u", option, optarg,
 			min, max);
-	*ret_value = (uint32_t)value;
 	return 0;
 }
 
@@ -305,50 +262,17 @@ static int take_inside(struct parsing *parsing)
 	return 0;
 }
 
-static int take_alarm(struct parsing *parsing, const char *text)
-{
-	struct fanout_options *fanout = &parsing->options->fanout;
-	const struct {
-		const char *name;
-		uint32_t *threshold;
-		uint32_t max;
-	} alarms[] = {
-		{"source-hosts", &fanout->source.hosts, FANOUT_DISTINCT_MAX},
-		{"source-ports", &fanout->source.ports, FANOUT_DISTINCT_MAX},
-		{"source-half-open", &fanout->source.half_open, UINT32_MAX},
-		{"target-sources", &fanout->target.hosts, FANOUT_DISTINCT_MAX},
-		{"target-ports", &fanout->target.ports, FANOUT_DISTINCT_MAX},
-		{"target-half-open", &fanout->target.half_open, UINT32_MAX},
-	};
-	const size_t length = strcspn(text, "=");
-	const char *rest = "";
-	uint64_t value;
-
-	for (size_t i = 0; i < ARRAY_SIZE(alarms); i++) {
-		if (strlen(alarms[i].name) != length || strncmp(alarms[i].name, text, length) != 0)
-			continue;
-		if (text[length] != '=' || number_parse(text + length + 1, &value, &rest) < 0 ||
-			*rest || value > alarms[i].max)
-			return fail(parsing,
-				"--alarm %s: expected a number from 0 to %u behind =", text,
-				alarms[i].max);
-		*alarms[i].threshold = (uint32_t)value;
-		return 0;
-	}
-	return fail(parsing,
-		"--alarm %s: expected source-hosts, source-ports, source-half-open, "
-		"target-sources, target-ports or target-half-open, and =N",
-		text);
-}
-
 static int take_alarms(struct parsing *parsing)
 {
 	char *list = optarg, *alarm;
-	int r = 0;
 
-	while (r == 0 && (alarm = strsep(&list, ",")) != NULL)
-		r = take_alarm(parsing, alarm);
-	return r;
+	while ((alarm = strsep(&list, ",")) != NULL) {
+		_cleanup_free_ char *why = NULL;
+
+		if (alarm_parse(alarm, &parsing->options->fanout, &why) < 0)
+			return fail(parsing, "--alarm %s", why ? why : alarm);
+	}
+	return 0;
 }
 
 static int take_log_level(struct parsing *parsing)
@@ -415,6 +339,9 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 		return take_duration(parsing, "fanout", 0, &options->fanout.window_ns);
 	case OPT_ALARM:
 		return take_alarms(parsing);
+	case OPT_ALARM_FILE:
+		options->alarm_file = optarg;
+		return 0;
 	case OPT_INSIDE:
 		return take_inside(parsing);
 	case OPT_SPOOL:
@@ -458,6 +385,8 @@ static int check_complete(struct parsing *parsing)
 	if (options->pin_directory && options->attach.force)
 		return fail(parsing, "--pin and --force exclude each other: the next agent could "
 				     "not put back what this one displaced");
+	if (options->alarm_file && options->fanout.window_ns == 0)
+		return fail(parsing, "--alarm-file has no use without --fanout TIME");
 	if (options->switch_id == 0)
 		return fail(parsing, "--id N is missing: this switch's number");
 	if (options->interface_count == 0)

@@ -36,6 +36,7 @@ struct agent_options {
 	const char *pin_directory; /* NULL: nothing is pinned */
 	bool unpin;                /* remove what is pinned, and end */
 	struct fanout_options fanout;
+	const char *alarm_file; /* NULL = none */
 	enum log_level log_level;
 };
 
@@ -52,9 +53,6 @@ enum options_outcome {
  */
 int agent_options_parse(int argc, char **argv, struct agent_options *ret_options,
 	enum options_outcome *ret_outcome, char **ret_error) _must_check_;
-
-/* "200ms", "2s", "1m", "500us". 0 or -EINVAL. */
-int duration_parse(const char *text, uint64_t *ret_ns) _must_check_;
 
 extern const char agent_help[];
 

@@ -132,8 +132,8 @@ int privileges_try_without_bpf(int (*fn)(void *user), void *user)
 	(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |                            \
 		LANDLOCK_ACCESS_FS_REMOVE_DIR)
 
-/* To read, only /sys, where facts about interfaces are. */
-static int restrict_files(const char *writable_dir, const char *pin_dir)
+/* To read, /sys, where facts about interfaces are, and what is told. */
+static int restrict_files(const struct privileges_options *options)
 {
 	const struct landlock_denied denied = {.files = LANDLOCK_FILES_VERSION_1};
 	_cleanup_(landlock_close) struct landlock landlock = {.fd = -1};
@@ -141,10 +141,12 @@ static int restrict_files(const char *writable_dir, const char *pin_dir)
 
 	if (r == 0)
 		r = landlock_allow(&landlock, "/sys", LANDLOCK_READ);
-	if (r == 0 && writable_dir)
-		r = landlock_allow(&landlock, writable_dir, LANDLOCK_READ | WRITE);
-	if (r == 0 && pin_dir)
-		r = landlock_allow(&landlock, pin_dir, LANDLOCK_READ | PIN);
+	if (r == 0 && options->readable_dir)
+		r = landlock_allow(&landlock, options->readable_dir, LANDLOCK_READ);
+	if (r == 0 && options->writable_dir)
+		r = landlock_allow(&landlock, options->writable_dir, LANDLOCK_READ | WRITE);
+	if (r == 0 && options->pin_dir)
+		r = landlock_allow(&landlock, options->pin_dir, LANDLOCK_READ | PIN);
 	return r < 0 ? r : landlock_enforce(&landlock);
 }
 
@@ -166,7 +168,7 @@ int privileges_drop(const struct privileges_options *options, struct privileges 
 		return error_set(ret_error, r, "cannot give up capabilities: %s", strerror(-r));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(ret_error, -errno, "cannot set no_new_privs: %s", strerror(errno));
-	r = options->files ? restrict_files(options->writable_dir, options->pin_dir) : -EOPNOTSUPP;
+	r = options->files ? restrict_files(options) : -EOPNOTSUPP;
 	if (r == -ENOENT)
 		return error_set(ret_error, r, "%s: no such directory",
 			options->writable_dir ? options->writable_dir : "/sys");

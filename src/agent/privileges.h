@@ -28,6 +28,7 @@ struct privileges_options {
 	const char *user; /* NULL: PRIVILEGES_USER if it exists and we are root, else no change */
 	uint64_t keep;    /* capabilities */
 	const char *writable_dir; /* where files are written; NULL = nowhere */
+	const char *readable_dir; /* where files are read again; NULL = nowhere */
 	const char *pin_dir;      /* where maps and links are pinned; NULL = nowhere */
 	bool files;               /* put all others out of reach */
 };

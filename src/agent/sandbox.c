@@ -66,11 +66,13 @@ int sandbox_enter(struct sandbox *sandbox, const struct sandbox_options *options
 	const struct counting *counting, char **ret_error)
 {
 	const struct pins *pins = counting_pins(counting);
+	_cleanup_free_ char *read = options->alarm_file ? strdup(options->alarm_file) : NULL;
 	_cleanup_free_ char *path = options->stats_file ? strdup(options->stats_file) : NULL;
 	const struct privileges_options privileges = {
 		.user = options->user,
 		.keep = options->off ? 0 : capabilities_to_keep(counting),
 		.writable_dir = path ? dirname(path) : NULL,
+		.readable_dir = read ? dirname(read) : NULL,
 		.pin_dir = pins ? pins_directory(pins) : NULL,
 		.files = !IS_SANITIZED,
 	};
@@ -83,7 +85,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct sandbox_options *options
 			    "only");
 		return 0;
 	}
-	if (options->stats_file && !path)
+	if ((options->stats_file && !path) || (options->alarm_file && !read))
 		return -ENOMEM;
 	r = pins ? give_pins(options->user, pins, ret_error) : 0;
 	if (r < 0)

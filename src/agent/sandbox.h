@@ -15,6 +15,7 @@ struct sandbox_options {
 	bool off;         /* for debugging: nothing is given up */
 	const char *user; /* as in struct privileges_options */
 	const char *stats_file;
+	const char *alarm_file; /* is read again */
 };
 
 struct sandbox {

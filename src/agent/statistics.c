@@ -208,6 +208,11 @@ void statistics_write(
 	write_interfaces(out, statistics, counting_slots(counting));
 	write_spool(out, statistics);
 	write_fanout(out, counting);
+	write_plain(out, "alarm_reloads_total", "counter", "Thresholds read again",
+		statistics->alarm_reloads);
+	write_plain(out, "alarm_reload_errors_total", "counter",
+		"Files of thresholds that were wrong, and changed nothing",
+		statistics->alarm_errors);
 	write_plain(out, "flows", "gauge", "Flows remembered", statistics->counting.flows);
 	write_plain(out, "flow_end_shed_total", "counter",
 		"Flows without a last record, more having ended than --flow-events allows",

@@ -19,7 +19,8 @@ struct statistics {
 		uint64_t shed;
 		uint64_t waiting; /* in the spool, or in a datagram without an answer */
 	} spool[SPOOL_CLASSES];
-	struct interface_event totals; /* of all interfaces, also those gone */
+	uint64_t alarm_reloads, alarm_errors; /* of --alarm-file, by SIGHUP */
+	struct interface_event totals;        /* of all interfaces, also those gone */
 };
 
 void statistics_collect(const struct counting *counting, const struct spool *spool,

@@ -397,6 +397,84 @@ static void unit_has_all_that_it_takes(void **state _unused_)
 	assert_int_equal(told.packets, PACKETS);
 }
 
+/* ---- thresholds ---- */
+
+static void write_alarms(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+}
+
+static void scan(uint16_t from, uint16_t count)
+{
+	int fd = lab_open("veth1");
+	struct frame f;
+
+	for (uint16_t i = 0; i < count; i++) {
+		lab_tcp4(&f, "192.0.2.1", "192.0.2.2", (uint16_t[2]){40000, from + i}, TCP_SYN, 0);
+		lab_send(fd, &f, 1);
+	}
+	close(fd);
+}
+
+#define NO_TARGETS "target-sources=0\ntarget-ports=0\ntarget-half-open=0\n"
+
+/* Without any privilege; the same scan is one for the thresholds that come with the signal. */
+static void thresholds_are_read_again_in_the_sandbox(void **state _unused_)
+{
+	char directory[] = "/tmp/netlambda-alarms-XXXXXX", path[64];
+	uint16_t port = receiver_start(0);
+	struct told told;
+
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 0755), 0);
+	snprintf(path, sizeof(path), "%s/alarms", directory);
+	write_alarms(path, NO_TARGETS);
+	agent_start(&agent,
+		"--id 3 -i veth0 --user nobody --fanout 60s --alarm source-ports=1000 "
+		"--alarm-file %s --server 127.0.0.1:%u",
+		path, port);
+	agent_wait_output(&agent, "counting id=3");
+	scan(1, 60);
+	usleep(500000);
+	/* A mistake changes nothing. */
+	write_alarms(path, NO_TARGETS "source-ports=fifty\n");
+	kill(agent.pid, SIGHUP);
+	agent_wait_output(&agent, "alarms:4: source-ports=fifty: expected a number from 0 to 5000");
+	scan(100, 2);
+	usleep(500000);
+	kill(agent.pid, SIGUSR1);
+	agent_wait_output(&agent, "netlambda_agent_alarm_reload_errors_total 1\n");
+	assert_non_null(strstr(agent.output, "netlambda_agent_events_total{class=\"source\"} 0\n"));
+	write_alarms(path, NO_TARGETS "source-ports=50\n");
+	kill(agent.pid, SIGHUP);
+	agent_wait_output(&agent, "source_ports=50 ");
+	scan(200, 1);
+	usleep(500000);
+	agent_forget_output(&agent);
+	kill(agent.pid, SIGUSR1);
+	agent_wait_output(&agent, "netlambda_agent_alarm_reloads_total 1\n");
+	assert_non_null(strstr(agent.output, "netlambda_agent_events_total{class=\"source\"} 1\n"));
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	receiver_stop(&told);
+	assert_int_equal(told.sources, 2);
+	assert_int_equal(told.targets, 0);
+	lab_run("rm -r %s", directory);
+}
+
+static void hangup_without_a_file_ends_nothing(void **state _unused_)
+{
+	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_wait_output(&agent, "counting id=3");
+	kill(agent.pid, SIGHUP);
+	agent_wait_output(&agent, "there being no --alarm-file");
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+}
+
 /* ---- pins ---- */
 
 #define PINS "/sys/fs/bpf/netlambda-test"
@@ -508,6 +586,8 @@ int main(void)
 		cmocka_unit_test_teardown(interfaces_are_followed_in_the_sandbox, teardown),
 		cmocka_unit_test_teardown(refusal_in_the_sandbox_ends_in_generic_mode, teardown),
 		cmocka_unit_test_teardown(unit_has_all_that_it_takes, teardown),
+		cmocka_unit_test_teardown(thresholds_are_read_again_in_the_sandbox, teardown),
+		cmocka_unit_test_teardown(hangup_without_a_file_ends_nothing, teardown),
 		cmocka_unit_test_teardown(unit_with_pins_goes_on, teardown),
 		cmocka_unit_test_teardown(pins_open_one_directory_only, teardown),
 		cmocka_unit_test_teardown(watchdog_is_fed_by_collections, teardown),

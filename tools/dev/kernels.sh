@@ -24,7 +24,7 @@ verb_kernels()
 # kernels_check [SUITE...]
 kernels_check()
 {
-	local suite missing=''
+	local suite name lacking=''
 
 	say "kernels (logs: $kernel_dir/SUITE/console.log)"
 	if [ "$(uname -m)" != x86_64 ]; then
@@ -32,11 +32,11 @@ kernels_check()
 		return
 	fi
 	for name in $(kernel_package_names); do
-		package_present "$name" || missing+=" $name"
+		package_present "$name" || lacking+=" $name"
 	done
 	# shellcheck disable=SC2086
-	if [ -n "$missing" ] && ! { [ "$(id -u)" = 0 ] && apt_install $missing; }; then
-		item "kernels" kernel_skip "packages are missing:$missing"
+	if [ -n "$lacking" ] && ! { [ "$(id -u)" = 0 ] && apt_install $lacking; }; then
+		item "kernels" kernel_skip "packages are missing:$lacking"
 		return
 	fi
 	mkdir -p "$kernel_dir"
