@@ -110,10 +110,14 @@ static __always_inline void parse_confine(struct parse *p, __u64 bytes)
  */
 static __always_inline bool parse_settle(struct parse *p)
 {
-	p->offset = parse_distance(p->data, p->at);
-	if (p->offset > PARSE_OFFSET_MAX)
+	__u64 offset = parse_distance(p->data, p->at);
+
+	if (offset > PARSE_OFFSET_MAX)
 		return false;
-	p->at = (const __u8 *)p->data + p->offset;
+	/* Or the compiler may keep it on the stack from before it was compared, of which Linux 6.1 knows no bound. */
+	__asm__ volatile("" : "+r"(offset));
+	p->offset = offset;
+	p->at = (const __u8 *)p->data + offset;
 	__asm__ volatile("" : "+r"(p->at));
 	return true;
 }

@@ -51,7 +51,7 @@ def usage(checker):
             (): "which capture?",
             ("a", "b"): 'unexpected "b"',
             ("a", "--perriod", "1s"): "there is no option --perriod: did you mean --period?",
-            ("a", "--period", "1h"): "--period 1h: expected a time",
+            ("a", "--period", "1w"): "--period 1w: expected a time",
             ("a", "--flows", "0"): "--flows 0: expected a number from 1",
             ("a", "-o", "xml"): '--output: expected "table" or "json", found "xml"',
             ("a", "-c", "x", "--functions", "y"): "exclude each other",
