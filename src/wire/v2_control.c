@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "wire/v2_control.h"
 
+#include "wire/v2_control_bytes.h"
+
 #define PARAMETER_HEADER_BYTES 4
 #define PARAMETER_SKIPPABLE    0x8000 /* and above: skipped where it is not known */
 
@@ -58,15 +60,14 @@ static void put_cipher(struct cursor *c, uint8_t cipher)
 	cursor_put_be(c, cipher, 1);
 }
 
-static void begin(struct cursor *c, uint8_t *bytes, size_t size, enum v2_control_type type)
+void v2_message_begin(struct cursor *c, uint8_t *bytes, size_t size, uint8_t type)
 {
 	cursor_write_init(c, bytes, size);
 	cursor_put_be(c, type, 1);
 	cursor_put_be(c, 0, 3);
 }
 
-/* The length, which is of the body, is known now. */
-static size_t end(struct cursor *c)
+size_t v2_message_end(struct cursor *c)
 {
 	size_t length = c->pos - MIN(c->pos, V2_CONTROL_HEADER_BYTES);
 
@@ -81,7 +82,7 @@ size_t v2_put_hello(uint8_t *bytes, size_t size, const struct v2_hello *hello, u
 {
 	struct cursor c;
 
-	begin(&c, bytes, size, V2_CONTROL_HELLO);
+	v2_message_begin(&c, bytes, size, V2_CONTROL_HELLO);
 	cursor_put_be(&c, hello->version_min, 1);
 	cursor_put_be(&c, hello->version_max, 1);
 	cursor_put_be(&c, 0, 2);
@@ -92,7 +93,7 @@ size_t v2_put_hello(uint8_t *bytes, size_t size, const struct v2_hello *hello, u
 	put_grease(&c, grease);
 	for (uint16_t i = 0; i < hello->schemas.count; i++)
 		put_schema(&c, &hello->schemas.list[i]);
-	return end(&c);
+	return v2_message_end(&c);
 }
 
 size_t v2_put_welcome(
@@ -100,7 +101,7 @@ size_t v2_put_welcome(
 {
 	struct cursor c;
 
-	begin(&c, bytes, size, V2_CONTROL_WELCOME);
+	v2_message_begin(&c, bytes, size, V2_CONTROL_WELCOME);
 	cursor_put_be(&c, welcome->version, 1);
 	cursor_put_be(&c, 0, 3);
 	cursor_put_be(&c, welcome->session, 8);
@@ -112,22 +113,21 @@ size_t v2_put_welcome(
 	put_datagram_max(&c, welcome->datagram_max);
 	put_cipher(&c, welcome->cipher);
 	put_grease(&c, grease);
-	return end(&c);
+	return v2_message_end(&c);
 }
 
 size_t v2_put_refused(uint8_t *bytes, size_t size, enum v2_error error)
 {
 	struct cursor c;
 
-	begin(&c, bytes, size, V2_CONTROL_REFUSED);
+	v2_message_begin(&c, bytes, size, V2_CONTROL_REFUSED);
 	cursor_put_be(&c, error, 1);
 	cursor_put_be(&c, 0, 3);
-	return end(&c);
+	return v2_message_end(&c);
 }
 
-/* The body of the one message that `bytes` are. */
-static enum v2_error get_body(
-	const uint8_t *bytes, size_t size, enum v2_control_type *ret_type, struct cursor *ret_body)
+enum v2_error v2_message_body(
+	const uint8_t *bytes, size_t size, uint8_t *ret_type, struct cursor *ret_body)
 {
 	struct cursor c;
 	uint8_t type;
@@ -138,8 +138,6 @@ static enum v2_error get_body(
 	cursor_get_u8(&c);
 	length = cursor_get_be16(&c);
 	if (!cursor_ok(&c) || length != cursor_left(&c) || size > V2_CONTROL_MAX)
-		return V2_BAD_CONTROL;
-	if (type < V2_CONTROL_HELLO || type > V2_CONTROL_REFUSED)
 		return V2_BAD_CONTROL;
 	*ret_type = type;
 	*ret_body = c;
@@ -227,9 +225,9 @@ static enum v2_error get_parameters(
 enum v2_error v2_get_hello(const uint8_t *bytes, size_t size, struct v2_hello *ret_hello)
 {
 	struct v2_hello hello = {0};
-	enum v2_control_type type;
+	uint8_t type;
 	struct cursor c;
-	enum v2_error error = get_body(bytes, size, &type, &c);
+	enum v2_error error = v2_message_body(bytes, size, &type, &c);
 
 	if (error != V2_OK || type != V2_CONTROL_HELLO)
 		return V2_BAD_CONTROL;
@@ -274,11 +272,11 @@ static enum v2_error check_welcome(const struct v2_welcome *welcome)
 enum v2_error v2_get_welcome(const uint8_t *bytes, size_t size, struct v2_welcome *ret_welcome)
 {
 	struct v2_welcome welcome = {.cipher = CIPHER_DEFAULT};
-	enum v2_control_type type;
+	uint8_t type;
 	struct cursor c;
-	enum v2_error error = get_body(bytes, size, &type, &c);
+	enum v2_error error = v2_message_body(bytes, size, &type, &c);
 
-	if (error != V2_OK || type == V2_CONTROL_HELLO)
+	if (error != V2_OK || (type != V2_CONTROL_WELCOME && type != V2_CONTROL_REFUSED))
 		return V2_BAD_CONTROL;
 	if (type == V2_CONTROL_REFUSED)
 		return get_refused(&c);

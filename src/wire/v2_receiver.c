@@ -39,14 +39,17 @@ static void advance(struct v2_receiver *r, uint64_t now_ns)
 	r->now_ns = MAX(r->now_ns, now_ns);
 }
 
-static uint64_t new_session(struct v2_receiver *r)
+uint64_t v2_receiver_next_session(struct v2_receiver *receiver)
 {
 	const uint64_t mask = V2_SESSION_MAX & ~0xffULL;
-	uint64_t session = random_bits(r) & mask;
+	uint64_t session = receiver->next_session & mask;
 
-	while (session == 0 || session == (r->session & mask))
+	if (session == 0)
+		session = random_bits(receiver) & mask;
+	while (session == 0 || session == (receiver->session & mask))
 		session = (session + 0x100) & mask;
-	return session | r->config.worker;
+	receiver->next_session = session | receiver->config.worker;
+	return receiver->next_session;
 }
 
 /* Of one incarnation they are the same in each HELLO: what is kept refers to them. */
@@ -100,7 +103,8 @@ enum v2_error v2_receiver_open(struct v2_receiver *receiver, const struct v2_mar
 	if (!resumed)
 		begin_lanes(receiver, mark);
 	receiver->epoch = mark->epoch;
-	receiver->session = new_session(receiver);
+	receiver->session = v2_receiver_next_session(receiver);
+	receiver->next_session = 0;
 	receiver->schemas = hello->schemas;
 	receiver->seal = *seal;
 	receiver->replay = (struct v2_replay){0};
@@ -114,6 +118,11 @@ enum v2_error v2_receiver_open(struct v2_receiver *receiver, const struct v2_mar
 	receiver->updates.frames = (struct cursor){0};
 	welcome(receiver, ret_welcome);
 	return V2_OK;
+}
+
+void v2_receiver_close(struct v2_receiver *receiver)
+{
+	receiver->session = 0;
 }
 
 /* ---- acknowledgement ranges ---- */
@@ -326,7 +335,7 @@ enum v2_error v2_receiver_receive(struct v2_receiver *receiver, uint64_t now_ns,
 	error = take_packet(receiver, address, bytes, size);
 	receiver->stats.errors[error]++;
 	if (v2_error_action(error) == V2_ACTION_CLOSE)
-		receiver->session = 0;
+		v2_receiver_close(receiver);
 	return error;
 }
 

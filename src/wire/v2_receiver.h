@@ -54,6 +54,7 @@ struct v2_receiver {
 	struct v2_ranges ranges;
 	struct v2_path path, previous; /* to answer to; and the one before */
 	uint64_t epoch, session;       /* session 0: none */
+	uint64_t next_session;         /* 0: not chosen yet */
 	uint64_t next_packet;
 	uint64_t now_ns;
 	uint64_t newest_ns; /* when the highest packet number came */
@@ -72,6 +73,12 @@ int v2_receiver_init(
 void v2_receiver_done(struct v2_receiver *receiver);
 
 /*
+ * The number of the session that v2_receiver_open() begins next: its keys are bound to it
+ * (docs/protocol-2.md 5.4).
+ */
+uint64_t v2_receiver_next_session(struct v2_receiver *receiver);
+
+/*
  * Begins a session for the incarnation in `mark`, which is committed. What was received in an
  * earlier session of the same incarnation is kept. Fills the WELCOME to send. V2_BAD_SCHEMA: the
  * incarnation announced others before, or one is longer than `record_max`; answer with REFUSED.
@@ -79,6 +86,9 @@ void v2_receiver_done(struct v2_receiver *receiver);
 enum v2_error v2_receiver_open(struct v2_receiver *receiver, const struct v2_mark *mark,
 	const struct v2_hello *hello, const struct v2_seal *seal,
 	struct v2_welcome *ret_welcome) _must_check_;
+
+/* Ends the session: its peer is not to be heard any more, or its time is over (v2_lease.h). */
+void v2_receiver_close(struct v2_receiver *receiver);
 
 /* A datagram from `address`; decrypted in place. Errors are counted; V2_ACTION_CLOSE was taken. */
 enum v2_error v2_receiver_receive(struct v2_receiver *receiver, uint64_t now_ns, uint64_t address,

@@ -168,9 +168,9 @@ enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *
 	return V2_OK;
 }
 
-static void close_session(struct v2_sender *s)
+void v2_sender_close(struct v2_sender *sender)
 {
-	s->session = 0;
+	sender->session = 0;
 }
 
 void v2_sender_restart(struct v2_sender *sender, uint64_t boot)
@@ -181,7 +181,7 @@ void v2_sender_restart(struct v2_sender *sender, uint64_t boot)
 		sender->stats.abandoned += lane->tail - lane->head + lane->shed_count;
 		v2_spool_reset(lane);
 	}
-	close_session(sender);
+	v2_sender_close(sender);
 	sender->oldest = sender->next_packet = sender->acked_end = 0;
 	sender->boot = boot;
 	sender->epoch = 0;
@@ -450,7 +450,7 @@ enum v2_error v2_sender_receive(
 	error = open_datagram(sender, bytes, size);
 	sender->stats.errors[error]++;
 	if (v2_error_action(error) == V2_ACTION_CLOSE)
-		close_session(sender);
+		v2_sender_close(sender);
 	return error;
 }
 
@@ -581,7 +581,7 @@ static size_t finish(struct v2_sender *s, struct cursor *c, struct v2_sent *sent
 	if (s->seal.seal(s->seal.user, packet, c->out, c->out + V2_HEADER_BYTES,
 		    c->pos - V2_HEADER_BYTES) < 0) {
 		/* Without keys that seal there is no session; all is sent again in the next one. */
-		close_session(s);
+		v2_sender_close(s);
 		return 0;
 	}
 	s->next_packet++;

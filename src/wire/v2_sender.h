@@ -110,6 +110,8 @@ void v2_sender_hello(const struct v2_sender *sender, struct v2_hello *ret_hello)
  */
 enum v2_error v2_sender_open(struct v2_sender *sender, const struct v2_welcome *welcome,
 	const struct v2_seal *seal, uint64_t now_ns) _must_check_;
+/* Ends the session: its time is over (v2_lease.h). What is not processed waits for the next. */
+void v2_sender_close(struct v2_sender *sender);
 /* Gives up the incarnation and all it holds, after V2_ACTION_RESTART. `boot` is fresh. */
 void v2_sender_restart(struct v2_sender *sender, uint64_t boot);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Version 2's control messages, and what must hold for any bytes. */
-#include "wire/v2_control.h"
+#include "wire/v2_message.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +44,67 @@ static void check_welcome(const struct v2_welcome *welcome)
 	REQUIRE(memcmp(again.limit, welcome->limit, sizeof(again.limit)) == 0);
 }
 
+static void check_schemas(const uint8_t *bytes, size_t size)
+{
+	struct v2_schema_request request, request_again;
+	struct v2_schema_message schema, schema_again;
+	uint8_t again[V2_CONTROL_MAX];
+	size_t written;
+
+	if (v2_get_schema_request(bytes, size, &request) == V2_OK) {
+		REQUIRE(request.count > 0 && request.count <= V2_SCHEMAS_MAX);
+		written = v2_put_schema_request(again, sizeof(again), &request);
+		REQUIRE(written == size);
+		REQUIRE(v2_get_schema_request(again, written, &request_again) == V2_OK);
+		REQUIRE(memcmp(request.hashes, request_again.hashes, request.count * 8U) == 0);
+	}
+	if (v2_get_schema(bytes, size, &schema) == V2_OK) {
+		REQUIRE(schema.size > 0 && schema.size <= V2_DESCRIPTION_MAX);
+		written = v2_put_schema(again, sizeof(again), &schema);
+		REQUIRE(written == size);
+		REQUIRE(v2_get_schema(again, written, &schema_again) == V2_OK);
+		REQUIRE(schema_again.hash == schema.hash);
+	}
+}
+
+static void check_settings(const uint8_t *bytes, size_t size)
+{
+	struct v2_settings settings, settings_again;
+	struct v2_settings_result result, result_again;
+	uint8_t again[V2_CONTROL_MAX];
+	size_t written;
+
+	if (v2_get_settings(bytes, size, &settings) == V2_OK) {
+		REQUIRE(settings.generation != 0 && settings.count <= V2_SETTINGS_MAX);
+		written = v2_put_settings(again, sizeof(again), &settings);
+		REQUIRE(written > 0);
+		REQUIRE(v2_get_settings(again, written, &settings_again) == V2_OK);
+		REQUIRE(settings_again.count == settings.count);
+		v2_check_settings(&settings, &result);
+		REQUIRE(result.generation == settings.generation);
+		REQUIRE((result.status == V2_SETTINGS_APPLIED) == (result.key == 0) ||
+			result.status == V2_SETTINGS_UNKNOWN_KEY);
+	}
+	if (v2_get_settings_result(bytes, size, &result) == V2_OK) {
+		written = v2_put_settings_result(again, sizeof(again), &result);
+		REQUIRE(v2_get_settings_result(again, written, &result_again) == V2_OK);
+		REQUIRE(result_again.generation == result.generation &&
+			result_again.status == result.status && result_again.key == result.key);
+	}
+}
+
+static void check_rest(const uint8_t *bytes, size_t size)
+{
+	enum v2_error error;
+	enum v2_bye bye;
+	uint64_t token;
+
+	if (v2_get_bye(bytes, size, &bye, &error) == V2_OK)
+		REQUIRE(bye > V2_BYE_NONE && bye < V2_BYE_REASONS && error < V2_ERROR_COUNT);
+	if (v2_get_alive(bytes, size, &token) == V2_OK)
+		REQUIRE(size == V2_CONTROL_HEADER_BYTES + 8);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct v2_welcome welcome;
@@ -60,5 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	}
 	if (v2_get_welcome(bytes, size, &welcome) == V2_OK)
 		check_welcome(&welcome);
+	check_schemas(bytes, size);
+	check_settings(bytes, size);
+	check_rest(bytes, size);
 	return 0;
 }

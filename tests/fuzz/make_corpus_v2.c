@@ -3,9 +3,10 @@
  * Writes the vectors of docs/protocol-2.md 12 as files, NAME.bin, packets with a tag of zeros:
  *
  *     build/tests/fuzz/make_corpus_v2 tests/fuzz/corpus/v2_packet tests/fuzz/corpus/v2_control \
- *             tests/fuzz/corpus/v2_framer
+ *             tests/fuzz/corpus/v2_framer tests/fuzz/corpus/v2_talk
  *
- * The last gets all control messages behind each other, in pieces of several sizes. With --check before the directories it writes nothing and fails if a file is missing or differs.
+ * The third gets all control messages behind each other, in pieces of several sizes; the last each of
+ * them behind a HELLO. With --check before the directories it writes nothing and fails if a file is missing or differs.
  */
 #include "tests/unit/wire/v2_vectors.h"
 
@@ -84,19 +85,39 @@ static bool handle_stream(const char *directory, uint8_t piece, bool check)
 	return keep(path, bytes, size, check);
 }
 
+/* Behind a HELLO that is understood. */
+static bool handle_talk(const struct v2_vector *vector, const char *directory, bool check)
+{
+	const struct v2_vector *hello = v2_vectors;
+	uint8_t bytes[2 * V1_VECTOR_MAX];
+	char path[PATH_MAX];
+	size_t size;
+
+	if (vector->kind != V2_VECTOR_CONTROL)
+		return true;
+	while (strcmp(hello->name, "hello") != 0)
+		hello++;
+	size = v2_vector_bytes(hello, bytes);
+	size += v2_vector_bytes(vector, bytes + size);
+	snprintf(path, sizeof(path), "%s/%s.bin", directory, vector->name);
+	return keep(path, bytes, size, check);
+}
+
 int main(int argc, char **argv)
 {
 	static const uint8_t pieces[] = {0, 6, 99, 255};
-	bool check = argc == 5 && strcmp(argv[1], "--check") == 0, ok = true;
+	bool check = argc == 6 && strcmp(argv[1], "--check") == 0, ok = true;
 
-	if (argc != 4 && !check) {
-		fprintf(stderr, "usage: %s [--check] PACKETS CONTROL FRAMER (directories)\n",
+	if (argc != 5 && !check) {
+		fprintf(stderr, "usage: %s [--check] PACKETS CONTROL FRAMER TALK (directories)\n",
 			argv[0]);
 		return EXIT_FAILURE;
 	}
 	for (size_t i = 0; i < v2_vector_count; i++)
-		ok &= handle(&v2_vectors[i], argv + argc - 3, check);
+		ok &= handle(&v2_vectors[i], argv + argc - 4, check);
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++)
-		ok &= handle_stream(argv[argc - 1], pieces[i], check);
+		ok &= handle_stream(argv[argc - 2], pieces[i], check);
+	for (size_t i = 0; i < v2_vector_count; i++)
+		ok &= handle_talk(&v2_vectors[i], argv[argc - 1], check);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

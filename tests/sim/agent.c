@@ -9,11 +9,7 @@ static uint64_t random_for_core(void *user)
 	return sim_random(user);
 }
 
-static const struct v2_schemas sim_schemas = {.count = SIM_SCHEMAS,
-	.list = {
-		{1, offsetof(struct sim_record, pattern), 11}, {2, sizeof(struct sim_record), 22}}};
-
-static uint64_t clock_of(const struct sim_world *world, const struct sim_agent *agent)
+uint64_t sim_agent_clock(const struct sim_world *world, const struct sim_agent *agent)
 {
 	return world->now_ns + (uint64_t)agent->clock_ns;
 }
@@ -43,7 +39,7 @@ static void start(struct sim_world *world, struct sim_agent *agent)
 		.record_max = sizeof(struct sim_record),
 		.packets = world->plan.packets,
 		.datagram_max = SIM_DATAGRAM_MAX,
-		.schemas = sim_schemas,
+		.schemas = sim_schemas(),
 		.random = random_for_core,
 		.random_user = world,
 	};
@@ -51,8 +47,9 @@ static void start(struct sim_world *world, struct sim_agent *agent)
 	memcpy(config.capacity, world->plan.capacity, sizeof(config.capacity));
 	if (v2_sender_init(&agent->sender, &config, begin_incarnation(world, agent)) < 0)
 		sim_fail(world, "no memory for an agent");
-	agent->connection = 0;
-	agent->retry_at_ns = 0;
+	v2_lease_init(&agent->lease, &world->plan.lease);
+	agent->session_connection = agent->generation = 0;
+	agent->retry_at_ns = agent->hello_at_ns = 0;
 }
 
 void sim_agent_init(struct sim_world *world, unsigned int index)
@@ -69,6 +66,7 @@ void sim_agent_kill(struct sim_world *world, struct sim_agent *agent)
 	sim_note(world, "agent %u is killed", agent->index);
 	world->stats.agent_kills++;
 	v2_sender_done(&agent->sender);
+	sim_agent_connections_die(world, agent);
 	agent->up_at_ns = world->now_ns + 1 + sim_below(world, 300 * SIM_MS);
 	start(world, agent);
 }
@@ -93,7 +91,7 @@ void sim_agent_push(
 {
 	struct sim_incarnation *incarnation = sim_incarnation(agent);
 	uint16_t schema = (uint16_t)sim_below(world, SIM_SCHEMAS),
-		 size = sim_schemas.list[schema].record_bytes;
+		 size = agent->sender.config.schemas.list[schema].record_bytes;
 	/* Some are kept for when all is well. */
 	uint64_t most = SIM_EVENTS_MAX - (world->healed ? 0 : 40), taken;
 	uint8_t bytes[SIM_PUSH_MAX * sizeof(struct sim_record)];
@@ -128,59 +126,143 @@ static void push_some(struct sim_world *world, struct sim_agent *agent)
 
 /* ---- the control channel ---- */
 
-static void say_hello(struct sim_world *world, struct sim_agent *agent)
+static void ask_for_session(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection)
 {
-	struct sim_control control = {.to_server = true};
 	struct v2_hello hello;
 
-	agent->connection = control.connection = ++world->connections;
-	agent->retry_at_ns = world->now_ns + 300 * SIM_MS;
-	control.key.k0 = sim_random(world);
-	control.key.k1 = sim_random(world);
 	v2_sender_hello(&agent->sender, &hello);
-	control.size =
-		v2_put_hello(control.bytes, sizeof(control.bytes), &hello, sim_random(world));
-	sim_control_send(world, agent, &control);
+	if (v2_control_agent_open(&connection->at_agent, &hello, sim_agent_clock(world, agent)))
+		agent->hello_at_ns = world->now_ns + 300 * SIM_MS;
+}
+
+void sim_agent_opened(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection)
+{
+	ask_for_session(world, agent, connection);
+}
+
+static void end_session(struct sim_agent *agent)
+{
+	v2_sender_close(&agent->sender);
+	v2_lease_end(&agent->lease);
+	agent->session_connection = 0;
 }
 
 static void give_up(struct sim_world *world, struct sim_agent *agent)
 {
 	world->stats.restarts++;
+	end_session(agent);
 	v2_sender_restart(&agent->sender, begin_incarnation(world, agent));
 }
 
-static void welcome(struct sim_world *world, struct sim_agent *agent, struct sim_control *control)
+/* The session is on this connection now: the others have no use any more. */
+static void leave_others(
+	struct sim_world *world, struct sim_agent *agent, const struct sim_connection *connection)
 {
-	struct v2_welcome message = {0};
-	struct v2_seal seal;
-	enum v2_error error = v2_get_welcome(control->bytes, control->size, &message);
+	for (unsigned int i = 0; i < SIM_CONNECTIONS_MAX; i++) {
+		struct sim_connection *other = &world->connections[agent->index][i];
 
-	sim_seal_init(&agent->seal, &control->key, false, &seal);
-	if (error == V2_OK)
-		error = v2_sender_open(&agent->sender, &message, &seal, clock_of(world, agent));
-	sim_note(world, "agent %u: %s, epoch %" PRIu64, agent->index, v2_error_name(error),
-		message.epoch);
-	if (error == V2_OK) {
-		sim_incarnation(agent)->epoch = message.epoch;
-	} else if (error == V2_STALE_EPOCH) {
-		world->stats.stale++;
-		give_up(world, agent);
-	} else if (error == V2_ROLLED_BACK) {
-		world->stats.rolled_back++;
-		sim_fail(world, "agent %u is told that the server was rolled back", agent->index);
-	} else {
-		sim_fail(world, "agent %u: WELCOME is %s", agent->index, v2_error_name(error));
+		if (other->id == 0 || other == connection || !other->agent_open)
+			continue;
+		world->stats.renewals++;
+		v2_control_agent_leave(&other->at_agent, V2_BYE_RENEWED, V2_OK);
 	}
 }
 
-void sim_agent_control(
-	struct sim_world *world, struct sim_agent *agent, struct sim_control *control)
+static void welcome(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection)
 {
-	/* An older connection is closed; a dead agent has none. */
-	if (control->connection != agent->connection || world->now_ns < agent->up_at_ns)
+	const struct v2_welcome *message = &connection->at_agent.welcome;
+	struct siphash_key key = sim_session_key(connection, message->session);
+	struct v2_seal seal;
+	enum v2_error error;
+
+	sim_seal_init(&agent->seal, &key, false, &seal);
+	error = v2_sender_open(&agent->sender, message, &seal, sim_agent_clock(world, agent));
+	sim_note(world, "agent %u: %s, epoch %" PRIu64, agent->index, v2_error_name(error),
+		message->epoch);
+	if (error == V2_ROLLED_BACK)
+		world->stats.rolled_back++;
+	if (error != V2_OK) {
+		sim_fail(world, "agent %u: WELCOME is %s", agent->index, v2_error_name(error));
 		return;
-	agent->connection = 0;
-	welcome(world, agent, control);
+	}
+	sim_incarnation(agent)->epoch = message->epoch;
+	v2_lease_begin(&agent->lease, sim_agent_clock(world, agent), sim_random(world));
+	agent->session_connection = connection->id;
+	leave_others(world, agent, connection);
+}
+
+static void refused(struct sim_world *world, struct sim_agent *agent,
+	struct sim_connection *connection, enum v2_error error)
+{
+	if (error != V2_STALE_EPOCH) {
+		sim_fail(world, "agent %u is refused: %s", agent->index, v2_error_name(error));
+		return;
+	}
+	world->stats.stale++;
+	give_up(world, agent);
+	ask_for_session(world, agent, connection);
+}
+
+void sim_agent_event(struct sim_world *world, struct sim_agent *agent,
+	struct sim_connection *connection, const struct v2_control_event *event)
+{
+	struct v2_settings_result result;
+
+	switch (event->type) {
+	case V2_CONTROL_WELCOMED:
+		welcome(world, agent, connection);
+		break;
+	case V2_CONTROL_WAS_REFUSED:
+		refused(world, agent, connection, event->error);
+		break;
+	case V2_CONTROL_SET:
+		v2_check_settings(&connection->at_agent.settings, &result);
+		if (result.status != V2_SETTINGS_APPLIED)
+			sim_fail(world, "agent %u is to apply settings that are %s", agent->index,
+				v2_settings_status_name(result.status));
+		agent->generation = connection->at_agent.settings.generation;
+		v2_control_agent_applied(&connection->at_agent, V2_SETTINGS_APPLIED);
+		break;
+	case V2_CONTROL_LEFT:
+		if (v2_bye_ends_session(event->bye))
+			end_session(agent);
+		break;
+	default:
+		break;
+	}
+}
+
+void sim_agent_lost(struct sim_world *world, struct sim_agent *agent, uint64_t connection)
+{
+	if (connection == agent->session_connection)
+		v2_lease_lost(&agent->lease, sim_agent_clock(world, agent));
+}
+
+static void connect(struct sim_world *world, struct sim_agent *agent)
+{
+	agent->retry_at_ns = world->now_ns + (20 + sim_below(world, 280)) * SIM_MS;
+	(void)sim_connect(world, agent);
+}
+
+static void look_after_session(struct sim_world *world, struct sim_agent *agent)
+{
+	uint64_t clock = sim_agent_clock(world, agent);
+	struct sim_connection *newest = sim_newest(world, agent);
+	unsigned int count = sim_connection_count(world, agent);
+
+	if (v2_lease_over(&agent->lease, clock)) {
+		world->stats.leases_over++;
+		end_session(agent);
+	}
+	if (world->now_ns >= agent->retry_at_ns &&
+		(count == 0 || (count == 1 && v2_lease_wants_renewal(&agent->lease, clock))))
+		connect(world, agent);
+	else if (newest && newest->agent_open && world->now_ns >= agent->hello_at_ns &&
+		 v2_sender_wants_session(&agent->sender, clock))
+		ask_for_session(world, agent, newest);
 }
 
 /* ---- datagrams ---- */
@@ -194,7 +276,7 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 		return;
 	sim_address(world, agent->address)->proven = true;
 	error = v2_sender_receive(
-		&agent->sender, clock_of(world, agent), packet->bytes, packet->size);
+		&agent->sender, sim_agent_clock(world, agent), packet->bytes, packet->size);
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "agent %u takes a packet of its server for %s", agent->index,
 			v2_error_name(error));
@@ -223,8 +305,8 @@ static void send_all(struct sim_world *world, struct sim_agent *agent)
 	size_t room = SIM_DATAGRAM_MAX + sim_below(world, SIM_TRAIN_MAX - SIM_DATAGRAM_MAX);
 	size_t size, segment, sent = 0;
 
-	while ((size = v2_sender_poll(
-			&agent->sender, clock_of(world, agent), train, room, &segment)) > 0) {
+	while ((size = v2_sender_poll(&agent->sender, sim_agent_clock(world, agent), train, room,
+			&segment)) > 0) {
 		sent += (size - 1) / segment + 1;
 		if (size > room || segment > SIM_DATAGRAM_MAX || sent > SIM_PACKETS_MAX) {
 			sim_fail(world, "agent %u sends without end", agent->index);
@@ -240,9 +322,7 @@ void sim_agent_step(struct sim_world *world, struct sim_agent *agent)
 		return;
 	if (!world->healed && world->now_ns >= agent->push_at_ns)
 		push_some(world, agent);
-	if (world->now_ns >= agent->retry_at_ns &&
-		v2_sender_wants_session(&agent->sender, clock_of(world, agent)))
-		say_hello(world, agent);
+	look_after_session(world, agent);
 	send_all(world, agent);
 }
 
@@ -252,7 +332,10 @@ uint64_t sim_agent_next_time(struct sim_world *world, struct sim_agent *agent)
 
 	if (world->now_ns < agent->up_at_ns)
 		return agent->up_at_ns;
-	core = v2_sender_next_time(&agent->sender, clock_of(world, agent));
+	core = v2_sender_next_time(&agent->sender, sim_agent_clock(world, agent));
+	if (core != SIM_NEVER)
+		at = MIN(at, core - (uint64_t)agent->clock_ns);
+	core = v2_lease_next_time(&agent->lease, sim_agent_clock(world, agent));
 	if (core != SIM_NEVER)
 		at = MIN(at, core - (uint64_t)agent->clock_ns);
 	/* Whether a session is wanted is looked at now and then. */

@@ -46,6 +46,7 @@ static void processed(struct sim_world *world, struct sim_agent *agent, unsigned
 		*fate |= SIM_PROCESSED;
 		incarnation->key_last[lane][record->key] = record->key_count;
 		world->stats.processed++;
+		world->stats.alone += sim_newest(world, agent) == NULL;
 	}
 }
 

@@ -42,6 +42,12 @@ static void print_totals(const struct totals *totals, uint64_t seeds, double sec
 	printf("%" PRIu64 " datagrams, %" PRIu64 " commits, %" PRIu64
 	       " refused by the fence, %" PRIu64 " stale incarnations, %" PRIu64 " black holes\n",
 		s.packets, s.commits, s.refused_commits, s.stale, s.black_holes);
+	printf("%" PRIu64 " connections, %" PRIu64 " of them cut, %" PRIu64 " found dead, %" PRIu64
+	       " renewed; %" PRIu64 " events processed without one, %" PRIu64
+	       " sessions over their time\n",
+		s.connections, s.cuts, s.deaths, s.renewals, s.alone, s.leases_over);
+	printf("%" PRIu64 " descriptions sent, %" PRIu64 " settings answered\n", s.descriptions,
+		s.sets);
 	printf("%" PRIu64 " seeds in %.1f s: %.0f seeds a minute, %.0f steps a seed\n", seeds,
 		seconds, (double)seeds * 60 / seconds, (double)totals->steps / (double)seeds);
 }

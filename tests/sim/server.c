@@ -9,7 +9,7 @@ static uint64_t random_for_core(void *user)
 	return sim_random(user);
 }
 
-static uint64_t clock_of(const struct sim_world *world)
+uint64_t sim_server_clock(const struct sim_world *world)
 {
 	return world->now_ns + (uint64_t)world->server_clock_ns;
 }
@@ -29,7 +29,8 @@ void sim_server_start(struct sim_world *world)
 			sim_fail(world, "no memory for a receiver");
 		memset(peer->batches, 0, sizeof(peer->batches));
 		peer->update_count = 0;
-		peer->control_count = 0;
+		peer->session_connection = 0;
+		v2_lease_init(&peer->lease, &world->plan.lease);
 	}
 	world->server_up = true;
 }
@@ -44,8 +45,11 @@ void sim_server_kill(struct sim_world *world)
 
 		world->stats.path_changes += receiver->stats.path_changes;
 		v2_receiver_done(receiver);
-		world->peers[i].control_count = 0;
 	}
+	sim_server_connections_die(world);
+	/* Descriptions are kept in a store; now and then it is another one. */
+	if (sim_chance(world, 300))
+		memset(world->schema_known, 0, sizeof(world->schema_known));
 	world->server_up = false;
 	world->server_up_at_ns = world->now_ns + 1 + sim_below(world, 200 * SIM_MS);
 }
@@ -61,60 +65,64 @@ static bool kill_point(struct sim_world *world)
 
 /* ---- sessions ---- */
 
-static void answer(struct sim_world *world, struct sim_agent *agent,
-	const struct sim_control *question, struct sim_control *reply)
+void sim_server_opened(struct sim_world *world, struct sim_agent *agent _unused_,
+	struct sim_connection *connection)
 {
-	reply->to_server = false;
-	reply->connection = question->connection;
-	reply->key = question->key;
-	sim_control_send(world, agent, reply);
+	v2_control_server_set(&connection->at_server, &world->settings);
 }
 
-static void refuse(struct sim_world *world, struct sim_agent *agent,
-	const struct sim_control *control, enum v2_error error)
+/* No two sessions may have one key. */
+static void note_key(struct sim_world *world, const struct siphash_key *key)
 {
-	struct sim_control reply = {0};
-
-	reply.size = v2_put_refused(reply.bytes, sizeof(reply.bytes), error);
-	answer(world, agent, control, &reply);
+	for (unsigned int i = 0; i < world->session_count; i++)
+		if (memcmp(&world->session_keys[i], key, sizeof(*key)) == 0)
+			sim_fail(world, "two sessions have the same keys");
+	if (world->session_count < SIM_SESSIONS_MAX)
+		world->session_keys[world->session_count++] = *key;
 }
 
-static void open_session(struct sim_world *world, struct sim_agent *agent,
-	const struct sim_control *control, const struct v2_hello *hello)
+static void open_session(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection)
 {
 	struct sim_peer *peer = &world->peers[agent->index];
-	struct sim_control reply = {0};
+	uint64_t session = v2_receiver_next_session(&peer->receiver);
+	struct siphash_key key = sim_session_key(connection, session);
 	struct v2_welcome welcome;
 	struct v2_seal seal;
 
-	sim_seal_init(&peer->seal, &control->key, true, &seal);
-	if (v2_receiver_open(&peer->receiver, &peer->mark, hello, &seal, &welcome) != V2_OK)
+	note_key(world, &key);
+	sim_seal_init(&peer->seal, &key, true, &seal);
+	if (v2_receiver_open(&peer->receiver, &peer->mark, &connection->at_server.hello, &seal,
+		    &welcome) != V2_OK)
 		sim_fail(world, "agent %u: its schemas are refused", agent->index);
-	reply.size = v2_put_welcome(reply.bytes, sizeof(reply.bytes), &welcome, sim_random(world));
-	answer(world, agent, control, &reply);
+	if (welcome.session != session)
+		sim_fail(world, "the session's number is not the one that its keys are of");
+	v2_lease_begin(&peer->lease, sim_server_clock(world), 0);
+	peer->session_connection = connection->id;
+	v2_control_server_welcome(&connection->at_server, &welcome);
 }
 
-void sim_server_control(
-	struct sim_world *world, struct sim_agent *agent, struct sim_control *control)
+void sim_server_admit(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection)
 {
 	struct sim_peer *peer = &world->peers[agent->index];
-	struct v2_hello hello;
+	const struct v2_hello *hello = &connection->at_server.hello;
 	struct v2_mark mark;
 
-	if (v2_get_hello(control->bytes, control->size, &hello) != V2_OK) {
-		sim_fail(world, "the server does not understand a HELLO");
-		return;
-	}
-	switch (v2_admit(&peer->mark, &hello, &mark)) {
+	for (unsigned int i = 0; i < SIM_SCHEMAS; i++)
+		if (!world->schema_known[i])
+			sim_fail(world, "agent %u: admitted with a schema that is not known",
+				agent->index);
+	switch (v2_admit(&peer->mark, hello, &mark)) {
 	case V2_ADMIT_STALE:
-		refuse(world, agent, control, V2_STALE_EPOCH);
+		v2_control_server_refuse(&connection->at_server, V2_STALE_EPOCH);
 		return;
 	case V2_ADMIT_NEW:
 		if (kill_point(world))
 			return;
 		/* One transaction: the old incarnation's end and the new mark. */
 		sim_ledger_closed(world, agent, &peer->mark);
-		sim_ledger_admitted(world, agent, hello.boot);
+		sim_ledger_admitted(world, agent, hello->boot);
 		peer->mark = mark;
 		peer->update_count = 0;
 		if (kill_point(world))
@@ -123,7 +131,71 @@ void sim_server_control(
 	case V2_ADMIT_RESUME:
 		break;
 	}
-	open_session(world, agent, control, &hello);
+	open_session(world, agent, connection);
+}
+
+static uint64_t batch_time(struct sim_world *world);
+
+static void end_session(struct sim_peer *peer)
+{
+	v2_receiver_close(&peer->receiver);
+	v2_lease_end(&peer->lease);
+	peer->session_connection = 0;
+}
+
+void sim_server_event(struct sim_world *world, struct sim_agent *agent,
+	struct sim_connection *connection, const struct v2_control_event *event)
+{
+	if (event->type == V2_CONTROL_ASKED)
+		connection->admit_at_ns = world->now_ns + batch_time(world);
+	else if (event->type == V2_CONTROL_SET_DONE)
+		world->stats.sets++;
+	else if (event->type == V2_CONTROL_LEFT && v2_bye_ends_session(event->bye))
+		end_session(&world->peers[agent->index]);
+}
+
+void sim_server_lost(struct sim_world *world, struct sim_agent *agent, uint64_t connection)
+{
+	struct sim_peer *peer = &world->peers[agent->index];
+
+	if (connection == peer->session_connection)
+		v2_lease_lost(&peer->lease, sim_server_clock(world));
+}
+
+void sim_server_expel(struct sim_world *world, struct sim_agent *agent)
+{
+	sim_note(world, "agent %u is expelled", agent->index);
+	end_session(&world->peers[agent->index]);
+	for (unsigned int i = 0; i < SIM_CONNECTIONS_MAX; i++) {
+		struct sim_connection *connection = &world->connections[agent->index][i];
+
+		if (connection->id != 0 && connection->server_open)
+			v2_control_server_leave(&connection->at_server, V2_BYE_REVOKED, V2_OK);
+	}
+}
+
+/* Good ones, ones that no agent knows, and ones that are out of bounds. */
+void sim_server_change_settings(struct sim_world *world)
+{
+	struct v2_settings *settings = &world->settings;
+	struct v2_settings_result result;
+
+	settings->generation++;
+	settings->count = (uint8_t)sim_below(world, 4);
+	for (uint8_t i = 0; i < settings->count; i++)
+		settings->list[i] = (struct v2_setting){.key = i + 1, .value = 20000 + i};
+	if (settings->count > 0 && sim_chance(world, 200))
+		settings->list[0].key = 77;
+	if (settings->count > 1 && sim_chance(world, 200))
+		settings->list[1].value = UINT64_MAX;
+	v2_check_settings(settings, &result);
+	world->settings_good = result.status == V2_SETTINGS_APPLIED ? settings->generation : 0;
+	for (unsigned int i = 0; i < world->plan.agents; i++)
+		for (unsigned int j = 0; j < SIM_CONNECTIONS_MAX; j++)
+			if (world->connections[i][j].id != 0 &&
+				world->connections[i][j].server_open)
+				v2_control_server_set(
+					&world->connections[i][j].at_server, settings);
 }
 
 /* ---- processing ---- */
@@ -255,7 +327,8 @@ static bool finish_batch(struct sim_world *world, struct sim_agent *agent, unsig
 	}
 	if (kill_point(world))
 		return false;
-	v2_receiver_commit(&peer->receiver, batch->epoch, lane, batch->before, clock_of(world));
+	v2_receiver_commit(
+		&peer->receiver, batch->epoch, lane, batch->before, sim_server_clock(world));
 	return !kill_point(world);
 }
 
@@ -295,7 +368,7 @@ static void send_answers(struct sim_world *world, unsigned int index)
 	unsigned int sent = 0;
 	size_t size;
 
-	while ((size = v2_receiver_poll(receiver, clock_of(world), &packet.to, packet.bytes,
+	while ((size = v2_receiver_poll(receiver, sim_server_clock(world), &packet.to, packet.bytes,
 			sizeof(packet.bytes))) > 0) {
 		if (++sent > SIM_PACKETS_MAX) {
 			sim_fail(world, "the server answers without end");
@@ -317,7 +390,7 @@ void sim_server_receive(struct sim_world *world, struct sim_packet *packet)
 	if (!world->server_up)
 		return;
 	sim_address(world, packet->from)->bytes_in += packet->size;
-	error = v2_receiver_receive(&world->peers[packet->agent].receiver, clock_of(world),
+	error = v2_receiver_receive(&world->peers[packet->agent].receiver, sim_server_clock(world),
 		packet->from, packet->bytes, packet->size);
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "the server takes a packet of agent %u for %s", packet->agent,
@@ -333,6 +406,8 @@ void sim_server_step(struct sim_world *world)
 		sim_server_start(world);
 	}
 	for (unsigned int i = 0; i < world->plan.agents; i++) {
+		if (v2_lease_over(&world->peers[i].lease, sim_server_clock(world)))
+			end_session(&world->peers[i]);
 		if (!process(world, &world->agents[i]))
 			return;
 		send_answers(world, i);
@@ -349,6 +424,7 @@ uint64_t sim_server_next_time(const struct sim_world *world)
 		const struct sim_peer *peer = &world->peers[i];
 		uint64_t core = v2_receiver_next_time(&peer->receiver);
 
+		core = MIN(core, v2_lease_next_time(&peer->lease, sim_server_clock(world)));
 		if (core != SIM_NEVER)
 			at = MIN(at, core - (uint64_t)world->server_clock_ns);
 		for (unsigned int lane = 0; lane < V2_LANES; lane++)

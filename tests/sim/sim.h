@@ -9,11 +9,15 @@
  *
  *   world.c    time, weather, misfortunes       network.c  datagrams, addresses
  *   agent.c    pushes events, dies, moves       server.c   processes, commits, dies
+ *   control.c  connections of the control channel: in order, late, half-open, broken
  *   ledger.c   what must hold: the fate of every event that was accepted
  *   seal.c     a seal that notices each changed bit, and key phases
  */
 
 #include "base/siphash.h"
+#include "wire/v2_control_agent.h"
+#include "wire/v2_control_server.h"
+#include "wire/v2_lease.h"
 #include "wire/v2_receiver.h"
 #include "wire/v2_sender.h"
 
@@ -27,6 +31,7 @@
 #define SIM_PUSH_MAX         40U
 #define SIM_ADDRESSES_MAX    64
 #define SIM_SCHEMAS          2
+#define SIM_SESSIONS_MAX     512 /* whose keys are looked at for repeats */
 #define SIM_MS               1000000ULL
 #define SIM_NUMBERS_MAX      8192 /* packets of a session that are looked at for replays */
 #define SIM_NEVER            UINT64_MAX
@@ -49,6 +54,12 @@ struct sim_plan {
 	unsigned int commit_fails;
 	unsigned int spoof; /* a datagram also comes, first, from a victim's address */
 	unsigned int slow;  /* a batch takes up to slow_ns */
+	unsigned int
+		cut; /* a control connection breaks, at one end or at both, with or without a word */
+	unsigned int expel; /* the server ends an agent's session and connections */
+	unsigned int set;   /* the settings change */
+	struct v2_lease_config lease;
+	uint64_t ping_ns;
 	unsigned int greed; /* events a push */
 	uint64_t slow_ns, push_ns, heal_ns, end_ns;
 	size_t capacity[V2_LANES], window[V2_LANES];
@@ -110,24 +121,47 @@ struct sim_agent {
 	uint64_t address;
 	int64_t clock_ns; /* its clock less the world's */
 	uint64_t push_at_ns;
-	uint64_t up_at_ns; /* it is dead before */
-	/* The control channel: one connection at a time. */
-	uint64_t connection, retry_at_ns;
+	uint64_t up_at_ns;           /* it is dead before */
+	uint64_t retry_at_ns;        /* no connection is tried before */
+	uint64_t hello_at_ns;        /* nor another session asked for */
+	uint64_t session_connection; /* on which it was welcomed */
+	struct v2_lease lease;
+	uint64_t generation; /* of the settings that hold; 0: its own */
 	uint64_t key_count[V2_LANES][SIM_KEYS];
 	struct sim_incarnation incarnations[SIM_INCARNATIONS_MAX];
 	unsigned int incarnation_count;
 };
 
-/* A message of the control channel; at most one each way is under way in a connection. */
-struct sim_control {
-	uint64_t at_ns;
-	uint64_t connection;
-	bool to_server;
-	size_t size;
-	uint8_t bytes[V2_CONTROL_MAX];
-	struct siphash_key key; /* what the exporter gives to both ends */
+#define SIM_CONNECTIONS_MAX 6 /* of one agent, with those that one end alone believes in */
+#define SIM_MESSAGES_MAX    16
+#define SIM_MESSAGE_MAX     512
+
+/* One way of a connection. */
+struct sim_pipe {
+	unsigned int first, count;
+	uint64_t last_at_ns; /* nothing overtakes */
+	uint64_t end_at_ns;  /* when the reader hears of the end; SIM_NEVER: not yet, or never */
+	struct {
+		uint64_t at_ns;
+		size_t size;
+		uint8_t bytes[SIM_MESSAGE_MAX];
+	} messages[SIM_MESSAGES_MAX];
 };
-#define SIM_CONTROLS_MAX 16
+
+/* An end that does not have it any more has forgotten it. */
+struct sim_connection {
+	uint64_t id;                  /* 0: a free place */
+	struct siphash_key key;       /* what both ends, and nobody else, can export */
+	bool cut;                     /* nothing comes through any more */
+	bool agent_has, server_has;   /* the end exists */
+	bool agent_open, server_open; /* its handshake is done */
+	uint64_t agent_at_ns, server_at_ns;
+	uint64_t
+		admit_at_ns; /* when the server has decided about a HELLO; SIM_NEVER: nothing to decide */
+	struct v2_control_agent at_agent;
+	struct v2_control_server at_server;
+	struct sim_pipe to_server, to_agent;
+};
 
 /* An event, or a range without events, that the server has taken over. */
 struct sim_item {
@@ -153,8 +187,8 @@ struct sim_peer {
 	struct sim_item updates[SIM_UPDATES_MAX]; /* that wait; in this order */
 	unsigned int update_count;
 	struct v2_mark mark;
-	struct sim_control controls[SIM_CONTROLS_MAX];
-	unsigned int control_count;
+	uint64_t session_connection;
+	struct v2_lease lease;
 };
 
 struct sim_address {
@@ -180,13 +214,21 @@ struct sim_world {
 	unsigned int packet_count;
 	struct sim_address addresses[SIM_ADDRESSES_MAX];
 	unsigned int address_count;
-	uint64_t connections;
+	struct sim_connection connections[SIM_AGENTS_MAX][SIM_CONNECTIONS_MAX];
+	uint64_t connection_count;
+	bool schema_known[SIM_SCHEMAS]; /* to the server */
+	struct v2_settings settings;
+	uint64_t settings_good; /* the generation, if the agents can apply them; 0 */
+	struct siphash_key session_keys[SIM_SESSIONS_MAX];
+	unsigned int session_count;
 	uint64_t steps;
 	char failure[256]; /* empty: nothing was violated */
 	struct {
 		uint64_t events, processed, shed, lost, agent_kills, server_kills, moves, jumps;
 		uint64_t commits, refused_commits, packets, spoofed, path_changes, black_holes;
 		uint64_t restarts, stale, rolled_back, no_room;
+		uint64_t connections, cuts, deaths, renewals, leases_over, alone, descriptions,
+			sets;
 	} stats;
 };
 
@@ -218,8 +260,13 @@ void sim_agent_step(struct sim_world *world, struct sim_agent *agent);
 void sim_agent_push(
 	struct sim_world *world, struct sim_agent *agent, unsigned int lane, uint64_t count);
 void sim_agent_receive(struct sim_world *world, struct sim_packet *packet);
-void sim_agent_control(
-	struct sim_world *world, struct sim_agent *agent, struct sim_control *control);
+/* Its end of a connection is up; an event; its end is gone. */
+void sim_agent_opened(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection);
+void sim_agent_event(struct sim_world *world, struct sim_agent *agent,
+	struct sim_connection *connection, const struct v2_control_event *event);
+void sim_agent_lost(struct sim_world *world, struct sim_agent *agent, uint64_t connection);
+uint64_t sim_agent_clock(const struct sim_world *world, const struct sim_agent *agent);
 uint64_t sim_agent_next_time(struct sim_world *world, struct sim_agent *agent);
 struct sim_incarnation *sim_incarnation(struct sim_agent *agent);
 
@@ -229,11 +276,39 @@ void sim_server_start(struct sim_world *world);
 void sim_server_kill(struct sim_world *world);
 void sim_server_step(struct sim_world *world);
 void sim_server_receive(struct sim_world *world, struct sim_packet *packet);
-void sim_server_control(
-	struct sim_world *world, struct sim_agent *agent, struct sim_control *control);
+void sim_server_opened(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection);
+void sim_server_event(struct sim_world *world, struct sim_agent *agent,
+	struct sim_connection *connection, const struct v2_control_event *event);
+/* Decides about the HELLO of a connection. */
+void sim_server_admit(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection);
+void sim_server_lost(struct sim_world *world, struct sim_agent *agent, uint64_t connection);
+/* Ends an agent's session and connections, as when its certificate is revoked. */
+void sim_server_expel(struct sim_world *world, struct sim_agent *agent);
+void sim_server_change_settings(struct sim_world *world);
 uint64_t sim_server_next_time(const struct sim_world *world);
-void sim_control_send(
-	struct sim_world *world, struct sim_agent *agent, const struct sim_control *control);
+uint64_t sim_server_clock(const struct sim_world *world);
+
+/* ---- control.c ---- */
+
+struct v2_schemas sim_schemas(void);
+/* The agent tries to connect. False: there is nobody, or no way. */
+bool sim_connect(struct sim_world *world, struct sim_agent *agent);
+/* The newest that the agent has; NULL: none. */
+struct sim_connection *sim_newest(struct sim_world *world, const struct sim_agent *agent);
+unsigned int sim_connection_count(struct sim_world *world, const struct sim_agent *agent);
+/* The keys of a session, at either end. */
+struct siphash_key sim_session_key(const struct sim_connection *connection, uint64_t session);
+void sim_connections_step(struct sim_world *world);
+uint64_t sim_connections_next_time(struct sim_world *world);
+/* One of the agent's breaks. */
+void sim_connections_cut(struct sim_world *world, struct sim_agent *agent);
+/* One end has died. */
+void sim_agent_connections_die(struct sim_world *world, struct sim_agent *agent);
+void sim_server_connections_die(struct sim_world *world);
+/* Each agent has a connection and the settings that are to hold, and the server knows it. */
+bool sim_connections_settled(struct sim_world *world);
 
 /* ---- ledger.c ---- */
 

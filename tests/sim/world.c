@@ -83,6 +83,13 @@ static void choose_plan(struct sim_world *world)
 		.commit_fails = sometimes(world, 300, 200),
 		.spoof = sometimes(world, 250, 100),
 		.slow = sometimes(world, 400, 300),
+		.cut = sometimes(world, 500, 500),
+		.expel = sometimes(world, 150, 100),
+		.set = sometimes(world, 400, 300),
+		.lease = {.grace_ns = (20 + sim_below(world, 600)) * SIM_MS,
+			.renew_ns = (100 + sim_below(world, 3000)) * SIM_MS,
+			.age_ns = (500 + sim_below(world, 4000)) * SIM_MS},
+		.ping_ns = (20 + sim_below(world, 300)) * SIM_MS,
 		.greed = 1 + (unsigned int)sim_below(world, 40),
 		.slow_ns = (1 + sim_below(world, 300)) * SIM_MS,
 		.push_ns = (4 + sim_below(world, 200)) * SIM_MS,
@@ -155,50 +162,12 @@ static void bring_misfortune(struct sim_world *world)
 		agent->clock_ns += jump(world);
 	if (sim_chance(world, world->plan.jump))
 		world->server_clock_ns += jump(world);
-}
-
-/* ---- the control channel: reliable and in order within a connection, or broken ---- */
-
-void sim_control_send(
-	struct sim_world *world, struct sim_agent *agent, const struct sim_control *control)
-{
-	struct sim_peer *peer = &world->peers[agent->index];
-	struct sim_control *copy = &peer->controls[peer->control_count];
-
-	if (world->weather.partitioned || peer->control_count == SIM_CONTROLS_MAX ||
-		sim_chance(world, world->weather.loss / 2))
-		return;
-	*copy = *control;
-	copy->at_ns = world->now_ns + world->weather.delay_ns +
-		      sim_below(world, world->healed ? SIM_MS : 400 * SIM_MS);
-	peer->control_count++;
-}
-
-static void deliver_control(struct sim_world *world, struct sim_agent *agent)
-{
-	struct sim_peer *peer = &world->peers[agent->index];
-
-	for (unsigned int i = 0; i < peer->control_count; i++) {
-		struct sim_control control = peer->controls[i];
-
-		if (control.at_ns > world->now_ns)
-			continue;
-		peer->controls[i--] = peer->controls[--peer->control_count];
-		if (!control.to_server)
-			sim_agent_control(world, agent, &control);
-		else if (world->server_up)
-			sim_server_control(world, agent, &control);
-	}
-}
-
-static uint64_t control_next_time(const struct sim_world *world)
-{
-	uint64_t at = SIM_NEVER;
-
-	for (unsigned int i = 0; i < world->plan.agents; i++)
-		for (unsigned int j = 0; j < world->peers[i].control_count; j++)
-			at = MIN(at, world->peers[i].controls[j].at_ns);
-	return at;
+	if (sim_chance(world, world->plan.cut))
+		sim_connections_cut(world, agent);
+	if (world->server_up && sim_chance(world, world->plan.expel))
+		sim_server_expel(world, agent);
+	if (world->server_up && sim_chance(world, world->plan.set))
+		sim_server_change_settings(world);
 }
 
 /* ---- time ---- */
@@ -210,7 +179,7 @@ static uint64_t next_time(struct sim_world *world)
 	if (!world->healed)
 		at = MIN(at, world->plan.heal_ns);
 	at = MIN(at, sim_network_next_time(world));
-	at = MIN(at, control_next_time(world));
+	at = MIN(at, sim_connections_next_time(world));
 	at = MIN(at, sim_server_next_time(world));
 	for (unsigned int i = 0; i < world->plan.agents; i++)
 		at = MIN(at, sim_agent_next_time(world, &world->agents[i]));
@@ -238,8 +207,7 @@ static void step(struct sim_world *world)
 	if (world->now_ns >= world->misfortune_at_ns)
 		bring_misfortune(world);
 	deliver_packets(world);
-	for (unsigned int i = 0; i < world->plan.agents; i++)
-		deliver_control(world, &world->agents[i]);
+	sim_connections_step(world);
 	sim_server_step(world);
 	for (unsigned int i = 0; i < world->plan.agents; i++)
 		sim_agent_step(world, &world->agents[i]);
@@ -259,7 +227,7 @@ static bool finished(struct sim_world *world)
 	if (!world->healed || !sim_ledger_settled(world, V2_LANES_ACKED))
 		return false;
 	if (sim_ledger_settled(world, V2_LANES))
-		return true;
+		return sim_connections_settled(world);
 	if (world->now_ns >= world->update_at_ns)
 		push_updates(world);
 	return false;
@@ -282,7 +250,13 @@ static void begin(struct sim_world *world, uint64_t seed, bool verbose)
 {
 	memset(world, 0, offsetof(struct sim_world, storage));
 	world->packet_count = world->address_count = 0;
-	world->connections = world->steps = 0;
+	world->connection_count = world->steps = world->settings_good = 0;
+	world->session_count = 0;
+	world->settings = (struct v2_settings){0};
+	memset(world->schema_known, 0, sizeof(world->schema_known));
+	for (unsigned int i = 0; i < SIM_AGENTS_MAX; i++)
+		for (unsigned int j = 0; j < SIM_CONNECTIONS_MAX; j++)
+			world->connections[i][j].id = 0;
 	world->failure[0] = 0;
 	memset(&world->stats, 0, sizeof(world->stats));
 	world->seed = world->random = seed;

@@ -279,6 +279,80 @@ const struct v2_vector v2_vectors[] = {
 		"00 00 00 00 00 00 01 00  credit: below 256\n"
 		"00 00 00 00 00 00 00 09  lane 3: all below 9 is processed\n"
 		"00 00 00 00 00 00 00 49  credit: below 73\n"},
+	{"schema-request", V2_VECTOR_CONTROL, V2_OK,
+		"04 00 00 10              SCHEMA_REQUEST, 16 octets\n"
+		"01 23 45 67 89 ab cd ef  hash\n"
+		"fe dc ba 98 76 54 32 10  hash\n"},
+	{"schema", V2_VECTOR_CONTROL, V2_OK,
+		"05 00 00 2f              SCHEMA, 47 octets\n"
+		"40 be 5b a7 7b a7 9e 88  hash of what follows\n"
+		"01 00                    format 1, little-endian\n"
+		"00 00 00 10              event id 16\n"
+		"00 18                    records of 24 octets\n"
+		"07 64 72 6f 70 70 65 64  dropped\n"
+		"02                       2 fields\n"
+		"02 00 00 10              ip, offset 0, 16 octets\n"
+		"05 73 72 63 69 70        srcip\n"
+		"00 00 10 08              uint, offset 16, 8 octets\n"
+		"07 70 61 63 6b 65 74 73  packets\n"},
+	{"settings", V2_VECTOR_CONTROL, V2_OK,
+		"06 00 00 26              SETTINGS, 38 octets\n"
+		"00 00 00 00 00 00 00 03  generation 3\n"
+		"00 01                    period\n"
+		"00 00 00 00 00 0f 42 40  1 s\n"
+		"00 04                    source-hosts\n"
+		"00 00 00 00 00 00 01 f4  500\n"
+		"83 14                    a key to skip\n"
+		"00 00 00 00 00 00 00 00\n"},
+	{"settings-result", V2_VECTOR_CONTROL, V2_OK,
+		"07 00 00 0c              SETTINGS_RESULT, 12 octets\n"
+		"00 00 00 00 00 00 00 03  generation 3\n"
+		"02 00                    out-of-bounds, reserved\n"
+		"00 04                    source-hosts\n"},
+	{"control-ping", V2_VECTOR_CONTROL, V2_OK,
+		"08 00 00 08              PING, 8 octets\n"
+		"01 23 45 67 89 ab cd ef  token\n"},
+	{"control-pong", V2_VECTOR_CONTROL, V2_OK,
+		"09 00 00 08              PONG, 8 octets\n"
+		"01 23 45 67 89 ab cd ef  the token of the PING\n"},
+	{"bye", V2_VECTOR_CONTROL, V2_OK,
+		"0a 00 00 04              BYE, 4 octets\n"
+		"04 00 00 00              revoked, no error, reserved\n"},
+	{"control-greased", V2_VECTOR_CONTROL, V2_OK,
+		"9e 5a 00 03              a type that may be skipped, reserved, 3 octets\n"
+		"11 22 33\n"},
+	{"control-11", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"0b 00 00 00              a type without meaning, not to be skipped\n"},
+	{"schema-request-none", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"04 00 00 00              SCHEMA_REQUEST of none\n"},
+	{"schema-request-cut", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"04 00 00 0c              SCHEMA_REQUEST, 12 octets\n"
+		"01 23 45 67 89 ab cd ef  hash\n"
+		"fe dc ba 98              half a hash\n"},
+	{"schema-empty", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"05 00 00 08              SCHEMA, 8 octets\n"
+		"01 23 45 67 89 ab cd ef  hash, and no description\n"},
+	{"settings-generation-0", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"06 00 00 08              SETTINGS, 8 octets\n"
+		"00 00 00 00 00 00 00 00  generation 0\n"},
+	{"settings-key-twice", V2_VECTOR_CONTROL, V2_BAD_PARAMETER,
+		"06 00 00 1c              SETTINGS, 28 octets\n"
+		"00 00 00 00 00 00 00 03  generation 3\n"
+		"00 01                    period\n"
+		"00 00 00 00 00 0f 42 40  1 s\n"
+		"00 01                    period again\n"
+		"00 00 00 00 00 1e 84 80  2 s\n"},
+	{"settings-result-status-4", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"07 00 00 0c              SETTINGS_RESULT, 12 octets\n"
+		"00 00 00 00 00 00 00 03  generation 3\n"
+		"04 00                    no such status, reserved\n"
+		"00 00\n"},
+	{"control-ping-short", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"08 00 00 04              PING, 4 octets\n"
+		"01 23 45 67\n"},
+	{"bye-reason-0", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
+		"0a 00 00 04              BYE, 4 octets\n"
+		"00 00 00 00              no reason\n"},
 	{"control-trailing", V2_VECTOR_CONTROL, V2_BAD_CONTROL,
 		"03 00 00 04              REFUSED, 4 octets\n"
 		"16 00 00 00 00           5 octets\n"},
