@@ -143,6 +143,14 @@ static inline uint64_t cursor_get_be64(struct cursor *c)
 	return be64toh(value);
 }
 
+static inline uint16_t cursor_get_le16(struct cursor *c)
+{
+	uint16_t value;
+
+	cursor_get_bytes(c, &value, sizeof(value));
+	return le16toh(value);
+}
+
 static inline uint32_t cursor_get_le32(struct cursor *c)
 {
 	uint32_t value;

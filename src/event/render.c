@@ -12,12 +12,28 @@
 
 static const uint8_t v4_mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+/* inet_ntop() takes ten times as long, which shows where each change of a function's state has an address. */
+static void ipv4_render(const uint8_t bytes[static 4], char *text)
+{
+	for (int i = 0; i < 4; i++) {
+		uint8_t byte = bytes[i];
+
+		if (byte >= 100)
+			*text++ = (char)('0' + byte / 100);
+		if (byte >= 10)
+			*text++ = (char)('0' + byte / 10 % 10);
+		*text++ = (char)('0' + byte % 10);
+		*text++ = '.';
+	}
+	text[-1] = '\0';
+}
+
 const char *ip_render(const ip_addr *ip, char text[static IP_TEXT_MAX])
 {
-	bool v4 = memcmp(ip->bytes, v4_mapped_prefix, sizeof(v4_mapped_prefix)) == 0;
-
-	/* Cannot fail: the family is known and the buffer is large enough. */
-	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip->bytes + 12 : ip->bytes, text, IP_TEXT_MAX);
+	if (memcmp(ip->bytes, v4_mapped_prefix, sizeof(v4_mapped_prefix)) == 0)
+		ipv4_render(ip->bytes + sizeof(v4_mapped_prefix), text);
+	else /* cannot fail: the family is known and the buffer is large enough */
+		inet_ntop(AF_INET6, ip->bytes, text, IP_TEXT_MAX);
 	return text;
 }
 
