@@ -56,19 +56,17 @@ static uint64_t cpu_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static int worker_pid(const struct rig *rig)
-{
-	struct function_stats stats;
-
-	function_stats(rig->function, &stats);
-	return stats.worker_pid;
-}
-
+/* Of all workers. */
 static uint64_t worker_cpu_ns(const struct rig *rig)
 {
+	uint64_t sum = 0;
 	clockid_t clock;
+	int pid;
 
-	return clock_getcpuclockid(worker_pid(rig), &clock) == 0 ? cpu_ns(clock) : 0;
+	for (unsigned int i = 0; (pid = function_worker_pid(rig->function, i)) != 0; i++)
+		if (clock_getcpuclockid(pid, &clock) == 0)
+			sum += cpu_ns(clock);
+	return sum;
 }
 
 /* Pages that no other process shares: what one more worker costs. */
@@ -78,7 +76,8 @@ static double worker_mb(const struct rig *rig)
 	char path[64], line[128];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", worker_pid(rig));
+	snprintf(
+		path, sizeof(path), "/proc/%d/smaps_rollup", function_worker_pid(rig->function, 0));
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -362,17 +361,18 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 {
 	static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
 	static const char *const key[] = {"srcip", NULL};
-	const struct engine_options engine_options = {.runtime_dir = BENCH_RUNTIME, .node = "node"};
+	const struct engine_options engine_options = {.runtime_dir = BENCH_RUNTIME};
 	const struct function_options function_options = {
 		.name = "bench",
 		.runtime = options->runtime,
 		.handler = options->handler,
-		.dir = BENCH_FUNCTIONS,
+		.dir = strcmp(options->runtime, "native") == 0 ? BENCH_NATIVE : BENCH_FUNCTIONS,
 		.key = key,
 		.timeout_ns = 10 * NS_PER_SEC,
 		.attempts = 3,
 		.batch_max = options->batch_max,
 		.queue_max = QUEUE_MAX,
+		.workers = options->workers,
 	};
 	_cleanup_free_ char *error = NULL;
 	int r;

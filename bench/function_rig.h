@@ -17,6 +17,7 @@ struct rig_options {
 	const char *runtime;
 	const char *handler; /* of a file in bench/function/ */
 	unsigned int batch_max;
+	unsigned int workers;
 };
 
 struct latency {
@@ -32,7 +33,7 @@ struct load {
 	struct latency committed; /* until its outcome was durable */
 	uint64_t commits;         /* database transactions */
 	double commit_ms;         /* each */
-	double worker_mb;         /* memory that is the worker's alone, at the end */
+	double worker_mb;         /* memory that is one worker's alone, at the end */
 };
 
 /*

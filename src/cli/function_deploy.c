@@ -200,6 +200,18 @@ static int take_option(struct deploying *deploying, int option, const char *valu
 
 /* ---- what one file says by itself ---- */
 
+/* "many-syn.main"; in C, where main() is taken, "many-syn.many_syn". */
+static json_t *default_handler(const char *name, const char *runtime)
+{
+	_cleanup_free_ char *function = strdup(name);
+
+	for (char *at = function; at && *at; at++)
+		if (*at == '-')
+			*at = '_';
+	return json_sprintf(
+		"%s.%s", name, function && strcmp(runtime, "native") == 0 ? function : "main");
+}
+
 static void guess_from_file(struct deploying *deploying)
 {
 	static const struct {
@@ -218,8 +230,8 @@ static void guess_from_file(struct deploying *deploying)
 			json_object_set_new(
 				deploying->spec, "runtime", json_string(kinds[i].runtime));
 		if (!json_object_get(deploying->spec, "handler"))
-			json_object_set_new(
-				deploying->spec, "handler", json_sprintf("%s.main", name));
+			json_object_set_new(deploying->spec, "handler",
+				default_handler(name, kinds[i].runtime));
 		return;
 	}
 }
@@ -350,7 +362,7 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"  -d, --dependencies FILE       package.json (npm) or requirements.txt (pip): "           \
 	"installed\n"                                                                              \
 	"                                here, and sent with the code\n"                           \
-	"  -r, --runtime RUNTIME         nodejs or python\n"                                       \
+	"  -r, --runtime RUNTIME         nodejs, python or native\n"                               \
 	"      --handler FILE.FUNCTION   which function of which file to call\n"                   \
 	"      --trigger event:ID        which events it gets (1 or port, 2 or flow, ...); "       \
 	"again\n"                                                                                  \
@@ -378,7 +390,9 @@ const struct command function_deploy = {
 		"event.\n"
 		"What is not given is as the folder's function.json says, or has its default. A "
 		"single file\n"
-		"says by its suffix which runtime it is for; its handler is main.\n"
+		"says by its suffix which runtime it is for; its handler is main (of a .so that "
+		"of\n"
+		"the file's name).\n"
 		"\n"
 		"Options:\n" SETTINGS_HELP "\n"
 		"Examples:\n"

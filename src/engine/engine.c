@@ -49,10 +49,11 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	engine->pool.listener = (struct output_listener){.line = ops->output, .user = user};
 	if (getrandom(&engine->secret, sizeof(engine->secret), 0) != sizeof(engine->secret))
 		return -EIO;
-	engine->runtime_dir = strdup(options->runtime_dir);
-	engine->node = options->node ? strdup(options->node) : NULL;
-	if (!engine->runtime_dir || (options->node && !engine->node))
-		return -ENOMEM;
+	r = runtimes_init(&engine->runtimes, options->runtime_dir);
+	for (size_t i = 0; i < options->runtime_count && r == 0; i++)
+		r = runtimes_add(&engine->runtimes, &options->runtimes[i]);
+	if (r < 0)
+		return r;
 	program_find("src/launcher/netlambda-worker", NETLAMBDA_LAUNCHER, launcher);
 	engine->launcher = strdup(launcher);
 	if (!engine->launcher)
@@ -77,8 +78,7 @@ void engine_free(struct engine *engine)
 		function_end(function);
 	}
 	worker_pool_done(&engine->pool);
-	free(engine->runtime_dir);
-	free(engine->node);
+	runtimes_done(&engine->runtimes);
 	free(engine->launcher);
 	isolation_level_done(&engine->level);
 	free(engine->level_error);
@@ -133,9 +133,11 @@ static int check_config(const char *config, char **ret_error)
 }
 
 /* "port-scan.main": DIR/port-scan.js, its export "main". */
-static int check_handler(const struct function_options *options, char **ret_error)
+static int check_handler(
+	const struct runtime *runtime, const struct function_options *options, char **ret_error)
 {
-	const char *const *suffixes = runtime_find(options->runtime)->suffixes;
+	_cleanup_free_ char *names = NULL;
+	char *const *suffixes = runtime->suffixes;
 	const char *dot = strrchr(options->handler, '.');
 
 	if (!dot || dot == options->handler || !dot[1] || strchr(options->handler, '/'))
@@ -153,13 +155,26 @@ static int check_handler(const struct function_options *options, char **ret_erro
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	return error_set(ret_error, -ENOENT, "handler \"%s\": no readable file %s/%.*s%s%s",
+	names = runtime_suffixes(runtime);
+	return error_set(ret_error, -ENOENT,
+		"handler \"%s\": no readable file %s/%.*s%s; a %s function is in a file %s",
 		options->handler, options->dir, (int)(dot - options->handler), options->handler,
-		suffixes[0], suffixes[1] ? " (or .mjs, .cjs)" : "");
+		suffixes[0], runtime->name, names ? names : suffixes[0]);
 }
 
-static int check_options(const struct function_options *options, char **ret_error)
+static int refuse_runtime(
+	const struct engine *engine, const struct function_options *options, char **ret_error)
 {
+	_cleanup_free_ char *names = runtimes_names(&engine->runtimes);
+
+	return error_set(ret_error, -EINVAL, "runtime \"%s\": there are %s", options->runtime,
+		names ? names : "others");
+}
+
+static int check_options(
+	const struct engine *engine, const struct function_options *options, char **ret_error)
+{
+	const struct runtime *runtime = runtimes_find(&engine->runtimes, options->runtime);
 	int r;
 
 	if (!engine_name_is_valid(options->name))
@@ -167,9 +182,8 @@ static int check_options(const struct function_options *options, char **ret_erro
 			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an "
 			"end",
 			options->name);
-	if (!runtime_find(options->runtime))
-		return error_set(ret_error, -EINVAL, "runtime \"%s\": there are %s",
-			options->runtime, runtime_names());
+	if (!runtime)
+		return refuse_runtime(engine, options, ret_error);
 	if (options->dir[0] != '/')
 		return error_set(
 			ret_error, -EINVAL, "dir \"%s\": expected an absolute path", options->dir);
@@ -182,7 +196,7 @@ static int check_options(const struct function_options *options, char **ret_erro
 	if (r == 0)
 		r = check_config(options->config ? options->config : "{}", ret_error);
 	if (r == 0)
-		r = check_handler(options, ret_error);
+		r = check_handler(runtime, options, ret_error);
 	return r;
 }
 
@@ -207,7 +221,7 @@ static int function_copy_options(struct function *function, const struct functio
 	function->timeout_ns = options->timeout_ns;
 	function->attempts = options->attempts;
 	function->batch_max = MIN(options->batch_max, most);
-	function->runtime = runtime_find(options->runtime);
+	function->runtime = runtimes_find(&function->engine->runtimes, options->runtime);
 	function->handler = strdup(options->handler);
 	function->dir = strdup(options->dir);
 	function->config = strdup(options->config ? options->config : "{}");
@@ -232,7 +246,7 @@ int engine_add(struct engine *engine, const struct function_options *options,
 	for (function = engine->functions; function; function = function->next)
 		if (!function->removed && strcmp(function->name, options->name) == 0)
 			return -EEXIST;
-	r = check_options(options, ret_error);
+	r = check_options(engine, options, ret_error);
 	if (r == 0)
 		r = engine_choose_layers(engine, options->isolation, &layers, ret_error);
 	if (r < 0)

@@ -27,6 +27,7 @@
 
 #include "base/loop.h"
 #include "engine/isolation.h"
+#include "engine/runtime.h"
 #include "event/key.h"
 #include "event/outcome.h"
 #include "event/schema.h"
@@ -117,7 +118,7 @@ struct engine_ops {
 
 struct function_options {
 	const char *name;       /* [a-z0-9]([-a-z0-9]*[a-z0-9])?, at most 63, as a DNS label */
-	const char *runtime;    /* "nodejs" or "python" */
+	const char *runtime;    /* "nodejs", "python", "native", or of engine_options */
 	const char *handler;    /* "file.function", as Kubeless has it */
 	const char *dir;        /* absolute; where the handler's file is */
 	const char *config;     /* a JSON object, for the function as context.config; NULL = {} */
@@ -152,12 +153,13 @@ struct function_stats {
 
 struct engine_options {
 	const char *runtime_dir; /* absolute; holds nodejs/worker.js and python/worker.py */
-	const char *node;        /* an interpreter other than the "node" in PATH; NULL: that one */
+	const struct runtime_options *runtimes; /* beside ours, or instead of them */
+	size_t runtime_count;
 	/* Instead of what this system is found to have, for tests; NULL: that. */
 	const struct isolation_level *level;
 };
 
-/* Returns 0, -ENOMEM. `ops` and `loop` are borrowed; `options` are copied. */
+/* Returns 0, -ENOMEM, or an error of runtimes_add(). `ops` and `loop` are borrowed; `options` are copied. */
 int engine_new(struct loop *loop, const struct engine_options *options,
 	const struct engine_ops *ops, void *user, struct engine **ret_engine) _must_check_;
 

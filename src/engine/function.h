@@ -30,8 +30,7 @@ struct engine {
 	struct loop *loop;
 	const struct engine_ops *ops;
 	void *user;
-	char *runtime_dir;
-	char *node; /* NULL: searched for */
+	struct runtimes runtimes;
 	char *launcher;
 	struct isolation_level level; /* what this system has */
 	bool level_is_given;          /* by our user: it is not asked */

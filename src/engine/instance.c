@@ -567,29 +567,20 @@ static int instance_spawn(struct instance *instance)
 	struct function *function = instance->function;
 	const struct runtime *runtime = function->runtime;
 	struct engine *engine = function->engine;
-	const char *interpreter = runtime->interpreter;
-	const char *const paths[] = {engine->runtime_dir, NULL};
-	const char *argv[RUNTIME_FLAGS_MAX + 4] = {interpreter};
-	_cleanup_free_ char *script = NULL;
-	size_t argc = 1;
+	const char *argv[RUNTIME_WORDS_MAX + 2];
+	size_t argc = 0;
 
-	if (engine->node && strcmp(runtime->name, "nodejs") == 0)
-		interpreter = engine->node;
-	if (asprintf(&script, "%s/%s", engine->runtime_dir, runtime->script) < 0) {
-		script = NULL;
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < RUNTIME_FLAGS_MAX && runtime->flags[i]; i++)
-		argv[argc++] = runtime->flags[i];
-	argv[argc++] = script;
-	argv[argc] = function->name; /* for ps(1) */
+	for (; runtime->command[argc]; argc++)
+		argv[argc] = runtime->command[argc];
+	argv[argc++] = function->name; /* for ps(1) */
+	argv[argc] = NULL;
 	return worker_start(&engine->pool,
 		&(struct worker_options){
 			.launcher = engine->launcher,
 			.layers = function->layers,
-			.program = interpreter,
+			.program = argv[0],
 			.argv = argv,
-			.paths = paths,
+			.paths = (const char *const *)runtime->paths,
 			.dir = function->dir,
 			.function = function->name,
 			.limit = &function->output_limit,

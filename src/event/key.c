@@ -5,12 +5,9 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define NS_PER_SEC 1000000000ULL
-#define PART_MAX   64 /* characters of a value that can be other than text */
+#define PART_MAX 64 /* characters of a value that can be other than text */
 
 void key_plan_init(struct key_plan *plan, const struct schema *schema, const char *const *names)
 {
@@ -108,23 +105,6 @@ static bool parse_number(const char *text, uint64_t *ret_value)
 	return true;
 }
 
-/* As time_render() writes it. */
-static bool parse_time(const char *text, uint64_t *ret_ns)
-{
-	struct tm tm = {0};
-	unsigned int ns;
-	int end = 0;
-
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%9uZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ns, &end) != 7 ||
-		end == 0 || text[end])
-		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	*ret_ns = (uint64_t)timegm(&tm) * NS_PER_SEC + ns;
-	return true;
-}
-
 static uint64_t absorb_text(uint64_t hash, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -144,7 +124,7 @@ static uint64_t absorb_part(uint64_t hash, const char *part, size_t len)
 	text[len] = '\0';
 	if (len == 0) /* a field that the record does not have, or an unknown time */
 		return absorb(hash, 0);
-	if (parse_number(text, &value) || parse_time(text, &value))
+	if (parse_number(text, &value) || time_parse(text, &value) == 0)
 		return absorb(hash, value);
 	if (ip_parse(text, &ip) == 0)
 		return absorb_ip(hash, ip.bytes);

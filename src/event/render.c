@@ -61,6 +61,22 @@ const char *time_render(uint64_t ns, char text[static TIME_TEXT_MAX])
 	return text;
 }
 
+int time_parse(const char *text, uint64_t *ret_ns)
+{
+	struct tm tm = {0};
+	unsigned int ns;
+	int end = 0;
+
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%9uZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ns, &end) != 7 ||
+		end == 0 || text[end])
+		return -EINVAL;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	*ret_ns = (uint64_t)timegm(&tm) * NS_PER_SEC + ns;
+	return 0;
+}
+
 static int64_t sign_extend(uint64_t value, unsigned int bytes)
 {
 	unsigned int shift = 64 - bytes * 8;

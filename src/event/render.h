@@ -22,6 +22,9 @@ int ip_parse(const char *text, ip_addr *ret_ip) _must_check_;
 /* RFC 3339 with nanoseconds, in UTC. Returns `text`. */
 const char *time_render(uint64_t ns, char text[static TIME_TEXT_MAX]);
 
+/* Parses such a text. 0 or -EINVAL. */
+int time_parse(const char *text, uint64_t *ret_ns) _must_check_;
+
 /*
  * One field, as a function would see it: addresses and times as text, the rest as decimal digits.
  * Returns the length as snprintf(3) does; at least `size` means that it was cut.

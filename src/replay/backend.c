@@ -158,7 +158,8 @@ static int start_functions(struct backend *backend)
 {
 	const struct engine_options options = {
 		.runtime_dir = backend->config->runtime_dir,
-		.node = "node",
+		.runtimes = backend->config->runtimes.items,
+		.runtime_count = backend->config->runtimes.count,
 	};
 	struct config *config = backend->config;
 	int r;

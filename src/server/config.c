@@ -21,7 +21,7 @@
 #define TIMER_PREFIX "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "code_dir", "runtime_dir", "switches_max", "alerts_keep",
+	"functions_dir", "code_dir", "runtime_dir", "runtimes", "switches_max", "alerts_keep",
 	"dead_letters_keep", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
@@ -37,6 +37,7 @@ void config_free(struct config *config)
 	free(config->functions_dir);
 	free(config->code_dir);
 	free(config->runtime_dir);
+	runtime_config_done(&config->runtimes);
 	for (size_t i = 0; i < config->function_count; i++)
 		function_config_done(&config->functions[i]);
 	free(config->triggers);
@@ -358,6 +359,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "functions_dir", &config->functions_dir);
 	reader_string(reader, "", root, "code_dir", &config->code_dir);
 	reader_string(reader, "", root, "runtime_dir", &config->runtime_dir);
+	runtime_config_load(reader, &config->runtimes);
 	reader_string(reader, "", root, "durability", &durability);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
 	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);

@@ -10,6 +10,7 @@
 
 #include "base/cron.h"
 #include "server/function_config.h"
+#include "server/runtime_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,7 @@ struct config {
 	char *functions_dir;
 	char *code_dir; /* of functions that are deployed */
 	char *runtime_dir;
+	struct runtime_config runtimes;
 	bool relaxed_durability;
 	unsigned int switches_max;
 	uint64_t alerts_keep_ns, dead_letters_keep_ns;          /* 0: for ever */

@@ -311,7 +311,8 @@ static int start_functions(struct server *server, char **ret_error)
 {
 	const struct engine_options options = {
 		.runtime_dir = server->config->runtime_dir,
-		.node = "node",
+		.runtimes = server->config->runtimes.items,
+		.runtime_count = server->config->runtimes.count,
 	};
 	int r;
 
@@ -479,6 +480,8 @@ static void warn_restart_needed(const struct config *running, const struct confi
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		if (!text_equal(fixed[i].a, fixed[i].b))
 			log_warning("key=%s takes effect at the next start", fixed[i].key);
+	if (!runtime_config_equal(&running->runtimes, &wanted->runtimes))
+		log_warning("key=runtimes takes effect at the next start");
 	if (running->switches_max != wanted->switches_max ||
 		running->relaxed_durability != wanted->relaxed_durability)
 		log_warning("switches_max and durability take effect at the next start");

@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Known traffic gives exactly the alerts it must, with every packet accounted for, each time the same."""
 import heapq
+import json
+import os
+import pathlib
+import shutil
+import tempfile
 
 import captures as c
-from replaying import Checker, alerts, event, finish, replay, require_bpf, run
+from replaying import BUILD, HERE, Checker, alerts, event, finish, replay, require_bpf, run
 
 SCAN = ("TCP SYN scan", "medium")
 SCENES = {  # packets, and the alerts they lead to
@@ -127,6 +132,24 @@ def idle_flows_end_in_a_gap(checker):
     checker.equal("flow events of two packets a second apart", 3, event(result, 2, "heavy-hitter")["events"])
 
 
+def in_c(checker):
+    """The port scan in C raises what the one in JavaScript does, to the last word."""
+    packets = list(heapq.merge(c.web_traffic(), c.syn_scan(), c.udp_scan(), c.flood(), c.noise()))
+    shipped = HERE.parent.parent / "functions"
+    manifest = json.loads((shipped / "port-scan/function.json").read_text())
+    manifest.update(runtime="native", handler="port-scan.port_scan")
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        folder = pathlib.Path(directory) / "port-scan"
+        folder.mkdir()
+        (folder / "function.json").write_text(json.dumps(manifest))
+        shutil.copy(BUILD / "tests/replay/port-scan.so", folder)
+        result = replay(c.pcap(packets), "--functions", directory)
+    expected = [alert for alert in replay(c.pcap(packets))["alerts"] if alert["netlambda"]["function"] == "port-scan"]
+    checker.equal("alerts of the port scan in C", expected, result["alerts"])
+    checker.that(len(expected) >= 3, "the port scan in JavaScript raises three alerts")
+
+
 def table(checker):
     done = run("-", data=c.pcap(c.syn_scan()))
     rows = [line.split() for line in done.stdout.decode().splitlines()]
@@ -139,7 +162,7 @@ def table(checker):
 
 def test(checker):
     for part in (scenes, what_is_not_understood, what_is_not_understood_in_a_tunnel, same_each_time, formats,
-                 links, cut, capture_time, idle_flows_end_in_a_gap, table):
+                 links, cut, capture_time, idle_flows_end_in_a_gap, in_c, table):
         part(checker)
 
 

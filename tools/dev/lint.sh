@@ -50,7 +50,7 @@ lint_spdx()
 # Two at a time a core would only fight over the cache; files are handed out a few at a time.
 lint_tidy()
 {
-	project_files -path './src/*.c' -o -path './bench/*.c' | compiled_only |
+	project_files -path './src/*.c' -o -path './bench/*.c' -o -path './runtime/native/*.c' | compiled_only |
 		xargs -0 -r -P "$(nproc)" -n 3 clang-tidy -p "$build" --quiet \
 			--extra-arg=-Wno-unknown-warning-option
 }

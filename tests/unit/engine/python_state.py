@@ -78,7 +78,7 @@ class Conformance(unittest.TestCase):
             self.assertEqual((found,), expected, (operation, args))
 
     def run_event(self, state, event):
-        keyed = state.at(event.get('key', 'k'), 0, START + event['at'] * 1000)
+        keyed = state.at(event.get('key', '7'), 0, START + event['at'] * 1000)
         for i in range(event.get('times', 1)):
             for operation in event['do']:
                 self.operate(keyed, i, *operation)

@@ -186,7 +186,7 @@ struct function_options options(const char *handler)
 		.name = "tested",
 		.runtime = tested_runtime(),
 		.handler = handler,
-		.dir = TEST_FUNCTIONS,
+		.dir = strcmp(tested_runtime(), "native") == 0 ? TEST_NATIVE : TEST_FUNCTIONS,
 		.key = key,
 		.timeout_ns = 5 * NS_PER_SEC,
 		.attempts = 3,
@@ -204,7 +204,6 @@ void world_init_with(struct world *world, const struct isolation_level *level)
 {
 	const struct engine_options engine_options = {
 		.runtime_dir = TEST_RUNTIME,
-		.node = "node",
 		.level = level,
 	};
 

@@ -141,7 +141,7 @@ static void start_function(struct core *core, const struct core_options *options
 
 static void start_functions(struct core *core, const struct core_options *options)
 {
-	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME, .node = "node"};
+	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME};
 
 	core->units->triggers = calloc(CORE_FUNCTIONS, sizeof(core->units->triggers[0]));
 	assert_non_null(core->units->triggers);

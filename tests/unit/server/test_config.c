@@ -239,9 +239,49 @@ static void a_changed_threshold_makes_another_function(void **state _unused_)
 	assert_false(function_config_equal(&a->functions[0], &c->functions[0]));
 }
 
+static void runtimes_are_read_and_checked(void **state _unused_)
+{
+	static const struct {
+		const char *runtimes, *error;
+	} wrong[] = {
+		{"[]", "runtimes: expected an object: name -> settings, of at most 13"},
+		{"{\"Lua\": {}}", "runtimes.Lua: expected a name of a-z, 0-9, \".\" and \"-\""},
+		{"{\"lua\": 1}", "runtimes.lua: expected an object with command and suffixes"},
+		{"{\"lua\": {\"command\": [\"lua\"]}}",
+			"runtimes.lua: expected an object with command and suffixes"},
+		{"{\"lua\": {\"command\": \"lua\"}}",
+			"runtimes.lua.command: expected an array of 1 to 32 texts"},
+		{"{\"lua\": {\"command\": [\"lua\", 1]}}", "runtimes.lua.command: expected texts"},
+		{"{\"nodejs\": {\"suffixes\": [\"js\"]}}",
+			"runtimes.nodejs.suffixes: expected texts that begin with \".\""},
+		{"{\"nodejs\": {\"comand\": [\"n\"]}}",
+			"runtimes.nodejs.comand: unknown key (did you mean \"command\"?)"},
+	};
+	_cleanup_(config_freep) struct config *config = NULL, *other = NULL;
+	char text[256], error[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(text, sizeof(text), "{\"runtimes\": %s}", wrong[i].runtimes);
+		snprintf(error, sizeof(error), ":1: %s", wrong[i].error);
+		assert_refused(text, error);
+	}
+	config = load("{\"runtimes\": {\"lua\": {\"command\": [\"lua5.4\", \"/srv/worker.lua\"], "
+		      "\"suffixes\": [\".lua\"], \"paths\": [\"/srv/lua\"]}}}");
+	assert_int_equal(config->runtimes.count, 1);
+	assert_string_equal(config->runtimes.items[0].name, "lua");
+	assert_string_equal(config->runtimes.items[0].command[1], "/srv/worker.lua");
+	assert_null(config->runtimes.items[0].command[2]);
+	assert_string_equal(config->runtimes.items[0].paths[0], "/srv/lua");
+	other = load("{\"runtimes\": {\"nodejs\": {\"command\": [\"/opt/node/bin/node\"]}}}");
+	assert_null(other->runtimes.items[0].suffixes);
+	assert_false(runtime_config_equal(&config->runtimes, &other->runtimes));
+	assert_true(runtime_config_equal(&config->runtimes, &config->runtimes));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(runtimes_are_read_and_checked),
 		cmocka_unit_test(the_thesis_map_is_enough),
 		cmocka_unit_test(the_manifest_gives_what_the_file_does_not),
 		cmocka_unit_test(one_function_may_have_several_triggers),

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "api.h"
+
+#include <errno.h>
+
+#define VALUE_MAX        (64U << 10) /* bytes of JSON */
+#define EVENT_CHANGE_MAX (8U << 20)  /* that one event may set */
+
+const char *lambda_key(struct lambda_context *context)
+{
+	struct pipe_buffer text = {0};
+	const char *key = NULL;
+
+	if (api_check_state(context)) {
+		state_put_key(&context->view, &text);
+		key = api_keep_text(context, &text);
+	}
+	return key ? key : "";
+}
+
+/* ---- plain values ---- */
+
+const char *lambda_get(struct lambda_context *context, const char *name)
+{
+	struct entry *entry = api_find(context, name);
+	struct pipe_buffer text = {0};
+
+	if (!entry || entry->value.kind == VALUE_NONE)
+		return NULL;
+	value_put(&entry->value, &text);
+	return api_keep_text(context, &text);
+}
+
+double lambda_get_number(struct lambda_context *context, const char *name, double otherwise)
+{
+	struct entry *entry = api_find_kind(context, name, VALUE_NUMBER);
+
+	return entry ? entry->value.number : otherwise;
+}
+
+const char *lambda_get_text(struct lambda_context *context, const char *name)
+{
+	struct entry *entry = api_find(context, name);
+	struct pipe_buffer text = {0};
+	json_t *json = NULL;
+	size_t len;
+
+	if (!entry || entry->value.kind == VALUE_NONE)
+		return NULL;
+	if (entry->value.kind == VALUE_JSON)
+		json = json_loadb(
+			entry->value.json.text, entry->value.json.len, JSON_DECODE_ANY, NULL);
+	if (!json_is_string(json)) {
+		context_refuse(context, "state: \"%s\" holds something else than a text", name);
+		json_decref(json);
+		return NULL;
+	}
+	len = json_string_length(json);
+	json_put_bytes(&text, json_string_value(json), len);
+	json_decref(json);
+	return api_keep_text(context, &text);
+}
+
+/* The entry, which holds nothing. NULL: it is refused. */
+static struct entry *claim_empty(struct lambda_context *context, const char *name)
+{
+	struct entry *entry;
+	int r;
+
+	if (!api_check_state(context))
+		return NULL;
+	r = state_claim(&context->view, name, &entry);
+	if (r < 0) {
+		api_refuse_error(context, r);
+		return NULL;
+	}
+	return api_replace(context, entry) ? entry : NULL;
+}
+
+static void set_text(struct lambda_context *context, const char *name, const char *json, size_t len)
+{
+	struct entry *entry;
+
+	if (len > VALUE_MAX) {
+		context_refuse(context, "state: \"%s\" is %zu bytes of JSON", name, len);
+		return;
+	}
+	entry = claim_empty(context, name);
+	if (!entry)
+		return;
+	api_note(context, entry, value_set_json(&entry->value, json, len) < 0 ? -ENOMEM : 1);
+	if (state_event_bytes(context->view.state) > EVENT_CHANGE_MAX)
+		context_refuse(context, "state: one event changes too much");
+}
+
+void lambda_set(struct lambda_context *context, const char *name, const char *json)
+{
+	json_error_t error;
+	json_t *parsed = json_loads(json, JSON_DECODE_ANY, &error);
+	char *compact;
+
+	if (!parsed) {
+		context_refuse(context, "state: \"%s\" is no JSON: %s", name, error.text);
+		return;
+	}
+	json_decref(parsed);
+	compact = malloc(strlen(json) + 1);
+	if (!compact) {
+		api_refuse_error(context, -ENOMEM);
+		return;
+	}
+	json_compact(json, compact);
+	if (value_is_reserved(compact))
+		context_refuse(context,
+			"state: \"%s\": a first member that begins with \"$\" is reserved", name);
+	else
+		set_text(context, name, compact, strlen(compact));
+	free(compact);
+}
+
+void lambda_set_number(struct lambda_context *context, const char *name, double value)
+{
+	struct entry *entry;
+
+	if (!api_check_number(context, value))
+		return;
+	entry = claim_empty(context, name);
+	if (!entry)
+		return;
+	entry->value.kind = VALUE_NUMBER;
+	entry->value.number = value;
+	api_note(context, entry, 1);
+}
+
+void lambda_set_text(struct lambda_context *context, const char *name, const char *text)
+{
+	struct pipe_buffer json = {0};
+
+	if (!utf8_is_valid(text, strlen(text))) {
+		context_refuse(context, "state: \"%s\" is no UTF-8", name);
+		return;
+	}
+	json_put_string(&json, text, strlen(text));
+	if (json.failed)
+		api_refuse_error(context, -ENOMEM);
+	else
+		set_text(context, name, (const char *)json.bytes, json.size);
+	pipe_buffer_done(&json);
+}
+
+bool lambda_delete(struct lambda_context *context, const char *name)
+{
+	struct entry *entry = api_find(context, name);
+	int r;
+
+	if (!entry || entry->value.kind == VALUE_NONE)
+		return false;
+	r = state_delete(context->view.state, entry);
+	if (r < 0)
+		api_refuse_error(context, r);
+	return r == 0;
+}
+
+/* ---- counters ---- */
+
+double lambda_counter_add(struct lambda_context *context, const char *name, double amount)
+{
+	struct entry *entry;
+
+	if (!api_check_number(context, amount))
+		return 0;
+	entry = api_claim_kind(context, name, VALUE_NUMBER);
+	if (!entry || !api_save(context, entry))
+		return 0;
+	if (entry->value.kind == VALUE_NONE) {
+		entry->value.kind = VALUE_NUMBER;
+		entry->value.number = 0;
+	}
+	entry->value.number += amount;
+	api_note(context, entry, 1);
+	return entry->value.number;
+}
+
+double lambda_counter(struct lambda_context *context, const char *name)
+{
+	return lambda_get_number(context, name, 0);
+}
