@@ -2,6 +2,7 @@
 #include "wire/v2_aead.h"
 
 #include "wire/v2.h"
+#include "wire/v2_cipher.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -15,25 +16,23 @@
 #include <sys/auxv.h>
 #endif
 
-#define KEY_BYTES   32
-#define NONCE_BYTES 12
-#define KEYS        4 /* by generation: the one before, the present, the next, and one that is free */
+#define KEYS 4 /* by generation: the one before, the present, the next, and one that is free */
 
 struct key {
-	EVP_CIPHER_CTX *context;
-	uint8_t iv[NONCE_BYTES];
+	struct v2_key *cipher;
+	uint8_t iv[V2_NONCE_BYTES];
 };
 
-/* One direction. Keys up to generation `derived` are made; `secret` is that generation's. */
+/* One direction. Keys up to generation `derived` are made, the last of them if it is `ready`. */
 struct direction {
 	struct key keys[KEYS];
-	uint8_t secret[V2_SECRET_BYTES];
+	uint8_t secret[V2_SECRET_BYTES]; /* of generation `derived` */
 	uint64_t derived;
-	bool encrypts;
+	bool ready;
 };
 
 struct v2_aead {
-	EVP_CIPHER *cipher;
+	const struct v2_cipher_ops *ops;
 	EVP_KDF_CTX *kdf;
 	struct direction send, receive;
 	struct v2_phases phases;
@@ -63,56 +62,65 @@ static int expand(
 static int make_key(struct v2_aead *aead, struct direction *direction)
 {
 	struct key *key = &direction->keys[direction->derived % KEYS];
-	uint8_t bytes[KEY_BYTES];
+	uint8_t bytes[V2_KEY_BYTES];
 	int r = expand(aead->kdf, direction->secret, "netlambda 2 key", bytes, sizeof(bytes));
 
 	if (r == 0)
 		r = expand(
 			aead->kdf, direction->secret, "netlambda 2 iv", key->iv, sizeof(key->iv));
-	if (r == 0 && EVP_CipherInit_ex2(key->context, aead->cipher, bytes, NULL,
-			      direction->encrypts, NULL) != 1)
-		r = -ENOMEM;
+	if (r == 0)
+		r = aead->ops->key_set(key->cipher, bytes);
 	OPENSSL_cleanse(bytes, sizeof(bytes));
+	direction->ready = r == 0;
 	return r;
 }
 
-/* Makes keys up to a generation. The secrets before are gone: what was sealed stays sealed. */
+/* On to the next generation's secret. The one before is gone: what was sealed stays sealed. */
+static int next_secret(struct v2_aead *aead, struct direction *direction)
+{
+	uint8_t next[V2_SECRET_BYTES];
+	int r = expand(aead->kdf, direction->secret, "netlambda 2 next", next, sizeof(next));
+
+	if (r < 0)
+		return r;
+	memcpy(direction->secret, next, sizeof(next));
+	OPENSSL_cleanse(next, sizeof(next));
+	direction->derived++;
+	direction->ready = false;
+	return 0;
+}
+
+/* Makes keys up to a generation; what failed before is tried again. */
 static int derive_up_to(struct v2_aead *aead, struct direction *direction, uint64_t generation)
 {
-	while (direction->derived < generation) {
-		uint8_t next[V2_SECRET_BYTES];
-		int r = expand(
-			aead->kdf, direction->secret, "netlambda 2 next", next, sizeof(next));
+	while (direction->derived < generation || !direction->ready) {
+		int r = direction->ready ? next_secret(aead, direction) : 0;
 
-		if (r < 0)
-			return r;
-		memcpy(direction->secret, next, sizeof(next));
-		OPENSSL_cleanse(next, sizeof(next));
-		direction->derived++;
-		r = make_key(aead, direction);
+		if (r == 0)
+			r = make_key(aead, direction);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int direction_init(
-	struct v2_aead *aead, struct direction *direction, const uint8_t *secret, bool encrypts)
+static int direction_init(struct v2_aead *aead, struct direction *direction, enum v2_cipher cipher,
+	const uint8_t *secret)
 {
-	direction->encrypts = encrypts;
 	memcpy(direction->secret, secret, V2_SECRET_BYTES);
 	for (int i = 0; i < KEYS; i++) {
-		direction->keys[i].context = EVP_CIPHER_CTX_new();
-		if (!direction->keys[i].context)
+		direction->keys[i].cipher = aead->ops->key_new(cipher, direction == &aead->send);
+		if (!direction->keys[i].cipher)
 			return -ENOMEM;
 	}
 	return make_key(aead, direction);
 }
 
-static void direction_done(struct direction *direction)
+static void direction_done(struct v2_aead *aead, struct direction *direction)
 {
 	for (int i = 0; i < KEYS; i++)
-		EVP_CIPHER_CTX_free(direction->keys[i].context);
+		if (direction->keys[i].cipher)
+			aead->ops->key_free(direction->keys[i].cipher);
 	OPENSSL_cleanse(direction, sizeof(*direction));
 }
 
@@ -140,14 +148,13 @@ int v2_aead_new(enum v2_cipher cipher, const uint8_t send_secret[static V2_SECRE
 	if (!aead)
 		return -ENOMEM;
 	aead->packets_a_key = packets_a_key ? packets_a_key : V2_PACKETS_A_KEY;
-	aead->cipher = EVP_CIPHER_fetch(
-		NULL, cipher == V2_CIPHER_AES_256_GCM ? "AES-256-GCM" : "ChaCha20-Poly1305", NULL);
+	aead->ops = v2_cipher_fastest(cipher);
 	aead->kdf = new_kdf();
-	if (!aead->cipher || !aead->kdf)
+	if (!aead->kdf)
 		return -ENOMEM;
-	r = direction_init(aead, &aead->send, send_secret, true);
+	r = direction_init(aead, &aead->send, cipher, send_secret);
 	if (r == 0)
-		r = direction_init(aead, &aead->receive, receive_secret, false);
+		r = direction_init(aead, &aead->receive, cipher, receive_secret);
 	/* The peer may be ahead by one. */
 	if (r == 0)
 		r = derive_up_to(aead, &aead->receive, 1);
@@ -158,18 +165,17 @@ int v2_aead_new(enum v2_cipher cipher, const uint8_t send_secret[static V2_SECRE
 
 void v2_aead_free(struct v2_aead *aead)
 {
-	direction_done(&aead->send);
-	direction_done(&aead->receive);
-	EVP_CIPHER_free(aead->cipher);
+	direction_done(aead, &aead->send);
+	direction_done(aead, &aead->receive);
 	EVP_KDF_CTX_free(aead->kdf);
 	free(aead);
 }
 
 /* RFC 8446, 5.3: the number, left-padded, xor the IV. */
-static void make_nonce(const struct key *key, uint64_t packet, uint8_t nonce[NONCE_BYTES])
+static void make_nonce(const struct key *key, uint64_t packet, uint8_t nonce[V2_NONCE_BYTES])
 {
-	memcpy(nonce, key->iv, NONCE_BYTES);
-	for (int i = NONCE_BYTES - 1; packet > 0; i--, packet >>= 8)
+	memcpy(nonce, key->iv, V2_NONCE_BYTES);
+	for (int i = V2_NONCE_BYTES - 1; packet > 0; i--, packet >>= 8)
 		nonce[i] ^= (uint8_t)packet;
 }
 
@@ -185,8 +191,7 @@ static int aead_seal(void *user, uint64_t packet, const uint8_t *header, uint8_t
 	struct v2_aead *aead = user;
 	uint64_t generation = packet / aead->packets_a_key;
 	struct key *key = &aead->send.keys[generation % KEYS];
-	uint8_t nonce[NONCE_BYTES];
-	int length;
+	uint8_t nonce[V2_NONCE_BYTES];
 
 	/* Numbers ascend, so a key that is gone is not needed again. */
 	if (generation < aead->send.derived)
@@ -194,35 +199,22 @@ static int aead_seal(void *user, uint64_t packet, const uint8_t *header, uint8_t
 	if (derive_up_to(aead, &aead->send, generation) < 0)
 		return -ENOMEM;
 	make_nonce(key, packet, nonce);
-	if (EVP_EncryptInit_ex2(key->context, NULL, NULL, nonce, NULL) != 1 ||
-		EVP_EncryptUpdate(key->context, NULL, &length, header, V2_HEADER_BYTES) != 1 ||
-		EVP_EncryptUpdate(key->context, text, &length, text, (int)size) != 1 ||
-		EVP_EncryptFinal_ex(key->context, text + size, &length) != 1 ||
-		EVP_CIPHER_CTX_ctrl(
-			key->context, EVP_CTRL_AEAD_GET_TAG, V2_TAG_BYTES, text + size) != 1)
-		return -EIO;
-	return 0;
+	return aead->ops->seal(key->cipher, nonce, header, text, size);
 }
 
 static int aead_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *header,
 	uint8_t *text, size_t size)
 {
 	struct v2_aead *aead = user;
-	uint8_t nonce[NONCE_BYTES];
+	uint8_t nonce[V2_NONCE_BYTES];
 	uint64_t generation;
 	struct key *key;
-	int length;
 
 	if (!v2_phase_find(&aead->phases, phase, &generation))
 		return -EBADMSG;
 	key = &aead->receive.keys[generation % KEYS];
 	make_nonce(key, packet, nonce);
-	if (EVP_DecryptInit_ex2(key->context, NULL, NULL, nonce, NULL) != 1 ||
-		EVP_CIPHER_CTX_ctrl(
-			key->context, EVP_CTRL_AEAD_SET_TAG, V2_TAG_BYTES, text + size) != 1 ||
-		EVP_DecryptUpdate(key->context, NULL, &length, header, V2_HEADER_BYTES) != 1 ||
-		EVP_DecryptUpdate(key->context, text, &length, text, (int)size) != 1 ||
-		EVP_DecryptFinal_ex(key->context, text + size, &length) != 1)
+	if (aead->ops->open(key->cipher, nonce, header, text, size) < 0)
 		return -EBADMSG;
 	/* Without the next key the peer could not go on: the datagram is not taken, nor the turn. */
 	if (derive_up_to(aead, &aead->receive, generation + 1) < 0)
