@@ -34,6 +34,7 @@ struct link_options {
 	uint64_t duration_ns;
 	/* Events come to be: 0: as fast as they can be sent; else so many every so often. */
 	uint64_t burst, burst_every_ns;
+	bool cut; /* ends with the duration, whatever waits then */
 	/* How many wait, every so often. NULL: not wanted. */
 	struct link_sample *samples;
 	unsigned int samples_max;

@@ -36,7 +36,7 @@ struct link {
 
 	/* The receiving end's. */
 	_Alignas(64) uint64_t delivered, bytes, dropped;
-	uint64_t random, first_ns, last_ns, last_number;
+	uint64_t random, last_ns, last_number;
 	double *latencies_us;
 	unsigned int latency_count;
 };
@@ -56,6 +56,8 @@ extern const struct link_ends link_raw, link_v1, link_v2, link_tls;
 /* Events 1 to this one exist by now. Once the time is over it does not grow. */
 uint64_t link_existing(const struct link *link, uint64_t now_ns);
 bool link_is_over(const struct link *link, uint64_t now_ns);
+/* The sender ends now, whatever waits. */
+bool link_is_cut(const struct link *link, uint64_t now_ns);
 /* When there will be more; UINT64_MAX: never. */
 uint64_t link_next_event_ns(const struct link *link, uint64_t now_ns);
 /* Events 1 to `number` need no memory any more. */
@@ -71,7 +73,7 @@ void link_make_events(uint8_t *events, uint64_t first, uint64_t count);
 /* True if this datagram is to be lost. */
 bool link_loses(struct link *link);
 bool link_reorders(struct link *link);
-/* Something came: for the times of the first and last delivery. */
+/* Something came: for the time of the last delivery. */
 void link_note_arrival(struct link *link, uint64_t now_ns);
 /* Checks events that were handed out one behind the other, `stride` bytes apart. */
 void link_check_events(

@@ -209,6 +209,8 @@ static int send_unacknowledged(struct link *link, struct v1 *v1)
 			any = true;
 		r = link_flush(link, v1->datagrams, link->sender_fd);
 		link_settle(link, link->sent);
+		if (link_is_cut(link, now_ns))
+			break;
 		if (any || r < 0)
 			continue;
 		if (link_is_over(link, now_ns))
@@ -266,6 +268,8 @@ static int send_acknowledged(struct link *link, struct v1 *v1)
 	while (r == 0) {
 		uint64_t now_ns = clock_monotonic_ns();
 
+		if (link_is_cut(link, now_ns))
+			break;
 		if (fill(link, v1_sender_begin(&v1->sender), true) > 0)
 			r = send_one(link, v1);
 		else if (link_is_over(link, now_ns))

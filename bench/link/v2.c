@@ -238,13 +238,15 @@ static int send_v2(struct link *link)
 		uint64_t now_ns = clock_monotonic_ns();
 
 		r = take_answers(link, v2, now_ns);
+		link_settle(link, spool->head_sequence);
 		push_events(link, v2, now_ns);
 		if (r >= 0 && !send_trains(link, v2, now_ns, &r)) {
 			if (link_is_over(link, now_ns) && all_is_sent(v2))
 				break;
 			wait_for_answers(link, v2, now_ns);
 		}
-		link_settle(link, spool->head_sequence);
+		if (link_is_cut(link, now_ns))
+			break;
 		if (now_ns - v2->progress_ns > LINK_STUCK_NS)
 			r = -ETIMEDOUT;
 	}

@@ -10,7 +10,7 @@ clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev
 libxdp-dev libcap-dev libseccomp-dev
 libjansson-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev openssl libpcap-dev libarchive-dev nodejs
 libcmocka-dev valgrind clang-format clang-tidy shellcheck mandoc spin node-typescript mypy
-systemd iproute2 procps ethtool nftables tcpdump tshark curl nmap hping3 iperf3
+systemd iproute2 procps ethtool nftables tcpdump tshark curl nmap hping3 iperf3 gnuplot-nox
 NAMES
 	# Faster AES-GCM; Debian has it for this architecture only.
 	[ "$(dpkg --print-architecture)" != amd64 ] || echo libipsec-mb-dev
