@@ -56,7 +56,7 @@ struct link_result {
 	uint64_t dropped;      /* datagrams, by `loss` */
 	uint64_t resends;      /* datagrams of version 1, events of version 2 */
 	uint64_t socket_drops; /* datagrams that found the receiver's socket full */
-	double seconds;        /* from the first to the last delivery */
+	double seconds;        /* from the beginning to the last delivery */
 	double sender_cpu_ns, receiver_cpu_ns; /* of the thread, altogether */
 	double latency_us[LINK_PERCENTILES];   /* from when it came to be to when it was checked */
 	bool has_latency;
