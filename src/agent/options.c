@@ -207,6 +207,12 @@ static int take_interfaces(struct parsing *parsing, char *list)
 
 static int take_mode(struct parsing *parsing)
 {
+	/* Drivers that offload take hash tables and plain arrays only. */
+	if (strcmp(optarg, "offload") == 0)
+		return fail(parsing,
+			"--mode offload: no network card takes this program, as it counts in maps "
+			"of maps and in memory that user space reads: expected auto, native or "
+			"generic");
 	if (attach_mode_parse(optarg, &parsing->options->attach.mode) < 0)
 		return fail(parsing, "--mode %s: expected auto, native or generic", optarg);
 	return 0;

@@ -146,6 +146,7 @@ bpf/fanout /kernels/test_bpf_fanout
 bpf/parse /kernels/test_bpf_parse
 bpf/agent /kernels/test_bpf_agent
 bpf/follow /kernels/test_bpf_follow
+bpf/hints /kernels/test_bpf_hints
 bpf/pin /kernels/test_bpf_pin
 bpf/chain /kernels/test_bpf_chain
 TESTS

@@ -21,6 +21,14 @@ if [ $code -gt 1 ]; then
 	echo "failed: it ended with $code"
 	exit 1
 fi
+# Maps count into the limit of locked memory there; who cannot raise it is told.
+(ulimit -l 64; setpriv --bounding-set -sys_resource --inh-caps -all "$1" --id 1 -i old0 \
+	--server 127.0.0.1:9 --flush-timeout 0s) >/tmp/memlock.log 2>&1
+cat /tmp/memlock.log
+if ! grep -q 'LimitMEMLOCK=infinity' /tmp/memlock.log; then
+	echo 'failed: it does not say that memory cannot be locked'
+	exit 1
+fi
 if ip link show old0 | grep -q xdp; then
 	echo 'failed: something is still attached'
 	exit 1

@@ -297,9 +297,22 @@ static void chain_excludes_what_would_be_done_later(void **state _unused_)
 	}
 }
 
+static void offload_is_explained(void **state _unused_)
+{
+	char line[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --mode offload";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
+	assert_non_null(strstr(error, "no network card takes this program"));
+	free(error);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(offload_is_explained),
 		cmocka_unit_test(chain_excludes_what_would_be_done_later),
 		cmocka_unit_test(pins_have_a_default_directory_and_no_relative_one),
 		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
