@@ -4,6 +4,7 @@
 #include "agent/flows.h"
 #include "agent/leftovers.h"
 #include "agent/pins.h"
+#include "agent/preflight.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -355,7 +356,9 @@ static int explain_load(int error, const struct counting_options *options, char 
 {
 	const char *advice = "the kernel's reasons are in the lines above";
 
-	if (error == -EPERM)
+	if (preflight_kernel_is_old())
+		advice = "Linux 5.15 is the oldest that has all that it takes";
+	else if (error == -EPERM)
 		advice = "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are there, so look at lockdown, "
 			 "SELinux or, before Linux 5.11, at the memlock limit (ulimit -l)";
 	else if (error == -ENOMEM || error == -E2BIG)

@@ -85,6 +85,17 @@ static void raise_memlock(void)
 		(unsigned long long)limit.rlim_cur);
 }
 
+bool preflight_kernel_is_old(void)
+{
+	struct utsname name;
+	unsigned long major, minor;
+
+	if (uname(&name) < 0)
+		return false;
+	kernel_version_parse(name.release, &major, &minor);
+	return is_older(major, minor, KERNEL_MINOR);
+}
+
 void preflight_kernel(void)
 {
 	struct utsname name;

@@ -17,6 +17,10 @@ if ! grep -q 'this kernel is older than 5.15, the oldest that is supported' /tmp
 	echo 'failed: it does not say what is wrong'
 	exit 1
 fi
+if [ $code -eq 1 ] && ! grep -q '^error .*Linux 5.15 is the oldest' /tmp/old.log; then
+	echo 'failed: its last word is not the reason'
+	exit 1
+fi
 if [ $code -gt 1 ]; then
 	echo "failed: it ended with $code"
 	exit 1
