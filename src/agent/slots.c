@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/siphash.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -33,20 +32,6 @@ unsigned int slots_needed(const struct slots_options *options)
 	unsigned int names = names_count(options);
 
 	return names == options->wanted_count ? names : names + options->follow_max;
-}
-
-uint64_t slots_fingerprint(const struct slots_options *options)
-{
-	const struct siphash_key key = {0}; /* no secret: the next agent must find the same */
-	uint64_t hash = slots_needed(options);
-
-	for (unsigned int i = 0; i < options->wanted_count; i++) {
-		const char *name = options->wanted[i];
-
-		if (!is_pattern(name))
-			hash ^= siphash(&key, name, strlen(name)) * (2 * i + 1);
-	}
-	return hash;
 }
 
 static bool matches(const struct slots_options *options, const char *name)
@@ -630,24 +615,12 @@ void slots_detach(struct slots *slots)
 		}
 }
 
-void slots_leave(struct slots *slots)
-{
-	slots->leaves = true;
-}
-
-static void close_pinned(struct slots *slots)
-{
-	for (unsigned int i = 0; slots->slots && i < slots->count; i++)
-		if (slots->slots[i].is_pinned)
-			attachment_leave(&slots->slots[i].attachment);
-}
-
 void slots_free(struct slots *slots)
 {
 	if (!slots)
 		return;
 	if (slots->leaves)
-		close_pinned(slots);
+		slots_close_pinned(slots);
 	slots_detach(slots);
 	chain_free(slots->chain);
 	interfaces_close(slots->interfaces);

@@ -5,10 +5,39 @@
 #include "agent/slots_private.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/siphash.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+/* ---- beginning and end ---- */
+
+uint64_t slots_fingerprint(const struct slots_options *options)
+{
+	const struct siphash_key key = {0}; /* no secret: the next agent must find the same */
+	uint64_t hash = slots_needed(options);
+
+	for (unsigned int i = 0; i < options->wanted_count; i++) {
+		const char *name = options->wanted[i];
+
+		if (!is_pattern(name))
+			hash ^= siphash(&key, name, strlen(name)) * (2 * i + 1);
+	}
+	return hash;
+}
+
+void slots_leave(struct slots *slots)
+{
+	slots->leaves = true;
+}
+
+void slots_close_pinned(struct slots *slots)
+{
+	for (unsigned int i = 0; slots->slots && i < slots->count; i++)
+		if (slots->slots[i].is_pinned)
+			attachment_leave(&slots->slots[i].attachment);
+}
 
 /* ---- while running ---- */
 
@@ -159,6 +188,10 @@ static void note_pending(struct slots *slots, unsigned int index, const struct o
 	if (origin->note && origin->collector == slots->collector)
 		return;
 	note.since_ns = origin->note ? origin->note->since_ns : clock_realtime_ns();
+	/* Another interface may have had the slot. */
+	if (collector_read_interface(slots->collector, index, &note.base) < 0 ||
+		collector_read_unparsed(slots->collector, index, &note.unparsed_base) < 0)
+		log_error("cannot read the counters of before interface=%s", interface->name);
 	slot_note_as(slots, index, &note);
 }
 
@@ -199,6 +232,8 @@ static void resume_link(struct slots *slots, struct pin_link *link)
 		collector_program_fd(slots->collector, (unsigned int)index), &slots->options.attach,
 		link->fd, &attachment);
 	if (r < 0) {
+		if (note_of(slots, (unsigned int)index)->is_pending)
+			slot_note_as(slots, (unsigned int)index, &(struct pin_slot){0});
 		let_go(slots, link, interface->name,
 			r == -ENOTSUP ? "another mode is asked for" : strerror(-r));
 		return;

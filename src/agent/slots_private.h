@@ -69,6 +69,9 @@ void slot_pin(struct slots *slots, unsigned int index);
 /* Undoes both. */
 void slot_unpin(struct slots *slots, unsigned int index);
 
+/* Closes the links that outlive this. */
+void slots_close_pinned(struct slots *slots);
+
 /* Goes on with what an earlier agent left. Returns 0 or a negative errno. */
 int slots_resume(struct slots *slots) _must_check_;
 

@@ -208,9 +208,9 @@ kernel_qemu()
 	local dir=$kernel_dir/$1 seconds=$2
 
 	shift 2
-	(timeout "$seconds" qemu-system-x86_64 "$@" -smp 2 -m 3072 -nographic -no-reboot -nic none \
+	timeout "$seconds" qemu-system-x86_64 "$@" -smp 2 -m 3072 -nographic -no-reboot -nic none \
 		-kernel "$dir/vmlinuz" -initrd "$dir/initramfs.gz" \
-		-append 'console=ttyS0 quiet panic=-1' </dev/null 2>&1) 2>/dev/null | sed -u 's/\r//g'
+		-append 'console=ttyS0 quiet panic=-1' </dev/null 2>&1 | sed -u 's/\r//g'
 }
 
 # Whether /dev/kvm starts an ordinary kernel is tried: in some clouds it is there and does not.
@@ -220,7 +220,7 @@ kernel_choose_accelerator()
 	[ -w /dev/kvm ] || return 0
 	kernel_fetch bookworm >"$kernel_dir/fetch-bookworm.log" 2>&1 || return 0
 	kernel_file_system bookworm
-	if kernel_qemu bookworm 20 -accel kvm -cpu host | grep -q -m 1 '@@ kernel'; then
+	if kernel_qemu bookworm 20 -accel kvm -cpu host 2>/dev/null | grep -q -m 1 '@@ kernel'; then
 		kernel_accelerator=(-accel kvm -cpu host)
 	fi
 }
