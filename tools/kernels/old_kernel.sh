@@ -26,6 +26,7 @@ if [ $code -gt 1 ]; then
 	exit 1
 fi
 # Maps count into the limit of locked memory there; who cannot raise it is told.
+# shellcheck disable=SC3045 # dash has it
 (ulimit -l 64; setpriv --bounding-set -sys_resource --inh-caps -all "$1" --id 1 -i old0 \
 	--server 127.0.0.1:9 --flush-timeout 0s) >/tmp/memlock.log 2>&1
 cat /tmp/memlock.log
