@@ -112,7 +112,8 @@ static unsigned int stream_stop(uint64_t *ret_bytes)
 
 static void start_with(const char *options)
 {
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin %s", port, options);
+	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --flush-timeout 9s --pin %s",
+		port, options);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 }
 
@@ -283,6 +284,14 @@ static void killed_when_all_is_sent_an_agent_loses_nothing(void **state _unused_
 	assert_all_told(&told, 12);
 }
 
+/* The old one goes with the first collection. */
+static void wait_for_one_set(void)
+{
+	lab_run("for i in $(seq 300); do "
+		"test $(ls -d /sys/fs/bpf/netlambda/maps_* | wc -l) = 1 && exit 0; sleep 0.1; "
+		"done; exit 1");
+}
+
 static void another_layout_drains_the_maps_of_before(void **state _unused_)
 {
 	static const char *const layouts[] = {
@@ -303,13 +312,13 @@ static void another_layout_drains_the_maps_of_before(void **state _unused_)
 		stream_wait();
 		assert_int_equal(agent_end(&agent, SIGTERM), 0);
 		stream_wait();
-		agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms %s",
+		agent_start(&agent,
+			"--id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms "
+			"--flush-timeout 9s %s",
 			port, layouts[i]);
 		agent_wait_output(&agent, "counting id=3");
 		assert_non_null(strstr(agent.output, "interface=veth0"));
-		stream_wait();
-		usleep(200000);
-		lab_run("test $(ls -d /sys/fs/bpf/netlambda/maps_* | wc -l) = 1");
+		wait_for_one_set();
 	}
 	rounds = stream_stop(&bytes);
 	assert_int_equal(agent_end(&agent, SIGINT), 0);
@@ -405,9 +414,11 @@ static void window_of_sources_goes_on_across_agents(void **state _unused_)
 
 /* ---- interfaces ---- */
 
-static void start_following(const char *user)
+static void start_following(const char *user, const char *period)
 {
-	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:%u --pin --user %s", port, user);
+	agent_start(&agent,
+		"--id 3 -i in* --server 127.0.0.1:%u --pin --user %s --period %s --follow-max 4",
+		port, user, period);
 	agent_wait_output(&agent, "counting id=3");
 }
 
@@ -416,13 +427,13 @@ static void interface_that_came_later_is_pinned_too(void **state _unused_)
 {
 	struct told told;
 
-	start_following("nobody");
+	start_following("nobody", "60s");
 	lab_add_pair("in0", "out0");
 	agent_wait_output(&agent, "attached interface=in0 ");
 	lab_send_packets("out0", 10);
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
 	lab_send_packets("out0", 20);
-	start_following("nobody");
+	start_following("nobody", "60s");
 	assert_non_null(strstr(agent.output, "attached interface=in0 "));
 	assert_non_null(strstr(agent.output, "resumed=yes"));
 	lab_send_packets("out0", 30);
@@ -440,11 +451,11 @@ static void interface_that_went_meanwhile_is_told_to_the_last_packet(void **stat
 	struct told told;
 
 	lab_add_pair("in0", "out0");
-	start_following("root");
+	start_following("root", "200ms");
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	lab_send_packets("out0", 25);
 	lab_run("ip link del in0");
-	start_following("root");
+	start_following("root", "200ms");
 	agent_wait_output(&agent, "the interface is gone");
 	lab_add_pair("in0", "out0");
 	agent_wait_output(&agent, "attached interface=in0 ");
@@ -462,7 +473,7 @@ static void interface_that_is_asked_for_no_more_is_let_go(void **state _unused_)
 {
 	struct told told;
 
-	agent_start(&agent, "--id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin", port);
+	agent_start(&agent, "--id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin --period 60s", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	lab_send_packets("veth0", 3);
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
