@@ -299,7 +299,7 @@ static void another_layout_drains_the_maps_of_before(void **state _unused_)
 		"--flows 300000 --ports 1000",
 		"--flows 300000 --ports 1000 --fanout 1s",
 		"--flows 1000 -i veth1",
-		"--flows 1000 -i v*",
+		"--flows 1000 -i v* --follow-max 2",
 		"",
 	};
 	unsigned int rounds;
