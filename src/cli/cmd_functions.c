@@ -24,7 +24,9 @@ static enum color state_color(const char *state)
 {
 	if (state && (strcmp(state, "ready") == 0 || strcmp(state, "busy") == 0))
 		return COLOR_GREEN;
-	return state && strcmp(state, "failed") == 0 ? COLOR_RED : COLOR_YELLOW;
+	return state && (strcmp(state, "failed") == 0 || strcmp(state, "stalled") == 0)
+		       ? COLOR_RED
+		       : COLOR_YELLOW;
 }
 
 static void add_row(struct table *table, const json_t *item)

@@ -33,6 +33,7 @@ static const struct setting {
 	{"key", "key", SETTING_LIST},
 	{"timeout", "timeout", SETTING_TIME},
 	{"attempts", "attempts", SETTING_COUNT},
+	{"patience", "patience", SETTING_TIME},
 	{"batch", "batch", SETTING_COUNT},
 	{"queue", "queue", SETTING_COUNT},
 	{"config", "config", SETTING_JSON},
@@ -50,19 +51,11 @@ enum {
 	OPTION_SETTING, /* and those after it: settings[option - OPTION_SETTING] */
 };
 
-static const struct option options[] = {{"from-file", required_argument, NULL, OPTION_FROM_FILE},
+static const struct option own_options[] = {
+	{"from-file", required_argument, NULL, OPTION_FROM_FILE},
 	{"dependencies", required_argument, NULL, OPTION_DEPENDENCIES},
 	{"dryrun", no_argument, NULL, OPTION_DRYRUN}, {"dry-run", no_argument, NULL, OPTION_DRYRUN},
-	{"unset", required_argument, NULL, OPTION_UNSET},
-	{"runtime", required_argument, NULL, OPTION_RUNTIME},
-	{"handler", required_argument, NULL, OPTION_SETTING + 1},
-	{"key", required_argument, NULL, OPTION_SETTING + 2},
-	{"timeout", required_argument, NULL, OPTION_SETTING + 3},
-	{"attempts", required_argument, NULL, OPTION_SETTING + 4},
-	{"batch", required_argument, NULL, OPTION_SETTING + 5},
-	{"queue", required_argument, NULL, OPTION_SETTING + 6},
-	{"config", required_argument, NULL, OPTION_SETTING + 7},
-	{"trigger", required_argument, NULL, OPTION_SETTING + 8}, CLI_GLOBAL_OPTIONS};
+	{"unset", required_argument, NULL, OPTION_UNSET}, CLI_GLOBAL_OPTIONS};
 
 struct deploying {
 	struct cli *cli;
@@ -324,10 +317,15 @@ static int send(struct deploying *deploying, const char *name, bool is_new)
 
 static int deploy(struct cli *cli, int argc, char **argv, bool is_new)
 {
+	struct option options[ARRAY_SIZE(settings) + ARRAY_SIZE(own_options)];
 	struct deploying deploying = {.cli = cli, .spec = json_object()};
 	const char *name;
 	int c, status = 0;
 
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		options[i] = (struct option){
+			settings[i].flag, required_argument, NULL, OPTION_SETTING + (int)i};
+	memcpy(options + ARRAY_SIZE(settings), own_options, sizeof(own_options));
 	while (status == 0 && (c = cli_next_option(cli, argc, argv, options)) >= 0)
 		status = take_option(&deploying, c, optarg);
 	if (status == 0 && c == CLI_END)
@@ -372,6 +370,9 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --key FIELD,...           the event's fields that make the key of its state\n"      \
 	"      --timeout TIME            for one batch: 10s, 500ms, or a number of seconds\n"      \
 	"      --attempts N              how often an event may fail before it is put aside\n"     \
+	"      --patience TIME           how long it may get nothing done before what waits is "   \
+	"put "                                                                                     \
+	"aside\n"                                                                                  \
 	"      --batch N                 events given to it at once, at most\n"                    \
 	"      --queue N                 events that may wait for it\n"                            \
 	"      --max N                   workers that share its keys, at most 16; default 1\n"     \

@@ -62,7 +62,7 @@ static double busy_share(const json_t *now, const json_t *before, double seconds
 
 static enum color state_color(const char *state)
 {
-	if (state && strcmp(state, "failed") == 0)
+	if (state && (strcmp(state, "failed") == 0 || strcmp(state, "stalled") == 0))
 		return COLOR_RED;
 	return state && strcmp(state, "backoff") == 0 ? COLOR_YELLOW : COLOR_NONE;
 }

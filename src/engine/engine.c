@@ -133,33 +133,39 @@ static int check_config(const char *config, char **ret_error)
 }
 
 /* "port-scan.main": DIR/port-scan.js, its export "main". */
-static int check_handler(
-	const struct runtime *runtime, const struct function_options *options, char **ret_error)
+static int check_handler(const struct function_options *options, char **ret_error)
 {
-	_cleanup_free_ char *names = NULL;
-	char *const *suffixes = runtime->suffixes;
 	const char *dot = strrchr(options->handler, '.');
 
-	if (!dot || dot == options->handler || !dot[1] || strchr(options->handler, '/'))
-		return error_set(ret_error, -EINVAL,
-			"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"",
-			options->handler, options->name);
+	if (dot && dot != options->handler && dot[1] && !strchr(options->handler, '/'))
+		return 0;
+	return error_set(ret_error, -EINVAL,
+		"handler \"%s\": expected FILE.FUNCTION, such as \"%s.main\"", options->handler,
+		options->name);
+}
+
+static int find_handler(const struct function *function, char **ret_error)
+{
+	char *const *suffixes = function->runtime->suffixes;
+	_cleanup_free_ char *names = NULL;
+	int length = (int)(strrchr(function->handler, '.') - function->handler);
+
 	for (size_t i = 0; suffixes[i]; i++) {
 		_cleanup_free_ char *path = NULL;
 
-		if (asprintf(&path, "%s/%.*s%s", options->dir, (int)(dot - options->handler),
-			    options->handler, suffixes[i]) < 0) {
+		if (asprintf(&path, "%s/%.*s%s", function->dir, length, function->handler,
+			    suffixes[i]) < 0) {
 			path = NULL;
 			return -ENOMEM;
 		}
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	names = runtime_suffixes(runtime);
+	names = runtime_suffixes(function->runtime);
 	return error_set(ret_error, -ENOENT,
 		"handler \"%s\": no readable file %s/%.*s%s; a %s function is in a file %s",
-		options->handler, options->dir, (int)(dot - options->handler), options->handler,
-		suffixes[0], runtime->name, names ? names : suffixes[0]);
+		function->handler, function->dir, length, function->handler, suffixes[0],
+		function->runtime->name, names ? names : suffixes[0]);
 }
 
 static int refuse_runtime(
@@ -196,7 +202,7 @@ static int check_options(
 	if (r == 0)
 		r = check_config(options->config ? options->config : "{}", ret_error);
 	if (r == 0)
-		r = check_handler(runtime, options, ret_error);
+		r = check_handler(options, ret_error);
 	return r;
 }
 
@@ -211,6 +217,17 @@ static int engine_choose_layers(
 	return isolation_choose(&engine->level, isolation, ret_layers, ret_error);
 }
 
+int function_prepare(struct function *function, char **ret_error)
+{
+	int r = find_handler(function, ret_error);
+
+	if (r == 0)
+		r = engine_choose_layers(
+			function->engine, function->isolation, &function->layers, ret_error);
+	function->prepared = r == 0;
+	return r;
+}
+
 static int function_copy_options(struct function *function, const struct function_options *options)
 {
 	/* A batch must fit into a frame. */
@@ -219,6 +236,8 @@ static int function_copy_options(struct function *function, const struct functio
 
 	snprintf(function->name, sizeof(function->name), "%s", options->name);
 	function->timeout_ns = options->timeout_ns;
+	if (options->patience_ns != 0)
+		function->patience_ns = MAX(options->patience_ns, 2 * options->timeout_ns);
 	function->attempts = options->attempts;
 	function->batch_max = MIN(options->batch_max, most);
 	function->runtime = runtimes_find(&function->engine->runtimes, options->runtime);
@@ -240,15 +259,12 @@ int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error)
 {
 	struct function *function;
-	uint32_t layers;
 	int r;
 
 	for (function = engine->functions; function; function = function->next)
 		if (!function->removed && strcmp(function->name, options->name) == 0)
 			return -EEXIST;
 	r = check_options(engine, options, ret_error);
-	if (r == 0)
-		r = engine_choose_layers(engine, options->isolation, &layers, ret_error);
 	if (r < 0)
 		return r;
 	function = calloc(1, sizeof(*function));
@@ -256,8 +272,9 @@ int engine_add(struct engine *engine, const struct function_options *options,
 		return -ENOMEM;
 	function->engine = engine;
 	function->isolation = options->isolation;
-	function->layers = layers;
 	r = function_copy_options(function, options);
+	if (r == 0 && !options->keep_trying)
+		r = function_prepare(function, ret_error);
 	if (r == 0)
 		r = function_begin(function, options->workers);
 	if (r < 0) {

@@ -20,6 +20,16 @@
  * overruns its deadline are tried again one by one, so the culprit ends up alone; after `attempts` it
  * is put aside.
  *
+ * A function that gets nothing done must not hold up those who wait for its events for ever (they may
+ * wait for others, too). Rules (patience.c):
+ *
+ * - A partition whose events fail again and again gets no second attempts: more than 10 in a row are
+ *   not forgiven, and one is, every half second (5 s if it ended the worker). If they end the worker, all
+ *   its events are put aside for 10 s without being run.
+ * - If no event has succeeded for `patience`, and two deadlines, while some wait, all that wait are put
+ *   aside as dead letters, or dropped if nobody waits for them, but for one, with which it is found out
+ *   when the function works again.
+ *
  * One thread (the loop's) calls all of this. The engine never touches the store or the network: state
  * comes in through ops->load_state and goes out in outcomes. Nothing here assumes that functions run
  * on this machine.
@@ -61,6 +71,7 @@ struct event_run {
 	const uint64_t *done;
 	/* One is added for each event that is taken. NULL: not wanted. */
 	uint8_t *waits;
+	bool droppable; /* unacknowledged: if the function gets nothing done they are dropped */
 };
 
 /* Finished events of one function. Owned by the engine until engine_committed(). */
@@ -128,7 +139,10 @@ struct function_options {
 	unsigned int batch_max; /* events */
 	size_t queue_max;       /* events; function_push() refuses above it */
 	unsigned int workers;   /* 1 to PARTITIONS; 0: 1 */
+	uint64_t patience_ns;   /* 0: for ever; none of its rules holds */
 	enum isolation isolation;
+	/* That its file is not there, or isolation is lacking, is no error, but shows and may change. */
+	bool keep_trying;
 };
 
 struct function_stats {
@@ -138,6 +152,7 @@ struct function_stats {
 	uint64_t crashes;  /* workers that ended by themselves or broke the protocol */
 	uint64_t timeouts; /* workers killed for overrunning the deadline */
 	uint64_t dead_letters;
+	uint64_t dropped; /* unacknowledged events, since the function got nothing done */
 	uint64_t alerts;
 	uint64_t refused;     /* events that function_push() refused */
 	uint64_t moves;       /* of partitions from one worker to another */
@@ -145,7 +160,8 @@ struct function_stats {
 	size_t queued;        /* events now waiting or running */
 	unsigned int workers; /* that are ready */
 	int worker_pid;       /* of the first; 0: it is not up */
-	const char *state;    /* "starting", "ready", "busy", "backoff", "failed" */
+	bool stalled;         /* it gets nothing done: what waits is put aside */
+	const char *state;    /* "starting", "ready", "busy", "backoff", "failed", "stalled" */
 	const char *error;    /* the last failure in words, or NULL */
 	enum isolation isolation;
 	uint32_t layers; /* LAYER_BIT()s that are in force for its workers */

@@ -19,6 +19,7 @@ struct event {
 	uint8_t partition;
 	uint8_t attempts; /* that failed */
 	bool suspect;     /* its batch was lost: it runs alone */
+	bool droppable;   /* nobody will miss it if it cannot be done */
 	struct pipe_event pipe;
 	uint8_t record[];
 };

@@ -10,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_NS     (10 * NS_PER_MS) /* before an event that failed runs again; doubles with each */
-#define RETRY_MAX_NS (5 * NS_PER_SEC)
-#define GATHER_MAX   (8U << 20)       /* bytes of undurable results, above which nothing runs */
-#define GATHER_NS    (20 * NS_PER_MS) /* under load: a commit costs as much for few as for many */
+#define GATHER_MAX (8U << 20)       /* bytes of undurable results, above which nothing runs */
+#define GATHER_NS  (20 * NS_PER_MS) /* under load: a commit costs as much for few as for many */
 
 uint64_t function_pause_ns(uint64_t base, unsigned int failures, uint64_t max)
 {
@@ -95,62 +93,6 @@ struct builder *function_gather(struct function *function)
 bool function_is_choked(const struct function *function)
 {
 	return function->gathering && builder_bytes(function->gathering) > GATHER_MAX;
-}
-
-/* ---- failed events ---- */
-
-static void function_arm_retry(struct function *function)
-{
-	uint64_t soonest = UINT64_MAX;
-
-	for (unsigned int i = 0; i < PARTITIONS; i++)
-		if (function->partitions[i].retry_at_ns != 0)
-			soonest = MIN(soonest, function->partitions[i].retry_at_ns);
-	if (soonest != UINT64_MAX)
-		loop_arm_timer(function->engine->loop, &function->retry, soonest);
-}
-
-static void on_retry(struct loop_timer *timer, uint64_t now_ns)
-{
-	struct function *function = timer->user;
-
-	for (unsigned int i = 0; i < PARTITIONS; i++) {
-		struct partition *partition = &function->partitions[i];
-
-		if (partition->retry_at_ns == 0 || partition->retry_at_ns > now_ns)
-			continue;
-		partition->retry_at_ns = 0;
-		partition_advance(function, partition);
-	}
-	function_arm_retry(function);
-}
-
-/* False: no memory, later then. */
-static bool function_put_aside(struct function *function, struct event *event, const char *reason)
-{
-	struct builder *builder = function_gather(function);
-
-	if (!builder || builder_add_dead_letter(builder, event, reason) < 0)
-		return false;
-	function->partitions[event->partition].undurable++;
-	function_set_error(function, "event put aside", reason);
-	return true;
-}
-
-void function_blame(struct function *function, struct event *event, const char *reason)
-{
-	struct partition *partition = &function->partitions[event->partition];
-	struct event_list alone = {0};
-
-	event->attempts = (uint8_t)MIN(event->attempts + 1, UINT8_MAX);
-	if (event->attempts >= function->attempts && function_put_aside(function, event, reason))
-		return;
-	function_set_error(function, "event failed", reason);
-	event_list_push(&alone, event);
-	partition_return(partition, &alone);
-	partition->retry_at_ns =
-		clock_monotonic_ns() + function_pause_ns(RETRY_NS, event->attempts, RETRY_MAX_NS);
-	function_arm_retry(function);
 }
 
 /* ---- running ---- */
@@ -241,7 +183,7 @@ void function_set_workers(struct function *function, unsigned int workers)
 int function_begin(struct function *function, unsigned int workers)
 {
 	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
-	function->retry = (struct loop_timer){.fn = on_retry, .user = function};
+	function_patience_begin(function);
 	function->submit = (struct loop_timer){.fn = on_submit, .user = function};
 	for (unsigned int i = 0; i < PARTITIONS; i++)
 		function->partitions[i].held = true;
@@ -285,6 +227,8 @@ static const char *function_state(const struct function *function)
 {
 	struct phases phases = {0};
 
+	if (function->stalled)
+		return "stalled";
 	count_phases(function, &phases);
 	if (phases.up > 0)
 		return phases.busy > 0 ? "busy" : "ready";
@@ -300,6 +244,7 @@ void function_stats(const struct function *function, struct function_stats *ret_
 	count_phases(function, &phases);
 	*ret_stats = function->stats;
 	ret_stats->queued = function->queued;
+	ret_stats->stalled = function->stalled;
 	ret_stats->workers = phases.up;
 	ret_stats->worker_pid = function_worker_pid(function, 0);
 	ret_stats->state = function_state(function);
@@ -323,6 +268,7 @@ static void event_fill(struct event *event, const struct event_run *run, size_t 
 	event->partition = (uint8_t)key_partition(hash);
 	event->attempts = 0;
 	event->suspect = false;
+	event->droppable = run->droppable;
 	event->pipe = (struct pipe_event){
 		.hash = htole64(hash),
 		.time_ns = htole64(run->time_ns),
@@ -378,8 +324,10 @@ size_t function_push(struct function *function, const struct event_run *run)
 		while (taken < run->count && function_push_one(function, run, taken))
 			taken++;
 	function->stats.refused += run->count - taken;
-	if (taken > 0)
+	if (taken > 0) {
+		function_note_event(function);
 		function_dispatch_later(function, 0);
+	}
 	return taken;
 }
 
@@ -453,6 +401,7 @@ void engine_committed(struct result *result, int error)
 		function_on_refusal(function, builder, error);
 	else
 		function_on_durable(function, builder, result);
+	function_put_aside_more(function);
 	function_submit(function);
 	partitions_advance(function);
 	for (unsigned int i = 0; i < function->instance_count; i++)
@@ -461,7 +410,7 @@ void engine_committed(struct result *result, int error)
 
 /* ---- ending ---- */
 
-static void function_drop(struct function *function, struct event *event)
+void function_drop(struct function *function, struct event *event)
 {
 	struct engine *engine = function->engine;
 	const struct finished_event dropped = finished_event(event);
@@ -510,6 +459,7 @@ static void function_stop(struct function *function)
 {
 	loop_disarm_timer(&function->dispatch);
 	loop_disarm_timer(&function->retry);
+	loop_disarm_timer(&function->look);
 	loop_disarm_timer(&function->submit);
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		instance_free(function->instances[i]);

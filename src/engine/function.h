@@ -50,8 +50,11 @@ struct partition {
 	bool held;              /* its events wait in `hold` instead of with the owner */
 	struct event_list hold;
 	uint64_t retry_at_ns; /* monotonic: a failed event waits until then; 0: none */
-	uint32_t sent, done;  /* events in the owner's lists */
-	uint32_t undurable;   /* events in results */
+	bool shut;            /* what waits is put aside until then */
+	/* Monotonic: by then all failures are forgiven; and all that ended the worker. */
+	uint64_t forgiven_ns[2];
+	uint32_t sent, done; /* events in the owner's lists */
+	uint32_t undurable;  /* events in results */
 	uint8_t generation; /* of events to be sent: one more with each failure, as the worker counts */
 	uint64_t since;     /* the owner's `batches_sent` when it got the partition */
 };
@@ -67,6 +70,7 @@ struct function {
 	char *key[KEY_FIELDS_MAX + 1];
 	enum isolation isolation;
 	uint32_t layers; /* of its workers */
+	bool prepared;   /* its handler's file was there, and its layers are chosen */
 	uint64_t timeout_ns;
 	unsigned int attempts;
 	unsigned int batch_max;
@@ -82,6 +86,11 @@ struct function {
 	struct loop_timer
 		dispatch;        /* at the end of the loop's round: what came in it goes together */
 	struct loop_timer retry; /* when the first partition's pause is over */
+	struct loop_timer look;  /* whether anything gets done, while events wait */
+	uint64_t patience_ns;
+	uint64_t
+		success_ns; /* monotonic: when an event succeeded, or came and found none waiting */
+	bool stalled;
 	struct log_limit output_limit, failure_limit;
 	bool removed; /* only a result under way still holds it */
 
@@ -119,6 +128,11 @@ static inline struct finished_event finished_event(const struct event *event)
 
 /* ---- function.c ---- */
 
+/*
+ * Looks for what its workers need and the operator may bring: its handler's file, and isolation. 0, or
+ * a negative errno with a message.
+ */
+int function_prepare(struct function *function, char **ret_error) _must_check_;
 /* Begins to run a function whose options are filled in. 0 or -ENOMEM. */
 int function_begin(struct function *function, unsigned int workers) _must_check_;
 /* Tells of all its events but those under commit that they will not be done. */
@@ -143,8 +157,20 @@ bool function_is_choked(const struct function *function);
 void function_dispatch_soon(struct function *function);
 void function_dispatch_later(struct function *function, uint64_t after_ns);
 
+/* Tells of an event, which is in no list, that it will not be done, and frees it. */
+void function_drop(struct function *function, struct event *event);
+
+/* ---- patience.c ---- */
+
 /* Counts a failed attempt of an event, which is in no list. Takes it: a dead letter, or held. */
-void function_blame(struct function *function, struct event *event, const char *reason);
+void function_blame(
+	struct function *function, struct event *event, const char *reason, bool ended_worker);
+void function_patience_begin(struct function *function);
+/* An event came, or one succeeded. */
+void function_note_event(struct function *function);
+void function_note_success(struct function *function);
+/* Goes on with what is to be put aside. */
+void function_put_aside_more(struct function *function);
 
 /* ---- partition.c ---- */
 

@@ -358,7 +358,7 @@ static void instance_on_failures(
 		partition_hold(partition);
 		partition->generation++;
 		instance->function->stats.failures++;
-		function_blame(instance->function, event, exception.reason);
+		function_blame(instance->function, event, exception.reason, false);
 	}
 }
 
@@ -383,8 +383,10 @@ static void instance_take_result(struct instance *instance, const struct result_
 	instance_settle(instance, *frame, &failed, &skipped);
 	if (frame->collected)
 		instance_gather(instance);
-	if (frame->count > failed.count + skipped.count)
+	if (frame->count > failed.count + skipped.count) {
 		instance->failures = 0;
+		function_note_success(instance->function);
+	}
 	if (batch->full && frame->count == batch->left &&
 		instance->batch_limit < instance->function->batch_max)
 		instance->batch_limit++;
@@ -521,8 +523,10 @@ static void instance_on_loss(struct instance *instance, enum worker_end end, con
 	if (end != WORKER_REPLACED)
 		culprit = find_culprit(instance);
 	instance_give_back(instance);
-	if (culprit)
-		function_blame(function, culprit, reason);
+	if (culprit) {
+		instance->failures = 1; /* the worker is not to blame */
+		function_blame(function, culprit, reason, true);
+	}
 }
 
 static void on_ended(void *user, enum worker_end end, const char *reason)
@@ -590,11 +594,17 @@ static int instance_spawn(struct instance *instance)
 
 static void instance_start(struct instance *instance)
 {
-	int r = instance_spawn(instance);
+	struct function *function = instance->function;
+	_cleanup_free_ char *error = NULL;
+	int r = function->prepared ? 0 : function_prepare(function, &error);
 
+	if (r == 0)
+		r = instance_spawn(instance);
 	if (r < 0) {
 		instance->failures++;
-		function_set_error(instance->function, "worker could not be started", strerror(-r));
+		instance->load_failed = !function->prepared;
+		function_set_error(
+			function, "worker could not be started", error ? error : strerror(-r));
 		instance_arm(
 			instance, function_pause_ns(PAUSE_NS, instance->failures, PAUSE_MAX_NS));
 		return;

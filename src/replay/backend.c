@@ -180,8 +180,10 @@ static int start_functions(struct backend *backend)
 		.ingest = &backend->ingest,
 		.committer = backend->committer,
 	};
-	for (size_t i = 0; i < config->function_count; i++)
+	for (size_t i = 0; i < config->function_count; i++) {
 		config->functions[i].queue_max = MAX(config->functions[i].queue_max, QUEUE_MIN);
+		config->functions[i].patience_ns = 0; /* nothing depends on how fast it goes */
+	}
 	r = engine_new(backend->loop, &options, &engine_ops, backend, &backend->engine);
 	if (r < 0)
 		return r;

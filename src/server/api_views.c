@@ -201,6 +201,7 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "error", json_text(stats->error));
 	json_put(object, "isolation", json_text(isolation_name(stats->isolation)));
 	json_put(object, "isolation_lacks", name_lacking(stats->layers));
+	json_put(object, "workers", json_integer(stats->workers));
 	json_put(object, "worker_pid", json_integer(stats->worker_pid));
 	json_put(object, "memory_bytes", json_count(api_process_memory(stats->worker_pid)));
 	json_put(object, "events", json_count(stats->events));
@@ -209,6 +210,8 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "crashes", json_count(stats->crashes));
 	json_put(object, "timeouts", json_count(stats->timeouts));
 	json_put(object, "dead_letters", json_count(stats->dead_letters));
+	json_put(object, "dropped", json_count(stats->dropped));
+	json_put(object, "moves", json_count(stats->moves));
 	json_put(object, "alerts", json_count(stats->alerts));
 	json_put(object, "refused", json_count(stats->refused));
 	json_put(object, "queued", json_count(stats->queued));

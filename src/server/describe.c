@@ -21,6 +21,8 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "timeout_seconds",
 		json_real((double)config->timeout_ns / (double)NS_PER_SEC));
 	json_put(&settings, "attempts", json_integer(config->attempts));
+	json_put(&settings, "patience_seconds",
+		json_real((double)config->patience_ns / (double)NS_PER_SEC));
 	json_put(&settings, "batch", json_integer(config->batch_max));
 	json_put(&settings, "queue", json_integer(config->queue_max));
 	json_put(&settings, "max", json_integer(config->workers));

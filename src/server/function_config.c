@@ -65,9 +65,9 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	return strcmp(a->name, b->name) == 0 && strcmp(a->dir, b->dir) == 0 &&
 	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
 	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
-	       a->attempts == b->attempts && a->batch_max == b->batch_max &&
-	       a->queue_max == b->queue_max && a->workers == b->workers &&
-	       a->isolation == b->isolation;
+	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
+	       a->batch_max == b->batch_max && a->queue_max == b->queue_max &&
+	       a->workers == b->workers && a->isolation == b->isolation;
 }
 
 static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
@@ -131,6 +131,7 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_string(reader, prefix, object, "handler", &config->handler);
 	reader_duration(reader, prefix, object, "timeout", &config->timeout_ns);
 	reader_count(reader, prefix, object, "attempts", ATTEMPTS_MAX, &config->attempts);
+	reader_duration(reader, prefix, object, "patience", &config->patience_ns);
 	reader_count(reader, prefix, object, "batch", BATCH_MAX, &config->batch_max);
 	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &config->queue_max);
 	reader_count(reader, prefix, object, "max", PARTITIONS, &config->workers);
@@ -197,6 +198,7 @@ static int set_defaults(struct function_config *config, const struct function_so
 		.runtime = strdup("nodejs"),
 		.timeout_ns = 10 * NS_PER_SEC,
 		.attempts = 3,
+		.patience_ns = 60 * NS_PER_SEC,
 		.batch_max = 256,
 		.queue_max = 65536,
 		.workers = 1,

@@ -21,7 +21,8 @@
 /* What it is trusted with is for who runs it to say: no setting of its own. */
 #define FUNCTION_TRUST "isolation"
 #define FUNCTION_SETTINGS                                                                          \
-	"runtime", "handler", "key", "timeout", "attempts", "batch", "queue", "max", "config"
+	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "queue", "max",   \
+		"config"
 
 struct config_reader;
 
@@ -35,6 +36,7 @@ struct function_config {
 	char *key[FUNCTION_KEY_MAX + 1]; /* NULL-terminated */
 	uint64_t timeout_ns;
 	unsigned int attempts;
+	uint64_t patience_ns;
 	unsigned int batch_max;
 	unsigned int queue_max;
 	unsigned int workers;

@@ -114,6 +114,7 @@ static void offer(struct ingest *ingest, struct arrival *arrival, struct records
 		.records = records->bytes,
 		.stride = sizeof(records->bytes[0]),
 		.count = records->count,
+		.droppable = !arrival->acknowledged,
 	};
 
 	if (records->count == 0)

@@ -49,11 +49,12 @@ static void show_health(void *user, api_reason_fn fn, void *arg)
 			continue;
 		}
 		function_stats(unit->function, &stats);
-		if (strcmp(stats.state, "failed") == 0) {
-			snprintf(reason, sizeof(reason), "function %s has failed: %.160s",
-				unit->config->name, stats.error ? stats.error : "no reason given");
-			fn(arg, reason);
-		}
+		if (!stats.stalled && strcmp(stats.state, "failed") != 0)
+			continue;
+		snprintf(reason, sizeof(reason), "function %s %s: %.160s", unit->config->name,
+			stats.stalled ? "gets nothing done" : "has failed",
+			stats.error ? stats.error : "no reason given");
+		fn(arg, reason);
 	}
 }
 
@@ -350,6 +351,10 @@ static const struct {
 	{"netlambda_function_crashes_total", "Workers that ended by themselves.", COUNTER(crashes)},
 	{"netlambda_function_timeouts_total", "Workers killed at the deadline.", COUNTER(timeouts)},
 	{"netlambda_function_dead_letters_total", "Events put aside.", COUNTER(dead_letters)},
+	{"netlambda_function_dropped_total",
+		"Unacknowledged events given up since it got nothing done.", COUNTER(dropped)},
+	{"netlambda_function_moves_total", "Times that a part of its keys went to another worker.",
+		COUNTER(moves)},
 	{"netlambda_function_alerts_total", "Alerts raised.", COUNTER(alerts)},
 	{"netlambda_function_refused_total", "Events that the full queue refused.",
 		COUNTER(refused)},
@@ -392,6 +397,15 @@ static void write_function_metrics(struct metrics *m, const struct server *serve
 	for (size_t j = 0; j < count; j++)
 		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
 			stats[j].queued);
+	metrics_family(m, "netlambda_function_workers", METRIC_GAUGE, "Workers that are up.");
+	for (size_t j = 0; j < count; j++)
+		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
+			stats[j].workers);
+	metrics_family(m, "netlambda_function_stalled", METRIC_GAUGE,
+		"Whether it gets nothing done, so that its events are put aside.");
+	for (size_t j = 0; j < count; j++)
+		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
+			stats[j].stalled);
 	metrics_family(m, "netlambda_function_up", METRIC_GAUGE, "Whether a worker is up.");
 	for (size_t j = 0; j < count; j++)
 		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},

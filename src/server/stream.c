@@ -118,6 +118,7 @@ static struct event_run run_part(struct stream *stream, const struct progress *p
 	part.origin = stream;
 	part.done = progress->mark.positions;
 	part.waits = stream->waits + place;
+	part.droppable = stream->once;
 	return part;
 }
 
@@ -166,7 +167,7 @@ static bool offer_once(
 	for (size_t slot = 0; slot < UNITS_MAX; slot++) {
 		const struct unit *unit = &units->units[slot];
 
-		if (!unit->config || !unit_takes(units, slot, run->event_id))
+		if (!unit_is_there(unit) || !unit_takes(units, slot, run->event_id))
 			continue;
 		give_once(stream, unit, run, position);
 		routed = true;
@@ -185,7 +186,7 @@ bool stream_offer(
 		return offer_once(stream, units, run, position);
 	for (size_t slot = 0; slot < UNITS_MAX; slot++) {
 		const struct unit *unit = &units->units[slot];
-		bool takes = unit->config && unit_takes(units, slot, run->event_id);
+		bool takes = unit_is_there(unit) && unit_takes(units, slot, run->event_id);
 		struct progress *progress =
 			takes ? progress_at(stream, slot, position) : stream->progress[slot];
 

@@ -55,6 +55,8 @@ int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,
 	options.name = name;
 	options.workers = 1;
 	options.attempts = 1;
+	options.patience_ns = 0;
+	options.keep_trying = false;
 	r = engine_add(engine, &options, &trial->function, ret_error);
 	if (r < 0) {
 		trial->function = NULL;

@@ -73,10 +73,12 @@ void unit_options(const struct function_config *config, struct function_options 
 		.key = (const char *const *)config->key,
 		.timeout_ns = config->timeout_ns,
 		.attempts = config->attempts,
+		.patience_ns = config->patience_ns,
 		.batch_max = config->batch_max,
 		.queue_max = config->queue_max,
 		.workers = config->workers,
 		.isolation = config->isolation,
+		.keep_trying = true,
 	};
 }
 
@@ -89,8 +91,8 @@ static void unit_start(struct unit *unit, struct engine *engine)
 	unit_options(config, &options);
 	r = engine_add(engine, &options, &unit->function, &unit->error);
 	if (r < 0)
-		log_error("cannot start function=%s error=\"%s\": its events wait at the switches",
-			config->name, unit->error ? unit->error : strerror(-r));
+		log_error("cannot start function=%s error=\"%s\": it gets no events", config->name,
+			unit->error ? unit->error : strerror(-r));
 }
 
 static void unit_retire(struct unit *unit, struct function_config *next, uint64_t now_ns)

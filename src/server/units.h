@@ -20,8 +20,8 @@
 
 struct unit {
 	struct function_config *config; /* owned; NULL = the slot is free */
-	struct function *function;      /* NULL while it cannot be started */
-	char *error;                    /* owned; why it cannot */
+	struct function *function;      /* NULL: the engine refused it */
+	char *error;                    /* owned; why */
 	struct function_config *next;   /* owned; what replaces it, when it is retired */
 	bool retired;
 	uint64_t retire_at_ns; /* monotonic: removed at the latest then */
@@ -55,6 +55,12 @@ bool units_settle(struct units *units, struct engine *engine, struct unit *unit,
 
 /* What the engine makes a function from. Borrows from `config`. */
 void unit_options(const struct function_config *config, struct function_options *ret_options);
+
+/* Whether events are for it. One that the engine refuses is as if it were not there. */
+static inline bool unit_is_there(const struct unit *unit)
+{
+	return unit->function || unit->retired;
+}
 
 /* Whether events may go to it. */
 static inline bool unit_is_live(const struct unit *unit)

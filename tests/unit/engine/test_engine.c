@@ -346,6 +346,7 @@ struct crowd {
 	uint32_t pushed[SOURCES];
 	uint32_t total, most;
 	unsigned int seed, ticks, rate; /* events a millisecond */
+	size_t undisturbed;             /* events finished by when something was last disturbed */
 	void (*disturb)(struct crowd *crowd);
 };
 
@@ -441,16 +442,24 @@ static void partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_ord
 	world_done(&crowd.world);
 }
 
-/* Workers are killed, and commits refused, at any time. */
+/*
+ * Workers are killed, and commits refused, at any time; but something gets done in between, however
+ * slow the machine is.
+ */
 static void change_and_kill(struct crowd *crowd)
 {
 	int pid = function_worker_pid(crowd->world.function, crowd->ticks % 4);
 
 	change_workers(crowd);
+	if (crowd->world.finished_count < crowd->undisturbed + 500)
+		return;
 	if (crowd->ticks % 251 == 250 && pid > 0)
 		kill(pid, SIGKILL);
-	if (crowd->ticks % 611 == 610)
+	else if (crowd->ticks % 611 == 610)
 		crowd->world.commit_errors++;
+	else
+		return;
+	crowd->undisturbed = crowd->world.finished_count;
 }
 
 static void moves_kills_and_refused_commits_at_once_lose_and_double_nothing(void **state _unused_)

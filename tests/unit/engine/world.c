@@ -290,6 +290,7 @@ bool push_from(
 		.stride = sizeof(record),
 		.count = 1,
 		.origin = world,
+		.droppable = world->droppable,
 	};
 
 	assert_int_equal(ip_parse("10.0.0.0", &record.srcip), 0);

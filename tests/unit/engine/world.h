@@ -44,6 +44,7 @@ struct world {
 	int commit_errors;  /* so many commits are refused */
 	unsigned int commits, refusals, loads;
 
+	bool droppable;                /* the events pushed from now on */
 	uint32_t epoch;                /* of the events pushed; 0: version 1 */
 	uint32_t finished[EVENTS_MAX]; /* sequence of each, in order of commit */
 	size_t finished_count;

@@ -89,6 +89,7 @@ static void route_to_unit_without_function(struct bench *bench)
 	assert_non_null(triggers);
 	triggers[0] = (struct trigger_config){.event_id = EVENT_PORT, .function = 0};
 	bench->ingest.units->units[0].config = calloc(1, sizeof(struct function_config));
+	bench->ingest.units->units[0].retired = !bench->ingest.units->units[0].function;
 	bench->ingest.units->triggers = triggers;
 	bench->ingest.units->trigger_count = 1;
 }
@@ -145,6 +146,19 @@ static void what_no_function_takes_is_acknowledged_at_once(void **state)
 	assert_int_equal(bench->acks[0], 1);
 	assert_int_equal(bench->ingest.counters.unrouted, 1);
 	assert_int_equal(bench->ingest.counters.events[1], 1);
+}
+
+static void what_is_only_for_a_function_that_cannot_be_is_acknowledged_at_once(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	route_to_unit_without_function(bench);
+	bench->ingest.units->units[0].retired = false; /* nothing is to come in its place */
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	assert_int_equal(bench->ack_count, 1);
+	assert_int_equal(bench->ingest.counters.unrouted, 1);
 }
 
 static void a_resend_is_acknowledged_again_and_counted_once(void **state)
@@ -302,6 +316,7 @@ static void what_a_replaced_unit_had_not_done_is_its_successors(void **state)
 	build(&builder, 7, 1, 1, true);
 	arrive(bench, &builder);
 	unit->next = calloc(1, sizeof(*unit->next));
+	unit->retired = true;
 	engine_remove(unit->function);
 	unit->function = NULL;
 	assert_int_equal(bench->ack_count, 0);
@@ -389,6 +404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_no_function_takes_is_acknowledged_at_once),
+		TEST(what_is_only_for_a_function_that_cannot_be_is_acknowledged_at_once),
 		TEST(a_resend_is_acknowledged_again_and_counted_once),
 		TEST(unacknowledged_events_get_no_answer),
 		TEST(a_refused_transaction_is_not_acknowledged_until_it_is_taken),
