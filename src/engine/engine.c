@@ -180,7 +180,6 @@ static int refuse_runtime(
 static int check_options(
 	const struct engine *engine, const struct function_options *options, char **ret_error)
 {
-	const struct runtime *runtime = runtimes_find(&engine->runtimes, options->runtime);
 	int r;
 
 	if (!engine_name_is_valid(options->name))
@@ -188,7 +187,7 @@ static int check_options(
 			"name \"%s\": expected at most 63 of a-z, 0-9 and \"-\", no \"-\" at an "
 			"end",
 			options->name);
-	if (!runtime)
+	if (!runtimes_find(&engine->runtimes, options->runtime))
 		return refuse_runtime(engine, options, ret_error);
 	if (options->dir[0] != '/')
 		return error_set(

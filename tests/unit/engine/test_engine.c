@@ -449,16 +449,15 @@ static void partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_ord
 static void change_and_kill(struct crowd *crowd)
 {
 	int pid = function_worker_pid(crowd->world.function, crowd->ticks % 4);
+	size_t pause = 600 + crowd->ticks % 611;
 
 	change_workers(crowd);
-	if (crowd->world.finished_count < crowd->undisturbed + 500)
+	if (pid <= 0 || crowd->world.finished_count < crowd->undisturbed + pause)
 		return;
-	if (crowd->ticks % 251 == 250 && pid > 0)
-		kill(pid, SIGKILL);
-	else if (crowd->ticks % 611 == 610)
+	if (crowd->ticks % 3 == 0)
 		crowd->world.commit_errors++;
 	else
-		return;
+		kill(pid, SIGKILL);
 	crowd->undisturbed = crowd->world.finished_count;
 }
 
