@@ -202,8 +202,16 @@ void world_init(struct world *world)
 
 void world_init_with(struct world *world, const struct isolation_level *level)
 {
+	/* As the server's file would name it. */
+	static const char *const perl[] = {
+		"/usr/bin/perl", TEST_RUNTIME "/example/worker.pl", NULL};
+	static const char *const suffixes[] = {".pl", NULL}, *const paths[] = {
+								     "/usr/share/perl", NULL};
+	static const struct runtime_options runtimes[] = {{"perl", perl, suffixes, paths}};
 	const struct engine_options engine_options = {
 		.runtime_dir = TEST_RUNTIME,
+		.runtimes = runtimes,
+		.runtime_count = ARRAY_SIZE(runtimes),
 		.level = level,
 	};
 
