@@ -21,8 +21,8 @@
 #define TIMER_PREFIX "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "code_dir", "runtime_dir", "runtimes", "switches_max", "alerts_keep",
-	"dead_letters_keep", "functions", "triggers"};
+	"functions_dir", "code_dir", "runtime_dir", "runtimes", "switches_max", "version1_switches",
+	"alerts_keep", "dead_letters_keep", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -40,6 +40,7 @@ void config_free(struct config *config)
 	runtime_config_done(&config->runtimes);
 	for (size_t i = 0; i < config->function_count; i++)
 		function_config_done(&config->functions[i]);
+	free(config->version1_switches);
 	free(config->triggers);
 	for (size_t i = 0; i < config->timer_count; i++)
 		free(config->timers[i].schedule);
@@ -63,6 +64,10 @@ void config_swap_functions(struct config *a, struct config *b)
 	b->trigger_count = held.trigger_count;
 	b->timers = held.timers;
 	b->timer_count = held.timer_count;
+	a->version1_switches = b->version1_switches;
+	a->version1_switch_count = b->version1_switch_count;
+	b->version1_switches = held.version1_switches;
+	b->version1_switch_count = held.version1_switch_count;
 }
 
 int config_add_timer(
@@ -346,6 +351,37 @@ static void check_overrides(struct config_reader *reader)
 	}
 }
 
+int config_compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void read_version1_switches(struct config_reader *reader, struct config *config)
+{
+	const json_t *ids = json_object_get(reader->root, "version1_switches"), *id;
+	size_t i;
+
+	if (!ids || reader->error_code != 0)
+		return;
+	if (json_is_array(ids) && json_array_size(ids) > 0 && json_array_size(ids) <= SWITCHES_MAX)
+		config->version1_switches = calloc(json_array_size(ids), sizeof(uint32_t));
+	json_array_foreach (ids, i, id) {
+		if (!config->version1_switches || !json_is_integer(id) ||
+			json_integer_value(id) < 0 || json_integer_value(id) > UINT32_MAX)
+			break;
+		config->version1_switches[i] = (uint32_t)json_integer_value(id);
+	}
+	if (!config->version1_switches || i < json_array_size(ids)) {
+		reader_fail(reader, "version1_switches", "expected an array of 1 to %d switch ids",
+			SWITCHES_MAX);
+		return;
+	}
+	config->version1_switch_count = i;
+	qsort(config->version1_switches, i, sizeof(uint32_t), config_compare_ids);
+}
+
 static void read_server_settings(struct config_reader *reader, struct config *config)
 {
 	_cleanup_free_ char *durability = NULL;
@@ -362,6 +398,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	runtime_config_load(reader, &config->runtimes);
 	reader_string(reader, "", root, "durability", &durability);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
+	read_version1_switches(reader, config);
 	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);
 	reader_keep(reader, "", root, "dead_letters_keep", &config->dead_letters_keep_ns);
 	if (durability && strcmp(durability, "full") != 0 && strcmp(durability, "relaxed") != 0)

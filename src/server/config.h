@@ -42,6 +42,8 @@ struct config {
 	struct runtime_config runtimes;
 	bool relaxed_durability;
 	unsigned int switches_max;
+	uint32_t *version1_switches; /* ids, sorted */
+	size_t version1_switch_count;
 	uint64_t alerts_keep_ns, dead_letters_keep_ns;          /* 0: for ever */
 	struct function_config functions[CONFIG_FUNCTIONS_MAX]; /* those that a trigger names */
 	size_t function_count;
@@ -62,8 +64,11 @@ void config_free(struct config *config);
 int config_add_timer(struct config *config, const char *schedule, const char *function,
 	char **ret_error) _must_check_;
 
-/* Functions and triggers of the one become the other's. */
+/* Functions, triggers and allowed switches of the one become the other's. */
 void config_swap_functions(struct config *a, struct config *b);
 DEFINE_CLEANUP(struct config, config_free)
+
+/* Of two ids of switches, for qsort(3) and bsearch(3). */
+int config_compare_ids(const void *a, const void *b);
 
 #endif

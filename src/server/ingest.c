@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Of one datagram; records as functions see them. */
@@ -223,6 +224,27 @@ static void receive_acknowledged(struct ingest *ingest, struct arrival *arrival,
 	}
 }
 
+/* NULL: it is not to be listened to. */
+static struct switch_ *find_switch(struct ingest *ingest, uint32_t id, uint64_t now_ns)
+{
+	struct switch_ *sw;
+
+	if (ingest->allowed_count > 0 && !bsearch(&id, ingest->allowed, ingest->allowed_count,
+						 sizeof(id), config_compare_ids)) {
+		ingest->counters.foreign_switches++;
+		log_limited(LOG_LEVEL_WARNING,
+			"datagram refused switch=%u: it is not in version1_switches", id);
+		return NULL;
+	}
+	sw = switches_get(ingest->switches, id, now_ns);
+	if (sw)
+		return sw;
+	ingest->counters.too_many_switches++;
+	log_limited(LOG_LEVEL_WARNING,
+		"datagram refused switch=%u: there are switches_max others already", id);
+	return NULL;
+}
+
 void ingest_datagram(struct ingest *ingest, const struct endpoint *from, const void *bytes,
 	size_t size, uint64_t now_ns)
 {
@@ -237,14 +259,9 @@ void ingest_datagram(struct ingest *ingest, const struct endpoint *from, const v
 		refuse(ingest, error, from);
 		return;
 	}
-	arrival.sw = switches_get(ingest->switches, transaction.switch_id);
-	if (!arrival.sw) {
-		ingest->counters.too_many_switches++;
-		log_limited(LOG_LEVEL_WARNING,
-			"datagram refused switch=%u: there are switches_max others already",
-			transaction.switch_id);
+	arrival.sw = find_switch(ingest, transaction.switch_id, now_ns);
+	if (!arrival.sw)
 		return;
-	}
 	if (arrival.sw->first_seen_ns == 0)
 		arrival.sw->first_seen_ns = now_ns;
 	arrival.sw->last_seen_ns = now_ns;

@@ -27,7 +27,8 @@ struct ingest_counters {
 	uint64_t bytes;
 	uint64_t malformed[V1_ERROR_COUNT]; /* by cause; [V1_OK] stays 0 */
 	uint64_t too_many_switches;
-	uint64_t acks;      /* sent */
+	uint64_t foreign_switches; /* that are not among those allowed */
+	uint64_t acks;             /* sent */
 	uint64_t events[2]; /* in accepted transactions: [0] unacknowledged, [1] acknowledged */
 	uint64_t unrouted;  /* of these, events that no trigger names */
 	uint64_t shed;      /* of these, unacknowledged ones that a full queue refused */
@@ -39,6 +40,8 @@ struct ingest_counters {
 struct ingest {
 	struct switches *switches;
 	struct units *units;
+	const uint32_t *allowed; /* ids of switches, sorted */
+	size_t allowed_count;    /* 0: any */
 	void (*reply)(void *user, const struct endpoint *to, const void *bytes, size_t size);
 	void *user;
 	struct ingest_counters counters;

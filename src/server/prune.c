@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "server/api_json.h"
 
+#include "store/streams.h"
+
 #include <microhttpd.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FIRST_NS (10 * NS_PER_SEC)
@@ -63,6 +66,47 @@ void prune_letters(struct commits *commits, struct api_call *call)
 		api_call_refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
 		free(drop);
 	}
+}
+
+/* ---- streams ---- */
+
+struct forgetting {
+	struct commit_request request;
+	uint64_t stream;
+	size_t count;
+	char names[UNITS_MAX][64];
+};
+
+static int task_forget(struct store *store, struct commit_request *request)
+{
+	struct forgetting *forgetting = container_of(request, struct forgetting, request);
+	const char *names[UNITS_MAX];
+
+	for (size_t i = 0; i < forgetting->count; i++)
+		names[i] = forgetting->names[i];
+	return streams_forget(store, forgetting->stream, names, forgetting->count);
+}
+
+static void on_forgotten(struct commit_request *request)
+{
+	free(container_of(request, struct forgetting, request));
+}
+
+void prune_stream(struct commits *commits, uint64_t stream)
+{
+	const struct units *units = commits->ingest->units;
+	struct forgetting *forgetting = calloc(1, sizeof(*forgetting));
+
+	if (!forgetting)
+		return;
+	forgetting->request = (struct commit_request){.task = task_forget, .done = on_forgotten};
+	forgetting->stream = stream;
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		if (units->units[i].config)
+			snprintf(forgetting->names[forgetting->count++],
+				sizeof(forgetting->names[0]), "%s", units->units[i].config->name);
+	if (commits_submit_task(commits, &forgetting->request) < 0)
+		free(forgetting);
 }
 
 /* ---- what was kept long enough ---- */

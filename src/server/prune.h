@@ -3,9 +3,9 @@
 #define SERVER_PRUNE_H
 
 /*
- * Takes out of the store what nobody needs any more: dead letters that are asked for, and alerts
- * and dead letters that were kept as long as the configuration says. Piece by piece, so that
- * commits never wait long.
+ * Takes out of the store what nobody needs any more: dead letters that are asked for, alerts and
+ * dead letters that were kept as long as the configuration says, and marks of streams that are
+ * forgotten. Piece by piece, so that commits never wait long.
  */
 
 #include "server/commits.h"
@@ -13,6 +13,9 @@
 
 /* Answers API_DROP with {"dropped": N}, when they are gone. */
 void prune_letters(struct commits *commits, struct api_call *call);
+
+/* Marks of a stream of version 1, by the functions there are. If it cannot be done they stay. */
+void prune_stream(struct commits *commits, uint64_t stream);
 
 struct pruner {
 	struct loop *loop;

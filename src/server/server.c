@@ -168,7 +168,8 @@ static int restore_mark(void *user, const char *function, const struct mark *mar
 			continue;
 		if ((mark->stream & 0xff) != STREAM_V1)
 			return 0;
-		sw = switches_get(server->switches, stream_switch(mark->stream));
+		sw = switches_get(
+			server->switches, stream_switch(mark->stream), clock_realtime_ns());
 		if (!sw) {
 			log_warning("switch=%u is forgotten: more switches in the store than "
 				    "switches_max",
@@ -307,6 +308,20 @@ static int open_registry(struct server *server, char **ret_error)
 	return 0;
 }
 
+static void on_switch_forgotten(void *user, const struct switch_ *sw)
+{
+	struct server *server = user;
+
+	log_info("switch=%u is forgotten: it was not heard of for long, and another is", sw->id);
+	prune_stream(&server->commits, sw->stream.id);
+}
+
+static void allow_switches(struct server *server)
+{
+	server->ingest.allowed = server->config->version1_switches;
+	server->ingest.allowed_count = server->config->version1_switch_count;
+}
+
 static int start_functions(struct server *server, char **ret_error)
 {
 	const struct engine_options options = {
@@ -329,6 +344,7 @@ static int start_functions(struct server *server, char **ret_error)
 		.reply = on_reply,
 		.user = server,
 	};
+	allow_switches(server);
 	server->commits = (struct commits){
 		.ingest = &server->ingest,
 		.committer = server->committer,
@@ -344,6 +360,7 @@ static int start_functions(struct server *server, char **ret_error)
 		r = server_activate(server, ret_error);
 	if (r == 0)
 		r = store_each_mark(server->reader, restore_mark, server);
+	switches_watch(server->switches, on_switch_forgotten, server);
 	return r < 0 ? error_set(ret_error, r, "cannot start the functions: %s", strerror(-r)) : 0;
 }
 
@@ -508,6 +525,7 @@ void server_reload(struct server *server)
 	settle_units(server);
 	log_info("reloaded file=%s triggers=%zu", config->path, server->units->trigger_count);
 	config_swap_functions(server->config, config);
+	allow_switches(server);
 	server->config->alerts_keep_ns = config->alerts_keep_ns;
 	server->config->dead_letters_keep_ns = config->dead_letters_keep_ns;
 }

@@ -19,7 +19,7 @@ static size_t count_live_units(const struct units *units)
 
 static uint64_t count_malformed(const struct ingest_counters *counters)
 {
-	uint64_t sum = counters->too_many_switches;
+	uint64_t sum = counters->too_many_switches + counters->foreign_switches;
 
 	for (int i = 0; i < V1_ERROR_COUNT; i++)
 		sum += counters->malformed[i];
@@ -227,6 +227,8 @@ static void write_ingest_metrics(struct metrics *m, const struct server *server)
 			c->malformed[i]);
 	metrics_sample(m, (const struct metric_label[]){{"cause", "too-many-switches"}, {0}},
 		c->too_many_switches);
+	metrics_sample(m, (const struct metric_label[]){{"cause", "foreign-switch"}, {0}},
+		c->foreign_switches);
 	metrics_family(m, "netlambda_events_total", METRIC_COUNTER,
 		"Events in accepted transactions, by class; resends are not counted again.");
 	metrics_sample(

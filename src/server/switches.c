@@ -14,6 +14,9 @@ struct switches {
 	size_t mask;
 	struct switch_ **slots;  /* open addressing, at most half full */
 	struct switch_ **by_age; /* `count` of them */
+	uint64_t full_until_ns;  /* none can be forgotten before */
+	void (*forgotten)(void *user, const struct switch_ *sw);
+	void *user;
 };
 
 int switches_new(unsigned int max, struct switches **ret_switches)
@@ -37,38 +40,125 @@ int switches_new(unsigned int max, struct switches **ret_switches)
 	return 0;
 }
 
+static void switch_free(struct switch_ *sw)
+{
+	stream_done(&sw->stream);
+	free(sw);
+}
+
 void switches_free(struct switches *switches)
 {
 	if (!switches)
 		return;
-	for (size_t i = 0; i < switches->count; i++) {
-		stream_done(&switches->by_age[i]->stream);
-		free(switches->by_age[i]);
-	}
+	for (size_t i = 0; i < switches->count; i++)
+		switch_free(switches->by_age[i]);
 	free(switches->by_age);
 	free(switches->slots);
 	free(switches);
 }
 
-struct switch_ *switches_get(struct switches *switches, uint32_t id)
+void switches_watch(struct switches *switches,
+	void (*forgotten)(void *user, const struct switch_ *sw), void *user)
 {
-	size_t at = siphash(&switches->key, &id, sizeof(id)) & switches->mask;
-	struct switch_ *sw;
+	switches->forgotten = forgotten;
+	switches->user = user;
+}
 
-	for (; switches->slots[at]; at = (at + 1) & switches->mask)
-		if (switches->slots[at]->id == id)
-			return switches->slots[at];
-	if (switches->count == switches->max)
+/* ---- forgetting ---- */
+
+static size_t home(const struct switches *switches, uint32_t id)
+{
+	return siphash(&switches->key, &id, sizeof(id)) & switches->mask;
+}
+
+static size_t find(const struct switches *switches, uint32_t id)
+{
+	size_t at = home(switches, id);
+
+	while (switches->slots[at] && switches->slots[at]->id != id)
+		at = (at + 1) & switches->mask;
+	return at;
+}
+
+/* What was put off its place by the one that goes moves up. */
+static void free_slot(struct switches *switches, size_t hole)
+{
+	size_t at = hole;
+
+	for (;;) {
+		size_t distance;
+
+		at = (at + 1) & switches->mask;
+		if (!switches->slots[at])
+			break;
+		distance = (at - home(switches, switches->slots[at]->id)) & switches->mask;
+		if (distance < ((at - hole) & switches->mask))
+			continue;
+		switches->slots[hole] = switches->slots[at];
+		hole = at;
+	}
+	switches->slots[hole] = NULL;
+}
+
+static void forget(struct switches *switches, size_t index)
+{
+	struct switch_ *sw = switches->by_age[index];
+
+	if (switches->forgotten)
+		switches->forgotten(switches->user, sw);
+	free_slot(switches, find(switches, sw->id));
+	switches->count--;
+	memmove(switches->by_age + index, switches->by_age + index + 1,
+		(switches->count - index) * sizeof(struct switch_ *));
+	switch_free(sw);
+}
+
+/* Whether there is room for one more. Looks at each switch only when one of them may go. */
+static bool make_room(struct switches *switches, uint64_t now_ns)
+{
+	uint64_t oldest_ns = UINT64_MAX;
+	size_t oldest = 0;
+
+	if (switches->count < switches->max)
+		return true;
+	if (now_ns < switches->full_until_ns)
+		return false;
+	for (size_t i = 0; i < switches->count; i++) {
+		struct switch_ *sw = switches->by_age[i];
+
+		if (sw->used_ns >= oldest_ns || !stream_is_idle(&sw->stream))
+			continue;
+		oldest = i;
+		oldest_ns = sw->used_ns;
+	}
+	if (oldest_ns == UINT64_MAX || now_ns < oldest_ns + SWITCH_IDLE_NS) {
+		switches->full_until_ns = now_ns + SWITCH_IDLE_NS / 100;
+		return false;
+	}
+	forget(switches, oldest);
+	return true;
+}
+
+struct switch_ *switches_get(struct switches *switches, uint32_t id, uint64_t now_ns)
+{
+	struct switch_ *sw = switches->slots[find(switches, id)];
+
+	if (sw) {
+		sw->used_ns = now_ns;
+		return sw;
+	}
+	if (!make_room(switches, now_ns))
 		return NULL;
 	sw = calloc(1, sizeof(*sw));
 	if (!sw)
 		return NULL;
 	sw->id = id;
+	sw->used_ns = now_ns;
 	if (stream_init(&sw->stream, stream_id(id, STREAM_V1), V1_EVENTS_MAX + 1) < 0) {
 		free(sw);
 		return NULL;
 	}
-	switches->slots[at] = sw;
+	switches->slots[find(switches, id)] = sw;
 	switches->by_age[switches->count++] = sw;
 	return sw;
 }

@@ -5,10 +5,13 @@
 /*
  * What the server knows of each switch: where it is, what it sent, how far its acknowledged
  * transactions have come, and the one transaction that is under way (version 1 is stop-and-wait).
- * Bounded: a peer can invent switch ids, so there is a cap.
+ * Bounded: a peer can invent switch ids, so there is a cap. When it is reached, the switch that was not
+ * heard of for longest is forgotten in favour of a new one, if that is some minutes and nothing of it is
+ * under way.
  */
 
 #include "base/attr.h"
+#include "base/clock.h"
 #include "net/endpoint.h"
 #include "server/stream.h"
 #include "wire/v1.h"
@@ -35,6 +38,7 @@ struct switch_ {
 	uint32_t id;
 	uint64_t first_seen_ns; /* UNIX epoch */
 	uint64_t last_seen_ns;
+	uint64_t used_ns; /* when it was last asked for, UNIX epoch */
 	struct endpoint address;
 	struct v1_receiver receiver;
 	struct switch_counters counters;
@@ -47,12 +51,18 @@ struct switch_ {
 	uint64_t interfaces_ignored; /* events of interfaces beyond these */
 };
 
+#define SWITCH_IDLE_NS (600 * NS_PER_SEC) /* after which one may be forgotten */
+
 int switches_new(unsigned int max, struct switches **ret_switches) _must_check_;
 void switches_free(struct switches *switches);
 DEFINE_CLEANUP(struct switches, switches_free)
 
-/* The switch of that id, made if need be; NULL when there are too many (or no memory). */
-struct switch_ *switches_get(struct switches *switches, uint32_t id);
+/* `forgotten` is called for each switch that is forgotten, before it is freed. */
+void switches_watch(struct switches *switches,
+	void (*forgotten)(void *user, const struct switch_ *sw), void *user);
+
+/* The switch of that id, made if need be; NULL when there are too many (or no memory). UNIX time. */
+struct switch_ *switches_get(struct switches *switches, uint32_t id, uint64_t now_ns);
 
 /* In the order they were first seen. */
 size_t switches_count(const struct switches *switches);

@@ -63,6 +63,16 @@ static int add_loss(struct store *store, const struct loss *loss)
 	return r;
 }
 
+/* The newest are kept, and the sums of all. */
+static int drop_old_losses(struct store *store)
+{
+	struct action action = action_begin(
+		store, "DELETE FROM losses WHERE row <= (SELECT max(row) FROM losses) - ?");
+
+	action_int(&action, STREAM_LOSSES_MAX);
+	return action_run(store, &action, NULL);
+}
+
 int streams_progress(struct store *store, const struct stream_mark *marks, size_t mark_count,
 	const struct loss *losses, size_t loss_count)
 {
@@ -73,6 +83,8 @@ int streams_progress(struct store *store, const struct stream_mark *marks, size_
 		if (r == 0)
 			r = add_loss(store, &losses[i]);
 	}
+	if (r == 0 && loss_count > 0)
+		r = drop_old_losses(store);
 	for (size_t i = 0; i < mark_count && r == 0; i++)
 		r = put_before(store, &marks[i]);
 	return action_end(store, r);
@@ -116,8 +128,26 @@ int streams_admit(struct store *store, const struct agent_row *agent, const stru
 		r = put_agent(store, agent);
 	for (size_t i = 0; i < loss_count && r == 0; i++)
 		r = add_loss(store, &losses[i]);
+	if (r == 0 && loss_count > 0)
+		r = drop_old_losses(store);
 	for (uint8_t lane = 0; lane < STREAM_LANES && r == 0; lane++)
 		r = put_stream(store, stream_id(agent->switch_id, lane), agent->epoch);
+	return action_end(store, r);
+}
+
+int streams_forget(
+	struct store *store, uint64_t stream, const char *const *functions, size_t function_count)
+{
+	int r = store_exec(store, "BEGIN IMMEDIATE");
+
+	for (size_t i = 0; i < function_count && r == 0; i++) {
+		struct action action =
+			action_begin(store, "DELETE FROM marks WHERE function = ? AND stream = ?");
+
+		action_text(&action, functions[i]);
+		action_int(&action, stream);
+		r = action_run(store, &action, NULL);
+	}
 	return action_end(store, r);
 }
 

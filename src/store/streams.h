@@ -11,7 +11,8 @@
 
 #include "store/store.h"
 
-#define STREAM_LANES 4
+#define STREAM_LANES      4
+#define STREAM_LOSSES_MAX 10000 /* ranges that are kept, and the sums of all */
 
 struct loss {
 	uint64_t stream;
@@ -46,6 +47,10 @@ int streams_admit(struct store *store, const struct agent_row *agent, const stru
 /* By switch. If `fn` returns non-zero that ends it and is returned. */
 int streams_each_agent(struct store *store, int (*fn)(void *user, const struct agent_row *agent),
 	void *user) _must_check_;
+
+/* What is committed of a stream of version 1 by the functions named: no mark of it is left. */
+int streams_forget(struct store *store, uint64_t stream, const char *const *functions,
+	size_t function_count) _must_check_;
 
 struct loss_sum {
 	uint64_t stream;

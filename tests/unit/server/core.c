@@ -108,7 +108,7 @@ static int restore_mark(void *user, const char *function, const struct mark *mar
 	size_t slot = strcmp(function, core_functions[1]) == 0;
 
 	if ((mark->stream & 0xff) == STREAM_V1)
-		return stream_restore(&switches_get(core->switches, id)->stream, slot, mark);
+		return stream_restore(&switches_get(core->switches, id, 0)->stream, slot, mark);
 	return stream_restore(
 		&agents_get(core->agents, id)->lanes[mark->stream & 0xff].stream, slot, mark);
 }

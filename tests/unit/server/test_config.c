@@ -147,6 +147,10 @@ static void errors_name_file_line_and_key(void **state _unused_)
 		":2: listen: expected a string that is not empty, found an integer");
 	assert_refused(
 		"{\n\"switches_max\": 0}", ":2: switches_max: expected an integer from 1 to 65536");
+	assert_refused("{\n\"version1_switches\": []}",
+		":2: version1_switches: expected an array of 1 to 65536 switch ids");
+	assert_refused("{\"version1_switches\": [1, -1]}",
+		":1: version1_switches: expected an array of 1 to 65536 switch ids");
 	assert_refused(
 		"{\"durability\": \"none\"}", ":1: durability: expected \"full\" or \"relaxed\"");
 	assert_refused("[]", ":1: expected a JSON object");

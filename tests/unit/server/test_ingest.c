@@ -18,6 +18,7 @@ struct bench {
 	uint32_t acks[16];
 	struct endpoint acked_to;
 	size_t ack_count;
+	uint32_t forgotten;
 };
 
 static void on_reply(void *user, const struct endpoint *to, const void *bytes, size_t size)
@@ -228,7 +229,7 @@ static struct mark mark_of(const struct v1_builder *builder, uint32_t sequence)
 /* As after a restart of the server: committed, but the acknowledgement got lost. */
 static void restore(struct bench *bench, const struct mark *mark)
 {
-	struct switch_ *sw = switches_get(bench->ingest.switches, 7);
+	struct switch_ *sw = switches_get(bench->ingest.switches, 7, NOW_NS);
 
 	assert_non_null(sw);
 	assert_int_equal(stream_restore(&sw->stream, 0, mark), 0);
@@ -374,11 +375,75 @@ static void invented_switches_stop_at_the_cap(void **state)
 	assert_int_equal(bench->ack_count, 2);
 }
 
+static void arrive_at(struct bench *bench, uint32_t id, uint64_t now_ns)
+{
+	struct v1_builder builder;
+
+	build(&builder, id, 1, 1, true);
+	ingest_datagram(&bench->ingest, &bench->switch_at, builder.bytes, builder.size, now_ns);
+}
+
+static void note_forgotten(void *user, const struct switch_ *sw)
+{
+	struct bench *bench = user;
+
+	assert_int_equal(bench->forgotten, 0);
+	bench->forgotten = sw->id;
+}
+
+/* Else whoever invents ids keeps the real ones out for ever. */
+static void a_switch_not_heard_of_for_long_makes_room(void **state)
+{
+	struct bench *bench = *state;
+	const uint64_t later_ns = NOW_NS + SWITCH_IDLE_NS;
+
+	switches_watch(bench->ingest.switches, note_forgotten, bench);
+	arrive_at(bench, 1, NOW_NS);
+	arrive_at(bench, 2, NOW_NS);
+	arrive_at(bench, 1, later_ns);
+	arrive_at(bench, 3, later_ns - 1);
+	assert_int_equal(bench->ingest.counters.too_many_switches, 1);
+	assert_int_equal(bench->forgotten, 0);
+	arrive_at(bench, 3, later_ns + SWITCH_IDLE_NS / 100);
+	assert_int_equal(bench->forgotten, 2);
+	assert_int_equal(switches_count(bench->ingest.switches), 2);
+	assert_int_equal(switches_at(bench->ingest.switches, 0)->id, 1);
+	assert_int_equal(switches_at(bench->ingest.switches, 1)->id, 3);
+	assert_int_equal(bench->ingest.counters.too_many_switches, 1);
+}
+
+static void a_switch_with_something_under_way_is_not_forgotten(void **state)
+{
+	struct bench *bench = *state;
+
+	start_function(bench, 10);
+	arrive_at(bench, 1, NOW_NS);
+	arrive_at(bench, 2, NOW_NS);
+	arrive_at(bench, 3, NOW_NS + 10 * SWITCH_IDLE_NS);
+	assert_int_equal(bench->ingest.counters.too_many_switches, 1);
+	assert_int_equal(switches_count(bench->ingest.switches), 2);
+	assert_int_equal(queued(bench), 2);
+}
+
+static void only_allowed_switches_are_listened_to(void **state)
+{
+	static const uint32_t allowed[] = {3, 7, 9};
+	struct bench *bench = *state;
+
+	bench->ingest.allowed = allowed;
+	bench->ingest.allowed_count = ARRAY_SIZE(allowed);
+	arrive_at(bench, 7, NOW_NS);
+	arrive_at(bench, 8, NOW_NS);
+	assert_int_equal(bench->ingest.counters.foreign_switches, 1);
+	assert_int_equal(switches_count(bench->ingest.switches), 1);
+	assert_int_equal(bench->ack_count, 1);
+}
+
 static void the_answer_goes_where_the_last_resend_came_from(void **state)
 {
 	struct bench *bench = *state;
 	struct v1_builder builder;
-	struct switch_ *sw = switches_get(bench->ingest.switches, 7);
+	struct switch_ *sw = switches_get(bench->ingest.switches, 7, NOW_NS);
 	char text[ENDPOINT_TEXT_MAX];
 	uint64_t incarnation[2] = {1, 0};
 
@@ -417,6 +482,9 @@ int main(void)
 		TEST(marks_of_an_earlier_agent_do_not_swallow_a_new_transaction),
 		TEST(malformed_datagrams_are_counted_by_cause_and_change_nothing),
 		TEST(invented_switches_stop_at_the_cap),
+		TEST(a_switch_not_heard_of_for_long_makes_room),
+		TEST(a_switch_with_something_under_way_is_not_forgotten),
+		TEST(only_allowed_switches_are_listened_to),
 		TEST(the_answer_goes_where_the_last_resend_came_from),
 	};
 

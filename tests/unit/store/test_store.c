@@ -384,6 +384,66 @@ static void what_is_of_a_closed_incarnation_is_refused(void **state)
 	assert_string_equal(sums, "1 restart 0/1; 1 spool-full 12/2; ");
 }
 
+static int count_loss(void *user, uint64_t row, const struct loss *loss)
+{
+	size_t *count = user;
+
+	assert_true(row > 5 && loss->sequence >= 5);
+	++*count;
+	return 0;
+}
+
+static void the_newest_losses_are_kept_and_the_sums_of_all(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, STORE_RELAXED);
+	const struct agent_row agent = {.switch_id = 7, .boot = 1, .epoch = 1};
+	static struct loss losses[STREAM_LOSSES_MAX / 2 + 5];
+	char sums[128] = "";
+	size_t count = 0;
+
+	assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
+	for (int round = 0; round < 2; round++) {
+		size_t part = STREAM_LOSSES_MAX / 2 + (round == 0 ? 5 : 0);
+
+		for (size_t i = 0; i < part; i++)
+			losses[i] = (struct loss){stream_id(7, 1), 1,
+				(round ? STREAM_LOSSES_MAX / 2 + 5 : 0) + i, 1, 1, "spool-full"};
+		assert_int_equal(streams_progress(store, NULL, 0, losses, part), 0);
+	}
+	assert_int_equal(streams_each_loss(store, 0, UINT32_MAX, count_loss, &count), 0);
+	assert_int_equal(count, STREAM_LOSSES_MAX);
+	assert_int_equal(streams_each_loss_sum(store, note_sum, sums), 0);
+	assert_string_equal(sums, "1 spool-full 10005/10005; ");
+}
+
+static int count_mark(void *user, const char *function, const struct mark *mark _unused_)
+{
+	size_t *count = user;
+
+	assert_string_not_equal(function, "");
+	++*count;
+	return 0;
+}
+
+static void a_forgotten_stream_has_no_marks(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	const char *const names[] = {"f", "none"};
+	const struct mark marks[] = {
+		{.stream = stream_id(7, STREAM_V1)}, {.stream = stream_id(8, STREAM_V1)}};
+	struct outcome outcome = {.function = "f", .marks = marks, .mark_count = 2};
+	size_t count = 0;
+
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	outcome.function = "g";
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	assert_int_equal(streams_forget(store, marks[0].stream, names, 2), 0);
+	assert_int_equal(store_each_mark(store, count_mark, &count), 0);
+	assert_int_equal(count, 3);
+}
+
 /* ---- files that are not what they should be ---- */
 
 static void assert_refused(
@@ -599,6 +659,8 @@ int main(void)
 		cmocka_unit_test(reader_sees_commits_beside_the_writer),
 		cmocka_unit_test(closed_writer_leaves_everything_in_the_one_file),
 		cmocka_unit_test(what_is_of_a_closed_incarnation_is_refused),
+		cmocka_unit_test(the_newest_losses_are_kept_and_the_sums_of_all),
+		cmocka_unit_test(a_forgotten_stream_has_no_marks),
 		cmocka_unit_test(garbage_file_is_refused_untouched),
 		cmocka_unit_test(truncated_file_is_refused_untouched),
 		cmocka_unit_test(damaged_page_is_refused_untouched),
