@@ -15,6 +15,7 @@
 struct loop {
 	int epoll_fd;
 	bool stopping;
+	bool coarse; /* the kernel takes timeouts in milliseconds only */
 	uint64_t now_ns;
 	struct loop_timer *timers; /* soonest first; few, so a list */
 
@@ -196,16 +197,44 @@ void loop_wake(struct loop *loop)
 		return;
 }
 
-/* Rounded up, so that a timer never finds itself early and spins. */
-static int loop_timeout_ms(const struct loop *loop)
+/* UINT64_MAX: no timer is armed. */
+static uint64_t loop_timeout_ns(const struct loop *loop)
 {
 	uint64_t now = clock_monotonic_ns();
 
 	if (!loop->timers)
-		return -1;
-	if (loop->timers->at_ns <= now)
-		return 0;
-	return (int)MIN((loop->timers->at_ns - now + NS_PER_MS - 1) / NS_PER_MS, 3600000ULL);
+		return UINT64_MAX;
+	return MIN(loop->timers->at_ns - MIN(now, loop->timers->at_ns), 3600 * NS_PER_SEC);
+}
+
+/* Rounded up, so that a timer never finds itself early and spins. */
+static int loop_wait_coarsely(struct loop *loop, uint64_t timeout_ns)
+{
+	int timeout_ms = -1;
+
+	if (timeout_ns != UINT64_MAX)
+		timeout_ms = (int)((timeout_ns + NS_PER_MS - 1) / NS_PER_MS);
+	return epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, timeout_ms);
+}
+
+static int loop_wait(struct loop *loop)
+{
+	uint64_t timeout_ns = loop_timeout_ns(loop);
+	struct timespec timeout = {
+		.tv_sec = (time_t)(timeout_ns / NS_PER_SEC),
+		.tv_nsec = (long)(timeout_ns % NS_PER_SEC),
+	};
+	int n;
+
+	if (loop->coarse)
+		return loop_wait_coarsely(loop, timeout_ns);
+	n = epoll_pwait2(loop->epoll_fd, loop->batch, LOOP_BATCH,
+		timeout_ns == UINT64_MAX ? NULL : &timeout, NULL);
+	if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+		return n;
+	/* Before Linux 5.11, in valgrind, or behind a filter that does not know the call. */
+	loop->coarse = true;
+	return loop_wait_coarsely(loop, timeout_ns);
 }
 
 static void loop_fire_timers(struct loop *loop)
@@ -224,7 +253,7 @@ int loop_run(struct loop *loop)
 {
 	loop->stopping = false;
 	while (!loop->stopping) {
-		int n = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, loop_timeout_ms(loop));
+		int n = loop_wait(loop);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
