@@ -73,20 +73,33 @@ int ring_push(struct ring *ring, const void *element)
 	return 0;
 }
 
+size_t ring_peek_run(const struct ring *ring, const void **ret_first)
+{
+	size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	size_t count = atomic_load_explicit(&ring->head, memory_order_acquire) - tail;
+	size_t base = atomic_load_explicit(&ring->base, memory_order_relaxed);
+
+	*ret_first = element_at(ring, tail);
+	return MIN(count, ring->mask + 1 - ((tail - base) & ring->mask));
+}
+
 const void *ring_peek(const struct ring *ring)
+{
+	const void *first;
+
+	return ring_peek_run(ring, &first) > 0 ? first : NULL;
+}
+
+void ring_pop_run(struct ring *ring, size_t count)
 {
 	size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
-	if (tail == atomic_load_explicit(&ring->head, memory_order_acquire))
-		return NULL;
-	return element_at(ring, tail);
+	atomic_store_explicit(&ring->tail, tail + count, memory_order_release);
 }
 
 void ring_pop(struct ring *ring)
 {
-	size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-
-	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+	ring_pop_run(ring, 1);
 }
 
 size_t ring_count(const struct ring *ring)

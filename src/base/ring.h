@@ -26,6 +26,12 @@ int ring_push(struct ring *ring, const void *element) _must_check_;
 /* Consumer only: the oldest element, in place, or NULL; it stays until ring_pop(). */
 const void *ring_peek(const struct ring *ring);
 void ring_pop(struct ring *ring);
+/*
+ * The same for the oldest ones that lie one behind the other: how many, and the first of them in
+ * `ret_first`.
+ */
+size_t ring_peek_run(const struct ring *ring, const void **ret_first);
+void ring_pop_run(struct ring *ring, size_t count);
 
 /* Elements in the ring; from a third thread an estimate. */
 size_t ring_count(const struct ring *ring);

@@ -96,6 +96,28 @@ static void nothing_is_lost_or_torn_between_two_threads(void **state _unused_)
 	assert_null(ring_peek(ring));
 }
 
+static void runs_end_where_the_memory_does(void **state _unused_)
+{
+	_cleanup_(ring_freep) struct ring *ring = NULL;
+	const void *first;
+
+	assert_int_equal(ring_new(8, sizeof(uint64_t), &ring), 0);
+	assert_int_equal(ring_peek_run(ring, &first), 0);
+	for (uint64_t i = 0; i < 8; i++)
+		assert_int_equal(ring_push(ring, &i), 0);
+	assert_int_equal(ring_peek_run(ring, &first), 8);
+	ring_pop_run(ring, 5);
+	for (uint64_t i = 8; i < 12; i++)
+		assert_int_equal(ring_push(ring, &i), 0);
+	assert_int_equal(ring_peek_run(ring, &first), 3);
+	assert_int_equal(((const uint64_t *)first)[2], 7);
+	ring_pop_run(ring, 3);
+	assert_int_equal(ring_peek_run(ring, &first), 4);
+	assert_int_equal(((const uint64_t *)first)[3], 11);
+	ring_pop_run(ring, 4);
+	assert_int_equal(ring_peek_run(ring, &first), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +125,7 @@ int main(void)
 		cmocka_unit_test(full_ring_refuses_and_changes_nothing),
 		cmocka_unit_test(impossible_sizes_are_refused),
 		cmocka_unit_test(ring_that_ran_empty_uses_the_same_memory_again),
+		cmocka_unit_test(runs_end_where_the_memory_does),
 		cmocka_unit_test(nothing_is_lost_or_torn_between_two_threads),
 	};
 
