@@ -6,28 +6,23 @@
 #include <errno.h>
 #include <linux/filter.h>
 
-/* Where the protocol's versions have what names the agent (docs/protocol.md 2, protocol-2.md 3). */
+/* Where the protocol's versions have what says whose they are (docs/protocol.md 2, protocol-2.md 3). */
 #define V1_FIRST_OCTET  1
-#define V1_SWITCH_ID    1 /* 4 octets */
-#define V2_FIXED_MASK   0xc0
-#define V2_FIXED_BITS   0x80
-#define V2_SESSION_LAST 7          /* 1 octet */
-#define NO_WORKER       UINT32_MAX /* beyond the group: the kernel takes the addresses' hash */
+#define V2_SESSION_LAST 7 /* 1 octet */
 
-/* A load beyond the datagram's end ends the program with 0: worker 0 refuses what is that short. */
-static int choose_by_content(int fd, uint32_t workers)
+/*
+ * A load beyond the datagram's end ends the program with 0: worker 0 refuses what is that short. What
+ * is neither of the two versions goes where its eighth octet says.
+ */
+static int choose_by_content(int fd, uint32_t workers, bool version1)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, V1_FIRST_OCTET, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, V1_SWITCH_ID),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, version1 ? V1_FIRST_OCTET : UINT32_MAX, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, workers),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, V2_SESSION_LAST),
 		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
 		BPF_STMT(BPF_RET | BPF_A, 0),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, V2_FIXED_MASK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, V2_FIXED_BITS, 0, 2),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, V2_SESSION_LAST),
-		BPF_STMT(BPF_RET | BPF_A, 0),
-		BPF_STMT(BPF_RET | BPF_K, NO_WORKER),
 	};
 	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
 
@@ -58,12 +53,13 @@ static int claim(const struct endpoint *local)
 	return MIN(fd, 0);
 }
 
-int udp_group_open(const struct endpoint *local, unsigned int count, int *ret_fds)
+int udp_group_open(const struct endpoint *local, unsigned int workers, bool version1, int *ret_fds)
 {
+	unsigned int count = workers + version1;
 	struct endpoint address = *local;
-	int fds[UDP_GROUP_MAX], r;
+	int fds[UDP_GROUP_MAX + 1], r;
 
-	if (count == 0 || count > UDP_GROUP_MAX)
+	if (workers == 0 || workers > UDP_GROUP_MAX)
 		return -EINVAL;
 	for (unsigned int i = 0; i < count; i++)
 		fds[i] = -1;
@@ -72,7 +68,7 @@ int udp_group_open(const struct endpoint *local, unsigned int count, int *ret_fd
 	if (r == 0)
 		r = open_all(&address, count, fds);
 	if (r == 0)
-		r = choose_by_content(fds[0], count);
+		r = choose_by_content(fds[0], workers, version1);
 	for (unsigned int i = 0; i < count && r < 0; i++)
 		fd_closep(&fds[i]);
 	for (unsigned int i = 0; i < count && r == 0; i++)

@@ -97,7 +97,7 @@ static int open_group_once(const char *address)
 	int fds[3] = {UNTOUCHED, UNTOUCHED, UNTOUCHED}, r;
 
 	calls = 0;
-	r = udp_group_open(&endpoint, ARRAY_SIZE(fds), fds);
+	r = udp_group_open(&endpoint, ARRAY_SIZE(fds) - 1, true, fds);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (r == 0)
 			close(fds[i]);

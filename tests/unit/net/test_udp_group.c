@@ -16,7 +16,7 @@
 #define V2_BYTES 36
 
 struct rig {
-	int fds[WORKERS];
+	int fds[WORKERS + 1]; /* the last is version 1's */
 	struct udp_receiver *receiver;
 	struct endpoint address; /* port of the group, on any address */
 };
@@ -27,7 +27,7 @@ static int setup(void **state)
 	struct endpoint any = pair_endpoint("0");
 
 	assert_non_null(rig);
-	assert_int_equal(udp_group_open(&any, WORKERS, rig->fds), 0);
+	assert_int_equal(udp_group_open(&any, WORKERS, true, rig->fds), 0);
 	assert_int_equal(udp_receiver_new(8, &rig->receiver), 0);
 	rig->address.len = sizeof(rig->address.address);
 	assert_int_equal(getsockname(rig->fds[0], (struct sockaddr *)&rig->address.address,
@@ -41,7 +41,7 @@ static int teardown(void **state)
 {
 	struct rig *rig = *state;
 
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i <= WORKERS; i++)
 		close(rig->fds[i]);
 	udp_receiver_free(rig->receiver);
 	free(rig);
@@ -81,14 +81,14 @@ static int make_v1(uint8_t *bytes, uint32_t switch_id, uint8_t other)
 /* The worker whose socket has something, after it was sent; its datagrams are taken. */
 static int worker_that_gets_it(const struct rig *rig, unsigned int *ret_datagrams)
 {
-	struct pollfd ready[WORKERS];
+	struct pollfd ready[WORKERS + 1];
 	struct datagram datagram;
 	int worker = -1;
 
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i <= WORKERS; i++)
 		ready[i] = (struct pollfd){.fd = rig->fds[i], .events = POLLIN};
-	assert_int_equal(poll(ready, WORKERS, 5000), 1);
-	for (int i = 0; i < WORKERS; i++)
+	assert_int_equal(poll(ready, WORKERS + 1, 5000), 1);
+	for (int i = 0; i <= WORKERS; i++)
 		if (ready[i].revents)
 			worker = i;
 	*ret_datagrams = 0;
@@ -129,7 +129,7 @@ static void version_2_keeps_its_worker_whatever_the_address(void **state)
 	}
 }
 
-static void version_1_keeps_its_worker_whatever_the_address(void **state)
+static void version_1_has_a_socket_of_its_own(void **state)
 {
 	static const uint32_t switch_ids[] = {0, 1, 2, 3, 42, 0x80000000, 0xffffffff};
 	const struct rig *rig = *state;
@@ -141,8 +141,7 @@ static void version_1_keeps_its_worker_whatever_the_address(void **state)
 
 		for (size_t j = 0; j < ARRAY_SIZE(switch_ids); j++)
 			assert_gets(rig, fd, bytes,
-				make_v1(bytes, switch_ids[j], (uint8_t)(i * 37)),
-				(int)(switch_ids[j] % WORKERS));
+				make_v1(bytes, switch_ids[j], (uint8_t)(i * 37)), WORKERS);
 	}
 }
 
@@ -174,8 +173,6 @@ static void anything_else_gets_to_some_worker(void **state)
 	} strange[] = {
 		{{0}, 0},
 		{{0}, 1},
-		{{1}, 1}, /* version 1, cut before the switch id */
-		{{1, 0, 0, 0}, 4},
 		{{0x80}, 1}, /* version 2, cut before the session */
 		{{0x80, [6] = 1}, 7},
 		{{0x80, [7] = WORKERS}, V2_BYTES}, /* there is no such worker */
@@ -197,24 +194,48 @@ static void anything_else_gets_to_some_worker(void **state)
 	}
 }
 
+static void version_1_is_nothing_special_if_it_is_not_asked_for(void **state)
+{
+	struct rig rig = *(struct rig *)*state;
+	struct endpoint any = pair_endpoint("0");
+	uint8_t bytes[V1_BYTES];
+	unsigned int datagrams;
+
+	assert_int_equal(udp_group_open(&any, WORKERS, false, rig.fds), 0);
+	rig.fds[WORKERS] = -1;
+	rig.address.len = sizeof(rig.address.address);
+	assert_int_equal(
+		getsockname(rig.fds[0], (struct sockaddr *)&rig.address.address, &rig.address.len),
+		0);
+	for (uint8_t worker = 0; worker < WORKERS; worker++) {
+		_cleanup_fd_ int fd = client(&rig, "127.0.0.1:0", "127.0.0.1:1");
+
+		make_v1(bytes, 42, worker);
+		assert_int_equal(send(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+		assert_in_range(worker_that_gets_it(&rig, &datagrams), 0, WORKERS - 1);
+	}
+	for (int i = 0; i < WORKERS; i++)
+		close(rig.fds[i]);
+}
+
 static void group_of_another_is_not_joined(void **state)
 {
 	const struct rig *rig = *state;
 	int fds[2] = {-7, -7};
 
-	assert_int_equal(udp_group_open(&rig->address, 2, fds), -EADDRINUSE);
+	assert_int_equal(udp_group_open(&rig->address, 2, false, fds), -EADDRINUSE);
 	assert_int_equal(fds[0], -7);
 }
 
 static void group_has_a_size(void **state _unused_)
 {
 	struct endpoint any = pair_endpoint("127.0.0.1:0");
-	int fds[UDP_GROUP_MAX];
+	int fds[UDP_GROUP_MAX + 1];
 
-	assert_int_equal(udp_group_open(&any, 0, fds), -EINVAL);
-	assert_int_equal(udp_group_open(&any, UDP_GROUP_MAX + 1, fds), -EINVAL);
-	assert_int_equal(udp_group_open(&any, UDP_GROUP_MAX, fds), 0);
-	for (int i = 0; i < UDP_GROUP_MAX; i++)
+	assert_int_equal(udp_group_open(&any, 0, true, fds), -EINVAL);
+	assert_int_equal(udp_group_open(&any, UDP_GROUP_MAX + 1, false, fds), -EINVAL);
+	assert_int_equal(udp_group_open(&any, UDP_GROUP_MAX, true, fds), 0);
+	for (int i = 0; i <= UDP_GROUP_MAX; i++)
 		close(fds[i]);
 }
 
@@ -223,9 +244,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(version_2_keeps_its_worker_whatever_the_address),
-		TEST(version_1_keeps_its_worker_whatever_the_address),
+		TEST(version_1_has_a_socket_of_its_own),
 		TEST(train_stays_together),
 		TEST(anything_else_gets_to_some_worker),
+		TEST(version_1_is_nothing_special_if_it_is_not_asked_for),
 		TEST(group_of_another_is_not_joined),
 		cmocka_unit_test(group_has_a_size),
 	};
