@@ -63,6 +63,11 @@ uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t
 		sender->config.schemas.list[schema].record_bytes, count);
 }
 
+void v2_sender_shed(struct v2_sender *sender, enum v2_lane_id lane, uint64_t count)
+{
+	v2_spool_shed(&sender->lanes[lane], count);
+}
+
 bool v2_sender_idle(const struct v2_sender *sender)
 {
 	for (int i = 0; i < V2_LANES_ACKED; i++)

@@ -92,8 +92,10 @@ void v2_spool_settle(struct v2_spool *spool)
 	spool->shed_count = 0;
 }
 
-static void shed(struct v2_spool *spool, uint64_t count)
+void v2_spool_shed(struct v2_spool *spool, uint64_t count)
 {
+	if (count == 0)
+		return;
 	if (spool->shed_count == 0)
 		spool->shed_sequence = spool->next_sequence;
 	spool->shed_count += count;
@@ -118,7 +120,7 @@ uint64_t v2_spool_push(
 		spool->next_sequence += taken;
 	}
 	if (taken < count)
-		shed(spool, count - taken);
+		v2_spool_shed(spool, count - taken);
 	return taken;
 }
 

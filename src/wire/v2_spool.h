@@ -53,6 +53,8 @@ void v2_spool_reset(struct v2_spool *spool);
  */
 uint64_t v2_spool_push(
 	struct v2_spool *spool, uint8_t schema, const void *records, uint16_t size, uint64_t count);
+/* Events that were given up before they came here, and are to be declared in their place. */
+void v2_spool_shed(struct v2_spool *spool, uint64_t count);
 /* Gives a range that waits its slot, if one is free. */
 void v2_spool_settle(struct v2_spool *spool);
 

@@ -173,12 +173,17 @@ static void model_settle(struct model *model)
 		model_append(model, true, 0);
 }
 
+static void model_shed(struct model *model)
+{
+	if (model->shed_count++ == 0)
+		model->shed_sequence = model->next_sequence;
+	model->next_sequence++;
+}
+
 static bool model_push(struct model *model, uint8_t schema)
 {
 	if (model->capacity - (model->tail - model->head) < (model->shed_count > 0 ? 2 : 1)) {
-		if (model->shed_count++ == 0)
-			model->shed_sequence = model->next_sequence;
-		model->next_sequence++;
+		model_shed(model);
 		return false;
 	}
 	model_settle(model);
@@ -206,6 +211,15 @@ static void do_push(struct model *model, struct v2_spool *spool)
 		expected += model_push(model, schema);
 	}
 	assert_int_equal(v2_spool_push(spool, schema, records, 8, count), expected);
+}
+
+static void do_shed(struct model *model, struct v2_spool *spool)
+{
+	uint64_t count = below(3);
+
+	for (uint64_t i = 0; i < count; i++)
+		model_shed(model);
+	v2_spool_shed(spool, count);
 }
 
 static void do_send(struct model *model, struct v2_spool *spool)
@@ -330,6 +344,8 @@ static void walk(uint64_t seed, size_t capacity)
 		default:
 			if (below(20) == 0)
 				do_rewind(&model, &spool);
+			else if (below(10) == 0)
+				do_shed(&model, &spool);
 			break;
 		}
 		compare(&model, &spool);
