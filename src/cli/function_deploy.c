@@ -21,6 +21,8 @@ enum setting_kind {
 	SETTING_LIST, /* with commas between, or the flag again */
 	SETTING_JSON, /* an object, or @FILE with one */
 	SETTING_RUNTIME,
+	SETTING_MEMORY, /* MiB, or with a unit, as Kubeless has it: 128Mi, 1Gi */
+	SETTING_CPU,    /* processors: 0.5, or as Kubeless has it 500m */
 };
 
 static const struct setting {
@@ -40,6 +42,8 @@ static const struct setting {
 	{"trigger", "triggers", SETTING_LIST},
 	{"max", "max", SETTING_COUNT},
 	{"isolation", "isolation", SETTING_TEXT},
+	{"memory", "memory", SETTING_MEMORY},
+	{"cpu", "cpu", SETTING_CPU},
 };
 
 enum {
@@ -93,6 +97,42 @@ static json_t *count_value(const char *text)
 								  : NULL;
 }
 
+static json_t *memory_value(const char *text)
+{
+	static const struct {
+		const char *unit;
+		uint64_t factor;
+	} units[] = {
+		{"", 1}, {"M", 1}, {"Mi", 1}, {"MiB", 1}, {"G", 1024}, {"Gi", 1024}, {"GiB", 1024}};
+	size_t digits = strspn(text, "0123456789");
+	uint64_t number;
+	char copy[16];
+
+	if (digits == 0 || digits >= sizeof(copy))
+		return NULL;
+	snprintf(copy, sizeof(copy), "%.*s", (int)digits, text);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (strcmp(text + digits, units[i].unit) == 0 &&
+			cli_parse_number(copy, 1, INT32_MAX, &number) == 0)
+			return json_integer((json_int_t)(number * units[i].factor));
+	return NULL;
+}
+
+static json_t *cpu_value(const char *text)
+{
+	double number;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return NULL;
+	number = strtod(text, &end);
+	if (strcmp(end, "m") == 0)
+		number /= 1000;
+	else if (*end)
+		return NULL;
+	return json_real(number);
+}
+
 static json_t *json_value(const char *text)
 {
 	json_error_t error;
@@ -127,6 +167,15 @@ static json_t *list_value(json_t *spec, const char *key, const char *text)
 static int take_setting(
 	struct deploying *deploying, const struct setting *setting, const char *text)
 {
+	static const char *const expected[] = {
+		[SETTING_TEXT] = "UTF-8 text",
+		[SETTING_TIME] = "UTF-8 text",
+		[SETTING_COUNT] = "a number",
+		[SETTING_LIST] = "UTF-8 text",
+		[SETTING_RUNTIME] = "UTF-8 text",
+		[SETTING_MEMORY] = "MiB, or as 128Mi or 1Gi",
+		[SETTING_CPU] = "processors, as 0.5 or 500m",
+	};
 	json_t *value = NULL;
 
 	switch (setting->kind) {
@@ -148,13 +197,18 @@ static int take_setting(
 	case SETTING_RUNTIME:
 		value = runtime_value(text);
 		break;
+	case SETTING_MEMORY:
+		value = memory_value(text);
+		break;
+	case SETTING_CPU:
+		value = cpu_value(text);
+		break;
 	}
 	if (!value && setting->kind == SETTING_JSON)
 		return EXIT_USAGE;
 	if (!value)
 		return cli_usage_error(deploying->cli, "--%s: expected %s, found \"%s\"",
-			setting->flag, setting->kind == SETTING_COUNT ? "a number" : "UTF-8 text",
-			text);
+			setting->flag, expected[setting->kind], text);
 	json_object_set_new(deploying->spec, setting->key, value);
 	return 0;
 }
@@ -378,6 +432,8 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --max N                   workers that share its keys, at most 16; default 1\n"     \
 	"      --isolation LEVEL         strict (the default), best-effort or none\n"              \
 	"      --config JSON|@FILE       what it finds in context.config\n"                        \
+	"      --memory SIZE             of a worker: MiB, or 128Mi, 1Gi\n"                        \
+	"      --cpu N                   processors that a worker may use: 0.5, or 500m\n"         \
 	"      --dryrun                  check all, load it in a trial worker, change nothing\n"
 
 const struct command function_deploy = {

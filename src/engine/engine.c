@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/program.h"
 #include "engine/function.h"
+#include "launcher/cgroup.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,7 +15,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define QUEUE_LIMIT (1U << 24) /* events */
+#define QUEUE_LIMIT   (1U << 24) /* events */
+#define MEMORY_MB_MIN 32U        /* what the least of runtimes starts in */
 
 static void engine_learn_level(struct engine *engine)
 {
@@ -62,6 +64,8 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	if (r < 0)
 		return r;
 	engine->level_is_given = options->level != NULL;
+	if (!options->level)
+		cgroup_prepare();
 	engine_learn_level(engine);
 	*ret_engine = TAKE_PTR(engine);
 	return 0;
@@ -197,6 +201,9 @@ static int check_options(
 		return error_set(ret_error, -EINVAL,
 			"timeout, attempts, batch and queue: expected at least 1, queue at most %u",
 			QUEUE_LIMIT);
+	if (options->memory_mb > 0 && options->memory_mb < MEMORY_MB_MIN)
+		return error_set(
+			ret_error, -EINVAL, "memory: expected at least %u (MiB)", MEMORY_MB_MIN);
 	r = check_key(options->key, ret_error);
 	if (r == 0)
 		r = check_config(options->config ? options->config : "{}", ret_error);
@@ -206,14 +213,21 @@ static int check_options(
 }
 
 /* What is lacking may have come meanwhile, by the operator's hand. */
-static int engine_choose_layers(
-	struct engine *engine, enum isolation isolation, uint32_t *ret_layers, char **ret_error)
+static int choose_layers(struct function *function, char **ret_error)
 {
-	if (isolation != ISOLATION_NONE && engine->level.layers != LAYERS_ALL)
+	struct engine *engine = function->engine;
+	uint32_t promised = ISOLATION_PROMISED;
+
+	if (function->memory_mb > 0)
+		promised |= LAYER_BIT(LAYER_MEMORY);
+	if (function->cpu > 0)
+		promised |= LAYER_BIT(LAYER_CPU);
+	if (function->isolation != ISOLATION_NONE && engine->level.layers != LAYERS_ALL)
 		engine_learn_level(engine);
-	if (isolation != ISOLATION_NONE && engine->level_error)
+	if (function->isolation != ISOLATION_NONE && engine->level_error)
 		return error_set(ret_error, -EPERM, "isolation: %s", engine->level_error);
-	return isolation_choose(&engine->level, isolation, ret_layers, ret_error);
+	return isolation_choose(
+		&engine->level, function->isolation, promised, &function->layers, ret_error);
 }
 
 int function_prepare(struct function *function, char **ret_error)
@@ -221,8 +235,7 @@ int function_prepare(struct function *function, char **ret_error)
 	int r = find_handler(function, ret_error);
 
 	if (r == 0)
-		r = engine_choose_layers(
-			function->engine, function->isolation, &function->layers, ret_error);
+		r = choose_layers(function, ret_error);
 	function->prepared = r == 0;
 	return r;
 }
@@ -251,6 +264,8 @@ static int function_copy_options(struct function *function, const struct functio
 			return -ENOMEM;
 	}
 	function->queue_max = options->queue_max;
+	function->memory_mb = options->memory_mb;
+	function->cpu = options->cpu;
 	return 0;
 }
 

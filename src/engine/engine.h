@@ -143,6 +143,9 @@ struct function_options {
 	enum isolation isolation;
 	/* That its file is not there, or isolation is lacking, is no error, but shows and may change. */
 	bool keep_trying;
+	/* Of a worker: what is given is promised, as isolation has it. */
+	unsigned int memory_mb; /* 0: RUNTIME_MEMORY_MB */
+	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 };
 
 struct function_stats {

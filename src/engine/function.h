@@ -69,8 +69,10 @@ struct function {
 	char *config;
 	char *key[KEY_FIELDS_MAX + 1];
 	enum isolation isolation;
-	uint32_t layers; /* of its workers */
-	bool prepared;   /* its handler's file was there, and its layers are chosen */
+	uint32_t layers;        /* of its workers */
+	bool prepared;          /* its handler's file was there, and its layers are chosen */
+	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
+	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 	uint64_t timeout_ns;
 	unsigned int attempts;
 	unsigned int batch_max;

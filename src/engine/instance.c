@@ -546,6 +546,11 @@ static void on_ended(void *user, enum worker_end end, const char *reason)
 
 static const struct worker_ops worker_ops = {.frame = on_frame, .ended = on_ended};
 
+static unsigned int function_memory_mb(const struct function *function)
+{
+	return function->memory_mb > 0 ? function->memory_mb : RUNTIME_MEMORY_MB;
+}
+
 static void instance_put_opening(struct instance *instance)
 {
 	const struct function *function = instance->function;
@@ -555,7 +560,7 @@ static void instance_put_opening(struct instance *instance)
 		.handler = function->handler,
 		.config = function->config,
 		.timeout_ms = (uint32_t)MIN(function->timeout_ns / NS_PER_MS, (uint64_t)UINT32_MAX),
-		.memory_mb = RUNTIME_MEMORY_MB,
+		.memory_mb = function_memory_mb(function),
 		.key = (const char *const *)function->key,
 	};
 
@@ -571,11 +576,13 @@ static int instance_spawn(struct instance *instance)
 	struct function *function = instance->function;
 	const struct runtime *runtime = function->runtime;
 	struct engine *engine = function->engine;
+	const unsigned int memory_mb = function_memory_mb(function);
 	const char *argv[RUNTIME_WORDS_MAX + 2];
+	char sized[RUNTIME_SIZED_MAX];
 	size_t argc = 0;
 
 	for (; runtime->command[argc]; argc++)
-		argv[argc] = runtime->command[argc];
+		argv[argc] = runtime_sized_word(runtime->command[argc], memory_mb, sized);
 	argv[argc++] = function->name; /* for ps(1) */
 	argv[argc] = NULL;
 	return worker_start(&engine->pool,
@@ -585,7 +592,10 @@ static int instance_spawn(struct instance *instance)
 			.program = argv[0],
 			.argv = argv,
 			.paths = (const char *const *)runtime->paths,
-			.dir = function->dir,
+			.home = {.dir = function->dir,
+				.memory = (uint64_t)memory_mb << 20,
+				.cpu = function->cpu,
+				.processes = CONTROL_PROCESSES},
 			.function = function->name,
 			.limit = &function->output_limit,
 		},

@@ -182,12 +182,12 @@ int isolation_probe(const char *launcher, struct isolation_level *ret_level, cha
 
 /* ---- the choice ---- */
 
-int isolation_choose(const struct isolation_level *level, enum isolation wanted,
+int isolation_choose(const struct isolation_level *level, enum isolation wanted, uint32_t promised,
 	uint32_t *ret_layers, char **ret_error)
 {
 	if (wanted == ISOLATION_STRICT)
 		for (enum layer layer = 0; layer < LAYER_COUNT; layer++)
-			if (ISOLATION_PROMISED & ~level->layers & LAYER_BIT(layer))
+			if (promised & ~level->layers & LAYER_BIT(layer))
 				return error_set(ret_error, -EPERM,
 					"isolation: no %s here: %s; \"isolation\": \"best-effort\" "
 					"runs it without",

@@ -44,10 +44,10 @@ int isolation_probe(
 	const char *launcher, struct isolation_level *ret_level, char **ret_error) _must_check_;
 
 /*
- * Which layers a worker gets. 0; or -EPERM with a message that names what this system lacks, and how to
+ * Which layers a worker gets, of which `promised` are those that strict must have. 0; or -EPERM with a message that names what this system lacks, and how to
  * run functions all the same.
  */
-int isolation_choose(const struct isolation_level *level, enum isolation wanted,
+int isolation_choose(const struct isolation_level *level, enum isolation wanted, uint32_t promised,
 	uint32_t *ret_layers, char **ret_error) _must_check_;
 
 /* What a worker with these layers calls its function's folder, which we call `dir`. */

@@ -8,9 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STRING(x)    STRING_OF(x)
-#define STRING_OF(x) #x
-
 static void words_free(char **words)
 {
 	for (size_t i = 0; words && words[i]; i++)
@@ -150,8 +147,9 @@ int runtimes_add(struct runtimes *runtimes, const struct runtime_options *option
 
 static int add_nodejs(struct runtimes *runtimes, const char *runtime_dir, const char *script)
 {
+	/* Buffers and code lie outside of its heap. */
 	const char *const command[] = {
-		"node", "--max-old-space-size=" STRING(RUNTIME_MEMORY_MB), script, NULL};
+		"node", "--max-old-space-size=" RUNTIME_HALF_MEMORY, script, NULL};
 	static const char *const suffixes[] = {".js", ".mjs", ".cjs", NULL};
 	const char *const paths[] = {runtime_dir, NULL};
 
@@ -198,6 +196,18 @@ int runtimes_init(struct runtimes *runtimes, const char *runtime_dir)
 	if (r == 0)
 		r = add_python(runtimes, runtime_dir, python);
 	return r == 0 ? add_native(runtimes) : r;
+}
+
+const char *runtime_sized_word(
+	const char *word, unsigned int memory_mb, char buffer[static RUNTIME_SIZED_MAX])
+{
+	const char *at = strstr(word, RUNTIME_HALF_MEMORY);
+
+	if (!at)
+		return word;
+	snprintf(buffer, RUNTIME_SIZED_MAX, "%.*s%u%s", (int)(at - word), word, memory_mb / 2,
+		at + strlen(RUNTIME_HALF_MEMORY));
+	return buffer;
 }
 
 void runtimes_done(struct runtimes *runtimes)

@@ -13,10 +13,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RUNTIME_MEMORY_MB 256 /* of a worker; each runtime keeps to it in its own way */
+#define RUNTIME_MEMORY_MB 512 /* of a worker, if its function does not say */
 #define RUNTIMES_OURS     3
 #define RUNTIMES_MAX      16
 #define RUNTIME_WORDS_MAX 32 /* of a command, or suffixes */
+#define RUNTIME_SIZED_MAX 256
+
+/* In one word of a command: half of a worker's memory, in MiB, is put there. For a heap's limit. */
+#define RUNTIME_HALF_MEMORY "{half-memory}"
 
 /* All lists are NULL-terminated. */
 struct runtime_options {
@@ -52,6 +56,10 @@ void runtimes_done(struct runtimes *runtimes);
  * -E2BIG: there are too many, of them or of their words; -EINVAL: it is new, and command or suffixes are missing.
  */
 int runtimes_add(struct runtimes *runtimes, const struct runtime_options *options) _must_check_;
+
+/* A word as a worker with so much memory gets it: it, or what is put into `buffer`. */
+const char *runtime_sized_word(
+	const char *word, unsigned int memory_mb, char buffer[static RUNTIME_SIZED_MAX]);
 
 /* NULL if there is none of that name. */
 const struct runtime *runtimes_find(const struct runtimes *runtimes, const char *name);

@@ -380,7 +380,6 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 		.argv = options->argv,
 		.paths = options->paths,
 	};
-	const struct control_specialise function = {.dir = options->dir};
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int r;
 
@@ -400,7 +399,7 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 	worker->output.limit = options->limit;
 	worker->next = pool->workers;
 	pool->workers = worker;
-	r = spawn_specialise(&worker->process, &function);
+	r = spawn_specialise(&worker->process, &options->home);
 	if (r == 0)
 		r = worker_watch(worker);
 	if (r < 0) {

@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "engine/output.h"
 #include "engine/pipe.h"
+#include "launcher/control.h"
 
 #include <sys/types.h>
 
@@ -43,10 +44,10 @@ struct worker_options {
 	uint32_t layers; /* LAYER_BIT()s of its sandbox */
 	const char *program;
 	const char *const *argv;
-	const char *const *paths; /* as in struct spawn_options */
-	const char *dir;          /* the function's folder */
-	const char *function;     /* borrowed, copied */
-	struct log_limit *limit;  /* of its output; borrowed until `ended` or worker_retire() */
+	const char *const *paths;       /* as in struct spawn_options */
+	struct control_specialise home; /* the function's folder, and its limits */
+	const char *function;           /* borrowed, copied */
+	struct log_limit *limit; /* of its output; borrowed until `ended` or worker_retire() */
 };
 
 /* Returns 0 or a negative errno. `ops` is borrowed. */

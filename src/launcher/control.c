@@ -109,6 +109,9 @@ int control_put_specialise(const struct control_specialise *specialise, void *bu
 
 	begin(&c, buffer, CONTROL_SPECIALISE);
 	put_text(&c, specialise->dir);
+	cursor_put_be(&c, specialise->memory, 8);
+	cursor_put_be(&c, specialise->cpu, 4);
+	cursor_put_be(&c, specialise->processes, 4);
 	return end(&c);
 }
 
@@ -121,6 +124,9 @@ int control_get_specialise(
 	if (!begin_reading(&c, message, size, CONTROL_SPECIALISE))
 		return -EBADMSG;
 	specialise.dir = get_text(&c);
+	specialise.memory = cursor_get_be64(&c);
+	specialise.cpu = cursor_get_be32(&c);
+	specialise.processes = cursor_get_be32(&c);
 	if (end_reading(&c) < 0)
 		return -EBADMSG;
 	*ret_specialise = specialise;

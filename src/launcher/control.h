@@ -21,6 +21,8 @@
 #define CONTROL_LIST_MAX  64
 #define CONTROL_TEXT_MAX  512 /* of what comes back */
 
+#define CONTROL_PROCESSES 128 /* and threads, that a worker may have */
+
 /* Where a worker with a private root finds its function's folder. */
 #define CONTROL_FUNCTION_DIR "/function"
 
@@ -45,6 +47,9 @@ struct control_start {
 
 struct control_specialise {
 	const char *dir; /* the function's folder */
+	uint64_t memory; /* bytes of all its processes; 0: no limit, here and below */
+	uint32_t cpu;    /* hundredths of a processor */
+	uint32_t processes;
 };
 
 /* From the launcher. */

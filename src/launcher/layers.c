@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "launcher/layers.h"
 
+#define CGROUP_HINT                                                                                \
+	"it takes a cgroup that was delegated: by the service's Delegate=, or systemd-run -p "     \
+	"Delegate=yes"
+
 static const struct {
 	const char *name, *hint;
 } layers[] = {
@@ -19,6 +23,9 @@ static const struct {
 		"it takes Linux 5.13 with \"landlock\" in the list of security modules (lsm=), "
 		"and a service's SystemCallFilter= that lets it"},
 	[LAYER_SYSCALLS] = {"system-calls", "it takes a kernel with CONFIG_SECCOMP_FILTER"},
+	[LAYER_MEMORY] = {"memory-limit", CGROUP_HINT},
+	[LAYER_CPU] = {"cpu-limit", CGROUP_HINT},
+	[LAYER_PROCESSES] = {"process-limit", CGROUP_HINT},
 };
 
 const char *layer_name(enum layer layer)

@@ -24,6 +24,9 @@ enum layer {
 	LAYER_PRIVILEGES, /* an unprivileged user, no capability */
 	LAYER_LANDLOCK,   /* the kernel's own check of files, ports and signals */
 	LAYER_SYSCALLS,   /* a seccomp filter */
+	LAYER_MEMORY,     /* a control group that limits memory, */
+	LAYER_CPU,        /* the use of processors, */
+	LAYER_PROCESSES,  /* and processes */
 	LAYER_COUNT,
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "launcher/rlimits.h"
 
+#include "launcher/control.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <sys/resource.h>
@@ -10,11 +12,9 @@ struct limit {
 	rlim_t most;
 };
 
+/* None of addresses, which V8 reserves by the terabyte; of data, once there is a function to say how much. */
 static const struct limit limits[] = {
 	{RLIMIT_CORE, 0},
-	/* Bytes. V8's heap has its own, lower limit; buffers lie outside it. No limit of addresses:
-	 * V8 reserves them by the terabyte. */
-	{RLIMIT_DATA, 1U << 30},
 	{RLIMIT_NOFILE, 256},
 	{RLIMIT_FSIZE, 64U << 20}, /* bytes a file */
 	{RLIMIT_MSGQUEUE, 0},
@@ -37,7 +37,7 @@ static int limit_set(const struct limit *limit)
 
 int rlimits_set(bool own_user)
 {
-	const struct limit processes = {RLIMIT_NPROC, RLIMITS_PROCESSES};
+	const struct limit processes = {RLIMIT_NPROC, CONTROL_PROCESSES};
 	int r = own_user ? limit_set(&processes) : 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits) && r == 0; i++)

@@ -8,8 +8,6 @@
 
 #include <stdbool.h>
 
-#define RLIMITS_PROCESSES 128 /* and threads */
-
 /* Of the calling process and those it makes. `own_user`: processes are counted for this worker alone. */
 int rlimits_set(bool own_user) _must_check_;
 

@@ -21,8 +21,8 @@
 #define TIMER_PREFIX "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "code_dir", "runtime_dir", "runtimes", "switches_max", "version1_switches",
-	"alerts_keep", "dead_letters_keep", "functions", "triggers"};
+	"functions_dir", "code_dir", "runtime_dir", "runtimes", "switches_max", "isolation",
+	"version1_switches", "alerts_keep", "dead_letters_keep", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -201,6 +201,7 @@ static void load_function(struct loading *loading, const char *where, const char
 			.name = name,
 			.dir = dir,
 			.override = override,
+			.isolation = loading->config->isolation,
 			.where = overridden,
 		},
 		function);
@@ -397,6 +398,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "runtime_dir", &config->runtime_dir);
 	runtime_config_load(reader, &config->runtimes);
 	reader_string(reader, "", root, "durability", &durability);
+	read_isolation(reader, "", root, &config->isolation);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
 	read_version1_switches(reader, config);
 	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);

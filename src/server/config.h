@@ -44,7 +44,9 @@ struct config {
 	unsigned int switches_max;
 	uint32_t *version1_switches; /* ids, sorted */
 	size_t version1_switch_count;
-	uint64_t alerts_keep_ns, dead_letters_keep_ns;          /* 0: for ever */
+	uint64_t alerts_keep_ns, dead_letters_keep_ns; /* 0: for ever */
+	/* Of functions that do not say; what is deployed may not ask for less. */
+	enum isolation isolation;
 	struct function_config functions[CONFIG_FUNCTIONS_MAX]; /* those that a trigger names */
 	size_t function_count;
 	struct trigger_config *triggers; /* in the file's order */

@@ -193,6 +193,22 @@ void reader_count(struct config_reader *reader, const char *prefix, const json_t
 		*value = (unsigned int)number;
 }
 
+void reader_hundredths(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, unsigned int max, unsigned int *value)
+{
+	char name[KEY_TEXT_MAX];
+	const json_t *json = member(reader, prefix, object, key, name);
+	double number;
+
+	if (!json)
+		return;
+	number = json_number_value(json);
+	if (!json_is_number(json) || !(number > 0) || number > max)
+		reader_fail(reader, name, "expected a number above 0, at most %u", max);
+	else
+		*value = (unsigned int)(number * 100 + 0.999);
+}
+
 void reader_duration(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, uint64_t *value_ns)
 {

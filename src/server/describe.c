@@ -27,6 +27,9 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "queue", json_integer(config->queue_max));
 	json_put(&settings, "max", json_integer(config->workers));
 	json_put(&settings, "isolation", json_string(isolation_name(config->isolation)));
+	json_put(&settings, "memory_mb",
+		config->memory_mb > 0 ? json_integer(config->memory_mb) : json_null());
+	json_put(&settings, "cpu", config->cpu > 0 ? json_real(config->cpu / 100.0) : json_null());
 	json_put(&settings, "config", json_embed(config->config));
 	return settings;
 }

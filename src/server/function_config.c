@@ -14,6 +14,8 @@
 #define ATTEMPTS_MAX 100
 #define BATCH_MAX    4096
 #define QUEUE_MAX    (1U << 20)
+#define MEMORY_MAX   (1U << 20) /* MiB */
+#define CPU_MAX      1024       /* processors */
 
 static const char *const manifest_keys[] = {"description", "events", FUNCTION_SETTINGS};
 
@@ -67,7 +69,8 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
 	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
 	       a->batch_max == b->batch_max && a->queue_max == b->queue_max &&
-	       a->workers == b->workers && a->isolation == b->isolation;
+	       a->workers == b->workers && a->isolation == b->isolation &&
+	       a->memory_mb == b->memory_mb && a->cpu == b->cpu;
 }
 
 static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
@@ -135,6 +138,8 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_count(reader, prefix, object, "batch", BATCH_MAX, &config->batch_max);
 	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &config->queue_max);
 	reader_count(reader, prefix, object, "max", PARTITIONS, &config->workers);
+	reader_count(reader, prefix, object, "memory", MEMORY_MAX, &config->memory_mb);
+	reader_hundredths(reader, prefix, object, "cpu", CPU_MAX, &config->cpu);
 	read_key_fields(reader, prefix, object, config);
 	snprintf(name, sizeof(name), "%sconfig", prefix);
 	if (json && !json_is_object(json))
@@ -143,15 +148,15 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 		reader_fail(reader, name, "out of memory");
 }
 
-static void read_trust(struct config_reader *reader, const char *prefix, const json_t *object,
-	struct function_config *config)
+void read_isolation(struct config_reader *reader, const char *prefix, const json_t *object,
+	enum isolation *isolation)
 {
-	_cleanup_free_ char *isolation = NULL;
+	_cleanup_free_ char *text = NULL;
 	char name[280];
 
-	reader_string(reader, prefix, object, "isolation", &isolation);
+	reader_string(reader, prefix, object, "isolation", &text);
 	snprintf(name, sizeof(name), "%sisolation", prefix);
-	if (isolation && isolation_parse(isolation, &config->isolation) < 0)
+	if (text && isolation_parse(text, isolation) < 0)
 		reader_fail(reader, name, "expected \"strict\", \"best-effort\" or \"none\"");
 }
 
@@ -201,6 +206,7 @@ static int set_defaults(struct function_config *config, const struct function_so
 		.patience_ns = 60 * NS_PER_SEC,
 		.batch_max = 256,
 		.queue_max = 65536,
+		.isolation = source->isolation,
 		.workers = 1,
 	};
 	return config->name && config->dir && config->runtime ? 0 : -ENOMEM;
@@ -220,7 +226,7 @@ void function_config_load(struct config_reader *reader, const struct function_so
 	if (source->override && reader->error_code == 0)
 		read_settings(reader, prefix, source->override, ret_config, settings);
 	if (source->override && reader->error_code == 0)
-		read_trust(reader, prefix, source->override, ret_config);
+		read_isolation(reader, prefix, source->override, &ret_config->isolation);
 	if (reader->error_code == 0 && !ret_config->handler)
 		reader_fail(reader, source->where, "no \"handler\" (as \"file.function\")");
 	ret_config->config = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS);

@@ -18,11 +18,11 @@
 #define FUNCTION_FILE       "function.json"
 #define FUNCTION_KEY_MAX    8  /* fields in a state key */
 #define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
-/* What it is trusted with is for who runs it to say: no setting of its own. */
+/* How far it is trusted is for who runs it to say: no setting of its manifest. */
 #define FUNCTION_TRUST "isolation"
 #define FUNCTION_SETTINGS                                                                          \
 	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "queue", "max",   \
-		"config"
+		"memory", "cpu", "config"
 
 struct config_reader;
 
@@ -40,6 +40,8 @@ struct function_config {
 	unsigned int batch_max;
 	unsigned int queue_max;
 	unsigned int workers;
+	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
+	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 	enum isolation isolation;
 	uint32_t events[FUNCTION_EVENTS_MAX]; /* that it takes; none: any */
 	size_t event_count;
@@ -48,10 +50,11 @@ struct function_config {
 
 struct function_source {
 	const char *name;
-	const char *dir;        /* absolute */
-	bool manifest_optional; /* a folder without function.json will do */
-	const json_t *override; /* the settings that go before the manifest's; NULL: none */
-	const char *where;      /* what messages call the override: "functions.port-scan" */
+	const char *dir;          /* absolute */
+	bool manifest_optional;   /* a folder without function.json will do */
+	enum isolation isolation; /* if the override says nothing */
+	const json_t *override;   /* the settings that go before the manifest's; NULL: none */
+	const char *where;        /* what messages call the override: "functions.port-scan" */
 };
 
 /*
@@ -70,6 +73,10 @@ void function_config_done(struct function_config *config);
 
 /* Whether a running function with the one configuration may go on under the other. */
 bool function_config_equal(const struct function_config *a, const struct function_config *b);
+
+/* "isolation", where one stands in an object. */
+void read_isolation(struct config_reader *reader, const char *prefix, const json_t *object,
+	enum isolation *isolation);
 
 /*
  * Whether the function may be triggered by an event: it takes it, and the event has its key's fields.

@@ -220,9 +220,16 @@ static void add_function(struct config_reader *reader, const struct registry *re
 			.dir = dir,
 			.manifest_optional = true,
 			.override = source->spec,
+			.isolation = config->isolation,
 			.where = "",
 		},
 		function);
+	/* Whoever may deploy may not take more than who runs the server gives. */
+	if (function->isolation > config->isolation)
+		reader_fail(reader, "isolation",
+			"this server runs nothing that is deployed with less than \"%s\" (its "
+			"configuration's \"isolation\")",
+			isolation_name(config->isolation));
 	function->version = source->version;
 	config->function_count++;
 	if (reader->error_code == 0)
@@ -251,6 +258,7 @@ int registry_add_to(const struct registry *registry, const struct deployment_sou
 
 static int copy_file(const struct config *file, struct config *merged)
 {
+	merged->isolation = file->isolation;
 	for (size_t i = 0; i < file->function_count; i++) {
 		int r = function_config_copy(&file->functions[i], &merged->functions[i]);
 

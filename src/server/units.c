@@ -79,6 +79,8 @@ void unit_options(const struct function_config *config, struct function_options 
 		.workers = config->workers,
 		.isolation = config->isolation,
 		.keep_trying = true,
+		.memory_mb = config->memory_mb,
+		.cpu = config->cpu,
 	};
 }
 

@@ -38,6 +38,7 @@ def test(checker):
         printed_lines_are_shown(checker, path, shell)
         schedules_are_kept(checker, shell)
         calls_touch_nothing(checker, path, shell)
+        limits_are_kept(checker, path, shell)
         deleted(checker, path, shell)
 
 
@@ -95,7 +96,10 @@ def mistakes_change_nothing(checker, path, shell):
             ("--key", "srcip,colour"): 'keyed by "colour"',
             ("--trigger", "event:9"): "expected event:ID",
             ("--trigger", "event:source"): "does not take event 3",
-            ("--runtime", "cobol"): 'runtime "cobol": there are'}.items():
+            ("--runtime", "cobol"): 'runtime "cobol": there are',
+            ("--memory", "16Mi"): "memory: expected at least 32 (MiB)",
+            ("--isolation", "some"): 'isolation: expected "strict", "best-effort" or "none"',
+            ("--isolation", "none"): 'nothing that is deployed with less than "strict"'}.items():
         said = shell("update", "sum", *words, status=1)
         checker.that(expected in said, f"update {' '.join(map(str, words))}: {said.strip()}")
     said = shell("update", "smu", "--timeout", "3", status=1)
@@ -309,6 +313,26 @@ module.exports = {
         said = shell("call", "called", *words, status=1)
         checker.that(expected in said, f"call {' '.join(words)}: {said.strip()}")
     shell("delete", "called")
+
+
+def limits_are_kept(checker, path, shell):
+    """Where cgroups can be had; else they are promised in vain, which is said."""
+    eater = shell.write("eater/eater.js", "const kept = [];\nmodule.exports = { main(event) {\n"
+                        "  for (;;) kept.push(Buffer.alloc(8 << 20, 1));\n} };\n")
+    lacks = {lack["layer"] for lack in path.server.json("/v1/status")["isolation_lacks"]}
+    if lacks & {"memory-limit", "cpu-limit"}:
+        said = shell("deploy", "eater", "-f", eater, "--trigger", "timer:@every 1s", "--memory", "128", status=1)
+        checker.that("no memory-limit here" in said, f"a limit that cannot be had: {said.strip()}")
+        return
+    shell("deploy", "eater", "-f", eater, "--trigger", "timer:@every 1s", "--memory", "128Mi", "--cpu", "500m", "--attempts", "1")
+    settings = shell.json("describe", "eater")["settings"]
+    checker.equal("limits", (128, 0.5, "strict"), (settings["memory_mb"], settings["cpu"], settings["isolation"]))
+    network.wait_for(lambda: shell.json("describe", "eater")["dead_letters"] > 0, 20, "a dead letter of the eater")
+    found = shell.json("describe", "eater")
+    checker.that("out of memory: its limit is 128 MiB" in found["error"], f"why the eater ended: {found['error']}")
+    checker.that(found["crashes"] > 0, f"crashes of the eater: {found['crashes']}")
+    checker.equal("the server's health meanwhile", 200, path.server.get("/healthz")[0])
+    shell("delete", "eater")
 
 
 def deleted(checker, path, shell):

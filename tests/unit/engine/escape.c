@@ -279,6 +279,32 @@ static long fork_without_end(const char *unused)
 	return count;
 }
 
+/* So many MiB, one by one; how many it was. */
+static long eat_memory(const char *megabytes)
+{
+	long most = atol(megabytes), eaten = 0;
+
+	for (; eaten < most; eaten++) {
+		char *memory = mmap(
+			NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (memory == MAP_FAILED)
+			return -errno;
+		memset(memory, 1, 1 << 20);
+	}
+	return eaten;
+}
+
+/* So many milliseconds of processor time, however long that takes. */
+static long spin(const char *milliseconds)
+{
+	clock_t until = clock() + atol(milliseconds) * (CLOCKS_PER_SEC / 1000);
+
+	while (clock() < until)
+		;
+	return 0;
+}
+
 /* A daemon, by the book; it holds the pipe until that ends. */
 static long become_daemon(const char *unused)
 {
@@ -563,6 +589,8 @@ static const struct {
 	{"descriptor-of-child", take_descriptor_of_child},
 	{"fork", fork_without_end},
 	{"daemon", become_daemon},
+	{"eat", eat_memory},
+	{"spin", spin},
 	{"raw-socket", make_raw_socket},
 	{"packet-socket", make_packet_socket},
 	{"netlink-socket", make_netlink_socket},

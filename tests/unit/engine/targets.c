@@ -3,11 +3,13 @@
 
 #include "base/fd.h"
 #include "engine/isolation.h"
+#include "launcher/cgroup.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #define UNPRIVILEGED 61234
 
@@ -42,25 +45,6 @@ static void make_dir(
 	path_in(targets, path, name);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chmod(path, mode), 0);
-}
-
-/* The tree that this was built in may be closed to others. */
-static void copy_program(const struct targets *targets, char path[static TARGET_PATH],
-	const char *name, const char *from)
-{
-	_cleanup_fd_ int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
-	struct stat st;
-
-	assert_true(in >= 0 && fstat(in, &st) == 0);
-	path_in(targets, path, name);
-	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-	assert_true(out >= 0);
-	for (off_t left = st.st_size; left > 0;) {
-		ssize_t n = sendfile(out, in, NULL, (size_t)left);
-
-		assert_true(n > 0);
-		left -= n;
-	}
 }
 
 static void listen_inet(int type, char port[static 16])
@@ -123,24 +107,11 @@ static void fill_in(struct targets *targets)
 		targets->command_line, sizeof(targets->command_line), "/proc/%d/cmdline", getpid());
 }
 
-static void become_unprivileged(const struct targets *targets)
-{
-	assert_int_equal(chown(targets->dir, UNPRIVILEGED, UNPRIVILEGED), 0);
-	assert_int_equal(setgroups(0, NULL), 0);
-	assert_int_equal(setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED), 0);
-	assert_int_equal(setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED), 0);
-	assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
-}
-
 int targets_make(struct targets *targets)
 {
 	snprintf(targets->dir, sizeof(targets->dir), "/tmp/netlambda-isolation-XXXXXX");
 	assert_non_null(mkdtemp(targets->dir));
 	assert_int_equal(chmod(targets->dir, 0755), 0);
-	copy_program(targets, targets->launcher, "netlambda-worker", getenv("NETLAMBDA_WORKER"));
-	copy_program(targets, targets->program, "escape", getenv("NETLAMBDA_ESCAPE"));
-	if (getenv("TESTED_USER"))
-		become_unprivileged(targets);
 	fill_in(targets);
 	return 0;
 }
@@ -182,6 +153,7 @@ static bool can_isolate(void)
 	bool can = true;
 	char *error = NULL;
 
+	cgroup_prepare();
 	if (isolation_probe(getenv("NETLAMBDA_WORKER"), &level, &error) < 0) {
 		printf("%s\n", error);
 		exit(EXIT_FAILURE);
@@ -196,13 +168,131 @@ static bool can_isolate(void)
 	return can;
 }
 
-int targets_can_be_tested(void)
+/* ---- as another user ---- */
+
+static const char *const controllers[] = {"memory", "cpu", "pids"};
+
+/* The directory of a control group of our own below the one that we are in; version 1. */
+static int group_path(const char *controller, char path[static PATH_MAX])
 {
-	if (getenv("TESTED_USER") && geteuid() != 0) {
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX], wanted[32];
+	int r = -1;
+
+	assert_non_null(file);
+	snprintf(wanted, sizeof(wanted), ":%s:", controller);
+	while (r < 0 && fgets(line, sizeof(line), file)) {
+		char *at = strstr(line, wanted);
+
+		line[strcspn(line, "\n")] = '\0';
+		if (at)
+			r = snprintf(path, PATH_MAX, "/sys/fs/cgroup/%s%s/netlambda-test-%d",
+				controller, at + strlen(wanted), getpid());
+	}
+	fclose(file);
+	return r < 0 ? -1 : 0;
+}
+
+/* Takes a group's directory over, and moves there. */
+static bool join_group(const char *dir)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	if (snprintf(path, sizeof(path), "%s/cgroup.procs", dir) >= (int)sizeof(path))
+		return false;
+	if (chown(dir, UNPRIVILEGED, UNPRIVILEGED) < 0 ||
+		chown(path, UNPRIVILEGED, UNPRIVILEGED) < 0)
+		return false;
+	file = fopen(path, "we");
+	return file && fputs("0", file) > 0 && fclose(file) == 0;
+}
+
+static _Noreturn void run_unprivileged(int (*run)(void), char (*groups)[PATH_MAX])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+		if (groups[i][0] && !join_group(groups[i]))
+			printf("no %s to be had for another user\n", groups[i]);
+	if (setgroups(0, NULL) < 0 || setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) < 0 ||
+		setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) < 0 ||
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) {
+		perror("cannot become another user");
+		exit(EXIT_FAILURE);
+	}
+	exit(run());
+}
+
+/* The tree that this was built in may be closed to others. The variable then names a copy. */
+static void copy_program(const char *dir, const char *variable)
+{
+	const char *from = getenv(variable);
+	_cleanup_fd_ int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+	char path[TARGET_PATH];
+	struct stat st;
+
+	assert_true(in >= 0 && fstat(in, &st) == 0);
+	snprintf(path, sizeof(path), "%s/%s", dir, variable);
+	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	assert_true(out >= 0);
+	for (off_t left = st.st_size; left > 0;) {
+		ssize_t n = sendfile(out, in, NULL, (size_t)left);
+
+		assert_true(n > 0);
+		left -= n;
+	}
+	assert_int_equal(setenv(variable, path, 1), 0);
+}
+
+static int run_as_other_user(int (*run)(void))
+{
+	char groups[ARRAY_SIZE(controllers)][PATH_MAX] = {""};
+	char dir[] = "/tmp/netlambda-programs-XXXXXX", command[TARGET_PATH];
+	int status = 0;
+	pid_t child;
+
+	assert_true(mkdtemp(dir) && chmod(dir, 0755) == 0);
+	copy_program(dir, "NETLAMBDA_WORKER");
+	copy_program(dir, "NETLAMBDA_ESCAPE");
+
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+		if (group_path(controllers[i], groups[i]) < 0 || mkdir(groups[i], 0755) < 0)
+			groups[i][0] = '\0';
+	fflush(stdout);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		run_unprivileged(run, groups);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+		if (groups[i][0])
+			(void)rmdir(groups[i]);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+static int run_here(int (*run)(void))
+{
+	if (can_isolate())
+		return run();
+	return getenv("NETLAMBDA_REQUIRE_BPF") ? EXIT_FAILURE : 77;
+}
+
+static int (*to_run)(void);
+
+static int run_chosen(void)
+{
+	return run_here(to_run);
+}
+
+int targets_run(int (*run)(void))
+{
+	if (!getenv("TESTED_USER"))
+		return run_here(run);
+	if (geteuid() != 0) {
 		puts("skipped: only root can become an unprivileged user");
 		return 77;
 	}
-	if (can_isolate())
-		return 0;
-	return getenv("NETLAMBDA_REQUIRE_BPF") ? EXIT_FAILURE : 77;
+	to_run = run;
+	return run_as_other_user(run_chosen);
 }

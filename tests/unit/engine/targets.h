@@ -5,8 +5,7 @@
 /*
  * What attempts to escape are directed at: files, sockets, memory and a process that are not the
  * function's, all of them open to everybody as far as their own modes say, so that it is the sandbox
- * that keeps functions away. With TESTED_USER in the environment all of it, and the test, belongs to an
- * unprivileged user.
+ * that keeps functions away.
  */
 
 #include "base/attr.h"
@@ -33,8 +32,12 @@ struct targets {
 	int segment_id;
 };
 
-/* 0, or what main() returns: what is promised cannot be had here, or not as TESTED_USER. */
-int targets_can_be_tested(void);
+/*
+ * What main() returns: what `run` does, or 77 if what is promised of isolation cannot be had here. With
+ * TESTED_USER in the environment the tests and all that they make belong to an unprivileged user, who has
+ * control groups of version 1 of his own where there are any.
+ */
+int targets_run(int (*run)(void));
 
 /* For a group's setup and teardown. */
 int targets_make(struct targets *targets);

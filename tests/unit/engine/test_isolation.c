@@ -7,12 +7,14 @@
 #include "base/fd.h"
 #include "engine/isolation.h"
 #include "engine/spawn.h"
+#include "launcher/cgroup.h"
 #include "tests/unit/engine/escape.h"
 #include "tests/unit/engine/targets.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <poll.h>
 #include <signal.h>
@@ -67,10 +69,10 @@ static struct spawned start(uint32_t layers)
 {
 	const char *const argv[] = {"escape", NULL}, *const paths[] = {NULL};
 	const struct spawn_options options = {
-		.launcher = target.launcher,
+		.launcher = getenv("NETLAMBDA_WORKER"),
 		.name = "test",
 		.layers = layers,
-		.program = target.program,
+		.program = getenv("NETLAMBDA_ESCAPE"),
 		.argv = argv,
 		.paths = paths,
 	};
@@ -80,11 +82,18 @@ static struct spawned start(uint32_t layers)
 	return spawned;
 }
 
+/* `limits`: their `dir` is left out. */
+static void specialise_with(const struct spawned *spawned, const struct control_specialise *limits)
+{
+	struct control_specialise function = *limits;
+
+	function.dir = target.function;
+	assert_int_equal(spawn_specialise(spawned, &function), 0);
+}
+
 static void specialise(const struct spawned *spawned)
 {
-	const struct control_specialise function = {.dir = target.function};
-
-	assert_int_equal(spawn_specialise(spawned, &function), 0);
+	specialise_with(spawned, &(struct control_specialise){0});
 }
 
 /* Waits for its end; the wait status. */
@@ -118,13 +127,14 @@ static int64_t try(const struct spawned *spawned, const char *attempt, const cha
 }
 
 /* A worker that runs and has its function, in whatever order these came; its runtime's process, too. */
-static struct spawned start_worker(uint32_t layers, pid_t *ret_runtime)
+static struct spawned start_limited(
+	uint32_t layers, const struct control_specialise *limits, pid_t *ret_runtime)
 {
 	struct spawned spawned = start(layers);
 	bool specialised = false;
 	pid_t runtime = 0;
 
-	specialise(&spawned);
+	specialise_with(&spawned, limits);
 	while (!specialised || runtime == 0) {
 		struct control_report report = next_report(&spawned);
 
@@ -137,6 +147,11 @@ static struct spawned start_worker(uint32_t layers, pid_t *ret_runtime)
 	if (ret_runtime)
 		*ret_runtime = runtime;
 	return spawned;
+}
+
+static struct spawned start_worker(uint32_t layers, pid_t *ret_runtime)
+{
+	return start_limited(layers, &(struct control_specialise){0}, ret_runtime);
 }
 
 static int64_t try_with(uint32_t layers, const char *attempt, const char *argument)
@@ -312,12 +327,132 @@ static void temporary_files_are_its_own_and_limited(void **state _unused_)
 	assert_int_equal(access("/tmp/mine", F_OK), -1);
 }
 
+#define GROUPS (BIT(MEMORY) | BIT(CPU) | BIT(PROCESSES))
+
+static void need_groups(void)
+{
+	if ((here.layers & GROUPS) == GROUPS)
+		return;
+	print_message("skipped: %s\n",
+		here.lacks[LAYER_MEMORY] ? here.lacks[LAYER_MEMORY] : "not all controllers");
+	skip();
+}
+
+static int64_t fork_with(uint32_t layers, uint32_t processes)
+{
+	const struct control_specialise limits = {.processes = processes};
+	struct spawned spawned = start_limited(layers, &limits, NULL);
+	int64_t answer = try(&spawned, "fork", NULL);
+
+	finish(&spawned);
+	return answer;
+}
+
 static void forks_end_soon(void **state _unused_)
 {
-	assert_in_range(try_with(here.layers, "fork", NULL), 1, 127);
-	/* Without a user of its own it is not counted by itself, so other limits are to do it. */
+	assert_in_range(fork_with(here.layers & ~GROUPS, 20), 100, 127);
+	/* Without a user of its own its processes are not counted by themselves. */
 	if (is_root())
-		assert_int_equal(try_with(here.layers & ~BIT(USER), "fork", NULL), 300);
+		assert_int_equal(fork_with(here.layers & ~(GROUPS | BIT(USER)), 20), 300);
+	need_groups();
+	assert_in_range(fork_with(here.layers, 20), 10, 19);
+	if (is_root())
+		assert_in_range(fork_with(here.layers & ~BIT(USER), 20), 10, 19);
+}
+
+static void assert_runs_out(uint32_t layers, const char *attempt, const char *argument)
+{
+	const struct control_specialise limits = {.memory = 48 << 20};
+	struct spawned spawned = start_limited(layers, &limits, NULL);
+	struct escape_order order = {0};
+	int status;
+
+	snprintf(order.attempt, sizeof(order.attempt), "%s", attempt);
+	snprintf(order.argument, sizeof(order.argument), "%s", argument);
+	assert_int_equal(write(spawned.pipe_fd, &order, sizeof(order)), sizeof(order));
+	wait_readable(spawned.pid_fd, "the worker's end");
+	assert_string_equal(next_report(&spawned).text, "out of memory: its limit is 48 MiB");
+	status = finish(&spawned);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+static void who_eats_memory_is_killed_and_it_is_said_why(void **state _unused_)
+{
+	const struct control_specialise limits = {.memory = 48 << 20};
+	struct spawned spawned;
+
+	need_groups();
+	assert_runs_out(here.layers, "eat", "90");
+	/* What is in /tmp is memory. */
+	assert_runs_out(here.layers, "fill", "/tmp");
+	spawned = start_limited(here.layers & ~BIT(MEMORY), &limits, NULL);
+	assert_int_equal(try(&spawned, "eat", "90"), 90);
+	/* Of its own data alone there is twice as much. */
+	assert_int_equal(try(&spawned, "eat", "90"), -ENOMEM);
+	finish(&spawned);
+}
+
+/* Of a process, as seen from outside: how often it had to wait for the limit. */
+static unsigned long count_throttled(pid_t pid)
+{
+	char command[512], text[32] = "";
+	FILE *output;
+
+	snprintf(command, sizeof(command),
+		"p=$(grep -E ':(.*,)?cpu(,.*)?:' /proc/%1$d/cgroup | cut -d: -f3); "
+		"d=/sys/fs/cgroup/cpu; "
+		"[ -n \"$p\" ] || { p=$(grep ^0:: /proc/%1$d/cgroup | cut -d: -f3); "
+		"d=/sys/fs/cgroup; }; "
+		"sed -n 's/^nr_throttled //p' \"$d$p/cpu.stat\"",
+		pid);
+	output = popen(command, "r");
+	assert_non_null(output);
+	assert_non_null(fgets(text, sizeof(text), output));
+	pclose(output);
+	return strtoul(text, NULL, 10);
+}
+
+static void use_of_processors_is_limited(void **state _unused_)
+{
+	const struct control_specialise limits = {.cpu = 2};
+	struct spawned spawned;
+	pid_t runtime;
+
+	need_groups();
+	spawned = start_limited(here.layers, &limits, &runtime);
+	assert_int_equal(try(&spawned, "spin", "30"), 0);
+	assert_true(count_throttled(runtime) > 0);
+	finish(&spawned);
+	spawned = start_worker(here.layers, &runtime);
+	assert_int_equal(try(&spawned, "spin", "100"), 0);
+	assert_int_equal(count_throttled(runtime), 0);
+	finish(&spawned);
+}
+
+/* Also those of workers whose launcher was killed, when the next engine begins. */
+static void groups_go_with_their_workers(void **state _unused_)
+{
+	struct cgroup again;
+	struct spawned spawned;
+	const char *what;
+	pid_t launcher;
+
+	need_groups();
+	spawned = start_worker(here.layers, NULL);
+	launcher = spawned.pid;
+	assert_int_equal(cgroup_make(CGROUP_MEMORY, launcher, &again, &what), 0);
+	finish(&spawned);
+	assert_int_equal(access(again.dir, F_OK), -1);
+	spawned = start_worker(here.layers, NULL);
+	assert_int_equal(cgroup_make(CGROUP_MEMORY, spawned.pid, &again, &what), 0);
+	assert_int_equal(kill(spawned.pid, SIGKILL), 0);
+	finish(&spawned);
+	for (int i = 0; i < 200 && access(again.dir, F_OK) == 0; i++) {
+		cgroup_prepare();
+		usleep(10000); /* until the last of it has gone */
+	}
+	assert_int_equal(access(again.dir, F_OK), -1);
 }
 
 static void descriptors_and_environment_are_its_own(void **state _unused_)
@@ -457,11 +592,11 @@ static void folder_that_is_not_there_or_not_readable_is_said(void **state _unuse
 
 static void launcher_without_an_engine_says_so(void **state _unused_)
 {
-	char command[2 * TARGET_PATH];
+	char command[PATH_MAX];
 	FILE *output;
 	char line[128] = "";
 
-	snprintf(command, sizeof(command), "%s 4</dev/null 2>&1", target.launcher);
+	snprintf(command, sizeof(command), "%s 4</dev/null 2>&1", getenv("NETLAMBDA_WORKER"));
 	output = popen(command, "r");
 	assert_non_null(output);
 	assert_non_null(fgets(line, sizeof(line), output));
@@ -497,7 +632,9 @@ static bool outlived_by_a_daemon(uint32_t layers)
 static void nothing_outlives_the_worker(void **state _unused_)
 {
 	assert_false(outlived_by_a_daemon(here.layers));
-	assert_true(outlived_by_a_daemon(here.layers & ~BIT(PID)));
+	assert_true(outlived_by_a_daemon(here.layers & ~(BIT(PID) | GROUPS)));
+	need_groups();
+	assert_false(outlived_by_a_daemon(here.layers & ~BIT(PID)));
 }
 
 static void killed_launcher_takes_the_worker_with_it(void **state _unused_)
@@ -569,14 +706,19 @@ static void strict_refuses_what_lacks_a_promised_layer(void **state _unused_)
 	uint32_t layers = 77;
 
 	level.lacks[LAYER_NETWORK] = (char *)"unshare(CLONE_NEWNET): Operation not permitted";
-	assert_int_equal(isolation_choose(&level, ISOLATION_STRICT, &layers, &error), -EPERM);
+	assert_int_equal(
+		isolation_choose(&level, ISOLATION_STRICT, ISOLATION_PROMISED, &layers, &error),
+		-EPERM);
 	assert_int_equal(layers, 77);
 	assert_string_equal(error,
 		"isolation: no network-namespace here: unshare(CLONE_NEWNET): Operation not "
 		"permitted; \"isolation\": \"best-effort\" runs it without");
-	assert_int_equal(isolation_choose(&level, ISOLATION_BEST_EFFORT, &layers, NULL), 0);
+	assert_int_equal(
+		isolation_choose(&level, ISOLATION_BEST_EFFORT, ISOLATION_PROMISED, &layers, NULL),
+		0);
 	assert_int_equal(layers, LAYERS_ALL & ~BIT(NETWORK));
-	assert_int_equal(isolation_choose(&level, ISOLATION_NONE, &layers, NULL), 0);
+	assert_int_equal(
+		isolation_choose(&level, ISOLATION_NONE, ISOLATION_PROMISED, &layers, NULL), 0);
 	assert_int_equal(layers, 0);
 }
 
@@ -586,10 +728,12 @@ static void strict_does_without_what_is_not_promised(void **state _unused_)
 	uint32_t layers;
 	char lacking[256];
 
-	assert_int_equal(isolation_choose(&level, ISOLATION_STRICT, &layers, NULL), 0);
+	assert_int_equal(
+		isolation_choose(&level, ISOLATION_STRICT, ISOLATION_PROMISED, &layers, NULL), 0);
 	assert_int_equal(layers, ISOLATION_PROMISED);
 	isolation_render_lacking(layers, lacking, sizeof(lacking));
-	assert_string_equal(lacking, "uts-namespace,cgroup-namespace,landlock");
+	assert_string_equal(lacking,
+		"uts-namespace,cgroup-namespace,landlock,memory-limit,cpu-limit,process-limit");
 }
 
 static void probe_of_what_is_no_launcher_is_an_error(void **state _unused_)
@@ -611,7 +755,7 @@ static int setup(void **state _unused_)
 	char *error = NULL;
 	int r = targets_make(&target);
 
-	if (r == 0 && isolation_probe(target.launcher, &here, &error) < 0)
+	if (r == 0 && isolation_probe(getenv("NETLAMBDA_WORKER"), &here, &error) < 0)
 		fail_msg("%s", error);
 	landlock =
 		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -621,15 +765,19 @@ static int setup(void **state _unused_)
 static int teardown(void **state _unused_)
 {
 	isolation_level_done(&here);
+	cgroup_prepare(); /* sweeps what killed launchers left */
 	return targets_remove(&target);
 }
 
-int main(void)
+static int run(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_attempt_succeeds_and_each_layer_alone_stops_it),
 		cmocka_unit_test(temporary_files_are_its_own_and_limited),
 		cmocka_unit_test(forks_end_soon),
+		cmocka_unit_test(who_eats_memory_is_killed_and_it_is_said_why),
+		cmocka_unit_test(use_of_processors_is_limited),
+		cmocka_unit_test(groups_go_with_their_workers),
 		cmocka_unit_test(descriptors_and_environment_are_its_own),
 		cmocka_unit_test(kernel_confirms_the_layers),
 		cmocka_unit_test(function_comes_to_a_program_that_runs),
@@ -645,7 +793,11 @@ int main(void)
 		cmocka_unit_test(strict_does_without_what_is_not_promised),
 		cmocka_unit_test(probe_of_what_is_no_launcher_is_an_error),
 	};
-	int r = targets_can_be_tested();
 
-	return r ? r : cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
+
+int main(void)
+{
+	return targets_run(run);
 }

@@ -220,6 +220,41 @@ static void isolation_is_for_the_servers_file_alone(void **state _unused_)
 		":2: isolation: unknown key");
 }
 
+static void isolation_of_the_file_is_that_of_functions_that_say_nothing(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load("{\"functions_dir\": \"functions\", \"isolation\": \"best-effort\",\n"
+		     " \"triggers\": {\"1\": \"port-scan\"}}");
+	_cleanup_(config_freep) struct config *strict =
+		load("{\"functions_dir\": \"functions\", \"isolation\": \"best-effort\",\n"
+		     " \"functions\": {\"port-scan\": {\"isolation\": \"strict\"}},\n"
+		     " \"triggers\": {\"1\": \"port-scan\"}}");
+
+	assert_int_equal(config->isolation, ISOLATION_BEST_EFFORT);
+	assert_int_equal(config->functions[0].isolation, ISOLATION_BEST_EFFORT);
+	assert_int_equal(strict->functions[0].isolation, ISOLATION_STRICT);
+	assert_refused("{\"isolation\": 1}",
+		":1: isolation: expected a string that is not empty, found an integer");
+}
+
+static void limits_are_numbers_within_reason(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		     " \"functions\": {\"port-scan\": {\"memory\": 96, \"cpu\": 0.5}}}");
+	_cleanup_(config_freep) struct config *plain =
+		load("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"}}");
+
+	assert_int_equal(config->functions[0].memory_mb, 96);
+	assert_int_equal(config->functions[0].cpu, 50);
+	assert_int_equal(plain->functions[0].memory_mb, 0);
+	assert_int_equal(plain->functions[0].cpu, 0);
+	assert_false(function_config_equal(&config->functions[0], &plain->functions[0]));
+	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"
+		       " \"functions\": {\"port-scan\": {\"cpu\": 0}}}",
+		":2: functions.port-scan.cpu: expected a number above 0, at most 1024");
+}
+
 static void a_file_that_is_not_there_is_said_to_be_so(void **state _unused_)
 {
 	struct config *config = NULL;
@@ -295,6 +330,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_not_there_is_said_to_be_so),
 		cmocka_unit_test(a_changed_threshold_makes_another_function),
 		cmocka_unit_test(isolation_is_for_the_servers_file_alone),
+		cmocka_unit_test(isolation_of_the_file_is_that_of_functions_that_say_nothing),
+		cmocka_unit_test(limits_are_numbers_within_reason),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
