@@ -118,6 +118,12 @@ void lambda_set(struct lambda_context *context, const char *name, const char *js
 void lambda_set_number(struct lambda_context *context, const char *name, double value);
 void lambda_set_text(struct lambda_context *context, const char *name, const char *text);
 
+/*
+ * What `name` holds, a value or a counter, is gone once it has not been changed for `ttl_ms`; 0: it stays.
+ * That counts as a change. Setting a value makes it stay, adding to a counter leaves this as it is.
+ */
+void lambda_ttl(struct lambda_context *context, const char *name, uint64_t ttl_ms);
+
 /* True if there was one. */
 bool lambda_delete(struct lambda_context *context, const char *name);
 

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define LENGTH_MAX (366 * LAMBDA_DAY)
+
 static void vrefuse(struct lambda_context *context, const char *format, va_list args)
 {
 	char reason[CONTEXT_ERROR_MAX], *copy;
@@ -62,6 +64,15 @@ bool api_check_number(struct lambda_context *context, double number)
 	return isfinite(number);
 }
 
+bool api_check_length(struct lambda_context *context, uint64_t length_ms)
+{
+	if (length_ms >= BUCKETS && length_ms <= LENGTH_MAX)
+		return true;
+	context_refuse(context, "expected a length of %d ms to 366 days, found %llu ms", BUCKETS,
+		(unsigned long long)length_ms);
+	return false;
+}
+
 static bool holds(struct lambda_context *context, const struct entry *entry, enum value_kind kind)
 {
 	if (entry->value.kind == kind)
@@ -73,7 +84,9 @@ static bool holds(struct lambda_context *context, const struct entry *entry, enu
 
 struct entry *api_find(struct lambda_context *context, const char *name)
 {
-	return api_check_state(context) ? state_find(&context->view, name) : NULL;
+	struct entry *entry = api_check_state(context) ? state_find(&context->view, name) : NULL;
+
+	return entry && !value_is_over(&entry->value, context->view.now) ? entry : NULL;
 }
 
 struct entry *api_find_kind(struct lambda_context *context, const char *name, enum value_kind kind)
@@ -97,6 +110,8 @@ struct entry *api_claim_kind(struct lambda_context *context, const char *name, e
 	if (!api_check_state(context))
 		return NULL;
 	r = state_claim(&context->view, name, &entry);
+	if (r == 0 && value_is_over(&entry->value, context->view.now))
+		r = state_replace(context->view.state, entry);
 	if (r == 0)
 		r = value_restore(&entry->value);
 	if (r < 0) {

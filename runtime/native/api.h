@@ -28,6 +28,7 @@ void api_note(struct lambda_context *context, struct entry *entry, int r);
 void api_refuse_error(struct lambda_context *context, int error);
 bool api_check_state(struct lambda_context *context);
 bool api_check_number(struct lambda_context *context, double number);
+bool api_check_length(struct lambda_context *context, uint64_t length_ms);
 
 /* Copies a text into the context, and releases it. NULL: no memory. */
 const char *api_keep_text(struct lambda_context *context, struct pipe_buffer *text);

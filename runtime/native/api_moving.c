@@ -6,17 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LENGTH_MAX (366 * LAMBDA_DAY)
-
-static bool check_length(struct lambda_context *context, uint64_t length_ms)
-{
-	if (length_ms >= BUCKETS && length_ms <= LENGTH_MAX)
-		return true;
-	context_refuse(context, "expected a length of %d ms to 366 days, found %llu ms", BUCKETS,
-		(unsigned long long)length_ms);
-	return false;
-}
-
 /*
  * The entry, ready to be changed. If it holds nothing, or was made of other arguments, `init` is to
  * make it. NULL: it is refused.
@@ -60,7 +49,7 @@ double lambda_window_add(
 	double now = context->view.now;
 	struct entry *entry;
 
-	if (!check_length(context, length_ms) || !api_check_number(context, amount))
+	if (!api_check_length(context, length_ms) || !api_check_number(context, amount))
 		return 0;
 	entry = claim_made(context, name, &wanted);
 	if (!entry)
@@ -74,7 +63,7 @@ double lambda_window(struct lambda_context *context, const char *name, uint64_t 
 	const struct value wanted = {VALUE_WINDOW, .window.length = (double)length_ms};
 	struct entry *entry = NULL;
 
-	if (check_length(context, length_ms))
+	if (api_check_length(context, length_ms))
 		entry = find_made(context, name, &wanted);
 	return entry ? window_value(&entry->value.window, context->view.now) : 0;
 }
@@ -105,7 +94,7 @@ static bool want_distinct(struct lambda_context *context, uint64_t length_ms, un
 	if (cap > DISTINCT_CAP_MAX)
 		context_refuse(context, "distinct: expected a cap from 1 to %d, found %u",
 			DISTINCT_CAP_MAX, cap);
-	return cap <= DISTINCT_CAP_MAX && check_length(context, length_ms);
+	return cap <= DISTINCT_CAP_MAX && api_check_length(context, length_ms);
 }
 
 double lambda_distinct_add(struct lambda_context *context, const char *name, uint64_t length_ms,
@@ -163,7 +152,7 @@ static bool want_top(struct lambda_context *context, unsigned int k, uint64_t le
 			TOP_MAX, k);
 		return false;
 	}
-	return length_ms == 0 || check_length(context, length_ms);
+	return length_ms == 0 || api_check_length(context, length_ms);
 }
 
 double lambda_top_add(struct lambda_context *context, const char *name, unsigned int k,
@@ -234,7 +223,7 @@ bool lambda_once(struct lambda_context *context, const char *name, uint64_t leng
 	struct entry *entry;
 	bool answer;
 
-	if (!check_length(context, length_ms))
+	if (!api_check_length(context, length_ms))
 		return false;
 	entry = claim_made(context, name, &wanted);
 	if (!entry)

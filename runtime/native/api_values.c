@@ -127,8 +127,7 @@ void lambda_set_number(struct lambda_context *context, const char *name, double 
 	entry = claim_empty(context, name);
 	if (!entry)
 		return;
-	entry->value.kind = VALUE_NUMBER;
-	entry->value.number = value;
+	value_set_number(&entry->value, value);
 	api_note(context, entry, 1);
 }
 
@@ -150,15 +149,42 @@ void lambda_set_text(struct lambda_context *context, const char *name, const cha
 
 bool lambda_delete(struct lambda_context *context, const char *name)
 {
-	struct entry *entry = api_find(context, name);
+	struct entry *entry = api_check_state(context) ? state_find(&context->view, name) : NULL;
+	bool is_over;
 	int r;
 
 	if (!entry || entry->value.kind == VALUE_NONE)
 		return false;
+	is_over = value_is_over(&entry->value, context->view.now);
 	r = state_delete(context->view.state, entry);
 	if (r < 0)
 		api_refuse_error(context, r);
-	return r == 0;
+	return r == 0 && !is_over;
+}
+
+void lambda_ttl(struct lambda_context *context, const char *name, uint64_t ttl_ms)
+{
+	struct entry *entry = api_find(context, name);
+	struct lease *lease;
+
+	if (!entry || (ttl_ms > 0 && !api_check_length(context, ttl_ms)))
+		return;
+	if (value_restore(&entry->value) < 0) {
+		api_refuse_error(context, -ENOMEM);
+		return;
+	}
+	if (!value_lease(&entry->value)) {
+		context_refuse(context, "state: \"%s\" is a %s, which has no time to live", name,
+			value_kind_name(entry->value.kind));
+		return;
+	}
+	if (!api_save(context, entry))
+		return;
+	lease = value_lease(&entry->value);
+	lease->at = lease->ttl > 0 ? lease->at : 0;
+	lease->ttl = (double)ttl_ms;
+	lease_renew(lease, context->view.now);
+	api_note(context, entry, 1);
 }
 
 /* ---- counters ---- */
@@ -172,11 +198,10 @@ double lambda_counter_add(struct lambda_context *context, const char *name, doub
 	entry = api_claim_kind(context, name, VALUE_NUMBER);
 	if (!entry || !api_save(context, entry))
 		return 0;
-	if (entry->value.kind == VALUE_NONE) {
-		entry->value.kind = VALUE_NUMBER;
-		entry->value.number = 0;
-	}
+	if (entry->value.kind == VALUE_NONE)
+		value_set_number(&entry->value, 0);
 	entry->value.number += amount;
+	lease_renew(&entry->value.number_lease, context->view.now);
 	api_note(context, entry, 1);
 	return entry->value.number;
 }

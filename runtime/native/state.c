@@ -551,7 +551,7 @@ int state_load(struct state *state, const struct state_row *row)
 	r = state_claim(&view, row->name, &entry);
 	if (r == 0) {
 		value_done(&entry->value);
-		r = value_set_json(&entry->value, row->value, row->value_len);
+		r = value_load(&entry->value, row->value, row->value_len);
 		entry->stored = true;
 	}
 	if (r < 0)
@@ -561,7 +561,7 @@ int state_load(struct state *state, const struct state_row *row)
 	return r;
 }
 
-static void put_change(struct state *state, const struct entry *entry, struct pipe_buffer *to)
+static void put_change(struct state *state, struct entry *entry, struct pipe_buffer *to)
 {
 	size_t text;
 
@@ -574,7 +574,7 @@ static void put_change(struct state *state, const struct entry *entry, struct pi
 	if (entry->gone)
 		return;
 	text = frame_begin_text(to);
-	value_put(&entry->value, to);
+	value_put_row(&entry->value, to);
 	frame_end_text(to, text);
 }
 

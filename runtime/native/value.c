@@ -2,6 +2,7 @@
 #include "value.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const names[] = {
@@ -28,7 +29,7 @@ size_t value_bytes(enum value_kind kind)
 	case VALUE_JSON:
 		return offsetof(struct value, json) + sizeof(value->json);
 	case VALUE_NUMBER:
-		return offsetof(struct value, number) + sizeof(value->number);
+		return offsetof(struct value, number_lease) + sizeof(value->number_lease);
 	case VALUE_ONCE:
 		return offsetof(struct value, once) + sizeof(value->once);
 	default:
@@ -87,7 +88,43 @@ int value_set_json(struct value *value, const char *text, size_t len)
 	value->kind = VALUE_JSON;
 	value->json.text = copy;
 	value->json.len = len;
+	value->json.lease = (struct lease){0};
 	return 0;
+}
+
+/* {"$ttl":10000,"at":1763884800000,"value":...}, as value_put() and the other runtimes write it. */
+int value_load(struct value *value, const char *text, size_t len)
+{
+	struct lease lease;
+	int head = 0, r;
+
+	if (sscanf(text, "{\"$ttl\":%lf,\"at\":%lf,\"value\":%n", &lease.ttl, &lease.at, &head) !=
+			2 ||
+		head == 0 || text[len - 1] != '}' || !(lease.ttl > 0))
+		return value_set_json(value, text, len);
+	r = value_set_json(value, text + head, len - (size_t)head - 1);
+	if (r == 0)
+		value->json.lease = lease;
+	return r;
+}
+
+struct lease *value_lease(struct value *value)
+{
+	switch (value->kind) {
+	case VALUE_JSON:
+		return &value->json.lease;
+	case VALUE_NUMBER:
+		return &value->number_lease;
+	default:
+		return NULL;
+	}
+}
+
+bool value_is_over(struct value *value, double now)
+{
+	const struct lease *lease = value_lease(value);
+
+	return lease && lease->ttl > 0 && now - lease->at >= lease->ttl;
 }
 
 void value_done(struct value *value)
@@ -157,6 +194,7 @@ static int restore_object(struct value *value)
 
 int value_restore(struct value *value)
 {
+	struct lease lease;
 	double number;
 
 	if (value->kind != VALUE_JSON)
@@ -165,9 +203,11 @@ int value_restore(struct value *value)
 		return restore_object(value);
 	if (!json_read_number(value->json.text, &number))
 		return 0;
+	lease = value->json.lease;
 	value_done(value);
 	value->kind = VALUE_NUMBER;
 	value->number = number;
+	value->number_lease = lease;
 	return 0;
 }
 
@@ -175,6 +215,8 @@ bool value_is_expired(struct value *value, double now)
 {
 	if (value->kind == VALUE_JSON && value->json.text[0] == '{' && value_restore(value) < 0)
 		return false;
+	if (value_is_over(value, now))
+		return true;
 	switch (value->kind) {
 	case VALUE_WINDOW:
 		return window_expired(&value->window, now);
@@ -205,6 +247,23 @@ size_t value_size(const struct value *value)
 	default:
 		return 160;
 	}
+}
+
+void value_put_row(struct value *value, struct pipe_buffer *to)
+{
+	const struct lease *lease = value_lease(value);
+
+	if (!lease || lease->ttl == 0) {
+		value_put(value, to);
+		return;
+	}
+	json_put(to, "{\"$ttl\":");
+	json_put_number(to, lease->ttl);
+	json_put(to, ",\"at\":");
+	json_put_number(to, lease->at);
+	json_put(to, ",\"value\":");
+	value_put(value, to);
+	json_put(to, "}");
 }
 
 void value_put(const struct value *value, struct pipe_buffer *to)

@@ -21,14 +21,31 @@ enum value_kind {
 	VALUE_ONCE,
 };
 
+/* How long a plain value or a number lasts: it is gone when it was not changed for `ttl`. */
+struct lease {
+	double ttl; /* milliseconds; 0: it lasts for ever */
+	double at;
+};
+
+/* From a change on; one that is late does not shorten it. */
+static inline void lease_renew(struct lease *lease, double now)
+{
+	if (lease->ttl > 0 && now > lease->at)
+		lease->at = floor(now);
+}
+
 struct value {
 	enum value_kind kind;
 	union {
 		struct {
 			char *text;
 			size_t len;
+			struct lease lease;
 		} json;
-		double number;
+		struct {
+			double number;
+			struct lease number_lease;
+		};
 		struct window window;
 		struct distinct distinct;
 		struct top top;
@@ -48,9 +65,21 @@ int value_init(struct value *value) _must_check_;
 /* It holds what value_init() would make of `wanted`, or what has become of that. */
 bool value_fits(const struct value *value, const struct value *wanted);
 
-/* Copies the text. 0 or -ENOMEM. */
+/* Copies the text, which has no lease. 0 or -ENOMEM. */
 int value_set_json(struct value *value, const char *text, size_t len) _must_check_;
 void value_done(struct value *value);
+
+static inline void value_set_number(struct value *value, double number)
+{
+	value->kind = VALUE_NUMBER;
+	value->number = number;
+	value->number_lease = (struct lease){0};
+}
+
+/*
+ * What was stored, which may have a lease in it. 0 or -ENOMEM.
+ */
+int value_load(struct value *value, const char *text, size_t len) _must_check_;
 
 /*
  * JSON becomes the thing that it was, or a number; all else stays. What looks like one of ours and
@@ -58,12 +87,19 @@ void value_done(struct value *value);
  */
 int value_restore(struct value *value) _must_check_;
 
+/* NULL: things of its kind have none. */
+struct lease *value_lease(struct value *value);
+/* It has a lease, which is over. */
+bool value_is_over(struct value *value, double now);
+
 /* It says nothing any more, and can go. */
 bool value_is_expired(struct value *value, double now);
 
 /* Roughly, bytes of its text. */
 size_t value_size(const struct value *value);
+/* Its JSON; and the same with its lease, as it is stored. */
 void value_put(const struct value *value, struct pipe_buffer *to);
+void value_put_row(struct value *value, struct pipe_buffer *to);
 
 /* JSON that begins as ours do, with a member "$...", which plain values may not. */
 bool value_is_reserved(const char *json);

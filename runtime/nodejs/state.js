@@ -22,6 +22,7 @@ const CANDIDATES = 8; // entries compared to find one to forget
 
 const CLASSES = { $window: Window, $distinct: Distinct, $top: Top, $growth: Growth, $once: Once };
 const LIVE = /^\{"(\$[a-z]+)":/;
+const LEASED = /^\{"\$ttl":([\d.]+),"at":(-?\d+),"value":(.*)\}$/s;
 
 /* A key and all that is known of it. `low`, `high`: its hash, which says its partition. */
 class Key {
@@ -37,21 +38,56 @@ class Key {
   }
 }
 
+/* How long a plain value or a counter lasts: it is gone when it was not changed for `ttl` (milliseconds). */
+class Lease {
+  constructor(ttl, at) {
+    this.ttl = ttl;
+    this.at = at;
+  }
+
+  isOver(now) {
+    return now - this.at >= this.ttl;
+  }
+
+  /* From a change on; one that is late does not shorten it. */
+  renewed(now, ttl = this.ttl) {
+    return new Lease(ttl, Math.max(this.at, Math.floor(now)));
+  }
+}
+
 class Entry {
   constructor(key, name, json, stored) {
     this.key = key;
     this.name = name;
     this.json = json; // its value, or undefined while only `live` holds it
     this.live = undefined; // one of CLASSES, or a counter's number
+    this.lease = undefined; // it lasts for ever
     this.stored = stored; // the database has a row of it
     this.changed = false; // it is in the list of what changed
     this.gone = false;
     this.used = 0;
   }
 
+  /* Its value as JSON. */
   text() {
     if (this.live === undefined) return this.json;
     return typeof this.live === 'number' ? String(this.live) : this.live.toText();
+  }
+
+  /* The same with its lease: what is stored. */
+  row() {
+    if (this.lease === undefined) return this.text();
+    const { ttl, at } = this.lease;
+    return `{"$ttl":${ttl},"at":${at},"value":${this.text()}}`;
+  }
+
+  /* Takes a lease out of what was stored. */
+  unwrap() {
+    const [wrapped, ttl, at, json] = LEASED.exec(this.json) ?? [];
+    if (wrapped === undefined) return this;
+    this.lease = new Lease(Number(ttl), Number(at));
+    this.json = json;
+    return this;
   }
 }
 
@@ -61,6 +97,7 @@ class Saved {
     this.entry = entry;
     this.json = entry.json;
     this.live = entry.live;
+    this.lease = entry.lease;
     this.first = first; // the entry had not changed before
   }
 }
@@ -115,7 +152,7 @@ class State {
 
   /* A committed row. */
   load(row) {
-    this.#put(new Entry(this.#key(row.key, row.low, row.high), row.name, row.value, true));
+    this.#put(new Entry(this.#key(row.key, row.low, row.high), row.name, row.value, true).unwrap());
   }
 
   /* Forgets partitions (bit p), which another worker has now. */
@@ -152,7 +189,8 @@ class State {
     this.changeSize = this.#changeSizeBefore;
   }
 
-  #takeBack({ entry, json, live, first }) {
+  #takeBack({ entry, json, live, lease, first }) {
+    entry.lease = lease;
     entry.json = json;
     entry.live = live;
     if (!first) return;
@@ -166,7 +204,7 @@ class State {
     for (const entry of this.#changed) {
       entry.changed = false;
       if (entry.gone && !entry.stored) continue;
-      write(entry.key, entry.name, entry.gone ? null : entry.text());
+      write(entry.key, entry.name, entry.gone ? null : entry.row());
       entry.stored = !entry.gone;
       count++;
     }
@@ -218,8 +256,9 @@ class State {
   }
 
   /* The entry's live object: a new one, of `args`, if it holds none or one that was made of others. */
-  live(key, name, Class, ...args) {
+  live(key, now, name, Class, ...args) {
     const entry = this.claim(key, name);
+    if (entry.lease?.isOver(now)) this.#empty(entry);
     let { live } = entry;
     if (live === undefined && entry.json !== undefined) live = entry.live = restore(entry);
     if (live instanceof Class && live.fits(...args)) return entry;
@@ -233,9 +272,17 @@ class State {
     return entry;
   }
 
-  setJson(key, name, json) {
+  /* What was there is over: nothing is. */
+  #empty(entry) {
+    this.#save(entry);
+    entry.json = entry.live = entry.lease = undefined;
+  }
+
+  /* `ttl`: undefined, it stays. */
+  setJson(key, now, name, json, ttl) {
     const entry = this.claim(key, name);
     this.#save(entry);
+    entry.lease = ttl === undefined ? undefined : new Lease(ttl, Math.floor(now));
     entry.json = json;
     entry.live = undefined;
     this.changeSize += json.length;
@@ -244,26 +291,31 @@ class State {
     }
   }
 
-  count(key, name, amount) {
+  /* `ttl`: undefined, as it was. */
+  count(key, now, name, amount, ttl) {
     const entry = this.claim(key, name);
+    if (entry.lease?.isOver(now)) this.#empty(entry);
     const value = counterValue(entry) + amount;
     this.#save(entry);
+    if (entry.lease !== undefined) entry.lease = entry.lease.renewed(now, ttl);
+    else if (ttl !== undefined) entry.lease = new Lease(ttl, Math.floor(now));
     entry.json = undefined;
     entry.live = value;
     this.changeSize += 16;
     return value;
   }
 
-  delete(key, name) {
+  delete(key, now, name) {
     const entry = this.find(key, name);
     if (!entry) return false;
+    const isOver = entry.lease?.isOver(now) === true;
     this.#save(entry);
     this.#remove(entry);
     this.#undo.push(() => {
       entry.gone = false;
       this.#put(entry);
     });
-    return true;
+    return !isOver;
   }
 
   /* The entry's live object has changed, and knows how to take that back. */
@@ -310,7 +362,8 @@ class State {
   }
 
   #isExpired(entry) {
-    const { live, json } = entry;
+    const { live, json, lease } = entry;
+    if (lease !== undefined) return lease.isOver(this.#now);
     if (typeof live === 'object') return live.expired(this.#now);
     /* Most values are no window: the third character says so at once. */
     return live === undefined && json.charCodeAt(2) === 36 && restore(entry)?.expired(this.#now) === true;
@@ -344,19 +397,22 @@ function counterValue({ live, json, name }) {
 class Counter {
   #keyed;
   #name;
+  #ttl;
 
-  constructor(keyed, name) {
+  constructor(keyed, name, ttl) {
     this.#keyed = keyed;
     this.#name = name;
+    this.#ttl = ttl;
   }
 
   add(amount = 1) {
-    return open(this.#keyed).count(keyOf(this.#keyed), this.#name, checkAmount(amount));
+    const keyed = this.#keyed;
+    return open(keyed).count(keyOf(keyed), nowOf(keyed), this.#name, checkAmount(amount), this.#ttl);
   }
 
   get value() {
     const entry = open(this.#keyed).find(keyOf(this.#keyed), this.#name);
-    return entry ? counterValue(entry) : 0;
+    return entry === undefined || entry.lease?.isOver(nowOf(this.#keyed)) ? 0 : counterValue(entry);
   }
 }
 
@@ -373,7 +429,7 @@ class Live {
   }
 
   #entry() {
-    return open(this.#keyed).live(keyOf(this.#keyed), ...this.#what);
+    return open(this.#keyed).live(keyOf(this.#keyed), nowOf(this.#keyed), ...this.#what);
   }
 
   /* Gives what `read` says of it then. */
@@ -436,26 +492,26 @@ class KeyedState {
 
   /* A copy: changing it changes nothing, set() does. */
   get(name) {
-    const text = open(this).find(this.#key, name)?.text();
-    return text === undefined ? undefined : JSON.parse(text);
+    const entry = open(this).find(this.#key, name);
+    return entry === undefined || entry.lease?.isOver(this.#now) ? undefined : JSON.parse(entry.text());
   }
 
-  set(name, value) {
+  set(name, value, { ttl } = {}) {
     const json = JSON.stringify(value);
     if (json === undefined) throw new TypeError(`state: "${name}" cannot be a ${typeof value}`);
     if (json.length > VALUE_MAX) throw new RangeError(`state: "${name}" is ${json.length} characters of JSON`);
     if (LIVE.test(json)) throw new TypeError(`state: "${name}": a first member that begins with "$" is reserved`);
-    open(this).setJson(this.#key, name, json);
+    open(this).setJson(this.#key, this.#now, name, json, ttl === undefined ? undefined : parseLength(ttl));
     return value;
   }
 
   delete(name) {
-    return open(this).delete(this.#key, name);
+    return open(this).delete(this.#key, this.#now, name);
   }
 
-  counter(name) {
+  counter(name, { ttl } = {}) {
     open(this);
-    return new Counter(this, name);
+    return new Counter(this, name, ttl === undefined ? undefined : parseLength(ttl));
   }
 
   window(name, length) {
@@ -481,7 +537,7 @@ class KeyedState {
   /* What answers once, as it changes. */
   #ask(name, Class, made, what) {
     const state = open(this);
-    const entry = state.live(this.#key, name, Class, ...made);
+    const entry = state.live(this.#key, this.#now, name, Class, ...made);
     const [answer, changed] = entry.live.ask(this.#now, state.undo, ...what);
     if (changed) state.liveChanged(entry);
     return answer;

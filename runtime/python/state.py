@@ -36,21 +36,60 @@ class Key:
         self.names = {}  # name -> Entry
 
 
+_LEASED = re.compile(r'\{"\$ttl":([0-9.]+),"at":(-?[0-9]+),"value":(.*)\}', re.DOTALL)
+
+
+class Lease:
+    """How long a plain value or a counter lasts: it is gone when it was not changed for `ttl` (milliseconds)."""
+
+    __slots__ = ('ttl', 'at')
+
+    def __init__(self, ttl, at):
+        self.ttl = ttl
+        self.at = at
+
+    def is_over(self, now):
+        return now - self.at >= self.ttl
+
+    def renewed(self, now, ttl=None):
+        """From a change on; one that is late does not shorten it."""
+        return Lease(self.ttl if ttl is None else ttl, max(self.at, math.floor(now)))
+
+
 class Entry:
-    __slots__ = ('key', 'name', 'json', 'live', 'stored', 'changed', 'gone', 'used', 'place')
+    __slots__ = ('key', 'name', 'json', 'live', 'lease', 'stored', 'changed', 'gone', 'used', 'place')
 
     def __init__(self, key, name, text, stored):
         self.key = key
         self.name = name
         self.json = text  # its value, or None while only `live` holds it
         self.live = None  # one of _CLASSES, or a counter's number
+        self.lease = None  # it lasts for ever
         self.stored = stored  # the database has a row of it
         self.changed = False  # it is in the list of what changed
         self.gone = False
         self.used = 0
         self.place = 0  # in the sweeper's ring
 
+    def is_over(self, now):
+        return self.lease is not None and self.lease.is_over(now)
+
+    def row(self):
+        """Its value with its lease: what is stored."""
+        if self.lease is None:
+            return self.text()
+        return f'{{"$ttl":{self.lease.ttl},"at":{self.lease.at},"value":{self.text()}}}'
+
+    def unwrap(self):
+        """Takes a lease out of what was stored."""
+        match = _LEASED.fullmatch(self.json)
+        if match:
+            self.lease = Lease(json.loads(match[1]), int(match[2]))
+            self.json = match[3]
+        return self
+
     def text(self):
+        """Its value as JSON."""
         live = self.live
         if live is None:
             return self.json
@@ -99,7 +138,7 @@ class State:
 
     def load(self, key, key_hash, name, text):
         """A committed row."""
-        self._put(Entry(self._key(key, key_hash), name, text, True))
+        self._put(Entry(self._key(key, key_hash), name, text, True).unwrap())
 
     def drop(self, partitions):
         """Forgets partitions (bit p), which another worker has now."""
@@ -135,7 +174,7 @@ class State:
             entry.changed = False
             if entry.gone and not entry.stored:
                 continue
-            yield entry.key, entry.name, None if entry.gone else entry.text()
+            yield entry.key, entry.name, None if entry.gone else entry.row()
             entry.stored = not entry.gone
         self._changed.clear()
         self.change_size = self._change_size_before = 0
@@ -177,9 +216,16 @@ class State:
         self.undo.append(lambda: self._remove(entry))
         return entry
 
-    def live(self, key, name, kind, *args):
+    def _empty(self, entry):
+        """What was there is over: nothing is."""
+        self._save(entry)
+        entry.json = entry.live = entry.lease = None
+
+    def live(self, key, now, name, kind, *args):
         """The entry's live object: a new one, of `args`, if it holds none or one that was made of others."""
         entry = self.claim(key, name)
+        if entry.is_over(now):
+            self._empty(entry)
         live = entry.live
         if live is None and entry.json is not None:
             live = entry.live = entry.restore()
@@ -192,26 +238,36 @@ class State:
         entry.live = kind(*args)
         return entry
 
-    def set_json(self, key, name, text):
+    def set_json(self, key, now, name, text, ttl):
+        """`ttl`: None, it stays."""
         entry = self.claim(key, name)
         self._save(entry)
+        entry.lease = None if ttl is None else Lease(ttl, math.floor(now))
         entry.json, entry.live = text, None
         self.change_size += len(text)
         if self.change_size - self._change_size_before > EVENT_CHANGES_MAX:
             raise ValueError('state: one event changes too much')
 
-    def count(self, key, name, amount):
+    def count(self, key, now, name, amount, ttl):
+        """`ttl`: None, as it was."""
         entry = self.claim(key, name)
+        if entry.is_over(now):
+            self._empty(entry)
         value = entry.counter_value() + amount
         self._save(entry)
+        if entry.lease is not None:
+            entry.lease = entry.lease.renewed(now, ttl)
+        elif ttl is not None:
+            entry.lease = Lease(ttl, math.floor(now))
         entry.json, entry.live = None, value
         self.change_size += 16
         return value
 
-    def delete(self, key, name):
+    def delete(self, key, now, name):
         entry = self.find(key, name)
         if not entry:
             return False
+        is_over = entry.is_over(now)
         self._save(entry)
         self._remove(entry)
 
@@ -220,7 +276,7 @@ class State:
             self._put(entry)
 
         self.undo.append(back)
-        return True
+        return not is_over
 
     def live_changed(self, entry):
         """The entry's live object has changed, and knows how to take that back."""
@@ -230,10 +286,10 @@ class State:
         entry.json = None
 
     def _save(self, entry):
-        before, live, first = entry.json, entry.live, not entry.changed
+        before, live, lease, first = entry.json, entry.live, entry.lease, not entry.changed
 
         def back():
-            entry.json, entry.live = before, live
+            entry.json, entry.live, entry.lease = before, live, lease
             if first:
                 entry.changed = False
                 self._changed.pop()
@@ -273,6 +329,8 @@ class State:
             self._note(entry)
 
     def _is_expired(self, entry):
+        if entry.lease is not None:
+            return entry.lease.is_over(self._now)
         live = entry.live
         if live is None and entry.json[2:3] == '$':
             live = entry.restore()
@@ -285,17 +343,19 @@ class State:
 
 
 class Counter:
-    def __init__(self, keyed, name):
+    def __init__(self, keyed, name, ttl):
         self._keyed = keyed
         self._name = name
+        self._ttl = ttl
 
     def add(self, amount=1):
-        return self._keyed.opened().count(self._keyed.place, self._name, check_amount(amount))
+        keyed = self._keyed
+        return keyed.opened().count(keyed.place, keyed.now, self._name, check_amount(amount), self._ttl)
 
     @property
     def value(self):
         entry = self._keyed.opened().find(self._keyed.place, self._name)
-        return entry.counter_value() if entry else 0
+        return 0 if entry is None or entry.is_over(self._keyed.now) else entry.counter_value()
 
 
 class Live:
@@ -308,7 +368,7 @@ class Live:
 
     def _entry(self):
         """Made when it is first used."""
-        return self._keyed.opened().live(self._keyed.place, *self._what)
+        return self._keyed.opened().live(self._keyed.place, self._keyed.now, *self._what)
 
     def change(self, *what):
         """Gives the live object, changed."""
@@ -356,23 +416,23 @@ class KeyedState:
     def get(self, name):
         """A copy: changing it changes nothing, set() does."""
         entry = self.opened().find(self.place, name)
-        return json.loads(entry.text()) if entry else None
+        return None if entry is None or entry.is_over(self.now) else json.loads(entry.text())
 
-    def set(self, name, value):
+    def set(self, name, value, ttl=None):
         text = dumps(value)
         if len(text) > VALUE_MAX:
             raise ValueError(f'state: "{name}" is {len(text)} characters of JSON')
         if _LIVE.match(text):
             raise TypeError(f'state: "{name}": a first member that begins with "$" is reserved')
-        self.opened().set_json(self.place, name, text)
+        self.opened().set_json(self.place, self.now, name, text, None if ttl is None else parse_length(ttl))
         return value
 
     def delete(self, name):
-        return self.opened().delete(self.place, name)
+        return self.opened().delete(self.place, self.now, name)
 
-    def counter(self, name):
+    def counter(self, name, ttl=None):
         self.opened()
-        return Counter(self, name)
+        return Counter(self, name, None if ttl is None else parse_length(ttl))
 
     def window(self, name, length):
         return Live(self, name, Window, parse_length(length))
@@ -392,7 +452,7 @@ class KeyedState:
     def _ask(self, name, kind, made, what):
         """What answers once, as it changes."""
         state = self.opened()
-        entry = state.live(self.place, name, kind, *made)
+        entry = state.live(self.place, self.now, name, kind, *made)
         answer, changed = entry.live.ask(self.now, state.undo, *what)
         if changed:
             state.live_changed(entry)

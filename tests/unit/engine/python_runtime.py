@@ -342,19 +342,20 @@ class Windows(unittest.TestCase):
 
 
 class Sweeping(unittest.TestCase):
-    def test_time_sweeps_away_empty_windows_and_plain_values_stay(self):
+    def test_time_sweeps_away_empty_windows_and_what_had_its_time_and_plain_values_stay(self):
         state = State()
         for i in range(100):
             keyed = state_at(state, 0, f'k{i}')
             keyed.window('w', '10s').add(1)
             keyed.set('plain', i)
+            keyed.counter('leased', ttl='99s').add(1)
             state.keep()
         list(state.collect())
         state_at(state, 100)
         for _ in range(20):
             state.sweep(32)
         self.assertEqual(len(state), 100)
-        self.assertEqual({text for _, name, text in collected(state) if name == 'w'}, {None})
+        self.assertEqual({text for _, name, text in collected(state) if name != 'plain'}, {None})
 
     def test_above_the_cap_what_was_not_used_for_long_is_forgotten(self):
         state = State(entries_max=100)

@@ -16,9 +16,9 @@ START = 1763884800000  # milliseconds
 
 OPERATIONS = {
     'get': lambda state, name: state.get(name),
-    'set': lambda state, *args: state.set(*args) and None,
+    'set': lambda state, name, value, options=None: state.set(name, value, **(options or {})) and None,
     'delete': lambda state, name: state.delete(name),
-    'counter.add': lambda state, name, *amount: state.counter(name).add(*amount),
+    'counter.add': lambda state, name, amount=1, options=None: state.counter(name, **(options or {})).add(amount),
     'counter.value': lambda state, name: state.counter(name).value,
     'window.add': lambda state, name, length, amount: state.window(name, length).add(amount),
     'window.value': lambda state, name, length: state.window(name, length).value,

@@ -358,10 +358,11 @@ test('a deleted value is deleted in the database, too', () => {
 
 /* ---- windows ---- */
 
-test('time sweeps away empty windows, and plain values stay', () => {
+test('time sweeps away empty windows and what had its time, and plain values stay', () => {
   const state = new State();
   for (let i = 0; i < 100; i++) stateAt(state, 0, `k${i}`).window('w', '10s').add(1);
   stateAt(state, 0).set('plain', 1);
+  stateAt(state, 0).set('leased', 1, { ttl: '59s' });
   state.keep();
   const loaded = reloaded(state);
   for (const one of [state, loaded]) {
@@ -372,7 +373,7 @@ test('time sweeps away empty windows, and plain values stay', () => {
   }
   let deleted = 0;
   loaded.collect((key, name, json) => (deleted += json === null));
-  assert.strictEqual(deleted, 100);
+  assert.strictEqual(deleted, 101);
 });
 
 test('above the cap, what was not used for long is forgotten', () => {

@@ -96,6 +96,14 @@ static void operate(struct side *side, uint32_t operation, uint32_t value)
 	case 8:
 		answer(side, lambda_distinct_add(context, "d", 2000, 5, text));
 		break;
+	case 10:
+		lambda_set_number(context, "n", value);
+		lambda_ttl(context, "n", 300);
+		break;
+	case 11:
+		answer(side, lambda_counter_add(context, "n", value));
+		answer(side, lambda_get_number(context, "n", -1));
+		break;
 	case 9:
 		answer(side, lambda_top_add(context, "t", 3, 0, text, value));
 		break;
@@ -176,7 +184,7 @@ static void events_that_fail_and_restarts_change_no_answer(void **unused _unused
 			restarted.context.view.now = steady.context.view.now;
 		}
 		for (uint32_t n = 0; n < count; n++) {
-			uint32_t operation = draw(10), value = 1 + draw(40);
+			uint32_t operation = draw(12), value = 1 + draw(40);
 
 			operate(&steady, operation, value);
 			if (!fails)

@@ -109,6 +109,13 @@ static json_t *op_get(struct lambda_context *context, const char *name, const js
 	return text ? json_loads(text, JSON_DECODE_ANY, NULL) : json_null();
 }
 
+/* An argument {"ttl": "10s"}, if it is there. */
+static void set_ttl(struct lambda_context *context, const char *name, const json_t *options)
+{
+	if (options)
+		lambda_ttl(context, name, length_of(json_object_get(options, "ttl")));
+}
+
 static json_t *op_set(struct lambda_context *context, const char *name, const json_t *args)
 {
 	char *text = json_dumps(arg(args, 1), JSON_ENCODE_ANY | JSON_INDENT(2));
@@ -118,6 +125,7 @@ static json_t *op_set(struct lambda_context *context, const char *name, const js
 	else
 		lambda_set(context, name, text);
 	free(text);
+	set_ttl(context, name, arg(args, 2));
 	return NULL;
 }
 
@@ -129,7 +137,10 @@ static json_t *op_delete(
 
 static json_t *op_counter_add(struct lambda_context *context, const char *name, const json_t *args)
 {
-	return json_real(lambda_counter_add(context, name, number_or(arg(args, 1), 1)));
+	double count = lambda_counter_add(context, name, number_or(arg(args, 1), 1));
+
+	set_ttl(context, name, arg(args, 2));
+	return json_real(count);
 }
 
 static json_t *op_counter(

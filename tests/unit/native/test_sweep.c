@@ -70,7 +70,8 @@ static size_t collect(struct state *state, size_t *ret_count)
 	return deleted;
 }
 
-static void time_sweeps_away_what_is_empty_and_plain_values_stay(void **unused _unused_)
+static void time_sweeps_away_what_is_empty_or_had_its_time_and_plain_values_stay(
+	void **unused _unused_)
 {
 	_cleanup_(state_freep) struct state *state = NULL;
 	struct lambda_context context;
@@ -81,16 +82,18 @@ static void time_sweeps_away_what_is_empty_and_plain_values_stay(void **unused _
 	for (uint64_t key = 0; key < 100; key++)
 		add(state, key, 0);
 	lambda_set_text(begin(state, &context, &words, 7, 0), "plain", "x");
+	lambda_set_text(&context, "leased", "x");
+	lambda_ttl(&context, "leased", 59000);
 	state_keep(state);
 	assert_int_equal(collect(state, &changes), 0);
-	assert_int_equal(changes, 101);
+	assert_int_equal(changes, 102);
 	begin(state, &context, &words, 7, 60);
 	state_keep(state);
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(state_sweep(state, 10), 0);
 	assert_int_equal(state_size(state), 1);
-	assert_int_equal(collect(state, &changes), 100);
-	assert_int_equal(changes, 100);
+	assert_int_equal(collect(state, &changes), 101);
+	assert_int_equal(changes, 101);
 }
 
 static void what_the_store_never_had_is_not_deleted_there(void **unused _unused_)
@@ -144,7 +147,8 @@ static void rows_that_no_event_can_reach_are_left_where_they_are(void **unused _
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(time_sweeps_away_what_is_empty_and_plain_values_stay),
+		cmocka_unit_test(
+			time_sweeps_away_what_is_empty_or_had_its_time_and_plain_values_stay),
 		cmocka_unit_test(what_the_store_never_had_is_not_deleted_there),
 		cmocka_unit_test(above_the_cap_what_was_not_used_for_long_is_forgotten),
 		cmocka_unit_test(rows_that_no_event_can_reach_are_left_where_they_are),
