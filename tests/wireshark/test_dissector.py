@@ -8,13 +8,12 @@ usage: test_dissector.py SOURCE_ROOT        Exits 77 (skipped) where tshark with
 import pathlib
 import re
 import shutil
-import struct
-import subprocess
 import sys
 import tempfile
 
+from dissecting import compare, dissect, frame, octets, vectors_of, write_capture
+
 PORT = 5000
-VECTOR = re.compile(r"^\*\*([\w-]+)\*\*(?:, `([\w-]+)`)?: .*?\n(?:\n```\n(.*?)```\n)?", re.M | re.S)
 
 # What tshark must show of the accepted ones: all values of a field, in order.
 EXPECTED = {
@@ -44,19 +43,10 @@ EXPECTED = {
 }
 
 
-def octets(text):
-    """The octets of annotated hex (docs/protocol.md 9)."""
-    result = b""
-    for line in text.splitlines():
-        for octet, times in re.findall(r"\b([0-9a-f]{2})\b(?: x (\d+))?", line.split("  ")[0]):
-            result += bytes.fromhex(octet) * int(times or 1)
-    return result
-
-
 def read_vectors(document):
     """[(name, error or None, octets)] of sections 9.1 and 9.2."""
     section = document[document.index("### 9.1"):document.index("### 9.3")]
-    return [(name, error, octets(text or "")) for name, error, text in VECTOR.findall(section)]
+    return vectors_of(section)
 
 
 def read_acks(document):
@@ -64,50 +54,20 @@ def read_acks(document):
     return [octets(text) for text in re.findall(r"```\n(.*?)```", section, re.S)]
 
 
-def frame(payload, source, destination):
-    """The payload in Ethernet, IPv4 and UDP; tshark checks no checksum."""
-    udp = struct.pack("!HHHH", source, destination, 8 + len(payload), 0) + payload
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
-                     bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))
-    return bytes(12) + b"\x08\x00" + ip + udp
-
-
-def write_capture(path, frames):
-    with open(path, "wb") as capture:
-        capture.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-        for number, data in enumerate(frames):
-            capture.write(struct.pack("<IIII", number, 0, len(data), len(data)) + data)
-
-
 FIELDS = sorted({field for fields in EXPECTED.values() for field in fields} | {"error", "ack"})
 
 
-def dissect(root, capture, *options):
+def dissected(root, capture, *options):
     """A list of {field: [values]} of netlambda's fields, one a frame."""
-    command = ["tshark", "-n", "-X", f"lua_script:{root}/deploy/wireshark/netlambda.lua", *options,
-               "-r", str(capture), "-T", "fields", "-E", "separator=|", "-E", "aggregator=,"]
-    for field in FIELDS:
-        command += ["-e", f"netlambda.{field}"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode != 0 or "Lua" in run.stderr:
-        sys.exit(f"tshark failed: {run.stderr}")
-    return [{field: values.split(",") for field, values in zip(FIELDS, line.split("|")) if values}
-            for line in run.stdout.splitlines()]
-
-
-def compare(name, found, expected):
-    """Messages for the fields that differ."""
-    for field, values in expected.items():
-        shown = found.get(field)
-        if shown != values:
-            yield f"{name}: {field}: found {shown}, expected {values}"
+    shown = dissect(root, capture, ["netlambda." + field for field in FIELDS], *options)
+    return [{name.removeprefix("netlambda."): values for name, values in each.items()} for each in shown]
 
 
 def check(root, vectors, acks, directory):
     capture = directory / "vectors.pcap"
     write_capture(capture, [frame(data, 40000, PORT) for _, _, data in vectors]
                   + [frame(data, PORT, 40000) for data in acks])
-    shown = dissect(root, capture, "-d", f"udp.port=={PORT},netlambda")
+    shown = dissected(root, capture, "-d", f"udp.port=={PORT},netlambda")
     if len(shown) != len(vectors) + len(acks):
         yield f"{len(shown)} frames are shown, expected {len(vectors) + len(acks)}"
         return
@@ -128,7 +88,7 @@ def check_heuristic(root, vectors, directory):
     foreign = [b"\x01" * 60, b"HTTP/1.1 200 OK\r\n", bytes(64)]
     write_capture(capture, [frame(data, 40001, 40002) for _, data in good]
                   + [frame(data, 40001, 40002) for data in foreign])
-    shown = dissect(root, capture, "--enable-heuristic", "netlambda_udp")
+    shown = dissected(root, capture, "--enable-heuristic", "netlambda_udp")
     for (name, _), found in zip(good, shown):
         yield from compare(f"{name}, any port", found, EXPECTED[name])
     for found in shown[len(good):]:
