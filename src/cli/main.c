@@ -18,6 +18,7 @@ const struct command *const commands[] = {
 	&command_switches,
 	&command_pki,
 	&command_replay,
+	&command_decrypt,
 	&command_version,
 	&command_help,
 	NULL,

@@ -223,6 +223,21 @@ static int aead_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *
 	return 0;
 }
 
+int v2_aead_expect(struct v2_aead *aead, uint64_t packet)
+{
+	uint64_t generation = packet / aead->packets_a_key;
+	int r;
+
+	if (generation <= aead->phases.generation + 1)
+		return 0;
+	if (generation - aead->phases.generation > V2_GENERATIONS_MISSED)
+		return -EINVAL;
+	r = derive_up_to(aead, &aead->receive, generation + 1);
+	if (r == 0)
+		v2_phase_held(&aead->phases, generation);
+	return r;
+}
+
 /* Instructions for AES and for GCM's multiplication. */
 static bool has_aes(void)
 {

@@ -30,6 +30,14 @@ DEFINE_CLEANUP(struct v2_aead, v2_aead_free)
  */
 uint8_t v2_aead_ciphers(uint8_t ciphers[static V2_CIPHERS_MAX]);
 
+/*
+ * For a reader of captures, which may have missed where keys turned: from here on, datagrams are looked
+ * for around the generation of packet `packet`. Nothing is proven by it: a receiver waits for one that
+ * holds. 0; -EINVAL: that is more than V2_GENERATIONS_MISSED ahead; -ENOMEM.
+ */
+int v2_aead_expect(struct v2_aead *aead, uint64_t packet) _must_check_;
+#define V2_GENERATIONS_MISSED 65536
+
 /* Half of what AES-GCM allows (RFC 9001, 6.6). */
 #define V2_PACKETS_A_KEY (1ULL << 22)
 

@@ -56,6 +56,9 @@ expect _netlambda 'netlambda help sw' 'switches'
 expect _netlambda "netlambda -s $directory/netlambda-s" "$directory/netlambda-server"
 expect _netlambda 'netlambda r' 'replay'
 expect _netlambda "netlambda replay $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda 'netlambda decrypt x.pcap --k' '--key-log'
+expect _netlambda "netlambda decrypt x.pcap --write $directory/netlambda-s" "$directory/netlambda-server"
+expect _netlambda "netlambda decrypt $directory/netlambda-s" "$directory/netlambda-server"
 expect _netlambda 'netlambda replay x.pcap --fl' '--flow-idle --flows'
 expect _netlambda 'netlambda replay x.pcap --log-level i' 'info'
 expect _netlambda 'netlambda replay x.pcap --output ' 'table json'
@@ -76,9 +79,9 @@ expect _netlambda_server "netlambda-server -c $directory/netlambda-s" "$director
 
 # What is completed is what the program knows.
 while read -r command _; do
-	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches pki replay version help | grep "^$command" | paste -sd ' ')"
+	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches pki replay decrypt version help | grep "^$command" | paste -sd ' ')"
 done < <("$program" help | sed -n '/^Commands:/,/^$/s/^  //p')
-for command in status alerts functions function switches pki replay version help; do
+for command in status alerts functions function switches pki replay decrypt version help; do
 	"$program" help "$command" >/dev/null || failed=1
 done
 while read -r verb _; do
