@@ -259,10 +259,9 @@ static void grant_ended(struct tls_grant *grant, enum tls_end end)
 {
 	struct tls_channel *channel = grant->user;
 
+	/* One that is being closed says its last word, and is gone in a moment. */
 	if (channel->state == TLS_OPEN)
 		tls_channel_end(channel, end, "the peer's certificate is not good any more");
-	else
-		let_go(channel, end);
 }
 
 static enum tls_end take_peer(struct tls_channel *channel, char **ret_why)
@@ -461,14 +460,20 @@ static void on_ready(struct loop_io *io, uint32_t events)
 
 /* ---- for the caller ---- */
 
+bool tls_channel_has_room(struct tls_channel *channel, size_t size)
+{
+	bool fits = size <= sizeof(channel->out) - channel->out_size;
+
+	channel->refused_room |= !fits;
+	return fits;
+}
+
 int tls_channel_send(struct tls_channel *channel, const uint8_t *message, size_t size)
 {
 	if (channel->state != TLS_OPEN)
 		return -ENOTCONN;
-	if (size > sizeof(channel->out) - channel->out_size) {
-		channel->refused_room = true;
+	if (!tls_channel_has_room(channel, size))
 		return -ENOBUFS;
-	}
 	if (channel->out_size == 0)
 		channel->progress_ns = loop_now_ns(channel->owner->loop);
 	memcpy(channel->out + channel->out_size, message, size);
@@ -476,11 +481,6 @@ int tls_channel_send(struct tls_channel *channel, const uint8_t *message, size_t
 	/* From the loop: what is sent in one round becomes one record. */
 	set_events(channel);
 	return 0;
-}
-
-size_t tls_channel_room(const struct tls_channel *channel)
-{
-	return channel->state == TLS_OPEN ? sizeof(channel->out) - channel->out_size : 0;
 }
 
 void tls_channel_pause(struct tls_channel *channel, bool paused)

@@ -49,8 +49,8 @@ struct tls_callbacks {
 
 /* 0, or -ENOBUFS: the peer is slow; `writable` will be called. */
 int tls_channel_send(struct tls_channel *channel, const uint8_t *message, size_t size) _must_check_;
-/* Bytes that tls_channel_send() takes now. */
-size_t tls_channel_room(const struct tls_channel *channel);
+/* Whether a message of this size is taken now; if not, `writable` will be called. */
+bool tls_channel_has_room(struct tls_channel *channel, size_t size) _must_check_;
 /* While paused no messages are handed over. */
 void tls_channel_pause(struct tls_channel *channel, bool paused);
 /*

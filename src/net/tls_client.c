@@ -23,6 +23,7 @@ struct tls_client {
 	struct loop_timer tick, retry;
 	size_t next_address;
 	uint64_t pause_ns; /* the longest that the next may be */
+	bool stopped;      /* makes no attempts any more */
 	bool renewing;     /* wants a connection beside the one that is up */
 	struct tls_client_stats stats;
 };
@@ -126,7 +127,7 @@ static void retry_later(struct tls_client *client)
 {
 	uint64_t now = loop_now_ns(client->owner.loop), half = client->pause_ns / 2;
 
-	if (client->retry.at_ns != 0)
+	if (client->retry.at_ns != 0 || client->stopped)
 		return;
 	loop_arm_timer(client->owner.loop, &client->retry, now + half + random_below(half + 1));
 	client->pause_ns = MIN(client->pause_ns * 2, client->options.pause_max_ns);
@@ -253,8 +254,14 @@ void tls_client_settled(struct tls_client *client)
 void tls_client_renew(struct tls_client *client)
 {
 	client->renewing = true;
-	if (!is_trying(client) && client->retry.at_ns == 0)
+	if (!client->stopped && !is_trying(client) && client->retry.at_ns == 0)
 		loop_arm_timer(client->owner.loop, &client->retry, loop_now_ns(client->owner.loop));
+}
+
+void tls_client_stop(struct tls_client *client)
+{
+	client->stopped = true;
+	loop_disarm_timer(&client->retry);
 }
 
 int tls_client_set_addresses(

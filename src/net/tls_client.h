@@ -50,6 +50,8 @@ void tls_client_settled(struct tls_client *client);
  * `opened` is called for it, the caller goes over to it and closes the other.
  */
 void tls_client_renew(struct tls_client *client);
+/* No attempts any more; what is up stays up. */
+void tls_client_stop(struct tls_client *client);
 /* For the next attempts. 0 or -EINVAL. */
 int tls_client_set_addresses(
 	struct tls_client *client, const struct endpoint *addresses, size_t count) _must_check_;

@@ -69,6 +69,26 @@ static void choose_sizes(struct sim_world *world, struct sim_plan *plan)
 	plan->packets = 64U << sim_below(world, 3);
 }
 
+/*
+ * In most worlds a session is opened when the data asks for one, and no sooner: a new session repairs
+ * much, and would hide what is wrong with the data.
+ */
+static void choose_control(struct sim_world *world, struct sim_plan *plan)
+{
+	plan->ping_ns = 2000 * SIM_MS;
+	if (!sim_chance(world, 300))
+		return;
+	plan->ping_ns = (20 + sim_below(world, 300)) * SIM_MS;
+	plan->cut = sometimes(world, 700, 500);
+	plan->expel = sometimes(world, 300, 100);
+	if (sim_chance(world, 500))
+		plan->lease = (struct v2_lease_config){
+			.grace_ns = (20 + sim_below(world, 600)) * SIM_MS,
+			.renew_ns = (100 + sim_below(world, 3000)) * SIM_MS,
+			.age_ns = (500 + sim_below(world, 4000)) * SIM_MS,
+		};
+}
+
 static void choose_plan(struct sim_world *world)
 {
 	struct sim_plan *plan = &world->plan;
@@ -83,13 +103,7 @@ static void choose_plan(struct sim_world *world)
 		.commit_fails = sometimes(world, 300, 200),
 		.spoof = sometimes(world, 250, 100),
 		.slow = sometimes(world, 400, 300),
-		.cut = sometimes(world, 500, 500),
-		.expel = sometimes(world, 150, 100),
 		.set = sometimes(world, 400, 300),
-		.lease = {.grace_ns = (20 + sim_below(world, 600)) * SIM_MS,
-			.renew_ns = (100 + sim_below(world, 3000)) * SIM_MS,
-			.age_ns = (500 + sim_below(world, 4000)) * SIM_MS},
-		.ping_ns = (20 + sim_below(world, 300)) * SIM_MS,
 		.greed = 1 + (unsigned int)sim_below(world, 40),
 		.slow_ns = (1 + sim_below(world, 300)) * SIM_MS,
 		.push_ns = (4 + sim_below(world, 200)) * SIM_MS,
@@ -97,6 +111,7 @@ static void choose_plan(struct sim_world *world)
 		.mtu = (uint16_t)(V2_MTU_FLOOR + sim_below(world, SIM_DATAGRAM_MAX - 1199)),
 	};
 	plan->end_ns = plan->heal_ns + 15000 * SIM_MS;
+	choose_control(world, plan);
 	choose_sizes(world, plan);
 }
 
