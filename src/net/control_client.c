@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "net/control_client.h"
 
-#include "base/clock.h"
+#include "net/random.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define ASK_NS 300000000ULL /* the least between two HELLOs */
 
@@ -43,16 +42,6 @@ static void note(struct control_client *client, const struct control_note *note)
 {
 	if (client->callbacks->note)
 		client->callbacks->note(client->user, note);
-}
-
-static uint64_t random_bits(void *user _unused_)
-{
-	uint64_t bits = 0;
-
-	/* Grease and jitter only: without it they are less random. */
-	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
-		bits = clock_monotonic_ns() * 0x9e3779b97f4a7c15ULL;
-	return bits;
 }
 
 /* ---- the session ---- */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "net/control_server.h"
 
-#include "base/clock.h"
 #include "base/table.h"
+#include "net/random.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,16 +53,6 @@ static void note(struct control_server *server, const struct control_note *note)
 {
 	if (server->callbacks->note)
 		server->callbacks->note(server->user, note);
-}
-
-static uint64_t random_bits(void *user _unused_)
-{
-	uint64_t bits = 0;
-
-	/* Grease only: without it it is less random. */
-	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
-		bits = clock_monotonic_ns() * 0x9e3779b97f4a7c15ULL;
-	return bits;
 }
 
 /* ---- sessions ---- */

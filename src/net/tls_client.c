@@ -2,6 +2,7 @@
 #include "net/tls_client.h"
 
 #include "base/clock.h"
+#include "net/random.h"
 #include "net/tls_channel_private.h"
 #include "net/tls_socket.h"
 
@@ -11,7 +12,6 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define TICK_NS 250000000ULL
@@ -113,23 +113,14 @@ static bool is_trying(const struct tls_client *client)
 	return client->owner.count[TLS_CONNECTING] + client->owner.count[TLS_SHAKING] > 0;
 }
 
-static uint64_t random_below(uint64_t bound)
-{
-	uint64_t value = 0;
-
-	/* Without it all wait the whole pause: no harm but to the server's load. */
-	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value))
-		return bound - 1;
-	return value % bound;
-}
-
 static void retry_later(struct tls_client *client)
 {
 	uint64_t now = loop_now_ns(client->owner.loop), half = client->pause_ns / 2;
 
 	if (client->retry.at_ns != 0 || client->stopped)
 		return;
-	loop_arm_timer(client->owner.loop, &client->retry, now + half + random_below(half + 1));
+	loop_arm_timer(
+		client->owner.loop, &client->retry, now + half + random_bits(NULL) % (half + 1));
 	client->pause_ns = MIN(client->pause_ns * 2, client->options.pause_max_ns);
 }
 
