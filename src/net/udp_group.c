@@ -55,13 +55,14 @@ static int claim(const struct endpoint *local)
 
 int udp_group_open(const struct endpoint *local, unsigned int workers, bool version1, int *ret_fds)
 {
-	unsigned int count = workers + version1;
 	struct endpoint address = *local;
 	int fds[UDP_GROUP_MAX + 1], r;
+	unsigned int count;
 
 	if (workers == 0 || workers > UDP_GROUP_MAX)
 		return -EINVAL;
-	for (unsigned int i = 0; i < count; i++)
+	count = version1 ? workers + 1 : workers;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = -1;
 	/* Another group of the same user would be joined: two servers with half of the agents each. */
 	r = claim(local);

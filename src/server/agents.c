@@ -513,7 +513,7 @@ static void offer_room(struct agents *agents)
 	for (size_t i = 0; i < agents->count && agents->blocked > 0; i++) {
 		struct agent *agent = agents->list[(agents->turn + i) % agents->count];
 
-		for (uint8_t lane = 0; lane < V2_LANES; lane++) {
+		for (unsigned int lane = 0; lane < V2_LANES; lane++) {
 			if (!agent->lanes[lane].blocked || agent->next_boot != 0)
 				continue;
 			agent->lanes[lane].blocked = false;
@@ -615,7 +615,7 @@ struct agent *agents_get(struct agents *agents, uint32_t switch_id)
 		return NULL;
 	agent->agents = agents;
 	agent->switch_id = switch_id;
-	for (uint8_t lane = 0; lane < V2_LANES; lane++) {
+	for (unsigned int lane = 0; lane < V2_LANES; lane++) {
 		if (stream_init(&agent->lanes[lane].stream, stream_id(switch_id, lane),
 			    agents->options.window[lane]) < 0) {
 			agent_free(agent);
