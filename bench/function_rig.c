@@ -372,7 +372,8 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 		.attempts = 3,
 		.batch_max = options->batch_max,
 		.queue_max = QUEUE_MAX,
-		.workers = options->workers,
+		.min = options->workers,
+		.max = options->workers,
 	};
 	_cleanup_free_ char *error = NULL;
 	int r;

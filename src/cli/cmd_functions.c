@@ -22,7 +22,8 @@ static const struct column columns[] = {
 
 static enum color state_color(const char *state)
 {
-	if (state && (strcmp(state, "ready") == 0 || strcmp(state, "busy") == 0))
+	if (state && (strcmp(state, "ready") == 0 || strcmp(state, "busy") == 0 ||
+			     strcmp(state, "idle") == 0))
 		return COLOR_GREEN;
 	return state && (strcmp(state, "failed") == 0 || strcmp(state, "stalled") == 0)
 		       ? COLOR_RED

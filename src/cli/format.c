@@ -91,6 +91,11 @@ int64_t get_count(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+double get_real(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
 enum color severity_color(const char *severity)
 {
 	static const struct {

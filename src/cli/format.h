@@ -26,6 +26,7 @@ const char *format_bytes(int64_t bytes, char text[static FORMAT_MAX]);
 /* Members of an object; NULL, 0 where there is none. */
 const char *get_text(const json_t *object, const char *key);
 int64_t get_count(const json_t *object, const char *key);
+double get_real(const json_t *object, const char *key);
 
 enum color severity_color(const char *severity);
 

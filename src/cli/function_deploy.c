@@ -40,6 +40,7 @@ static const struct setting {
 	{"queue", "queue", SETTING_COUNT},
 	{"config", "config", SETTING_JSON},
 	{"trigger", "triggers", SETTING_LIST},
+	{"min", "min", SETTING_COUNT},
 	{"max", "max", SETTING_COUNT},
 	{"isolation", "isolation", SETTING_TEXT},
 	{"memory", "memory", SETTING_MEMORY},
@@ -429,7 +430,9 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"aside\n"                                                                                  \
 	"      --batch N                 events given to it at once, at most\n"                    \
 	"      --queue N                 events that may wait for it\n"                            \
-	"      --max N                   workers that share its keys, at most 16; default 1\n"     \
+	"      --min N, --max N          workers that share its keys: as many as it needs, from "  \
+	"min (0: none\n"                                                                           \
+	"                                while nothing comes) to max (16 at most); 1 and 1\n"      \
 	"      --isolation LEVEL         strict (the default), best-effort or none\n"              \
 	"      --config JSON|@FILE       what it finds in context.config\n"                        \
 	"      --memory SIZE             of a worker: MiB, or 128Mi, 1Gi\n"                        \

@@ -76,6 +76,35 @@ static void print_figures(const struct cli *cli, const json_t *function)
 	}
 }
 
+static void print_workers(const struct cli *cli, const json_t *function)
+{
+	const json_t *pids = json_object_get(function, "worker_pids"), *pid;
+	char text[256];
+	size_t i, len;
+
+	len = (size_t)snprintf(text, sizeof(text), "%lld up, %lld wanted",
+		(long long)get_count(function, "workers"),
+		(long long)get_count(function, "workers_wanted"));
+	json_array_foreach (pids, i, pid)
+		if (len < sizeof(text))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%lld",
+				i == 0 ? "; pid " : ", ", (long long)json_integer_value(pid));
+	print_row(cli, "workers", text);
+}
+
+static void print_latency(const struct cli *cli, const json_t *function)
+{
+	const json_t *latency = json_object_get(function, "latency_seconds");
+	char text[128];
+
+	if (get_real(latency, "max") == 0)
+		return;
+	snprintf(text, sizeof(text), "half %.1f ms, 99 %% %.1f ms, all %.1f ms; %.0f events/s",
+		1000 * get_real(latency, "p50"), 1000 * get_real(latency, "p99"),
+		1000 * get_real(latency, "max"), get_real(function, "events_per_second"));
+	print_row(cli, "latency", text);
+}
+
 static void print_description(const struct cli *cli, const json_t *function)
 {
 	_cleanup_free_ char *triggers = join(json_object_get(function, "trigger_list"));
@@ -94,8 +123,8 @@ static void print_description(const struct cli *cli, const json_t *function)
 	putchar('\n');
 	print_row(cli, "state", get_text(function, "state"));
 	print_row(cli, "last failure", get_text(function, "error"));
-	snprintf(text, sizeof(text), "%lld", (long long)get_count(function, "worker_pid"));
-	print_row(cli, "worker pid", text);
+	print_workers(cli, function);
+	print_latency(cli, function);
 	print_figures(cli, function);
 }
 

@@ -17,7 +17,10 @@ static const struct column columns[] = {
 	{"EVENTS/S", true, 9},
 	{"BATCH", true, 5},
 	{"BUSY", true, 5},
+	{"P50", true, 8},
+	{"P99", true, 8},
 	{"QUEUED", true, 7},
+	{"WORKERS", true, 7},
 	{"MEMORY", true, 8},
 	{"ALERTS", true, 6},
 	{"FAILED", true, 6},
@@ -54,8 +57,7 @@ static int64_t growth(const json_t *now, const json_t *before, const char *key)
 
 static double busy_share(const json_t *now, const json_t *before, double seconds)
 {
-	double busy = json_real_value(json_object_get(now, "busy_seconds")) -
-		      json_real_value(json_object_get(before, "busy_seconds"));
+	double busy = get_real(now, "busy_seconds") - get_real(before, "busy_seconds");
 
 	return before && busy > 0 && seconds > 0 ? busy / seconds : 0;
 }
@@ -65,6 +67,15 @@ static enum color state_color(const char *state)
 	if (state && (strcmp(state, "failed") == 0 || strcmp(state, "stalled") == 0))
 		return COLOR_RED;
 	return state && strcmp(state, "backoff") == 0 ? COLOR_YELLOW : COLOR_NONE;
+}
+
+static void add_latency(struct table *table, const json_t *now, const char *quantile)
+{
+	double seconds = get_real(json_object_get(now, "latency_seconds"), quantile);
+	char text[FORMAT_MAX];
+
+	snprintf(text, sizeof(text), "%.1f ms", 1000 * seconds);
+	table_cell(table, seconds > 0 ? text : "-");
 }
 
 static void add_row(struct table *table, const json_t *now, const json_t *before, double seconds)
@@ -80,7 +91,10 @@ static void add_row(struct table *table, const json_t *now, const json_t *before
 	table_cell_count(table, batches > 0 ? events / batches : 0);
 	snprintf(text, sizeof(text), "%.0f %%", 100 * busy_share(now, before, seconds));
 	table_cell(table, text);
+	add_latency(table, now, "p50");
+	add_latency(table, now, "p99");
 	table_cell_count(table, get_count(now, "queued"));
+	table_cell_count(table, get_count(now, "workers"));
 	table_cell(table, format_bytes(get_count(now, "memory_bytes"), text));
 	table_cell_count(table, get_count(now, "alerts"));
 	table_cell_count(table, get_count(now, "failures"));
@@ -196,9 +210,13 @@ const struct command function_top = {
 	.summary = "Shows what each function does now, again and again",
 	.help = "EVENTS/S, BATCH (events at once) and BUSY (time with a batch out) are since the "
 		"look before;\n"
-		"ALERTS, FAILED calls, LOST workers (crashed or too slow) and DEAD letters since "
-		"the server's\n"
-		"start; MEMORY is its worker's, resident.\n"
+		"P50 and P99: within so long after their arrival, half and 99 % of the events of "
+		"the last "
+		"half\n"
+		"to whole minute were committed. ALERTS, FAILED calls, LOST workers (crashed or "
+		"too slow) "
+		"and DEAD\n"
+		"letters since the server's start; MEMORY is that of all its workers, resident.\n"
 		"\n"
 		"Options:\n"
 		"  -d, --interval SECONDS        between looks; default 2\n"

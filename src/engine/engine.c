@@ -204,6 +204,9 @@ static int check_options(
 	if (options->memory_mb > 0 && options->memory_mb < MEMORY_MB_MIN)
 		return error_set(
 			ret_error, -EINVAL, "memory: expected at least %u (MiB)", MEMORY_MB_MIN);
+	if (options->max > PARTITIONS || (options->max > 0 && options->min > options->max))
+		return error_set(ret_error, -EINVAL,
+			"min and max: expected at most %d workers, min not above max", PARTITIONS);
 	r = check_key(options->key, ret_error);
 	if (r == 0)
 		r = check_config(options->config ? options->config : "{}", ret_error);
@@ -290,7 +293,8 @@ int engine_add(struct engine *engine, const struct function_options *options,
 	if (r == 0 && !options->keep_trying)
 		r = function_prepare(function, ret_error);
 	if (r == 0)
-		r = function_begin(function, options->workers);
+		r = function_begin(
+			function, options->max > 0 ? options->min : 1, MAX(options->max, 1U));
 	if (r < 0) {
 		function_free(function);
 		return r;

@@ -35,6 +35,7 @@
  * on this machine.
  */
 
+#include "base/histogram.h"
 #include "base/loop.h"
 #include "engine/isolation.h"
 #include "engine/runtime.h"
@@ -138,7 +139,7 @@ struct function_options {
 	unsigned int attempts;  /* at least 1 */
 	unsigned int batch_max; /* events */
 	size_t queue_max;       /* events; function_push() refuses above it */
-	unsigned int workers;   /* 1 to PARTITIONS; 0: 1 */
+	unsigned int min, max;  /* workers, at most PARTITIONS; max 0: one, always */
 	uint64_t patience_ns;   /* 0: for ever; none of its rules holds */
 	enum isolation isolation;
 	/* That its file is not there, or isolation is lacking, is no error, but shows and may change. */
@@ -146,6 +147,13 @@ struct function_options {
 	/* Of a worker: what is given is promised, as isolation has it. */
 	unsigned int memory_mb; /* 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
+};
+
+/* Of what was committed in the last half to whole minute: from arrival to commit. */
+struct latency_summary {
+	uint64_t events;
+	uint64_t span_ns; /* that they came in */
+	uint64_t p50_ns, p90_ns, p99_ns, max_ns;
 };
 
 struct function_stats {
@@ -162,10 +170,13 @@ struct function_stats {
 	uint64_t busy_ns;     /* sum over batches, dispatch to result */
 	size_t queued;        /* events now waiting or running */
 	unsigned int workers; /* that are ready */
-	int worker_pid;       /* of the first; 0: it is not up */
-	bool stalled;         /* it gets nothing done: what waits is put aside */
-	const char *state;    /* "starting", "ready", "busy", "backoff", "failed", "stalled" */
-	const char *error;    /* the last failure in words, or NULL */
+	unsigned int workers_wanted;
+	int worker_pids[PARTITIONS]; /* of workers that run, 0 after the last */
+	struct latency_summary latency;
+	bool stalled; /* it gets nothing done: what waits is put aside */
+	/* "idle" (without a worker), "starting", "ready", "busy", "backoff", "failed", "stalled" */
+	const char *state;
+	const char *error; /* the last failure in words, or NULL */
 	enum isolation isolation;
 	uint32_t layers; /* LAYER_BIT()s that are in force for its workers */
 };
@@ -218,13 +229,21 @@ void function_stats(const struct function *function, struct function_stats *ret_
 /* Of the worker number `number`, from 0; 0: it is not up, or there are not so many. */
 int function_worker_pid(const struct function *function, unsigned int number);
 
+#define LATENCY_TICK_NS 4096ULL
+
+/* Of all events since the start, from arrival to commit, in ticks of LATENCY_TICK_NS. */
+void function_latency(const struct function *function, struct histogram *ret_latency);
+
 /*
  * Drops (ops->dropped) all its events of an origin that wait. Those that its workers have are done, or
  * wait again if they fail.
  */
 void function_forget(struct function *function, const void *origin);
 
-/* How many workers share its partitions from now on: 1 to PARTITIONS. */
+/*
+ * How many workers share its partitions from now on, until that changes with what they have to do
+ * (scaler.h); 0 only while nothing is to be done.
+ */
 void function_set_workers(struct function *function, unsigned int workers);
 
 /*

@@ -15,6 +15,7 @@ struct event {
 	struct event *next;
 	void *origin;     /* who waits for it; NULL: nobody */
 	uint32_t arrival; /* counts the function's events, modulo 2^32: their order */
+	uint32_t tick;    /* when it came (latency.h) */
 	uint16_t record_size;
 	uint8_t partition;
 	uint8_t attempts; /* that failed */

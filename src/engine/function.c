@@ -112,75 +112,16 @@ void function_dispatch_soon(struct function *function)
 	function_dispatch_later(function, 0);
 }
 
-static bool instance_is_empty(const struct instance *instance)
-{
-	for (unsigned int i = 0; i < PARTITIONS; i++) {
-		const struct partition *partition = &instance->function->partitions[i];
-
-		if (partition->owner == instance || partition->next == instance)
-			return false;
-	}
-	return true;
-}
-
-/* Instances that were to leave and have nothing any more. */
-static void function_let_go(struct function *function)
-{
-	unsigned int kept = 0;
-
-	for (unsigned int i = 0; i < function->instance_count; i++) {
-		struct instance *instance = function->instances[i];
-
-		if (instance->leaving && instance_is_empty(instance))
-			instance_free(instance);
-		else
-			function->instances[kept++] = instance;
-	}
-	function->instance_count = kept;
-}
-
 static void on_dispatch(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
 	struct function *function = timer->user;
 
-	function_let_go(function);
+	function_let_workers_go(function);
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		instance_dispatch(function->instances[i]);
 }
 
-static unsigned int count_staying(const struct function *function)
-{
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < function->instance_count; i++)
-		count += !function->instances[i]->leaving;
-	return count;
-}
-
-void function_set_workers(struct function *function, unsigned int workers)
-{
-	unsigned int staying = count_staying(function);
-
-	workers = MAX(MIN(workers, PARTITIONS), 1U);
-	for (unsigned int i = function->instance_count; i > 0 && staying > workers; i--) {
-		struct instance *instance = function->instances[i - 1];
-
-		staying -= !instance->leaving;
-		instance->leaving = true;
-	}
-	/* One that is about to leave may as well stay. */
-	for (unsigned int i = 0; i < function->instance_count && staying < workers; i++) {
-		staying += function->instances[i]->leaving;
-		function->instances[i]->leaving = false;
-	}
-	for (; staying < workers && function->instance_count < PARTITIONS; staying++)
-		if (instance_new(function, &function->instances[function->instance_count]) == 0)
-			function->instance_count++;
-	partitions_balance(function);
-	function_dispatch_soon(function);
-}
-
-int function_begin(struct function *function, unsigned int workers)
+int function_begin(struct function *function, unsigned int min, unsigned int max)
 {
 	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
 	function_patience_begin(function);
@@ -191,74 +132,11 @@ int function_begin(struct function *function, unsigned int workers)
 		if (schema_builtin(id))
 			key_plan_init(&function->plans[id], schema_builtin(id),
 				(const char *const *)function->key);
-	if (instance_new(function, &function->instances[0]) < 0)
-		return -ENOMEM;
-	function->instance_count = 1;
-	function_set_workers(function, workers);
-	return 0;
+	function_crew_begin(function, min, max);
+	return min > 0 && function->instance_count == 0 ? -ENOMEM : 0;
 }
 
-/* ---- what the server calls ---- */
-
-const char *function_name(const struct function *function)
-{
-	return function->name;
-}
-
-struct phases {
-	unsigned int up, starting, busy, failing, broken;
-};
-
-static void count_phases(const struct function *function, struct phases *phases)
-{
-	for (unsigned int i = 0; i < function->instance_count; i++) {
-		const struct instance *instance = function->instances[i];
-
-		phases->up += instance->phase == INSTANCE_READY;
-		phases->busy += instance->phase == INSTANCE_READY && instance->batch_count > 0;
-		phases->starting +=
-			instance->phase == INSTANCE_STARTING ||
-			(instance->phase == INSTANCE_WAITING && instance->failures == 0);
-		phases->broken += instance->phase == INSTANCE_WAITING && instance->load_failed;
-	}
-}
-
-static const char *function_state(const struct function *function)
-{
-	struct phases phases = {0};
-
-	if (function->stalled)
-		return "stalled";
-	count_phases(function, &phases);
-	if (phases.up > 0)
-		return phases.busy > 0 ? "busy" : "ready";
-	if (phases.broken > 0)
-		return "failed";
-	return phases.starting > 0 ? "starting" : "backoff";
-}
-
-void function_stats(const struct function *function, struct function_stats *ret_stats)
-{
-	struct phases phases = {0};
-
-	count_phases(function, &phases);
-	*ret_stats = function->stats;
-	ret_stats->queued = function->queued;
-	ret_stats->stalled = function->stalled;
-	ret_stats->workers = phases.up;
-	ret_stats->worker_pid = function_worker_pid(function, 0);
-	ret_stats->state = function_state(function);
-	ret_stats->error = function->error;
-	ret_stats->isolation = function->isolation;
-	ret_stats->layers = function->layers;
-}
-
-int function_worker_pid(const struct function *function, unsigned int number)
-{
-	if (number >= function->instance_count || !function->instances[number]->worker)
-		return 0;
-	return worker_pid(function->instances[number]->worker);
-}
+/* ---- taking events in ---- */
 
 static void event_fill(struct event *event, const struct event_run *run, size_t i, uint64_t hash)
 {
@@ -291,7 +169,8 @@ static bool function_has_room(const struct function *function, const struct part
 }
 
 /* False: it cannot be taken now. */
-static bool function_push_one(struct function *function, const struct event_run *run, size_t i)
+static bool function_push_one(
+	struct function *function, const struct event_run *run, size_t i, uint32_t tick)
 {
 	const struct schema *schema = schema_builtin(run->event_id);
 	const void *record = (const uint8_t *)run->records + i * run->stride;
@@ -309,7 +188,9 @@ static bool function_push_one(struct function *function, const struct event_run 
 		return false;
 	event_fill(event, run, i, hash);
 	event->arrival = function->arrivals++;
+	event->tick = tick;
 	partition_push(partition, event);
+	partition->queued++;
 	function->queued++;
 	if (run->waits)
 		run->waits[i]++;
@@ -318,14 +199,16 @@ static bool function_push_one(struct function *function, const struct event_run 
 
 size_t function_push(struct function *function, const struct event_run *run)
 {
+	uint32_t tick = latency_tick(loop_now_ns(function->engine->loop));
 	size_t taken = 0;
 
 	if (run->event_id < EVENT_USER_MIN && schema_builtin(run->event_id))
-		while (taken < run->count && function_push_one(function, run, taken))
+		while (taken < run->count && function_push_one(function, run, taken, tick))
 			taken++;
 	function->stats.refused += run->count - taken;
 	if (taken > 0) {
 		function_note_event(function);
+		function_crew_note_event(function);
 		function_dispatch_later(function, 0);
 	}
 	return taken;
@@ -375,14 +258,20 @@ static void function_on_durable(
 	struct function *function, struct builder *builder, const struct result *result)
 {
 	struct event_list events = {0};
+	uint64_t now = clock_monotonic_ns();
 
 	function->stats.events += result->event_count;
 	function->stats.dead_letters += result->outcome.dead_letter_count;
 	function->stats.alerts += result->outcome.alert_count;
 	function->queued -= result->event_count;
-	for (unsigned int i = 0; i < PARTITIONS; i++)
+	for (unsigned int i = 0; i < PARTITIONS; i++) {
 		function->partitions[i].undurable -= builder_counts(builder)[i];
+		function->partitions[i].queued -= builder_counts(builder)[i];
+	}
 	builder_take_events(builder, &events);
+	latency_turn(&function->latency, now);
+	for (const struct event *event = events.first; event; event = event->next)
+		latency_add(&function->latency, latency_tick(now) - event->tick);
 	event_pool_give_all(&function->events, &events);
 	builder_free(builder);
 }
@@ -416,6 +305,7 @@ void function_drop(struct function *function, struct event *event)
 	const struct finished_event dropped = finished_event(event);
 
 	function->queued--;
+	function->partitions[event->partition].queued--;
 	event_pool_give(&function->events, event);
 	if (engine->ops->dropped)
 		engine->ops->dropped(engine->user, function, &dropped);
@@ -460,6 +350,7 @@ static void function_stop(struct function *function)
 	loop_disarm_timer(&function->dispatch);
 	loop_disarm_timer(&function->retry);
 	loop_disarm_timer(&function->look);
+	loop_disarm_timer(&function->scale);
 	loop_disarm_timer(&function->submit);
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		instance_free(function->instances[i]);

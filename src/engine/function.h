@@ -21,7 +21,9 @@
 #include "engine/builder.h"
 #include "engine/event_list.h"
 #include "engine/isolation.h"
+#include "engine/latency.h"
 #include "engine/runtime.h"
+#include "engine/scaler.h"
 #include "engine/worker.h"
 
 #define FUNCTION_NAME_MAX 64 /* with the NUL */
@@ -53,7 +55,8 @@ struct partition {
 	bool shut;            /* what waits is put aside until then */
 	/* Monotonic: by then all failures are forgiven; and all that ended the worker. */
 	uint64_t forgiven_ns[2];
-	uint32_t sent, done; /* events in the owner's lists */
+	uint32_t queued;     /* events that are not done */
+	uint32_t sent, done; /* of these, in the owner's lists */
 	uint32_t undurable;  /* events in results */
 	uint8_t generation; /* of events to be sent: one more with each failure, as the worker counts */
 	uint64_t since;     /* the owner's `batches_sent` when it got the partition */
@@ -102,6 +105,9 @@ struct function {
 	uint64_t submit_after_ns;   /* monotonic: gathers until then, if more is coming */
 	uint64_t collect_after_ns;  /* monotonic: changes are not asked for before, under load */
 
+	struct loop_timer scale; /* whether there are workers enough */
+	struct scaler scaler;
+	struct latency latency;
 	struct function_stats stats;
 	char *error;
 };
@@ -136,7 +142,7 @@ static inline struct finished_event finished_event(const struct event *event)
  */
 int function_prepare(struct function *function, char **ret_error) _must_check_;
 /* Begins to run a function whose options are filled in. 0 or -ENOMEM. */
-int function_begin(struct function *function, unsigned int workers) _must_check_;
+int function_begin(struct function *function, unsigned int min, unsigned int max) _must_check_;
 /* Tells of all its events but those under commit that they will not be done. */
 void function_drop_events(struct function *function);
 /* Stops it; frees it now, or when the result under way comes back. */
@@ -161,6 +167,15 @@ void function_dispatch_later(struct function *function, uint64_t after_ns);
 
 /* Tells of an event, which is in no list, that it will not be done, and frees it. */
 void function_drop(struct function *function, struct event *event);
+
+/* ---- crew.c ---- */
+
+/* Has so many workers, and more or fewer later. */
+void function_crew_begin(struct function *function, unsigned int min, unsigned int max);
+/* An event came. */
+void function_crew_note_event(struct function *function);
+/* Frees instances that were to leave and have nothing any more. */
+void function_let_workers_go(struct function *function);
 
 /* ---- patience.c ---- */
 

@@ -182,7 +182,9 @@ static int start_functions(struct backend *backend)
 	};
 	for (size_t i = 0; i < config->function_count; i++) {
 		config->functions[i].queue_max = MAX(config->functions[i].queue_max, QUEUE_MIN);
-		config->functions[i].patience_ns = 0; /* nothing depends on how fast it goes */
+		/* Nothing depends on how fast it goes. */
+		config->functions[i].patience_ns = 0;
+		config->functions[i].min = config->functions[i].max;
 	}
 	r = engine_new(backend->loop, &options, &engine_ops, backend, &backend->engine);
 	if (r < 0)

@@ -195,6 +195,39 @@ enum MHD_Result api_answer_switches(struct api *api, struct MHD_Connection *conn
 
 /* ---- functions ---- */
 
+static void put_workers(json_t **object, const struct function_stats *stats)
+{
+	json_t *pids = json_array();
+	uint64_t memory = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(stats->worker_pids) && stats->worker_pids[i] != 0; i++) {
+		json_push(&pids, json_integer(stats->worker_pids[i]));
+		memory += api_process_memory(stats->worker_pids[i]);
+	}
+	json_put(object, "worker_pids", pids);
+	json_put(object, "memory_bytes", json_count(memory));
+}
+
+static json_t *json_seconds(uint64_t ns)
+{
+	return json_real((double)ns / (double)NS_PER_SEC);
+}
+
+/* Of the last half to whole minute. */
+static void put_latency(json_t **object, const struct latency_summary *latency)
+{
+	double seconds = (double)latency->span_ns / (double)NS_PER_SEC;
+	json_t *quantiles = json_object();
+
+	json_put(&quantiles, "p50", json_seconds(latency->p50_ns));
+	json_put(&quantiles, "p90", json_seconds(latency->p90_ns));
+	json_put(&quantiles, "p99", json_seconds(latency->p99_ns));
+	json_put(&quantiles, "max", json_seconds(latency->max_ns));
+	json_put(object, "latency_seconds", quantiles);
+	json_put(object, "events_per_second",
+		json_real(seconds > 0 ? (double)latency->events / seconds : 0));
+}
+
 static void put_stats(json_t **object, const struct function_stats *stats)
 {
 	json_put(object, "state", json_text(stats->state));
@@ -202,8 +235,9 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "isolation", json_text(isolation_name(stats->isolation)));
 	json_put(object, "isolation_lacks", name_lacking(stats->layers));
 	json_put(object, "workers", json_integer(stats->workers));
-	json_put(object, "worker_pid", json_integer(stats->worker_pid));
-	json_put(object, "memory_bytes", json_count(api_process_memory(stats->worker_pid)));
+	json_put(object, "workers_wanted", json_integer(stats->workers_wanted));
+	put_workers(object, stats);
+	put_latency(object, &stats->latency);
 	json_put(object, "events", json_count(stats->events));
 	json_put(object, "batches", json_count(stats->batches));
 	json_put(object, "failures", json_count(stats->failures));
@@ -215,7 +249,7 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "alerts", json_count(stats->alerts));
 	json_put(object, "refused", json_count(stats->refused));
 	json_put(object, "queued", json_count(stats->queued));
-	json_put(object, "busy_seconds", json_real((double)stats->busy_ns / (double)NS_PER_SEC));
+	json_put(object, "busy_seconds", json_seconds(stats->busy_ns));
 }
 
 json_t *api_function_json(const struct api_function *item)

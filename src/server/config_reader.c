@@ -177,8 +177,8 @@ void reader_string(struct config_reader *reader, const char *prefix, const json_
 	*value = copy;
 }
 
-void reader_count(struct config_reader *reader, const char *prefix, const json_t *object,
-	const char *key, unsigned int max, unsigned int *value)
+void reader_range(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, const struct number_range *range, unsigned int *value)
 {
 	char name[KEY_TEXT_MAX];
 	const json_t *json = member(reader, prefix, object, key, name);
@@ -187,8 +187,10 @@ void reader_count(struct config_reader *reader, const char *prefix, const json_t
 	if (!json)
 		return;
 	number = json_integer_value(json);
-	if (!json_is_integer(json) || number < 1 || number > (json_int_t)max)
-		reader_fail(reader, name, "expected an integer from 1 to %u", max);
+	if (!json_is_integer(json) || number < (json_int_t)range->min ||
+		number > (json_int_t)range->max)
+		reader_fail(
+			reader, name, "expected an integer from %u to %u", range->min, range->max);
 	else
 		*value = (unsigned int)number;
 }
@@ -207,6 +209,12 @@ void reader_hundredths(struct config_reader *reader, const char *prefix, const j
 		reader_fail(reader, name, "expected a number above 0, at most %u", max);
 	else
 		*value = (unsigned int)(number * 100 + 0.999);
+}
+
+void reader_count(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, unsigned int max, unsigned int *value)
+{
+	reader_range(reader, prefix, object, key, &(struct number_range){1, max}, value);
 }
 
 void reader_duration(struct config_reader *reader, const char *prefix, const json_t *object,

@@ -46,6 +46,12 @@ void reader_count(struct config_reader *reader, const char *prefix, const json_t
 /* A number above 0 and at most `max`, in hundredths, rounded up. */
 void reader_hundredths(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, unsigned int max, unsigned int *value);
+
+struct number_range {
+	unsigned int min, max;
+};
+void reader_range(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, const struct number_range *range, unsigned int *value);
 /* "500ms", "10s", "5m", "1h"; at least 1 ms, at most a day. */
 void reader_duration(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, uint64_t *value_ns);

@@ -68,9 +68,9 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
 	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
 	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
-	       a->batch_max == b->batch_max && a->queue_max == b->queue_max &&
-	       a->workers == b->workers && a->isolation == b->isolation &&
-	       a->memory_mb == b->memory_mb && a->cpu == b->cpu;
+	       a->batch_max == b->batch_max && a->queue_max == b->queue_max && a->min == b->min &&
+	       a->max == b->max && a->isolation == b->isolation && a->memory_mb == b->memory_mb &&
+	       a->cpu == b->cpu;
 }
 
 static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
@@ -137,7 +137,9 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_duration(reader, prefix, object, "patience", &config->patience_ns);
 	reader_count(reader, prefix, object, "batch", BATCH_MAX, &config->batch_max);
 	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &config->queue_max);
-	reader_count(reader, prefix, object, "max", PARTITIONS, &config->workers);
+	reader_range(
+		reader, prefix, object, "min", &(struct number_range){0, PARTITIONS}, &config->min);
+	reader_count(reader, prefix, object, "max", PARTITIONS, &config->max);
 	reader_count(reader, prefix, object, "memory", MEMORY_MAX, &config->memory_mb);
 	reader_hundredths(reader, prefix, object, "cpu", CPU_MAX, &config->cpu);
 	read_key_fields(reader, prefix, object, config);
@@ -207,7 +209,8 @@ static int set_defaults(struct function_config *config, const struct function_so
 		.batch_max = 256,
 		.queue_max = 65536,
 		.isolation = source->isolation,
-		.workers = 1,
+		.min = 1,
+		.max = 1,
 	};
 	return config->name && config->dir && config->runtime ? 0 : -ENOMEM;
 }
@@ -227,6 +230,9 @@ void function_config_load(struct config_reader *reader, const struct function_so
 		read_settings(reader, prefix, source->override, ret_config, settings);
 	if (source->override && reader->error_code == 0)
 		read_isolation(reader, prefix, source->override, &ret_config->isolation);
+	if (reader->error_code == 0 && ret_config->min > ret_config->max)
+		reader_fail(reader, source->where, "min: there are at most %u workers (max)",
+			ret_config->max);
 	if (reader->error_code == 0 && !ret_config->handler)
 		reader_fail(reader, source->where, "no \"handler\" (as \"file.function\")");
 	ret_config->config = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS);

@@ -21,8 +21,8 @@
 /* How far it is trusted is for who runs it to say: no setting of its manifest. */
 #define FUNCTION_TRUST "isolation"
 #define FUNCTION_SETTINGS                                                                          \
-	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "queue", "max",   \
-		"memory", "cpu", "config"
+	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "queue", "min",   \
+		"max", "memory", "cpu", "config"
 
 struct config_reader;
 
@@ -39,7 +39,7 @@ struct function_config {
 	uint64_t patience_ns;
 	unsigned int batch_max;
 	unsigned int queue_max;
-	unsigned int workers;
+	unsigned int min, max;  /* workers */
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 	enum isolation isolation;

@@ -14,6 +14,7 @@
  */
 
 #include "base/attr.h"
+#include "base/histogram.h"
 
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct metrics;
 enum metric_type {
 	METRIC_COUNTER, /* the name ends in _total */
 	METRIC_GAUGE,
+	METRIC_HISTOGRAM,
 };
 
 struct metric_label {
@@ -45,6 +47,13 @@ void metrics_sample(struct metrics *metrics, const struct metric_label *labels, 
 /* The same for a duration, which Prometheus wants in seconds. */
 void metrics_sample_seconds(
 	struct metrics *metrics, const struct metric_label *labels, uint64_t ns);
+
+/*
+ * A histogram of durations, in ticks, which are a power of two of nanoseconds: buckets from 131 us to 34 s,
+ * their sum and number. `labels`: at most 3.
+ */
+void metrics_durations(struct metrics *metrics, const struct metric_label *labels,
+	const struct histogram *histogram, uint64_t tick_ns);
 
 /* A family of a single sample without labels. */
 void metrics_single(struct metrics *metrics, const char *name, enum metric_type type,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/clock.h"
+#include "server/function_metrics.h"
 #include "server/server_private.h"
 
 #include <inttypes.h>
@@ -339,81 +340,6 @@ static void write_switch_metrics(struct metrics *m, const struct server *server)
 	}
 }
 
-static const struct {
-	const char *name;
-	const char *help;
-	size_t offset; /* of a uint64_t in struct function_stats */
-} function_counters[] = {
-#define COUNTER(field) offsetof(struct function_stats, field)
-	{"netlambda_function_events_total", "Events committed, dead letters included.",
-		COUNTER(events)},
-	{"netlambda_function_batches_total", "Batches run.", COUNTER(batches)},
-	{"netlambda_function_failures_total", "Calls that threw, attempts counted.",
-		COUNTER(failures)},
-	{"netlambda_function_crashes_total", "Workers that ended by themselves.", COUNTER(crashes)},
-	{"netlambda_function_timeouts_total", "Workers killed at the deadline.", COUNTER(timeouts)},
-	{"netlambda_function_dead_letters_total", "Events put aside.", COUNTER(dead_letters)},
-	{"netlambda_function_dropped_total",
-		"Unacknowledged events given up since it got nothing done.", COUNTER(dropped)},
-	{"netlambda_function_moves_total", "Times that a part of its keys went to another worker.",
-		COUNTER(moves)},
-	{"netlambda_function_alerts_total", "Alerts raised.", COUNTER(alerts)},
-	{"netlambda_function_refused_total", "Events that the full queue refused.",
-		COUNTER(refused)},
-#undef COUNTER
-};
-
-static void write_function_metrics(struct metrics *m, const struct server *server)
-{
-	struct function_stats stats[UNITS_MAX];
-	const char *names[UNITS_MAX];
-	size_t count = 0;
-
-	for (size_t i = 0; i < UNITS_MAX; i++) {
-		const struct unit *unit = &server->units->units[i];
-
-		if (!unit->function)
-			continue;
-		names[count] = unit->config->name;
-		function_stats(unit->function, &stats[count++]);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(function_counters); i++) {
-		metrics_family(
-			m, function_counters[i].name, METRIC_COUNTER, function_counters[i].help);
-		for (size_t j = 0; j < count; j++) {
-			uint64_t value;
-
-			memcpy(&value, (const char *)&stats[j] + function_counters[i].offset,
-				sizeof(value));
-			metrics_sample(m,
-				(const struct metric_label[]){{"function", names[j]}, {0}}, value);
-		}
-	}
-	metrics_family(m, "netlambda_function_busy_seconds_total", METRIC_COUNTER,
-		"Time from handing out batches to their results.");
-	for (size_t j = 0; j < count; j++)
-		metrics_sample_seconds(m,
-			(const struct metric_label[]){{"function", names[j]}, {0}},
-			stats[j].busy_ns);
-	metrics_family(m, "netlambda_function_queued", METRIC_GAUGE, "Events waiting or running.");
-	for (size_t j = 0; j < count; j++)
-		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
-			stats[j].queued);
-	metrics_family(m, "netlambda_function_workers", METRIC_GAUGE, "Workers that are up.");
-	for (size_t j = 0; j < count; j++)
-		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
-			stats[j].workers);
-	metrics_family(m, "netlambda_function_stalled", METRIC_GAUGE,
-		"Whether it gets nothing done, so that its events are put aside.");
-	for (size_t j = 0; j < count; j++)
-		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
-			stats[j].stalled);
-	metrics_family(m, "netlambda_function_up", METRIC_GAUGE, "Whether a worker is up.");
-	for (size_t j = 0; j < count; j++)
-		metrics_sample(m, (const struct metric_label[]){{"function", names[j]}, {0}},
-			stats[j].worker_pid != 0);
-}
-
 static void show_metrics(void *user, struct metrics *m)
 {
 	const struct server *server = user;
@@ -428,7 +354,7 @@ static void show_metrics(void *user, struct metrics *m)
 	metrics_single(m, "netlambda_switches", METRIC_GAUGE, "Switches known.",
 		switches_count(server->switches));
 	write_switch_metrics(m, server);
-	write_function_metrics(m, server);
+	write_function_metrics(m, server->units);
 }
 
 const struct api_ops server_api_ops = {

@@ -53,7 +53,7 @@ int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,
 	snprintf(name, sizeof(name), "trial-%u", ++number);
 	unit_options(config, &options);
 	options.name = name;
-	options.workers = 1;
+	options.min = options.max = 1;
 	options.attempts = 1;
 	options.patience_ns = 0;
 	options.keep_trying = false;

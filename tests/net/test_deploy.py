@@ -107,8 +107,8 @@ def mistakes_change_nothing(checker, path, shell):
     said = shell("update", "sum", "--batch", "7", "--dryrun")
     checker.that("nothing was changed" in said, f"a dry run: {said.strip()}")
     after = shell.json("describe", "sum")
-    checker.equal("version and worker after the mistakes", (before["version"], before["worker_pid"]),
-                  (after["version"], after["worker_pid"]))
+    checker.equal("version and worker after the mistakes", (before["version"], before["worker_pids"]),
+                  (after["version"], after["worker_pids"]))
     path.send("syn", 100, ports="1-100", rate=1000)
     checker.equal("SYN segments summed after them", SYN + 100, path.settle(SOURCE4, "syn", SYN + 100))
 

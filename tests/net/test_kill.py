@@ -34,7 +34,7 @@ def worker_pid(path):
     functions = path.server.json("/v1/functions")
     for function in functions["functions"]:
         if function["name"] == "sum":
-            return function["worker_pid"]
+            return next(iter(function["worker_pids"]), 0)
     return 0
 
 

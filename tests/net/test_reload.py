@@ -69,7 +69,7 @@ def functions(path):
 
 
 def worker_pid(path):
-    return next((f["worker_pid"] for f in functions(path) if f["name"] == "sum"), 0)
+    return next((pid for f in functions(path) if f["name"] == "sum" for pid in f["worker_pids"]), 0)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,8 @@ static void start_function(struct core *core, const struct core_options *options
 		.attempts = 100, /* what is told to fail shall not end as a dead letter */
 		.batch_max = 64,
 		.queue_max = options->queue_max,
-		.workers = options->workers,
+		.min = options->workers,
+		.max = options->workers,
 	};
 	_cleanup_free_ char *error = NULL;
 

@@ -67,7 +67,7 @@ static void report_functions(void *user _unused_, api_function_fn fn, void *arg)
 			.isolation = ISOLATION_BEST_EFFORT,
 			.layers = LAYERS_ALL & ~LAYER_BIT(LAYER_LANDLOCK),
 			.busy_ns = 1500 * NS_PER_MS,
-			.worker_pid = 4711,
+			.worker_pids = {4711},
 			.state = "ready",
 			.error = "TypeError: \"x\" \xff\033[31m"},
 	};

@@ -122,7 +122,29 @@ static void the_manifest_gives_what_the_file_does_not(void **state _unused_)
 	assert_null(function->key[1]);
 	assert_int_equal(function->timeout_ns, 3 * NS_PER_SEC);
 	assert_int_equal(function->batch_max, 7);
+	assert_int_equal(function->min, 1);
+	assert_int_equal(function->max, 1);
 	assert_string_equal(function->config, "{\"syn\":5,\"window\":\"10s\"}");
+}
+
+#define WORKERS(text)                                                                              \
+	"{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"               \
+	"\"functions\": {\"port-scan\": {" text "}}}"
+
+static void the_number_of_workers_has_its_bounds(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config = load(WORKERS("\"min\": 0, \"max\": 16"));
+
+	assert_int_equal(config->functions[0].min, 0);
+	assert_int_equal(config->functions[0].max, 16);
+	assert_refused(WORKERS("\"max\": 17"),
+		":2: functions.port-scan.max: expected an integer from 1 to 16");
+	assert_refused(WORKERS("\"max\": 0"),
+		":2: functions.port-scan.max: expected an integer from 1 to 16");
+	assert_refused(WORKERS("\"min\": -1"),
+		":2: functions.port-scan.min: expected an integer from 0 to 16");
+	assert_refused(WORKERS("\"min\": 3, \"max\": 2"),
+		":2: functions.port-scan: min: there are at most 2 workers (max)");
 }
 
 static void one_function_may_have_several_triggers(void **state _unused_)
@@ -323,6 +345,7 @@ int main(void)
 		cmocka_unit_test(runtimes_are_read_and_checked),
 		cmocka_unit_test(the_thesis_map_is_enough),
 		cmocka_unit_test(the_manifest_gives_what_the_file_does_not),
+		cmocka_unit_test(the_number_of_workers_has_its_bounds),
 		cmocka_unit_test(one_function_may_have_several_triggers),
 		cmocka_unit_test(errors_name_file_line_and_key),
 		cmocka_unit_test(triggers_are_checked),

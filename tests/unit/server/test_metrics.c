@@ -35,6 +35,30 @@ static void samples_follow_their_family(void **state _unused_)
 	assert_int_equal(len, strlen(text));
 }
 
+static void a_histogram_has_buckets_that_add_up(void **state _unused_)
+{
+	_cleanup_(metrics_freep) struct metrics *metrics = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct histogram histogram = {0};
+	size_t len;
+
+	histogram_add(&histogram, 31);            /* just below 131 us */
+	histogram_add(&histogram, 32);            /* that */
+	histogram_add(&histogram, (1 << 23) + 1); /* above the largest */
+	assert_int_equal(metrics_new(&metrics), 0);
+	metrics_family(metrics, "x_seconds", METRIC_HISTOGRAM, "X.");
+	metrics_durations(
+		metrics, (const struct metric_label[]){{"f", "g"}, {0}}, &histogram, 4096);
+	assert_int_equal(metrics_finish(metrics, &text, &len), 0);
+	assert_non_null(strstr(text, "# TYPE x_seconds histogram\n"
+				     "x_seconds_bucket{f=\"g\",le=\"0.000131072\"} 1\n"
+				     "x_seconds_bucket{f=\"g\",le=\"0.000262144\"} 2\n"));
+	assert_non_null(strstr(text, "x_seconds_bucket{f=\"g\",le=\"34.359738368\"} 2\n"
+				     "x_seconds_bucket{f=\"g\",le=\"+Inf\"} 3\n"
+				     "x_seconds_sum{f=\"g\"} 34.360000512\n"
+				     "x_seconds_count{f=\"g\"} 3\n"));
+}
+
 static void what_could_end_a_line_or_a_value_is_escaped(void **state _unused_)
 {
 	_cleanup_(metrics_freep) struct metrics *metrics = NULL;
@@ -57,6 +81,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_follow_their_family),
+		cmocka_unit_test(a_histogram_has_buckets_that_add_up),
 		cmocka_unit_test(what_could_end_a_line_or_a_value_is_escaped),
 	};
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/function_metrics.h"
+
+#include <string.h>
+
+struct figure {
+	const char *name;
+	enum metric_type type;
+	const char *help;
+	uint64_t (*read)(const struct function_stats *stats);
+};
+
+#define READ(field)                                                                                \
+	static uint64_t read_##field(const struct function_stats *stats)                           \
+	{                                                                                          \
+		return stats->field;                                                               \
+	}
+
+READ(events)
+READ(batches)
+READ(failures)
+READ(crashes)
+READ(timeouts)
+READ(dead_letters)
+READ(dropped)
+READ(moves)
+READ(alerts)
+READ(refused)
+READ(queued)
+READ(workers)
+READ(workers_wanted)
+READ(stalled)
+
+static uint64_t is_up(const struct function_stats *stats)
+{
+	return stats->workers > 0 || stats->workers_wanted == 0;
+}
+
+static const struct figure figures[] = {
+	{"netlambda_function_events_total", METRIC_COUNTER,
+		"Events committed, dead letters included.", read_events},
+	{"netlambda_function_batches_total", METRIC_COUNTER, "Batches run.", read_batches},
+	{"netlambda_function_failures_total", METRIC_COUNTER, "Calls that threw, attempts counted.",
+		read_failures},
+	{"netlambda_function_crashes_total", METRIC_COUNTER, "Workers that ended by themselves.",
+		read_crashes},
+	{"netlambda_function_timeouts_total", METRIC_COUNTER, "Workers killed at the deadline.",
+		read_timeouts},
+	{"netlambda_function_dead_letters_total", METRIC_COUNTER, "Events put aside.",
+		read_dead_letters},
+	{"netlambda_function_dropped_total", METRIC_COUNTER,
+		"Unacknowledged events given up since it got nothing done.", read_dropped},
+	{"netlambda_function_moves_total", METRIC_COUNTER,
+		"Times that a part of its keys went to another worker.", read_moves},
+	{"netlambda_function_alerts_total", METRIC_COUNTER, "Alerts raised.", read_alerts},
+	{"netlambda_function_refused_total", METRIC_COUNTER, "Events that the full queue refused.",
+		read_refused},
+	{"netlambda_function_queued", METRIC_GAUGE, "Events waiting or running.", read_queued},
+	{"netlambda_function_workers", METRIC_GAUGE, "Workers that are up.", read_workers},
+	{"netlambda_function_workers_wanted", METRIC_GAUGE, "Workers that it should have.",
+		read_workers_wanted},
+	{"netlambda_function_stalled", METRIC_GAUGE,
+		"Whether it gets nothing done, so that its events are put aside.", read_stalled},
+	{"netlambda_function_up", METRIC_GAUGE, "Whether a worker is up, or none is wanted.",
+		is_up},
+};
+
+static void write_durations(struct metrics *m, const struct unit *const *units,
+	const struct function_stats *stats, size_t count)
+{
+	metrics_family(m, "netlambda_function_busy_seconds_total", METRIC_COUNTER,
+		"Time from handing out batches to their results.");
+	for (size_t i = 0; i < count; i++)
+		metrics_sample_seconds(m,
+			(const struct metric_label[]){{"function", units[i]->config->name}, {0}},
+			stats[i].busy_ns);
+	metrics_family(m, "netlambda_function_latency_seconds", METRIC_HISTOGRAM,
+		"From the arrival of events to their commit.");
+	for (size_t i = 0; i < count; i++) {
+		struct histogram latency;
+
+		function_latency(units[i]->function, &latency);
+		metrics_durations(m,
+			(const struct metric_label[]){{"function", units[i]->config->name}, {0}},
+			&latency, LATENCY_TICK_NS);
+	}
+}
+
+void write_function_metrics(struct metrics *m, const struct units *units)
+{
+	struct function_stats stats[UNITS_MAX];
+	const struct unit *there[UNITS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < UNITS_MAX; i++) {
+		if (!units->units[i].function)
+			continue;
+		there[count] = &units->units[i];
+		function_stats(units->units[i].function, &stats[count++]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
+		metrics_family(m, figures[i].name, figures[i].type, figures[i].help);
+		for (size_t j = 0; j < count; j++)
+			metrics_sample(m,
+				(const struct metric_label[]){
+					{"function", there[j]->config->name}, {0}},
+				figures[i].read(&stats[j]));
+	}
+	write_durations(m, there, stats, count);
+}
