@@ -27,7 +27,7 @@ void sim_server_start(struct sim_world *world)
 		memcpy(config.window, world->plan.window, sizeof(config.window));
 		if (v2_receiver_init(&peer->receiver, &config) < 0)
 			sim_fail(world, "no memory for a receiver");
-		memset(peer->batches, 0, sizeof(peer->batches));
+		memset(peer->work, 0, sizeof(peer->work));
 		peer->update_count = 0;
 		peer->session_connection = 0;
 		v2_lease_init(&peer->lease, &world->plan.lease);
@@ -273,44 +273,56 @@ static unsigned int take_update_batch(struct sim_peer *peer, struct sim_batch *b
 	return count;
 }
 
-static void begin_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
+static struct sim_batch *batch_at(struct sim_work *work, unsigned int i)
 {
-	struct sim_batch *batch = &peer->batches[lane];
+	return &work->batches[(work->first + i) % SIM_BATCHES_MAX];
+}
+
+/* False: there is nothing to be done. */
+static bool begin_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
+{
+	struct sim_work *work = &peer->work[lane];
+	struct sim_batch *batch = batch_at(work, work->count);
 	const struct v2_taken *last;
 
 	batch->count = lane == V2_LANE_UPDATE ? take_update_batch(peer, batch)
 					      : take_batch(world, peer, lane, batch);
 	if (batch->count == 0)
-		return;
+		return false;
 	last = &batch->items[batch->count - 1].taken;
 	batch->before = last->sequence + last->count;
-	batch->busy = true;
 	batch->epoch = peer->receiver.epoch;
 	batch->done_at_ns = world->now_ns + batch_time(world);
+	work->count++;
+	return true;
 }
 
-/* The store refuses it: what the receiver keeps it hands out again; updates are tried again. */
+/*
+ * The store refuses it: what the receiver keeps it hands out again, also what was taken after it;
+ * updates are tried again. Of a closed incarnation nothing is wanted any more.
+ */
 static void fail_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
 {
-	struct sim_batch *batch = &peer->batches[lane];
+	struct sim_work *work = &peer->work[lane];
 
-	if (batch->epoch != peer->receiver.epoch)
-		return;
-	if (lane != V2_LANE_UPDATE) {
+	if (batch_at(work, 0)->epoch != peer->receiver.epoch) {
+		work->first++;
+		work->count--;
+	} else if (lane != V2_LANE_UPDATE) {
 		v2_receiver_abandon(&peer->receiver, lane);
-		return;
+		work->count = 0;
+	} else {
+		batch_at(work, 0)->done_at_ns = world->now_ns + 1 + batch_time(world);
 	}
-	batch->busy = true;
-	batch->done_at_ns = world->now_ns + 1 + batch_time(world);
 }
 
-/* True if the server is still alive afterwards. */
+/* Finishes the first of a lane: commits are in order. True if the server is still alive afterwards. */
 static bool finish_batch(struct sim_world *world, struct sim_agent *agent, unsigned int lane)
 {
 	struct sim_peer *peer = &world->peers[agent->index];
-	struct sim_batch *batch = &peer->batches[lane];
+	struct sim_work *work = &peer->work[lane];
+	struct sim_batch *batch = batch_at(work, 0);
 
-	batch->busy = false;
 	if (!world->healed && sim_chance(world, world->plan.commit_fails)) {
 		fail_batch(world, peer, lane);
 		return true;
@@ -329,6 +341,8 @@ static bool finish_batch(struct sim_world *world, struct sim_agent *agent, unsig
 		return false;
 	v2_receiver_commit(
 		&peer->receiver, batch->epoch, lane, batch->before, sim_server_clock(world));
+	work->first++;
+	work->count--;
 	return !kill_point(world);
 }
 
@@ -337,13 +351,13 @@ static bool process(struct sim_world *world, struct sim_agent *agent)
 	struct sim_peer *peer = &world->peers[agent->index];
 
 	for (unsigned int lane = 0; lane < V2_LANES; lane++) {
-		struct sim_batch *batch = &peer->batches[lane];
+		struct sim_work *work = &peer->work[lane];
 
-		if (batch->busy && world->now_ns >= batch->done_at_ns &&
-			!finish_batch(world, agent, lane))
-			return false;
-		if (!batch->busy)
-			begin_batch(world, peer, lane);
+		while (work->count > 0 && world->now_ns >= batch_at(work, 0)->done_at_ns)
+			if (!finish_batch(world, agent, lane))
+				return false;
+		while (work->count < world->plan.batches && begin_batch(world, peer, lane))
+			;
 	}
 	return true;
 }
@@ -427,9 +441,13 @@ uint64_t sim_server_next_time(const struct sim_world *world)
 		core = MIN(core, v2_lease_next_time(&peer->lease, sim_server_clock(world)));
 		if (core != SIM_NEVER)
 			at = MIN(at, core - (uint64_t)world->server_clock_ns);
-		for (unsigned int lane = 0; lane < V2_LANES; lane++)
-			if (peer->batches[lane].busy)
-				at = MIN(at, peer->batches[lane].done_at_ns);
+		for (unsigned int lane = 0; lane < V2_LANES; lane++) {
+			const struct sim_work *work = &peer->work[lane];
+
+			if (work->count > 0)
+				at = MIN(at, work->batches[work->first % SIM_BATCHES_MAX]
+						     .done_at_ns);
+		}
 	}
 	return at;
 }

@@ -54,6 +54,7 @@ struct sim_plan {
 	unsigned int commit_fails;
 	unsigned int spoof; /* a datagram also comes, first, from a victim's address */
 	unsigned int slow;  /* a batch takes up to slow_ns */
+	unsigned int batches; /* of a lane, at once */
 	unsigned int
 		cut; /* a control connection breaks, at one end or at both, with or without a word */
 	unsigned int expel; /* the server ends an agent's session and connections */
@@ -170,12 +171,18 @@ struct sim_item {
 };
 
 struct sim_batch {
-	bool busy;
 	uint64_t done_at_ns;
 	uint64_t epoch;
 	uint64_t before; /* the mark after it */
 	unsigned int count;
 	struct sim_item items[32];
+};
+
+/* What a lane has been given of and is being processed; commits are in order. */
+#define SIM_BATCHES_MAX 4
+struct sim_work {
+	struct sim_batch batches[SIM_BATCHES_MAX]; /* a ring */
+	unsigned int first, count;
 };
 #define SIM_UPDATES_MAX 64
 
@@ -183,7 +190,7 @@ struct sim_batch {
 struct sim_peer {
 	struct v2_receiver receiver;
 	struct sim_seal seal;
-	struct sim_batch batches[V2_LANES];
+	struct sim_work work[V2_LANES];
 	struct sim_item updates[SIM_UPDATES_MAX]; /* that wait; in this order */
 	unsigned int update_count;
 	struct v2_mark mark;

@@ -104,6 +104,7 @@ static void choose_plan(struct sim_world *world)
 		.spoof = sometimes(world, 250, 100),
 		.slow = sometimes(world, 400, 300),
 		.set = sometimes(world, 400, 300),
+		.batches = 1 + (unsigned int)sim_below(world, SIM_BATCHES_MAX),
 		.greed = 1 + (unsigned int)sim_below(world, 40),
 		.slow_ns = (1 + sim_below(world, 300)) * SIM_MS,
 		.push_ns = (4 + sim_below(world, 200)) * SIM_MS,
