@@ -28,6 +28,7 @@ static uint64_t begin_incarnation(struct sim_world *world, struct sim_agent *age
 			SIM_INCARNATIONS_MAX);
 		return boot;
 	}
+	agent->effects[agent->incarnation_count] = (struct sim_effects){0};
 	agent->incarnations[agent->incarnation_count++] = (struct sim_incarnation){.boot = boot};
 	memset(agent->key_count, 0, sizeof(agent->key_count));
 	return boot;
@@ -48,6 +49,7 @@ static void start(struct sim_world *world, struct sim_agent *agent)
 	if (v2_sender_init(&agent->sender, &config, begin_incarnation(world, agent)) < 0)
 		sim_fail(world, "no memory for an agent");
 	v2_lease_init(&agent->lease, &world->plan.lease);
+	agent->waiting.size = 0;
 	agent->session_connection = agent->generation = 0;
 	agent->retry_at_ns = agent->hello_at_ns = 0;
 }
@@ -109,6 +111,19 @@ void sim_agent_push(
 	world->stats.events += count;
 }
 
+/* Events that the agent had no room for before they could be pushed. */
+static void give_up_events(struct sim_world *world, struct sim_agent *agent, unsigned int lane)
+{
+	struct sim_incarnation *incarnation = sim_incarnation(agent);
+	uint64_t most = SIM_EVENTS_MAX - 40, count = 1 + sim_below(world, SIM_PUSH_MAX);
+
+	count = MIN(count, most - MIN(most, incarnation->count[lane]));
+	v2_sender_shed(&agent->sender, lane, count);
+	for (uint64_t i = 0; i < count; i++)
+		sim_ledger_accepted(world, agent, lane, false);
+	world->stats.events += count;
+}
+
 /* Now and then one by one, now and then several at once. */
 static void push_some(struct sim_world *world, struct sim_agent *agent)
 {
@@ -119,6 +134,8 @@ static void push_some(struct sim_world *world, struct sim_agent *agent)
 		uint64_t n = 1 + sim_below(world, count);
 
 		sim_agent_push(world, agent, lane, n);
+		if (sim_chance(world, world->plan.no_room))
+			give_up_events(world, agent, lane);
 		count -= n;
 	}
 	agent->push_at_ns = world->now_ns + 1 + sim_below(world, world->plan.push_ns);
@@ -178,12 +195,16 @@ static void welcome(
 	struct v2_seal seal;
 	enum v2_error error;
 
-	sim_seal_init(&agent->seal, &key, false, &seal);
+	sim_seal_init(&agent->seal, &key, false, world->plan.key_packets, &seal);
 	error = v2_sender_open(&agent->sender, message, &seal, sim_agent_clock(world, agent));
 	sim_note(world, "agent %u: %s, epoch %" PRIu64, agent->index, v2_error_name(error),
 		message->epoch);
-	if (error == V2_ROLLED_BACK)
+	if (error == V2_ROLLED_BACK && world->stats.put_back > 0) {
 		world->stats.rolled_back++;
+		give_up(world, agent);
+		ask_for_session(world, agent, connection);
+		return;
+	}
 	if (error != V2_OK) {
 		sim_fail(world, "agent %u: WELCOME is %s", agent->index, v2_error_name(error));
 		return;
@@ -280,39 +301,71 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "agent %u takes a packet of its server for %s", agent->index,
 			v2_error_name(error));
+	if (error == V2_UNSEALED && packet->intact)
+		sim_fail(world, "agent %u cannot open a datagram of its server", agent->index);
 	/* Before anything is sent: the collecting thread pushes when it likes. */
 	if (!world->healed && sim_chance(world, 20))
 		sim_agent_push(world, agent, (unsigned int)sim_below(world, V2_LANES),
 			1 + sim_below(world, 3));
 }
 
-static void send_train(struct sim_world *world, struct sim_agent *agent, const uint8_t *bytes,
-	size_t size, size_t segment)
+static void send_datagram(
+	struct sim_world *world, struct sim_agent *agent, const uint8_t *bytes, size_t size)
 {
-	struct sim_packet packet = {
-		.from = agent->address, .agent = agent->index, .to_server = true};
+	struct sim_packet packet = {.from = agent->address,
+		.agent = agent->index,
+		.to_server = true,
+		.size = (uint16_t)size};
 
-	for (size_t offset = 0; offset < size; offset += segment) {
-		packet.size = (uint16_t)MIN(segment, size - offset);
-		memcpy(packet.bytes, bytes + offset, packet.size);
-		sim_network_send(world, &packet);
+	if (size > world->plan.interface_mtu) {
+		world->stats.too_long++;
+		v2_sender_too_long(&agent->sender, (uint32_t)size);
+		return;
 	}
+	memcpy(packet.bytes, bytes, size);
+	sim_network_send(world, &packet);
+}
+
+/* Sends what waits, or the first datagrams of it, if the socket is full then. */
+static void flush(struct sim_world *world, struct sim_agent *agent)
+{
+	struct sim_train *train = &agent->waiting;
+	size_t datagrams = (train->size + train->segment - 1) / train->segment, sent, end;
+
+	sent = !world->healed && sim_chance(world, world->plan.blocked)
+		       ? sim_below(world, datagrams)
+		       : datagrams;
+	end = MIN(sent * train->segment, train->size);
+	for (size_t offset = 0; offset < end; offset += train->segment)
+		send_datagram(world, agent, train->bytes + offset,
+			MIN(train->segment, train->size - offset));
+	train->size -= end;
+	memmove(train->bytes, train->bytes + end, train->size);
+	train->at_ns = world->now_ns + 1 + sim_below(world, 10 * SIM_MS);
+	world->stats.blocked += train->size > 0;
 }
 
 static void send_all(struct sim_world *world, struct sim_agent *agent)
 {
-	static uint8_t train[SIM_TRAIN_MAX];
+	struct sim_train *train = &agent->waiting;
 	size_t room = SIM_DATAGRAM_MAX + sim_below(world, SIM_TRAIN_MAX - SIM_DATAGRAM_MAX);
-	size_t size, segment, sent = 0;
+	unsigned int trains = 0;
 
-	while ((size = v2_sender_poll(&agent->sender, sim_agent_clock(world, agent), train, room,
-			&segment)) > 0) {
-		sent += (size - 1) / segment + 1;
-		if (size > room || segment > SIM_DATAGRAM_MAX || sent > SIM_PACKETS_MAX) {
+	if (train->size > 0 && world->now_ns >= train->at_ns)
+		flush(world, agent);
+	while (train->size == 0 &&
+		(train->size = v2_sender_poll(&agent->sender, sim_agent_clock(world, agent),
+			 train->bytes, room, &train->segment)) > 0) {
+		if (train->size > room || train->segment > SIM_DATAGRAM_MAX ||
+			++trains > SIM_PACKETS_MAX) {
 			sim_fail(world, "agent %u sends without end", agent->index);
 			return;
 		}
-		send_train(world, agent, train, size, segment);
+		/* The system may have no buffers: then all of it is gone. */
+		if (!world->healed && sim_chance(world, world->plan.no_buffers))
+			train->size = 0;
+		else
+			flush(world, agent);
 	}
 }
 
@@ -333,7 +386,9 @@ uint64_t sim_agent_next_time(struct sim_world *world, struct sim_agent *agent)
 	if (world->now_ns < agent->up_at_ns)
 		return agent->up_at_ns;
 	core = v2_sender_next_time(&agent->sender, sim_agent_clock(world, agent));
-	if (core != SIM_NEVER)
+	if (agent->waiting.size > 0)
+		at = MIN(at, agent->waiting.at_ns);
+	else if (core != SIM_NEVER)
 		at = MIN(at, core - (uint64_t)agent->clock_ns);
 	core = v2_lease_next_time(&agent->lease, sim_agent_clock(world, agent));
 	if (core != SIM_NEVER)

@@ -3,13 +3,15 @@
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
+#include <string.h>
 
-static struct sim_incarnation *find(struct sim_agent *agent, uint64_t boot)
+/* The number of an incarnation, or -1. */
+static int find(const struct sim_agent *agent, uint64_t boot)
 {
 	for (unsigned int i = agent->incarnation_count; i > 0; i--)
 		if (agent->incarnations[i - 1].boot == boot)
-			return &agent->incarnations[i - 1];
-	return NULL;
+			return (int)i - 1;
+	return -1;
 }
 
 void sim_ledger_accepted(
@@ -17,65 +19,80 @@ void sim_ledger_accepted(
 {
 	struct sim_incarnation *incarnation = sim_incarnation(agent);
 
-	incarnation->fate[lane][incarnation->count[lane]++] = kept ? SIM_ACCEPTED : SIM_SHED;
+	incarnation->shed[lane][incarnation->count[lane]++] = !kept;
 	world->stats.shed += !kept;
+}
+
+/* True if the bytes are those of the event that they are said to be. */
+static bool is_record_of(const struct sim_incarnation *incarnation, unsigned int lane,
+	const struct v2_taken *item, const struct sim_record *record)
+{
+	return record->boot == incarnation->boot && record->lane == lane &&
+	       record->sequence == item->sequence && record->key < SIM_KEYS &&
+	       (item->schema == 0 || (record->pattern[0] == record->sequence * 3 &&
+					     record->pattern[1] == ~record->boot));
 }
 
 static void processed(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
 	const struct v2_taken *item, const struct sim_record *record)
 {
-	struct sim_incarnation *incarnation = find(agent, world->peers[agent->index].mark.boot);
-	uint8_t *fate = &incarnation->fate[lane][item->sequence];
+	int number = find(agent, world->peers[agent->index].mark.boot);
+	const struct sim_incarnation *incarnation = &agent->incarnations[number];
+	struct sim_effects *effects = &agent->effects[number];
+	uint8_t *fate = &effects->fate[lane][item->sequence];
 
 	if (item->sequence >= incarnation->count[lane])
 		sim_fail(world, "agent %u lane %u: event %" PRIu64 " never came to be",
 			agent->index, lane, item->sequence);
-	else if (record->boot != incarnation->boot || record->lane != lane ||
-		 record->sequence != item->sequence || record->key >= SIM_KEYS ||
-		 (item->schema == 1 && record->pattern[0] != record->sequence * 3))
+	else if (!is_record_of(incarnation, lane, item, record))
 		sim_fail(world, "agent %u lane %u: event %" PRIu64 " holds another's bytes",
 			agent->index, lane, item->sequence);
-	else if (*fate & (SIM_PROCESSED | SIM_DECLARED | SIM_SHED))
+	else if (*fate != SIM_UNKNOWN || incarnation->shed[lane][item->sequence])
 		sim_fail(world, "agent %u lane %u: event %" PRIu64 " is processed, but was %s",
 			agent->index, lane, item->sequence,
-			*fate & SIM_PROCESSED ? "before" : "declared or shed");
-	else if (record->key_count <= incarnation->key_last[lane][record->key])
+			*fate == SIM_PROCESSED ? "before" : "declared or shed");
+	else if (record->key_count <= effects->key_last[lane][record->key])
 		sim_fail(world, "agent %u lane %u: events of key %u are out of order", agent->index,
 			lane, record->key);
 	else {
-		*fate |= SIM_PROCESSED;
-		incarnation->key_last[lane][record->key] = record->key_count;
+		*fate = SIM_PROCESSED;
+		effects->key_last[lane][record->key] = record->key_count;
 		world->stats.processed++;
 		world->stats.alone += sim_newest(world, agent) == NULL;
 	}
 }
 
+static bool may_declare(enum v2_cause cause, unsigned int lane, bool shed)
+{
+	if (cause == V2_CAUSE_PATH)
+		return lane == V2_LANE_UPDATE;
+	return cause == V2_CAUSE_SPOOL_FULL && shed;
+}
+
 static void declared(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
 	const struct v2_taken *item)
 {
-	struct sim_incarnation *incarnation = find(agent, world->peers[agent->index].mark.boot);
+	int number = find(agent, world->peers[agent->index].mark.boot);
+	const struct sim_incarnation *incarnation = &agent->incarnations[number];
+	uint8_t *fates = agent->effects[number].fate[lane];
 
+	if (item->sequence + item->count > incarnation->count[lane]) {
+		sim_fail(world,
+			"agent %u lane %u: %" PRIu64 " events from %" PRIu64
+			" on are declared, of which some never came to be",
+			agent->index, lane, item->count, item->sequence);
+		return;
+	}
 	for (uint64_t i = item->sequence; i < item->sequence + item->count; i++) {
-		uint8_t *fate;
-
-		if (i >= incarnation->count[lane]) {
-			sim_fail(world,
-				"agent %u lane %u: a range is declared up to %" PRIu64
-				", which never came to be",
-				agent->index, lane, i);
-			return;
-		}
-		fate = &incarnation->fate[lane][i];
-		if (*fate & (SIM_PROCESSED | SIM_DECLARED) ||
-			(item->cause == V2_CAUSE_SPOOL_FULL && !(*fate & SIM_SHED)) ||
-			(item->cause == V2_CAUSE_PATH && lane < V2_LANES_ACKED)) {
+		if (fates[i] != SIM_UNKNOWN ||
+			!may_declare(item->cause, lane, incarnation->shed[lane][i])) {
 			sim_fail(world,
 				"agent %u lane %u: event %" PRIu64
-				" is declared lost (%s), and has fate %x",
-				agent->index, lane, i, v2_cause_name(item->cause), *fate);
+				" is declared lost (%s), but has fate %u",
+				agent->index, lane, i, v2_cause_name(item->cause), fates[i]);
 			return;
 		}
-		*fate |= SIM_DECLARED;
+		fates[i] = SIM_DECLARED;
 		world->stats.lost++;
 	}
 }
@@ -83,10 +100,9 @@ static void declared(struct sim_world *world, struct sim_agent *agent, unsigned 
 void sim_ledger_committed(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
 	const struct sim_batch *batch)
 {
-	const struct sim_incarnation *incarnation =
-		find(agent, world->peers[agent->index].mark.boot);
+	int number = find(agent, world->peers[agent->index].mark.boot);
 
-	if (!incarnation || incarnation->closed) {
+	if (number < 0 || agent->effects[number].closed) {
 		sim_fail(world, "agent %u: something of a closed incarnation is committed",
 			agent->index);
 		return;
@@ -101,29 +117,33 @@ void sim_ledger_committed(struct sim_world *world, struct sim_agent *agent, unsi
 
 void sim_ledger_closed(struct sim_world *world, struct sim_agent *agent, const struct v2_mark *mark)
 {
-	struct sim_incarnation *incarnation = find(agent, mark->boot);
+	int number = find(agent, mark->boot);
+	struct sim_effects *effects;
 
-	if (!incarnation || incarnation->closed)
+	(void)world;
+	if (number < 0 || agent->effects[number].closed)
 		return;
-	incarnation->closed = true;
-	for (int i = 0; i < V2_LANES; i++)
-		incarnation->open_from[i] = mark->before[i];
+	effects = &agent->effects[number];
+	effects->closed = true;
+	memcpy(effects->open_from, mark->before, sizeof(effects->open_from));
 }
 
 void sim_ledger_admitted(struct sim_world *world, struct sim_agent *agent, uint64_t boot)
 {
-	struct sim_incarnation *incarnation = find(agent, boot);
+	int number = find(agent, boot);
+	struct sim_effects *effects;
 
-	if (!incarnation) {
+	if (number < 0) {
 		sim_fail(world, "agent %u: an unknown incarnation is admitted", agent->index);
 		return;
 	}
+	effects = &agent->effects[number];
 	/* A late HELLO, of before it had its epoch: it has its end, and nothing may follow. */
-	if (incarnation->closed && incarnation->epoch != 0)
+	if (effects->closed && agent->incarnations[number].epoch != 0)
 		return;
 	/* One that never learned its epoch has sent nothing in it, and may get another. */
-	incarnation->admitted = true;
-	incarnation->closed = false;
+	effects->admitted = true;
+	effects->closed = false;
 }
 
 static void check_order(struct sim_world *world, unsigned int agent, int lane)
@@ -134,6 +154,10 @@ static void check_order(struct sim_world *world, unsigned int agent, int lane)
 	if (lane == V2_LANE_UPDATE ? receiver->updates.base > receiver->updates.taken
 				   : order->base > order->taken || order->taken > order->next)
 		sim_fail(world, "agent %u lane %d: the order is out of order", agent, lane);
+	else if (lane != V2_LANE_UPDATE && receiver->epoch == world->peers[agent].mark.epoch &&
+		 order->base > world->peers[agent].mark.before[lane])
+		sim_fail(world, "agent %u lane %d: processed is said of what is not committed",
+			agent, lane);
 }
 
 static void check_seal(struct sim_world *world, unsigned int agent, const struct sim_seal *seal)
@@ -171,13 +195,15 @@ void sim_ledger_bounds(struct sim_world *world)
 }
 
 /* An event of a lane that nobody accounts for, if there is one. */
-static bool unaccounted(const struct sim_incarnation *incarnation, unsigned int lane, uint64_t mark,
-	uint64_t *ret_sequence)
+static bool unaccounted(const struct sim_agent *agent, unsigned int number, unsigned int lane,
+	uint64_t mark, uint64_t *ret_sequence)
 {
-	for (uint64_t i = 0; i < incarnation->count[lane]; i++) {
-		if (incarnation->fate[lane][i] & (SIM_PROCESSED | SIM_DECLARED))
+	const struct sim_effects *effects = &agent->effects[number];
+
+	for (uint64_t i = 0; i < agent->incarnations[number].count[lane]; i++) {
+		if (effects->fate[lane][i] != SIM_UNKNOWN)
 			continue;
-		if (incarnation->closed ? i >= incarnation->open_from[lane] : i >= mark)
+		if (effects->closed ? i >= effects->open_from[lane] : i >= mark)
 			continue;
 		*ret_sequence = i;
 		return true;
@@ -200,22 +226,24 @@ bool sim_ledger_settled(struct sim_world *world, unsigned int lanes)
 	return true;
 }
 
+static void check_incarnation(struct sim_world *world, unsigned int index, unsigned int number)
+{
+	uint64_t sequence;
+
+	for (unsigned int lane = 0; lane < V2_LANES; lane++)
+		if (unaccounted(&world->agents[index], number, lane,
+			    world->peers[index].mark.before[lane], &sequence))
+			sim_fail(world,
+				"agent %u incarnation %u lane %u: event %" PRIu64
+				" is neither processed nor declared",
+				index, number, lane, sequence);
+}
+
 void sim_ledger_end(struct sim_world *world)
 {
 	for (unsigned int i = 0; i < world->plan.agents; i++)
-		for (unsigned int j = 0; j < world->agents[i].incarnation_count; j++) {
-			const struct sim_incarnation *inc = &world->agents[i].incarnations[j];
-			uint64_t sequence;
-
+		for (unsigned int j = 0; j < world->agents[i].incarnation_count; j++)
 			/* One that died before it met the server is known to nobody. */
-			if (!inc->admitted)
-				continue;
-			for (unsigned int lane = 0; lane < V2_LANES; lane++)
-				if (unaccounted(inc, lane, world->peers[i].mark.before[lane],
-					    &sequence))
-					sim_fail(world,
-						"agent %u incarnation %u lane %u: event %" PRIu64
-						" is neither processed nor declared",
-						i, j, lane, sequence);
-		}
+			if (world->agents[i].effects[j].admitted)
+				check_incarnation(world, i, j);
 }

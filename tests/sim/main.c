@@ -42,6 +42,12 @@ static void print_totals(const struct totals *totals, uint64_t seeds, double sec
 	printf("%" PRIu64 " datagrams, %" PRIu64 " commits, %" PRIu64
 	       " refused by the fence, %" PRIu64 " stale incarnations, %" PRIu64 " black holes\n",
 		s.packets, s.commits, s.refused_commits, s.stale, s.black_holes);
+	printf("%" PRIu64 " transactions refused, %" PRIu64 " stores put back, %" PRIu64
+	       " agents begun anew for it\n",
+		s.failed_commits, s.put_back, s.rolled_back);
+	printf("%" PRIu64 " sessions forgotten, %" PRIu64 " datagrams gone astray, %" PRIu64
+	       " too long for their interface, %" PRIu64 " trains held up by a full socket\n",
+		s.forgotten, s.stray, s.too_long, s.blocked);
 	printf("%" PRIu64 " connections, %" PRIu64 " of them cut, %" PRIu64 " found dead, %" PRIu64
 	       " renewed; %" PRIu64 " events processed without one, %" PRIu64
 	       " sessions over their time\n",

@@ -55,6 +55,34 @@ static void sift_down(struct sim_world *world)
 	}
 }
 
+/* A bit is another one, or the end is missing. */
+static void corrupt(struct sim_world *world, struct sim_packet *packet)
+{
+	packet->intact = false;
+	if (sim_chance(world, 200))
+		packet->size = (uint16_t)sim_below(world, packet->size);
+	else
+		packet->bytes[sim_below(world, packet->size)] ^= 1 << sim_below(world, 8);
+}
+
+/* It comes to another agent, or from another; or to who sent it. */
+static void lead_astray(struct sim_world *world, struct sim_packet *packet)
+{
+	world->stats.stray++;
+	packet->intact = false;
+	if (sim_chance(world, 500)) {
+		packet->agent = (unsigned int)sim_below(world, world->plan.agents);
+		if (!packet->to_server)
+			packet->to = world->agents[packet->agent].address;
+	} else {
+		uint64_t from = packet->from;
+
+		packet->from = packet->to;
+		packet->to = from;
+		packet->to_server = !packet->to_server;
+	}
+}
+
 static void put(struct sim_world *world, const struct sim_packet *packet, uint64_t at_ns)
 {
 	struct sim_packet *copy;
@@ -65,8 +93,11 @@ static void put(struct sim_world *world, const struct sim_packet *packet, uint64
 	memcpy(copy, packet, offsetof(struct sim_packet, bytes) + packet->size);
 	copy->at_ns = at_ns;
 	copy->order = world->order++;
+	copy->intact = true;
 	if (sim_chance(world, world->weather.corrupt))
-		copy->bytes[sim_below(world, copy->size)] ^= 1 << sim_below(world, 8);
+		corrupt(world, copy);
+	if (sim_chance(world, world->weather.stray))
+		lead_astray(world, copy);
 	sift_up(world, world->packet_count++);
 }
 

@@ -76,11 +76,10 @@ static int sim_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *h
 	return 0;
 }
 
-void sim_seal_init(
-	struct sim_seal *seal, const struct siphash_key *key, bool server, struct v2_seal *ret_seal)
+void sim_seal_init(struct sim_seal *seal, const struct siphash_key *key, bool server,
+	uint64_t every, struct v2_seal *ret_seal)
 {
-	/* The ends of a session turn their keys at different times. */
-	*seal = (struct sim_seal){.key = *key, .server = server, .every = server ? 150 : 200};
+	*seal = (struct sim_seal){.key = *key, .server = server, .every = every};
 	*ret_seal = (struct v2_seal){
 		.user = seal, .phase = sim_phase, .seal = sim_seal, .open = sim_open};
 }

@@ -27,7 +27,8 @@ void sim_server_start(struct sim_world *world)
 		memcpy(config.window, world->plan.window, sizeof(config.window));
 		if (v2_receiver_init(&peer->receiver, &config) < 0)
 			sim_fail(world, "no memory for a receiver");
-		memset(peer->work, 0, sizeof(peer->work));
+		for (unsigned int lane = 0; lane < V2_LANES; lane++)
+			peer->work[lane].count = peer->work[lane].writing = 0;
 		peer->update_count = 0;
 		peer->session_connection = 0;
 		v2_lease_init(&peer->lease, &world->plan.lease);
@@ -47,6 +48,7 @@ void sim_server_kill(struct sim_world *world)
 		v2_receiver_done(receiver);
 	}
 	sim_server_connections_die(world);
+	sim_store_crash(world);
 	/* Descriptions are kept in a store; now and then it is another one. */
 	if (sim_chance(world, 300))
 		memset(world->schema_known, 0, sizeof(world->schema_known));
@@ -54,8 +56,7 @@ void sim_server_kill(struct sim_world *world)
 	world->server_up_at_ns = world->now_ns + 1 + sim_below(world, 200 * SIM_MS);
 }
 
-/* True if the server dies here: the caller returns at once and touches nothing. */
-static bool kill_point(struct sim_world *world)
+bool sim_kill_point(struct sim_world *world)
 {
 	if (world->healed || !sim_chance(world, world->plan.kill_point))
 		return false;
@@ -91,7 +92,8 @@ static void open_session(
 	struct v2_seal seal;
 
 	note_key(world, &key);
-	sim_seal_init(&peer->seal, &key, true, &seal);
+	/* The ends of a session turn their keys at different times. */
+	sim_seal_init(&peer->seal, &key, true, world->plan.key_packets + 50, &seal);
 	if (v2_receiver_open(&peer->receiver, &peer->mark, &connection->at_server.hello, &seal,
 		    &welcome) != V2_OK)
 		sim_fail(world, "agent %u: its schemas are refused", agent->index);
@@ -118,14 +120,14 @@ void sim_server_admit(
 		v2_control_server_refuse(&connection->at_server, V2_STALE_EPOCH);
 		return;
 	case V2_ADMIT_NEW:
-		if (kill_point(world))
+		if (sim_kill_point(world))
 			return;
 		/* One transaction: the old incarnation's end and the new mark. */
 		sim_ledger_closed(world, agent, &peer->mark);
 		sim_ledger_admitted(world, agent, hello->boot);
 		peer->mark = mark;
 		peer->update_count = 0;
-		if (kill_point(world))
+		if (sim_kill_point(world))
 			return;
 		break;
 	case V2_ADMIT_RESUME:
@@ -160,6 +162,13 @@ void sim_server_lost(struct sim_world *world, struct sim_agent *agent, uint64_t 
 
 	if (connection == peer->session_connection)
 		v2_lease_lost(&peer->lease, sim_server_clock(world));
+}
+
+void sim_server_forget(struct sim_world *world, struct sim_agent *agent)
+{
+	sim_note(world, "the session of agent %u is forgotten", agent->index);
+	world->stats.forgotten++;
+	end_session(&world->peers[agent->index]);
 }
 
 void sim_server_expel(struct sim_world *world, struct sim_agent *agent)
@@ -273,16 +282,11 @@ static unsigned int take_update_batch(struct sim_peer *peer, struct sim_batch *b
 	return count;
 }
 
-static struct sim_batch *batch_at(struct sim_work *work, unsigned int i)
-{
-	return &work->batches[(work->first + i) % SIM_BATCHES_MAX];
-}
-
 /* False: there is nothing to be done. */
 static bool begin_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
 {
 	struct sim_work *work = &peer->work[lane];
-	struct sim_batch *batch = batch_at(work, work->count);
+	struct sim_batch *batch = sim_batch(work, work->count);
 	const struct v2_taken *last;
 
 	batch->count = lane == V2_LANE_UPDATE ? take_update_batch(peer, batch)
@@ -297,69 +301,12 @@ static bool begin_batch(struct sim_world *world, struct sim_peer *peer, unsigned
 	return true;
 }
 
-/*
- * The store refuses it: what the receiver keeps it hands out again, also what was taken after it;
- * updates are tried again. Of a closed incarnation nothing is wanted any more.
- */
-static void fail_batch(struct sim_world *world, struct sim_peer *peer, unsigned int lane)
+static void process(struct sim_world *world, struct sim_peer *peer)
 {
-	struct sim_work *work = &peer->work[lane];
-
-	if (batch_at(work, 0)->epoch != peer->receiver.epoch) {
-		work->first++;
-		work->count--;
-	} else if (lane != V2_LANE_UPDATE) {
-		v2_receiver_abandon(&peer->receiver, lane);
-		work->count = 0;
-	} else {
-		batch_at(work, 0)->done_at_ns = world->now_ns + 1 + batch_time(world);
-	}
-}
-
-/* Finishes the first of a lane: commits are in order. True if the server is still alive afterwards. */
-static bool finish_batch(struct sim_world *world, struct sim_agent *agent, unsigned int lane)
-{
-	struct sim_peer *peer = &world->peers[agent->index];
-	struct sim_work *work = &peer->work[lane];
-	struct sim_batch *batch = batch_at(work, 0);
-
-	if (!world->healed && sim_chance(world, world->plan.commit_fails)) {
-		fail_batch(world, peer, lane);
-		return true;
-	}
-	if (kill_point(world))
-		return false;
-	/* The store's own fence: a commit names its epoch. */
-	if (batch->epoch != peer->mark.epoch) {
-		world->stats.refused_commits++;
-	} else {
-		peer->mark.before[lane] = batch->before;
-		sim_ledger_committed(world, agent, lane, batch);
-		world->stats.commits++;
-	}
-	if (kill_point(world))
-		return false;
-	v2_receiver_commit(
-		&peer->receiver, batch->epoch, lane, batch->before, sim_server_clock(world));
-	work->first++;
-	work->count--;
-	return !kill_point(world);
-}
-
-static bool process(struct sim_world *world, struct sim_agent *agent)
-{
-	struct sim_peer *peer = &world->peers[agent->index];
-
-	for (unsigned int lane = 0; lane < V2_LANES; lane++) {
-		struct sim_work *work = &peer->work[lane];
-
-		while (work->count > 0 && world->now_ns >= batch_at(work, 0)->done_at_ns)
-			if (!finish_batch(world, agent, lane))
-				return false;
-		while (work->count < world->plan.batches && begin_batch(world, peer, lane))
+	for (unsigned int lane = 0; lane < V2_LANES; lane++)
+		while (peer->work[lane].count < world->plan.batches &&
+			begin_batch(world, peer, lane))
 			;
-	}
-	return true;
 }
 
 /* ---- datagrams ---- */
@@ -409,6 +356,8 @@ void sim_server_receive(struct sim_world *world, struct sim_packet *packet)
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "the server takes a packet of agent %u for %s", packet->agent,
 			v2_error_name(error));
+	if (error == V2_UNSEALED && packet->intact)
+		sim_fail(world, "the server cannot open a datagram of agent %u", packet->agent);
 	take_updates(world, &world->peers[packet->agent]);
 }
 
@@ -422,18 +371,20 @@ void sim_server_step(struct sim_world *world)
 	for (unsigned int i = 0; i < world->plan.agents; i++) {
 		if (v2_lease_over(&world->peers[i].lease, sim_server_clock(world)))
 			end_session(&world->peers[i]);
-		if (!process(world, &world->agents[i]))
-			return;
-		send_answers(world, i);
+		process(world, &world->peers[i]);
 	}
+	sim_store_step(world);
+	for (unsigned int i = 0; world->server_up && i < world->plan.agents; i++)
+		send_answers(world, i);
 }
 
-uint64_t sim_server_next_time(const struct sim_world *world)
+uint64_t sim_server_next_time(struct sim_world *world)
 {
-	uint64_t at = SIM_NEVER;
+	uint64_t at;
 
 	if (!world->server_up)
 		return world->server_up_at_ns;
+	at = sim_store_next_time(world);
 	for (unsigned int i = 0; i < world->plan.agents; i++) {
 		const struct sim_peer *peer = &world->peers[i];
 		uint64_t core = v2_receiver_next_time(&peer->receiver);
@@ -441,13 +392,6 @@ uint64_t sim_server_next_time(const struct sim_world *world)
 		core = MIN(core, v2_lease_next_time(&peer->lease, sim_server_clock(world)));
 		if (core != SIM_NEVER)
 			at = MIN(at, core - (uint64_t)world->server_clock_ns);
-		for (unsigned int lane = 0; lane < V2_LANES; lane++) {
-			const struct sim_work *work = &peer->work[lane];
-
-			if (work->count > 0)
-				at = MIN(at, work->batches[work->first % SIM_BATCHES_MAX]
-						     .done_at_ns);
-		}
 	}
 	return at;
 }

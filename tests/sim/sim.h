@@ -8,7 +8,8 @@
  * exactly. The ends are the real ones of src/wire; what is simulated is what surrounds them.
  *
  *   world.c    time, weather, misfortunes       network.c  datagrams, addresses
- *   agent.c    pushes events, dies, moves       server.c   processes, commits, dies
+ *   agent.c    pushes events, dies, moves       server.c   opens sessions, processes, dies
+ *   store.c    transactions, backups
  *   control.c  connections of the control channel: in order, late, half-open, broken
  *   ledger.c   what must hold: the fate of every event that was accepted
  *   seal.c     a seal that notices each changed bit, and key phases
@@ -21,7 +22,7 @@
 #include "wire/v2_receiver.h"
 #include "wire/v2_sender.h"
 
-#define SIM_AGENTS_MAX       3
+#define SIM_AGENTS_MAX       8
 #define SIM_PACKETS_MAX      512 /* in the network at once; more are dropped */
 #define SIM_DATAGRAM_MAX     1472
 #define SIM_TRAIN_MAX        (8 * SIM_DATAGRAM_MAX)
@@ -29,7 +30,7 @@
 #define SIM_EVENTS_MAX       800 /* in one lane of one incarnation */
 #define SIM_KEYS             5
 #define SIM_PUSH_MAX         40U
-#define SIM_ADDRESSES_MAX    64
+#define SIM_ADDRESSES_MAX    128
 #define SIM_SCHEMAS          2
 #define SIM_SESSIONS_MAX     512 /* whose keys are looked at for repeats */
 #define SIM_MS               1000000ULL
@@ -38,7 +39,7 @@
 
 /* Chances are in a thousand. */
 struct sim_weather {
-	unsigned int loss, burst, twice, late, corrupt;
+	unsigned int loss, burst, twice, late, corrupt, stray;
 	uint64_t delay_ns, jitter_ns, late_ns;
 	uint64_t byte_ns; /* what a byte occupies the link for; 0: none */
 	uint64_t queue_ns;
@@ -52,17 +53,25 @@ struct sim_plan {
 	unsigned int kill_agent, kill_server, move, jump; /* at each misfortune */
 	unsigned int kill_point; /* at each persistence point of the server */
 	unsigned int commit_fails;
-	unsigned int spoof; /* a datagram also comes, first, from a victim's address */
-	unsigned int slow;  /* a batch takes up to slow_ns */
-	unsigned int batches; /* of a lane, at once */
+	unsigned int back_up;  /* at each misfortune */
+	unsigned int put_back; /* at each death of the server */
+	unsigned int spoof;    /* a datagram also comes, first, from a victim's address */
+	unsigned int slow;     /* a batch takes up to slow_ns */
+	unsigned int batches;  /* of a lane, at once */
 	unsigned int
 		cut; /* a control connection breaks, at one end or at both, with or without a word */
-	unsigned int expel; /* the server ends an agent's session and connections */
-	unsigned int set;   /* the settings change */
+	unsigned int expel;  /* the server ends an agent's session and connections */
+	unsigned int forget; /* the server ends an agent's session, and says nothing */
+	unsigned int set;    /* the settings change */
 	struct v2_lease_config lease;
 	uint64_t ping_ns;
-	unsigned int greed; /* events a push */
-	uint64_t slow_ns, push_ns, heal_ns, end_ns;
+	unsigned int greed;   /* events a push */
+	unsigned int no_room; /* the agent gives up events of a push itself */
+	/* A train that the agent's system does not take, or only in part for a while. */
+	unsigned int no_buffers, blocked;
+	uint16_t interface_mtu; /* of the agents: larger datagrams do not leave */
+	uint64_t key_packets;   /* of a generation */
+	uint64_t slow_ns, commit_ns, push_ns, heal_ns, end_ns;
 	size_t capacity[V2_LANES], window[V2_LANES];
 	uint32_t packets;
 	uint16_t mtu; /* of the healed network */
@@ -75,6 +84,7 @@ struct sim_packet {
 	unsigned int agent;
 	uint16_t size;
 	bool to_server;
+	bool intact; /* it is what was sent, and came to whom it was sent */
 	uint8_t bytes[SIM_DATAGRAM_MAX];
 };
 
@@ -89,20 +99,25 @@ struct sim_seal {
 	bool nonce_reused, replayed;
 };
 
-/* The fate of an event: exactly one of these in the end, or the open end of its incarnation. */
-enum sim_fate {
-	SIM_ACCEPTED = 1 << 0,
-	SIM_SHED = 1 << 1,
-	SIM_PROCESSED = 1 << 2,
-	SIM_DECLARED = 1 << 3,
-};
-
+/* What the agents know of an incarnation. */
 struct sim_incarnation {
 	uint64_t boot, epoch;
-	bool admitted; /* the server knows of it */
-	bool closed;   /* the server declared all from `open_from` on as lost */
-	uint64_t open_from[V2_LANES];
 	uint64_t count[V2_LANES]; /* events that came to be */
+	bool shed[V2_LANES][SIM_EVENTS_MAX];
+};
+
+/* The fate of an event: one of these in the end, or the open end of its incarnation. */
+enum sim_fate {
+	SIM_UNKNOWN,
+	SIM_PROCESSED,
+	SIM_DECLARED,
+};
+
+/* What was made of it; it is in the store. */
+struct sim_effects {
+	bool admitted; /* the server knows of it */
+	bool closed;   /* all from `open_from` on is declared as lost */
+	uint64_t open_from[V2_LANES];
 	uint64_t key_last[V2_LANES][SIM_KEYS];
 	uint8_t fate[V2_LANES][SIM_EVENTS_MAX];
 };
@@ -113,6 +128,13 @@ struct sim_record {
 	uint64_t key_count; /* 1, 2 ... among those of its key */
 	uint32_t lane, key;
 	uint64_t pattern[2]; /* of schema 1 */
+};
+
+/* Datagrams one behind the other. */
+struct sim_train {
+	size_t size, segment;
+	uint64_t at_ns;
+	uint8_t bytes[SIM_TRAIN_MAX];
 };
 
 struct sim_agent {
@@ -127,9 +149,11 @@ struct sim_agent {
 	uint64_t hello_at_ns;        /* nor another session asked for */
 	uint64_t session_connection; /* on which it was welcomed */
 	struct v2_lease lease;
-	uint64_t generation; /* of the settings that hold; 0: its own */
+	struct sim_train waiting; /* for the socket to have room again */
+	uint64_t generation;      /* of the settings that hold; 0: its own */
 	uint64_t key_count[V2_LANES][SIM_KEYS];
 	struct sim_incarnation incarnations[SIM_INCARNATIONS_MAX];
+	struct sim_effects effects[SIM_INCARNATIONS_MAX];
 	unsigned int incarnation_count;
 };
 
@@ -178,13 +202,26 @@ struct sim_batch {
 	struct sim_item items[32];
 };
 
-/* What a lane has been given of and is being processed; commits are in order. */
+/* What a lane has given out to be processed; commits are in order. */
 #define SIM_BATCHES_MAX 4
 struct sim_work {
 	struct sim_batch batches[SIM_BATCHES_MAX]; /* a ring */
 	unsigned int first, count;
+	unsigned int writing; /* the first so many are in the store's transaction */
 };
 #define SIM_UPDATES_MAX 64
+
+struct sim_store {
+	bool busy; /* with a transaction */
+	uint64_t done_at_ns;
+};
+
+struct sim_backup {
+	bool valid;
+	struct v2_mark marks[SIM_AGENTS_MAX];
+	unsigned int counts[SIM_AGENTS_MAX];
+	struct sim_effects effects[SIM_AGENTS_MAX][SIM_INCARNATIONS_MAX];
+};
 
 /* The server's memory of an agent; the mark alone is in the store and survives. */
 struct sim_peer {
@@ -211,13 +248,15 @@ struct sim_world {
 	struct sim_weather weather;
 	uint64_t weather_at_ns, misfortune_at_ns, update_at_ns, link_free_ns;
 	unsigned int burst_left;
-	struct sim_agent agents[SIM_AGENTS_MAX];
-	struct sim_peer peers[SIM_AGENTS_MAX];
 	bool server_up;
+	struct sim_store store;
 	uint64_t server_up_at_ns;
 	int64_t server_clock_ns;
 	struct sim_packet *packets[SIM_PACKETS_MAX]; /* a heap by time; behind it the free ones */
 	struct sim_packet storage[SIM_PACKETS_MAX];
+	struct sim_agent agents[SIM_AGENTS_MAX];
+	struct sim_peer peers[SIM_AGENTS_MAX];
+	struct sim_backup backup;
 	unsigned int packet_count;
 	struct sim_address addresses[SIM_ADDRESSES_MAX];
 	unsigned int address_count;
@@ -229,11 +268,13 @@ struct sim_world {
 	struct siphash_key session_keys[SIM_SESSIONS_MAX];
 	unsigned int session_count;
 	uint64_t steps;
+	bool forgotten;    /* a session, when all was quiet */
 	char failure[256]; /* empty: nothing was violated */
 	struct {
 		uint64_t events, processed, shed, lost, agent_kills, server_kills, moves, jumps;
-		uint64_t commits, refused_commits, packets, spoofed, path_changes, black_holes;
-		uint64_t restarts, stale, rolled_back, no_room;
+		uint64_t commits, failed_commits, refused_commits, put_back, packets, spoofed,
+			path_changes, black_holes;
+		uint64_t restarts, stale, rolled_back, no_room, forgotten, stray, too_long, blocked;
 		uint64_t connections, cuts, deaths, renewals, leases_over, alone, descriptions,
 			sets;
 	} stats;
@@ -291,11 +332,25 @@ void sim_server_event(struct sim_world *world, struct sim_agent *agent,
 void sim_server_admit(
 	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection);
 void sim_server_lost(struct sim_world *world, struct sim_agent *agent, uint64_t connection);
+/* Ends an agent's session, and does not tell. */
+void sim_server_forget(struct sim_world *world, struct sim_agent *agent);
 /* Ends an agent's session and connections, as when its certificate is revoked. */
 void sim_server_expel(struct sim_world *world, struct sim_agent *agent);
 void sim_server_change_settings(struct sim_world *world);
-uint64_t sim_server_next_time(const struct sim_world *world);
+uint64_t sim_server_next_time(struct sim_world *world);
+/* True if the server dies here: the caller returns at once and touches nothing. */
+bool sim_kill_point(struct sim_world *world);
 uint64_t sim_server_clock(const struct sim_world *world);
+
+/* ---- store.c ---- */
+
+/* Batch i of those that a lane has given out. */
+struct sim_batch *sim_batch(struct sim_work *work, unsigned int i);
+/* Begins and ends transactions. The server may be dead afterwards. */
+void sim_store_step(struct sim_world *world);
+uint64_t sim_store_next_time(struct sim_world *world);
+void sim_store_crash(struct sim_world *world);
+void sim_store_back_up(struct sim_world *world);
 
 /* ---- control.c ---- */
 
@@ -334,7 +389,8 @@ bool sim_ledger_settled(struct sim_world *world, unsigned int lanes);
 
 /* ---- seal.c ---- */
 
+/* A generation of keys is `every` packets long. */
 void sim_seal_init(struct sim_seal *seal, const struct siphash_key *key, bool server,
-	struct v2_seal *ret_seal);
+	uint64_t every, struct v2_seal *ret_seal);
 
 #endif

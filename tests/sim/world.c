@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/clock.h"
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
@@ -70,23 +71,26 @@ static void choose_sizes(struct sim_world *world, struct sim_plan *plan)
 }
 
 /*
- * In most worlds a session is opened when the data asks for one, and no sooner: a new session repairs
- * much, and would hide what is wrong with the data.
+ * In most worlds sessions and connections have the usual times, so that none begins anew soon: a new
+ * session repairs much, and would hide what is wrong with the data.
  */
 static void choose_control(struct sim_world *world, struct sim_plan *plan)
 {
-	plan->ping_ns = 2000 * SIM_MS;
-	if (!sim_chance(world, 300))
+	plan->cut = sometimes(world, 400, 500);
+	plan->expel = sometimes(world, 150, 100);
+	plan->forget = sometimes(world, 150, 100);
+	plan->ping_ns = V2_PING_NS;
+	/* A connection may have to be found dead. */
+	plan->end_ns = plan->heal_ns + 75000 * SIM_MS;
+	if (!sim_chance(world, 400))
 		return;
+	plan->end_ns = plan->heal_ns + 15000 * SIM_MS;
 	plan->ping_ns = (20 + sim_below(world, 300)) * SIM_MS;
-	plan->cut = sometimes(world, 700, 500);
-	plan->expel = sometimes(world, 300, 100);
-	if (sim_chance(world, 500))
-		plan->lease = (struct v2_lease_config){
-			.grace_ns = (20 + sim_below(world, 600)) * SIM_MS,
-			.renew_ns = (100 + sim_below(world, 3000)) * SIM_MS,
-			.age_ns = (500 + sim_below(world, 4000)) * SIM_MS,
-		};
+	plan->lease = (struct v2_lease_config){
+		.grace_ns = (20 + sim_below(world, 600)) * SIM_MS,
+		.renew_ns = (100 + sim_below(world, 3000)) * SIM_MS,
+		.age_ns = (500 + sim_below(world, 4000)) * SIM_MS,
+	};
 }
 
 static void choose_plan(struct sim_world *world)
@@ -94,26 +98,37 @@ static void choose_plan(struct sim_world *world)
 	struct sim_plan *plan = &world->plan;
 
 	*plan = (struct sim_plan){
-		.agents = 1 + (unsigned int)sim_below(world, SIM_AGENTS_MAX),
+		.agents = 1 + (unsigned int)sim_below(
+				      world, sim_chance(world, 900) ? 3 : SIM_AGENTS_MAX),
 		.kill_agent = sometimes(world, 500, 300),
 		.kill_server = sometimes(world, 500, 300),
 		.move = sometimes(world, 400, 500),
 		.jump = sometimes(world, 300, 300),
 		.kill_point = sometimes(world, 400, 25),
 		.commit_fails = sometimes(world, 300, 200),
+		.back_up = sometimes(world, 150, 500),
+		.put_back = sometimes(world, 500, 500),
 		.spoof = sometimes(world, 250, 100),
 		.slow = sometimes(world, 400, 300),
 		.set = sometimes(world, 400, 300),
 		.batches = 1 + (unsigned int)sim_below(world, SIM_BATCHES_MAX),
+		.no_room = sometimes(world, 200, 300),
+		.no_buffers = sometimes(world, 150, 200),
+		.blocked = sometimes(world, 150, 300),
+		.interface_mtu = SIM_DATAGRAM_MAX,
 		.greed = 1 + (unsigned int)sim_below(world, 40),
+		.commit_ns = sim_below(world, 5 * SIM_MS) / (1 + sim_below(world, 50)),
 		.slow_ns = (1 + sim_below(world, 300)) * SIM_MS,
 		.push_ns = (4 + sim_below(world, 200)) * SIM_MS,
 		.heal_ns = (300 + sim_below(world, 1500)) * SIM_MS,
 		.mtu = (uint16_t)(V2_MTU_FLOOR + sim_below(world, SIM_DATAGRAM_MAX - 1199)),
 	};
-	plan->end_ns = plan->heal_ns + 15000 * SIM_MS;
 	choose_control(world, plan);
+	if (sim_chance(world, 100))
+		plan->interface_mtu = (uint16_t)(V2_MTU_FLOOR +
+						 sim_below(world, SIM_DATAGRAM_MAX - V2_MTU_FLOOR));
 	choose_sizes(world, plan);
+	plan->key_packets = plan->packets + 10 + sim_below(world, 200);
 }
 
 static void change_weather(struct sim_world *world)
@@ -126,6 +141,7 @@ static void change_weather(struct sim_world *world)
 		.twice = sometimes(world, 400, 300),
 		.late = sometimes(world, 400, 300),
 		.corrupt = sometimes(world, 300, 100),
+		.stray = sometimes(world, 200, 50),
 		.delay_ns = 20000 + sim_below(world, 20 * SIM_MS) / (1 + sim_below(world, 50)),
 		.jitter_ns = sim_below(world, 3 * SIM_MS) / (1 + sim_below(world, 50)),
 		.late_ns = sim_below(world, 80 * SIM_MS),
@@ -172,6 +188,8 @@ static void bring_misfortune(struct sim_world *world)
 		sim_agent_kill(world, agent);
 	if (world->server_up && sim_chance(world, world->plan.kill_server))
 		sim_server_kill(world);
+	if (sim_chance(world, world->plan.back_up))
+		sim_store_back_up(world);
 	if (sim_chance(world, world->plan.move))
 		move(world, agent);
 	if (sim_chance(world, world->plan.jump))
@@ -182,6 +200,8 @@ static void bring_misfortune(struct sim_world *world)
 		sim_connections_cut(world, agent);
 	if (world->server_up && sim_chance(world, world->plan.expel))
 		sim_server_expel(world, agent);
+	if (world->server_up && sim_chance(world, world->plan.forget))
+		sim_server_forget(world, agent);
 	if (world->server_up && sim_chance(world, world->plan.set))
 		sim_server_change_settings(world);
 }
@@ -233,9 +253,29 @@ static void step(struct sim_world *world)
 /* What was lost at the end of the unacknowledged lane is noticed with the next update. */
 static void push_updates(struct sim_world *world)
 {
-	world->update_at_ns = world->now_ns + 1000 * SIM_MS;
+	/* At no fixed interval, which could be that of the sessions: each update would meet the end of one. */
+	world->update_at_ns = world->now_ns + (700 + sim_below(world, 600)) * SIM_MS;
 	for (unsigned int i = 0; i < world->plan.agents; i++)
 		sim_agent_push(world, &world->agents[i], V2_LANE_UPDATE, 1);
+}
+
+static bool sessions_agree(const struct sim_world *world)
+{
+	for (unsigned int i = 0; i < world->plan.agents; i++)
+		if (world->agents[i].sender.session == 0 ||
+			world->agents[i].sender.session != world->peers[i].receiver.session)
+			return false;
+	return true;
+}
+
+/* The last misfortune comes when nobody has anything to say: that must be noticed as well. */
+static bool forget_one(struct sim_world *world)
+{
+	if (world->forgotten)
+		return false;
+	sim_server_forget(world, &world->agents[sim_below(world, world->plan.agents)]);
+	world->forgotten = true;
+	return true;
 }
 
 static bool finished(struct sim_world *world)
@@ -243,7 +283,8 @@ static bool finished(struct sim_world *world)
 	if (!world->healed || !sim_ledger_settled(world, V2_LANES_ACKED))
 		return false;
 	if (sim_ledger_settled(world, V2_LANES))
-		return sim_connections_settled(world);
+		return sim_connections_settled(world) && sessions_agree(world) &&
+		       !forget_one(world);
 	if (world->now_ns >= world->update_at_ns)
 		push_updates(world);
 	return false;
@@ -265,7 +306,9 @@ static void clean_up(struct sim_world *world)
 static void begin(struct sim_world *world, uint64_t seed, bool verbose)
 {
 	memset(world, 0, offsetof(struct sim_world, storage));
+	memset(world->peers, 0, sizeof(world->peers));
 	world->packet_count = world->address_count = 0;
+	world->backup.valid = false;
 	world->connection_count = world->steps = world->settings_good = 0;
 	world->session_count = 0;
 	world->settings = (struct v2_settings){0};
@@ -273,6 +316,7 @@ static void begin(struct sim_world *world, uint64_t seed, bool verbose)
 	for (unsigned int i = 0; i < SIM_AGENTS_MAX; i++)
 		for (unsigned int j = 0; j < SIM_CONNECTIONS_MAX; j++)
 			world->connections[i][j].id = 0;
+	world->forgotten = false;
 	world->failure[0] = 0;
 	memset(&world->stats, 0, sizeof(world->stats));
 	world->seed = world->random = seed;
@@ -294,7 +338,9 @@ bool sim_run(struct sim_world *world, uint64_t seed, bool verbose)
 	while (world->failure[0] == 0 && !finished(world)) {
 		step(world);
 		if (world->now_ns > world->plan.end_ns)
-			sim_fail(world, "no progress in 15 s after all was well");
+			sim_fail(world, "no progress in %" PRIu64 " s after all was well",
+				(uint64_t)((world->plan.end_ns - world->plan.heal_ns) /
+					   NS_PER_SEC));
 		if (++world->steps > STEPS_MAX)
 			sim_fail(world, "time does not pass");
 	}
