@@ -55,8 +55,7 @@ const char *faults_disarm(void)
 	return faults.fired;
 }
 
-/* Whether this call is the one. */
-static bool fails(const char *name, bool ours)
+bool faults_call(const char *name, bool ours)
 {
 	if (!faults.armed || (!ours && !faults.all) || ++faults.count != faults.at)
 		return false;
@@ -71,12 +70,12 @@ void *__real_realloc(void *old, size_t size);
 
 static void *crypto_malloc(size_t size, const char *file _unused_, int line _unused_)
 {
-	return fails("OPENSSL_malloc", false) ? NULL : __real_malloc(size);
+	return faults_call("OPENSSL_malloc", false) ? NULL : __real_malloc(size);
 }
 
 static void *crypto_realloc(void *old, size_t size, const char *file _unused_, int line _unused_)
 {
-	return fails("OPENSSL_realloc", false) ? NULL : __real_realloc(old, size);
+	return faults_call("OPENSSL_realloc", false) ? NULL : __real_realloc(old, size);
 }
 
 static void crypto_free(void *bytes, const char *file _unused_, int line _unused_)
@@ -98,7 +97,7 @@ void faults_init(void)
 	type __wrap_##name parameters;                                                             \
 	type __wrap_##name parameters                                                              \
 	{                                                                                          \
-		if (!fails(#name, true))                                                           \
+		if (!faults_call(#name, true))                                                     \
 			return __real_##name arguments;                                            \
 		errno = (error);                                                                   \
 		return (failure);                                                                  \
@@ -155,7 +154,7 @@ int __wrap_close(int fd)
 {
 	int r = __real_close(fd);
 
-	if (!fails("close", true))
+	if (!faults_call("close", true))
 		return r;
 	errno = EIO;
 	return -1;
@@ -168,7 +167,7 @@ int __wrap_open64(const char *path, int flags, ...)
 	va_list ap;
 	mode_t mode;
 
-	if (fails("open", true)) {
+	if (faults_call("open", true)) {
 		errno = EMFILE;
 		return -1;
 	}

@@ -30,6 +30,8 @@ void faults_begin(void);
 bool faults_more(void);
 /* That call, counted from now on, fails; once. */
 void faults_arm(void);
+/* For what a test puts in the way of a library itself: true if this call, one of ours or not, is to fail. */
+bool faults_call(const char *name, bool ours);
 /* Nothing fails any more. The name of the call that did, or NULL. */
 const char *faults_disarm(void);
 
