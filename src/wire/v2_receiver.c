@@ -198,9 +198,10 @@ static void note_path(struct v2_receiver *r, uint64_t address, bool newest, size
 	r->starved = false;
 }
 
-static void validate_path(struct v2_receiver *r, uint64_t address, uint64_t value)
+/* Who answers got what was sent to the address, wherever the answer comes from (RFC 9000, 8.2.3). */
+static void validate_path(struct v2_receiver *r, uint64_t value)
 {
-	if (address == r->path.address && value == r->path.challenge)
+	if (value == r->path.challenge)
 		r->path.validated = true;
 }
 
@@ -254,7 +255,7 @@ static enum v2_error check_frames(const struct v2_receiver *r, const uint8_t *te
 }
 
 /* Handles frames that were checked. Returns whether they want an acknowledgement. */
-static bool handle_frames(struct v2_receiver *r, uint64_t address, const uint8_t *text, size_t size)
+static bool handle_frames(struct v2_receiver *r, const uint8_t *text, size_t size)
 {
 	struct cursor c;
 	bool elicits = false;
@@ -271,7 +272,7 @@ static bool handle_frames(struct v2_receiver *r, uint64_t address, const uint8_t
 		else if (frame.type == V2_FRAME_SHED && frame.shed.lane < V2_LANES_ACKED)
 			v2_order_put(&r->lanes[frame.shed.lane], &frame);
 		else if (frame.type == V2_FRAME_PATH_RESPONSE)
-			validate_path(r, address, frame.path);
+			validate_path(r, frame.path);
 	}
 	v2_updates_offer(&r->updates, text, size);
 	return elicits;
@@ -319,7 +320,7 @@ static enum v2_error take_packet(
 	r->ranges_unacked += v2_ranges_add(&r->ranges, header.packet);
 	if (header.packet >= expected)
 		r->newest_ns = r->now_ns;
-	if (handle_frames(r, address, text, text_size))
+	if (handle_frames(r, text, text_size))
 		schedule_ack(r, header.packet == expected);
 	r->stats.packets++;
 	return V2_OK;

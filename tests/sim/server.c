@@ -356,6 +356,9 @@ void sim_server_receive(struct sim_world *world, struct sim_packet *packet)
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "the server takes a packet of agent %u for %s", packet->agent,
 			v2_error_name(error));
+	if (error == V2_OK && world->peers[packet->agent].session_connection == 0)
+		sim_fail(world, "the server takes a packet of agent %u, which has no session",
+			packet->agent);
 	if (error == V2_UNSEALED && packet->intact)
 		sim_fail(world, "the server cannot open a datagram of agent %u", packet->agent);
 	take_updates(world, &world->peers[packet->agent]);

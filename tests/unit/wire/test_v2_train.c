@@ -264,6 +264,33 @@ static void sender_that_cannot_seal_wants_another_session(void **state)
 	assert_true(v2_sender_idle(&rig->sender));
 }
 
+/* The event is received, and its PROCESSED lost: nothing flies that could be lost as well. */
+static void lost_word_of_processing_is_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t answer[V2_MTU_FLOOR];
+	size_t size, segment;
+	struct v2_taken taken;
+	uint64_t address;
+
+	push(rig, V2_LANE_PORT, 0, 1);
+	size = v2_sender_poll(&rig->sender, rig->now, rig->train, ROOM, &segment);
+	assert_int_equal(v2_receiver_receive(&rig->receiver, rig->now, 7, rig->train, size), V2_OK);
+	rig->now += 2 * MS;
+	size = v2_receiver_poll(&rig->receiver, rig->now, &address, answer, sizeof(answer));
+	assert_int_equal(v2_sender_receive(&rig->sender, rig->now, answer, size), V2_OK);
+	assert_true(v2_receiver_take(&rig->receiver, V2_LANE_PORT, 1, &taken));
+	assert_true(
+		v2_receiver_commit(&rig->receiver, 1, V2_LANE_PORT, taken.sequence + 1, rig->now));
+	assert_true(v2_receiver_poll(&rig->receiver, rig->now, &address, answer, sizeof(answer)));
+	assert_false(v2_sender_idle(&rig->sender));
+
+	rig->now = v2_sender_next_time(&rig->sender, rig->now);
+	assert_true(rig->now < 1000 * MS);
+	exchange(rig);
+	assert_true(v2_sender_idle(&rig->sender));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -275,6 +302,8 @@ int main(void)
 		TEST(urgent_event_is_in_the_first_datagram),
 		TEST(what_the_interface_refuses_ends_probing),
 		TEST(sender_that_cannot_seal_wants_another_session),
+		cmocka_unit_test_setup_teardown(
+			lost_word_of_processing_is_asked_for, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
