@@ -66,9 +66,10 @@ struct lambda_context;
 typedef int lambda_handler(const struct lambda_event *event, struct lambda_context *context);
 
 /*
- * A handler whose name ends in _batch is called with all events that are at hand, oldest first, and with
- * a context for each. lambda_fail(contexts[i], ...) says that event i failed, and no other. If it returns
- * anything but 0 without having said which, it is called again with half of them each, down to one.
+ * A handler whose name ends in _batch (or Batch) is called with all events that are at hand, oldest first, and
+ * with a context for each. lambda_fail(contexts[i], ...) says that event i failed. Then nothing that this call
+ * did is kept, and it is called again without those that failed. If it returns anything but 0 without having
+ * said which, or does more than goes into one result, it is called again with half of them each, down to one.
  */
 typedef int lambda_batch_handler(
 	const struct lambda_event *events, size_t count, struct lambda_context *const *contexts);

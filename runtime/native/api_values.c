@@ -89,7 +89,7 @@ static void set_text(struct lambda_context *context, const char *name, const cha
 	if (!entry)
 		return;
 	api_note(context, entry, value_set_json(&entry->value, json, len) < 0 ? -ENOMEM : 1);
-	if (state_event_bytes(context->view.state) > EVENT_CHANGE_MAX)
+	if (!context->around->together && state_event_bytes(context->view.state) > EVENT_CHANGE_MAX)
 		context_refuse(context, "state: one event changes too much");
 }
 

@@ -24,6 +24,7 @@ struct surroundings {
 	struct pipe_buffer
 		alerts; /* of each the event's index (u32) and JSON (text), as in a RESULT */
 	uint32_t alert_count;
+	bool together; /* several events run: what is too much for one is not */
 };
 
 struct lambda_context {

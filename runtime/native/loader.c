@@ -64,7 +64,7 @@ static int find_symbols(void *object, const char *file, const char *name, struct
 	if (!symbol)
 		return refuse(error, "%s exports no function \"%s\"", file, name);
 	/* POSIX has it that a pointer from dlsym() can be one to a function; C does not. */
-	if (ends_with(name, "_batch"))
+	if (ends_with(name, "_batch") || ends_with(name, "Batch"))
 		*(void **)&loaded.batch_handler = symbol;
 	else
 		*(void **)&loaded.handler = symbol;

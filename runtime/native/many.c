@@ -8,7 +8,9 @@
 
 #include <errno.h>
 
-#define MANY_MAX 4096 /* events of one call */
+#define MANY_MAX   4096       /* events of one call */
+#define ALERTS_MAX 4096       /* that a result can hold; an event has 64 at most */
+#define BYTES_MAX  (8U << 20) /* likewise, bytes of changes and alerts */
 
 enum fate {
 	FATE_OPEN,
@@ -18,6 +20,7 @@ enum fate {
 };
 
 struct many {
+	uint32_t count;
 	struct occurrence occurrences[MANY_MAX];
 	enum fate fates[MANY_MAX];
 	const char *reasons[MANY_MAX]; /* of those that failed */
@@ -33,29 +36,25 @@ void many_free(struct many *many)
 	free(many);
 }
 
-static uint8_t *generation_of(struct runner *runner, uint32_t i)
-{
-	return &runner->generations[occurrence_partition(&runner->many->occurrences[i])];
-}
-
-/* Of some events those that are still open, and may be run. Returns how many. */
+/*
+ * Of some events those that are still open. Returns how many. Those before `from` are told: the result that
+ * is being gathered covers them.
+ */
 static uint32_t choose(struct runner *runner, uint32_t from, uint32_t to)
 {
 	struct many *many = runner->many;
 	uint32_t count = 0;
 
+	runner_make_room(runner, 1);
 	for (uint32_t i = from; i < to; i++) {
 		const struct occurrence *occurrence = &many->occurrences[i];
 
 		if (many->fates[i] != FATE_OPEN)
 			continue;
-		if (occurrence->event->generation != *generation_of(runner, i)) {
-			many->fates[i] = FATE_SKIPPED;
-			continue;
-		}
 		many->chosen[count] = i;
 		occurrence_show(occurrence, &many->events[count]);
-		occurrence_open(occurrence, runner, runner->covered + i, &many->contexts[count]);
+		occurrence_open(
+			occurrence, runner, runner->covered + i - from, &many->contexts[count]);
 		many->pointers[count] = &many->contexts[count];
 		count++;
 	}
@@ -79,17 +78,29 @@ static bool any_failed(const struct many *many, uint32_t count)
 	return false;
 }
 
+/* Alerts and changes of one call go into one result. */
+static bool fits(const struct runner *runner)
+{
+	const struct surroundings *around = &runner->around;
+
+	return around->alert_count <= ALERTS_MAX &&
+	       around->alerts.size + state_event_bytes(runner->state) <= BYTES_MAX;
+}
+
 /* What the handler returned; 0, and no context has failed: it is kept. */
 static int call(struct runner *runner, uint32_t count)
 {
 	struct surroundings *around = &runner->around;
+	struct many *many = runner->many;
 	size_t alerts = around->alerts.size;
 	uint32_t alert_count = around->alert_count;
-	struct many *many = runner->many;
 	int r;
 
+	around->together = count > 1;
 	state_begin(runner->state, newest_of(many, count));
 	r = runner->batch_handler(many->events, count, many->pointers);
+	if (r == 0 && count > 1 && !fits(runner))
+		r = -E2BIG;
 	if (r == 0 && !any_failed(many, count)) {
 		state_keep(runner->state);
 	} else {
@@ -100,7 +111,13 @@ static int call(struct runner *runner, uint32_t count)
 	return r;
 }
 
-/* Of two in one partition that failed, the later one is run again behind the first. */
+static bool is_stale(const struct runner *runner, const struct occurrence *occurrence)
+{
+	return occurrence->event->generation !=
+	       runner->generations[occurrence_partition(occurrence)];
+}
+
+/* What is behind them in their partitions is not to be run: the engine sends it again. */
 static void mark_failed(struct runner *runner, uint32_t count)
 {
 	struct many *many = runner->many;
@@ -108,17 +125,34 @@ static void mark_failed(struct runner *runner, uint32_t count)
 	for (uint32_t n = 0; n < count; n++) {
 		uint32_t i = many->chosen[n];
 
-		if (!many->contexts[n].failed ||
-			many->occurrences[i].event->generation != *generation_of(runner, i))
+		if (!many->contexts[n].failed || many->fates[i] != FATE_OPEN)
 			continue;
 		many->fates[i] = FATE_FAILED;
 		many->reasons[i] = many->contexts[n].error;
-		++*generation_of(runner, i);
+		runner->generations[occurrence_partition(&many->occurrences[i])]++;
+		for (uint32_t later = i + 1; later < many->count; later++)
+			if (many->fates[later] == FATE_OPEN &&
+				is_stale(runner, &many->occurrences[later]))
+				many->fates[later] = FATE_SKIPPED;
 	}
 }
 
+/* Of events that have their fate, in order. */
+static int tell(struct runner *runner, uint32_t from, uint32_t to)
+{
+	const struct many *many = runner->many;
+
+	for (uint32_t i = from; i < to; i++, runner->covered++) {
+		if (many->fates[i] == FATE_FAILED)
+			runner_fail(runner, runner->covered, many->reasons[i]);
+		else if (many->fates[i] == FATE_SKIPPED)
+			runner_skip(runner, runner->covered);
+	}
+	return alerts_sort(&runner->around);
+}
+
 /* Halves what fails without a name, down to one. */
-static void run(struct runner *runner, uint32_t from, uint32_t to)
+static int run(struct runner *runner, uint32_t from, uint32_t to)
 {
 	struct many *many = runner->many;
 	uint32_t count;
@@ -130,30 +164,17 @@ static void run(struct runner *runner, uint32_t from, uint32_t to)
 		if (!any_failed(many, count) && r == 0) {
 			for (uint32_t n = 0; n < count; n++)
 				many->fates[many->chosen[n]] = FATE_DONE;
-			return;
+			break;
 		}
 		if (!any_failed(many, count) && count > 1) {
-			run(runner, from, middle);
-			from = middle;
-			continue;
+			r = run(runner, from, middle);
+			return r < 0 ? r : run(runner, middle, to);
 		}
 		if (!any_failed(many, count))
 			context_refuse(many->pointers[0], "the handler returned %d", r);
 		mark_failed(runner, count);
 	}
-}
-
-static void tell(struct runner *runner, uint32_t count)
-{
-	const struct many *many = runner->many;
-
-	for (uint32_t i = 0; i < count; i++) {
-		if (many->fates[i] == FATE_FAILED)
-			runner_fail(runner, runner->covered + i, many->reasons[i]);
-		else if (many->fates[i] == FATE_SKIPPED)
-			runner_skip(runner, runner->covered + i);
-	}
-	runner->covered += count;
+	return tell(runner, from, to);
 }
 
 static int run_chunk(struct runner *runner, struct cursor *c, uint32_t count)
@@ -163,14 +184,15 @@ static int run_chunk(struct runner *runner, struct cursor *c, uint32_t count)
 
 	for (uint32_t i = 0; i < count && r == 0; i++) {
 		many->occurrences[i].form = i > 0 ? many->occurrences[i - 1].form : NULL;
-		many->fates[i] = FATE_OPEN;
 		r = occurrence_read(&many->occurrences[i], runner, c);
+		if (r == 0)
+			many->fates[i] =
+				is_stale(runner, &many->occurrences[i]) ? FATE_SKIPPED : FATE_OPEN;
 	}
 	if (r < 0)
 		return r;
-	run(runner, 0, count);
-	tell(runner, count);
-	r = alerts_sort(&runner->around);
+	many->count = count;
+	r = run(runner, 0, count);
 	scratch_clear(&runner->around.scratch);
 	return r;
 }
@@ -186,7 +208,6 @@ int many_run(struct runner *runner, struct cursor *c, uint32_t count)
 	while (count > 0 && r == 0) {
 		uint32_t some = MIN(count, (uint32_t)MANY_MAX);
 
-		runner_make_room(runner);
 		r = run_chunk(runner, c, some);
 		count -= some;
 	}

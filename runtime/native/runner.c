@@ -79,7 +79,7 @@ void occurrence_open(const struct occurrence *occurrence, struct runner *runner,
 	context->around = &runner->around;
 	context->event = occurrence->event;
 	context->view.state = runner->state;
-	context->view.looked = false;
+	context->view.looked = 0;
 	context->view.hash = le64toh(occurrence->event->hash);
 	context->view.place = occurrence->place;
 	context->view.words = &occurrence->words;
@@ -149,11 +149,12 @@ static void put_result(struct runner *runner, bool collects)
 	runner->failed = false;
 }
 
-void runner_make_room(struct runner *runner)
+void runner_make_room(struct runner *runner, uint32_t alerts_due)
 {
 	size_t bytes = state_change_bytes(runner->state) + runner->around.alerts.size;
 
-	if (bytes >= CHANGES_MAX || runner->around.alert_count >= ALERTS_DUE)
+	if (runner->covered > 0 &&
+		(bytes >= CHANGES_MAX || runner->around.alert_count >= alerts_due))
 		put_result(runner, true);
 }
 
@@ -212,7 +213,7 @@ static void run_one(
 {
 	unsigned int partition = occurrence_partition(occurrence);
 
-	runner_make_room(runner);
+	runner_make_room(runner, ALERTS_DUE);
 	if (occurrence->event->generation == runner->generations[partition])
 		call_handler(runner, occurrence, context);
 	else

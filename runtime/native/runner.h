@@ -62,8 +62,11 @@ void occurrence_open(const struct occurrence *occurrence, struct runner *runner,
 void runner_fail(struct runner *runner, uint32_t index, const char *reason);
 void runner_skip(struct runner *runner, uint32_t index);
 
-/* If the result that is being gathered is large, it goes out, and the next one begins. */
-void runner_make_room(struct runner *runner);
+/*
+ * If the result that is being gathered is large, or has so many alerts, it goes out and the next one begins. It
+ * is not, if it covers no event yet: changes of batches before this one go with its first.
+ */
+void runner_make_room(struct runner *runner, uint32_t alerts_due);
 
 /* A batch handler's events: count of them, from the cursor on. 0, -EBADMSG or -ENOMEM. */
 int many_run(struct runner *runner, struct cursor *c, uint32_t count) _must_check_;

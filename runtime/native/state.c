@@ -107,10 +107,10 @@ void state_prefetch_key(const struct state *state, uint64_t place)
 
 void state_prefetch_entry(const struct state *state, uint64_t place)
 {
-	const struct key *key = container_of(*map_bucket(&state->keys, place), struct key, node);
+	struct map_node *node = *map_bucket(&state->keys, place);
 
-	if (*map_bucket(&state->keys, place))
-		__builtin_prefetch(key->recent);
+	if (node)
+		__builtin_prefetch(container_of(node, struct key, node)->recent);
 }
 
 static bool key_has_words(const struct key *key, const struct key_words *words)
@@ -122,9 +122,10 @@ static struct key *find_key(struct state_view *view)
 {
 	struct map_node *node;
 
-	if (view->looked)
+	/* While events run keys are added, by others of them too, and none is freed. */
+	if (view->looked > 0 && (view->key || view->looked == view->state->keys.count + 1))
 		return view->key;
-	view->looked = true;
+	view->looked = view->state->keys.count + 1;
 	view->key = NULL;
 	for (node = map_first(&view->state->keys, view->place); node;
 		node = map_next(node->next, view->place)) {

@@ -48,7 +48,7 @@ struct entry {
 struct state_view {
 	struct state *state;
 	struct key *key;               /* NULL: it has no entry, or was not looked for yet */
-	bool looked;                   /* for the key */
+	size_t looked;                 /* for the key, among so many less one; 0: not yet */
 	uint64_t hash;                 /* of the key, as the engine has it: it says the partition */
 	uint64_t place;                /* state_hash_key() of its words */
 	const struct key_words *words; /* borrowed */

@@ -48,10 +48,11 @@ void *undo_push(struct undo_log *log, size_t bytes, undo_fn back, undo_fn let_go
 /* Takes the last record off; NULL: there is none. It stays in place until the next push. */
 static struct header *pop(struct undo_log *log)
 {
-	struct header *header = (struct header *)(log->bytes + log->last);
+	struct header *header;
 
 	if (log->size == 0)
 		return NULL;
+	header = (struct header *)(log->bytes + log->last);
 	log->size = log->last;
 	log->last = header->before;
 	return header;

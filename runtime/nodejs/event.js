@@ -15,6 +15,9 @@ const ALERTS_MAX = 64; // an event
 const ALERT_MAX = 64 << 10; // characters of JSON
 const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'];
 
+/* Why an event failed, in its function's words. */
+class Failed extends Error {}
+
 /* The event's header and record, in place in the frame. */
 class Event {
   #bytes;
@@ -137,6 +140,7 @@ function contextClass(constants, openState) {
     #schema;
     #state = undefined;
     #alerts = undefined;
+    #failure = undefined;
     #open = true;
 
     constructor(bytes, at, schema) {
@@ -145,9 +149,13 @@ function contextClass(constants, openState) {
       this.#schema = schema;
     }
 
-    /* A function of its own, so that it may be taken out of the context: main(event, { alert, state }). */
+    /* Functions of their own, so that they may be taken out of the context: main(event, { alert, state }). */
     get alert() {
       return (alert) => this.#raise(alert);
+    }
+
+    get fail() {
+      return (reason) => this.#fail(reason);
     }
 
     get state() {
@@ -163,6 +171,17 @@ function contextClass(constants, openState) {
       this.#alerts.push(alertText(alert));
     }
 
+    /* The first reason counts. */
+    #fail(reason) {
+      if (!this.#open) throw new Error('the event is over: await what you start');
+      this.#failure ??= reason instanceof Error ? reason : new Failed(String(reason));
+    }
+
+    /* undefined: it has not failed. */
+    get failure() {
+      return this.#failure;
+    }
+
     log(...what) {
       console.log(...what);
     }
@@ -174,10 +193,41 @@ function contextClass(constants, openState) {
       return this.#alerts;
     }
   }
-  for (const [name, value] of Object.entries(constants)) {
-    Object.defineProperty(Context.prototype, name, { value, enumerable: true });
-  }
+  addConstants(Context, constants);
   return Context;
 }
 
-module.exports = { Event, HEADER_BYTES, HASH_AT, ID_AT, GENERATION_AT, contextClass, eventTimeMs };
+function addConstants(Class, constants) {
+  for (const [name, value] of Object.entries(constants)) {
+    Object.defineProperty(Class.prototype, name, { value, enumerable: true });
+  }
+}
+
+/* The class of what one function's batch handler is called with besides the events. */
+function batchContextClass(constants) {
+  class BatchContext {
+    #contexts;
+
+    constructor(events, contexts) {
+      this.#contexts = new Map(events.map((event, i) => [event, contexts[i]]));
+    }
+
+    /* What main() would be called with: `state`, `alert` and so on of one event. */
+    of(event) {
+      const context = this.#contexts.get(event);
+      if (context === undefined) throw new TypeError('of: expected one of the events');
+      return context;
+    }
+
+    log(...what) {
+      console.log(...what);
+    }
+  }
+  addConstants(BatchContext, constants);
+  return BatchContext;
+}
+
+module.exports = {
+  ...{ HEADER_BYTES, HASH_AT, ID_AT, GENERATION_AT },
+  ...{ Event, Failed, contextClass, batchContextClass, eventTimeMs },
+};

@@ -7,11 +7,16 @@
  */
 
 const { Writer, TYPE } = require('./frames.js');
-const { Event, HEADER_BYTES, HASH_AT, ID_AT, GENERATION_AT, contextClass, eventTimeMs } = require('./event.js');
+const event = require('./event.js');
+const { FATE, Many, Occurrence, drive } = require('./many.js');
 const { readLe32 } = require('./records.js');
 const { State } = require('./state.js');
 
+const { Event, HEADER_BYTES, HASH_AT, ID_AT, GENERATION_AT, eventTimeMs } = event;
 const CHANGES_MAX = 1 << 20; // characters of JSON, after which a result is due
+const ALERTS_DUE = 4000; // of the 4096 that a result can hold; an event has 64 at most
+const MANY_MAX = 4096; // events that a batch handler is called with
+const BATCH_HANDLER = /(Batch|_batch)$/; // the name of one
 const MESSAGE_MAX = 500; // characters
 const SWEEP_LEAST = 32; // entries looked at with each result
 const PARTITIONS = 16;
@@ -26,12 +31,15 @@ function deepFreeze(value) {
 function messageOf(error) {
   let text;
   try {
-    text = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`;
+    if (error instanceof event.Failed) text = error.message;
+    else text = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`;
   } catch {
     text = 'threw something that has no text';
   }
   return text.replaceAll('\0', '?').slice(0, MESSAGE_MAX);
 }
+
+const partitionAt = (bytes, at) => bytes[at + HASH_AT + 7] >> 4;
 
 class Runner {
   #hello;
@@ -40,6 +48,7 @@ class Runner {
   #main;
   #keyReaders = new Map(); // event id -> [reader, ...]
   #Context;
+  #many = undefined; // for a batch handler
   #writer = new Writer();
   #emit;
   #told = 0;
@@ -63,7 +72,10 @@ class Runner {
       'memory-limit': `${hello.memoryMb}Mi`,
       config: deepFreeze(JSON.parse(hello.config)),
     };
-    this.#Context = contextClass(constants, (bytes, at, schema) => this.#openState(bytes, at, schema));
+    this.#Context = event.contextClass(constants, (bytes, at, schema) => this.#openState(bytes, at, schema));
+    if (!BATCH_HANDLER.test(hello.handler)) return;
+    const BatchContext = event.batchContextClass(constants);
+    this.#many = new Many({ main, state, generations: this.#generations, Context: this.#Context, BatchContext });
   }
 
   #openState(bytes, at, schema) {
@@ -97,20 +109,27 @@ class Runner {
       context: undefined, // of the event that runs ...
       partition: 0, // ... and whose it is
     };
+    if (this.#many !== undefined) return this.#runMany(batch);
     const pending = this.#advance(batch);
     if (pending !== undefined) return this.#wait(batch, pending);
     this.#finish(batch);
     return undefined;
   }
 
+  /* Each result covers an event: changes of batches before this one go with its first. */
+  #makeRoom(batch, alertsDue) {
+    const isDue = this.state.changeSize >= CHANGES_MAX || batch.alerts.length >= alertsDue;
+    if (isDue && batch.index > 0) this.#result(batch, true);
+  }
+
   /* Runs events until one gives a promise, which is returned; undefined: the batch is over. */
   #advance(batch) {
     while (batch.index < batch.left) {
-      if (this.state.changeSize >= CHANGES_MAX) this.#result(batch, true);
+      this.#makeRoom(batch, ALERTS_DUE);
       const { bytes, at } = batch;
       const schema = this.#schemaAt(bytes, at);
       batch.at = at + HEADER_BYTES + schema.stride;
-      batch.partition = bytes[at + HASH_AT + 7] >> 4;
+      batch.partition = partitionAt(bytes, at);
       if (bytes[at + GENERATION_AT] !== this.#generations[batch.partition]) {
         batch.exceptions.push([batch.index++, undefined]);
         continue;
@@ -126,6 +145,42 @@ class Runner {
     if (id !== this.#schema?.id) this.#schema = this.#schemas.get(id);
     if (this.#schema === undefined) throw new Error('an event that no schema describes');
     return this.#schema;
+  }
+
+  /* Gives a promise if the handler does; until that is settled the next batch must wait. */
+  #runMany(batch) {
+    return drive(this.#allOf(batch));
+  }
+
+  *#allOf(batch) {
+    const result = {
+      begin: () => this.#makeRoom(batch, 1),
+      take: (occurrences) => occurrences.forEach((occurrence) => this.#tell(batch, occurrence)),
+    };
+    while (batch.index < batch.left) {
+      yield* this.#many.run(this.#read(batch, Math.min(batch.left - batch.index, MANY_MAX)), result);
+    }
+    this.#finish(batch);
+  }
+
+  #read(batch, count) {
+    const { bytes } = batch;
+    const occurrences = [];
+    while (occurrences.length < count) {
+      const { at } = batch;
+      const schema = this.#schemaAt(bytes, at);
+      occurrences.push(new Occurrence(bytes, at, schema, partitionAt(bytes, at), bytes[at + GENERATION_AT]));
+      batch.at = at + HEADER_BYTES + schema.stride;
+    }
+    return occurrences;
+  }
+
+  #tell(batch, { fate, error, alerts }) {
+    if (fate === FATE.FAILED) batch.exceptions.push([batch.index, messageOf(error)]);
+    else if (fate === FATE.SKIPPED) batch.exceptions.push([batch.index, undefined]);
+    else if (alerts !== undefined) this.#keepAlerts(batch, alerts);
+    batch.failed ||= fate === FATE.FAILED;
+    batch.index++;
   }
 
   /* Gives a promise, or undefined and the event is over. */
@@ -155,6 +210,10 @@ class Runner {
 
   #succeed(batch) {
     const alerts = batch.context.close();
+    if (batch.context.failure !== undefined) {
+      this.#fail(batch);
+      return;
+    }
     this.state.keep();
     if (alerts !== undefined) this.#keepAlerts(batch, alerts);
     batch.index++;
@@ -168,13 +227,14 @@ class Runner {
   }
 
   /* What was sent of its partition behind it is not to be run: the engine sends it again. */
-  #fail(batch, error) {
+  #fail(batch, error = undefined) {
+    const reason = batch.context.failure ?? error; // the first one
     batch.context.close();
     this.state.rollback();
     this.#generations[batch.partition]++;
-    batch.exceptions.push([batch.index++, messageOf(error)]);
+    batch.exceptions.push([batch.index++, messageOf(reason)]);
     batch.failed = true;
-    console.error(error);
+    console.error(reason);
   }
 
   #finish(batch) {

@@ -126,6 +126,7 @@ class UndoLog {
 
 class State {
   #keys = new Map(); // text -> Key, of those that have entries
+  #fresh = new Map(); // likewise, of those that have none and that the event may have at hand
   #count = 0;
   #changed = []; // entries, in the order in which they first changed
   #undo = new UndoLog(); // functions and Saveds
@@ -146,13 +147,18 @@ class State {
     return this.#count;
   }
 
+  /* One object a key, whoever looks at it: of some events that run together several may have the same. */
   #key(text, low, high) {
-    return this.#keys.get(text) ?? new Key(text, low, high);
+    const known = this.#keys.get(text) ?? this.#fresh.get(text);
+    if (known !== undefined) return known;
+    const key = new Key(text, low, high);
+    this.#fresh.set(text, key);
+    return key;
   }
 
   /* A committed row. */
-  load(row) {
-    this.#put(new Entry(this.#key(row.key, row.low, row.high), row.name, row.value, true).unwrap());
+  load({ key, low, high, name, value }) {
+    this.#put(new Entry(this.#keys.get(key) ?? new Key(key, low, high), name, value, true).unwrap());
   }
 
   /* Forgets partitions (bit p), which another worker has now. */
@@ -176,6 +182,7 @@ class State {
 
   /* The event's changes stay. */
   keep() {
+    if (this.#fresh.size > 0) this.#fresh.clear();
     this.#undo.clear();
     this.#changeSizeBefore = this.changeSize;
   }
@@ -186,6 +193,7 @@ class State {
       if (typeof item === 'function') item();
       else this.#takeBack(item);
     }
+    this.#fresh.clear();
     this.changeSize = this.#changeSizeBefore;
   }
 
@@ -286,7 +294,7 @@ class State {
     entry.json = json;
     entry.live = undefined;
     this.changeSize += json.length;
-    if (this.changeSize - this.#changeSizeBefore > EVENT_CHANGES_MAX) {
+    if (this.eventSize > EVENT_CHANGES_MAX) {
       throw new RangeError('state: one event changes too much');
     }
   }
@@ -336,6 +344,11 @@ class State {
     this.#changed.push(entry);
   }
 
+  /* Rough: characters of JSON that the event has changed. */
+  get eventSize() {
+    return this.changeSize - this.#changeSizeBefore;
+  }
+
   get undo() {
     return this.#undo;
   }
@@ -351,7 +364,10 @@ class State {
     const { names, text } = entry.key;
     if (names.get(entry.name) !== entry) return;
     names.delete(entry.name);
-    if (names.size === 0) this.#keys.delete(text);
+    if (names.size === 0) {
+      this.#keys.delete(text);
+      this.#fresh.set(text, entry.key);
+    }
     entry.gone = true;
     this.#count--;
   }

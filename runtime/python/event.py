@@ -118,7 +118,7 @@ class Context:
     `open_state(bytes, at, schema)` gives the state of the event's key.
     """
 
-    __slots__ = ('config', '_constants', '_open_state', '_place', '_state', '_alerts', '_open')
+    __slots__ = ('config', 'failure', '_constants', '_open_state', '_place', '_state', '_alerts', '_open')
 
     def __init__(self, constants, config, open_state, place):
         self.config = config
@@ -128,6 +128,7 @@ class Context:
         self._state = None
         self._alerts = []
         self._open = True
+        self.failure = None  # an exception or a text
 
     def __getitem__(self, name):
         return self._constants[name]
@@ -153,6 +154,12 @@ class Context:
             raise ValueError(f'alert: more than {ALERTS_MAX} for one event')
         self._alerts.append(alert_text({**(alert or {}), **parts}))
 
+    def fail(self, reason):
+        """The event fails; of a batch handler's events, this one."""
+        self._check_open()
+        if self.failure is None:
+            self.failure = reason if isinstance(reason, Exception) else str(reason)
+
     @staticmethod
     def log(*what):
         print(*what)
@@ -163,3 +170,37 @@ class Context:
         if self._state is not None:
             self._state.close()
         return self._alerts
+
+
+def check_answer(answer):
+    """What a function returns says nothing. Of a coroutine that it returns, nothing would run."""
+    if answer is not None and hasattr(answer, '__await__'):
+        raise TypeError('the function returned a coroutine: nothing of it has run')
+
+
+class BatchContext:
+    """What a batch handler is called with besides the events."""
+
+    __slots__ = ('config', '_constants', '_contexts')
+
+    def __init__(self, constants, config, events, contexts):
+        self.config = config
+        self._constants = constants
+        self._contexts = {id(event): context for event, context in zip(events, contexts)}
+
+    def __getitem__(self, name):
+        return self._constants[name]
+
+    def keys(self):
+        return self._constants.keys()
+
+    def of(self, event):
+        """What main() would be called with: state, alert() and so on of one event."""
+        context = self._contexts.get(id(event))
+        if context is None:
+            raise TypeError('of: expected one of the events')
+        return context
+
+    @staticmethod
+    def log(*what):
+        print(*what)

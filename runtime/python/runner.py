@@ -4,17 +4,23 @@ Runs batches: decodes, calls the function event by event, and writes results. Kn
 worker.py gives it payloads and sends what it yields.
 """
 
+import itertools
 import json
+import re
 import struct
 import sys
-import traceback
 import types
 
-from event import HEADER, Context, Event, event_time_ms
+import many
+from event import HEADER, Context, Event, check_answer, event_time_ms
 from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes, u64_bytes
+from many import Many, Occurrence
 from state import State
 
 CHANGES_MAX = 1 << 20  # characters of JSON, after which a result is due
+ALERTS_DUE = 4000  # of the 4096 that a result can hold; an event has 64 at most
+MANY_MAX = 4096  # events that a batch handler is called with
+BATCH_HANDLER = re.compile('(Batch|_batch)$')  # the name of one
 MESSAGE_MAX = 500  # characters
 SWEEP_LEAST = 32  # entries looked at with each result
 PARTITIONS = 16
@@ -27,6 +33,9 @@ _batch = struct.Struct('<II')  # count, flags
 
 
 def message_of(error):
+    """Of an exception, or of a text that a function gave for a reason."""
+    if isinstance(error, str):
+        return error.replace('\0', '?')[:MESSAGE_MAX]
     try:
         text = f'{type(error).__name__}: {error}'
     except Exception:
@@ -45,6 +54,9 @@ class Part:
     """The events that one result covers."""
 
     def __init__(self):
+        self.clear()
+
+    def clear(self):
         self.count = 0
         self.exceptions = []  # (index, reason, or None: not run)
         self.alerts = []  # (index, text)
@@ -70,6 +82,10 @@ class Runner:
         }
         self._told = 0
         self._generations = [0] * PARTITIONS  # one more with each failure: what was sent before it is not run
+        self._many = None  # for a batch handler
+        if BATCH_HANDLER.search(hello['handler']):
+            shared = (self._constants, self._config, self._open_state)
+            self._many = Many(main, self.state, self._generations, *shared)
 
     def drop(self, partitions):
         """Partitions that another worker has now: bit p."""
@@ -85,47 +101,76 @@ class Runner:
 
     def run(self, payload):
         """BATCH payload -> RESULT frames."""
-        left, flags = _batch.unpack_from(payload)
-        at, part = _batch.size, Part()
-        for _ in range(left):
-            if self.state.change_size >= CHANGES_MAX:
-                yield self._result(part, True)
-                part = Part()
+        _, flags = _batch.unpack_from(payload)
+        part, events = Part(), self._read(payload)
+        yield from self._run_many(events, part) if self._many else self._run_each(events, part)
+        if part.count > 0 or flags & COLLECT:
+            yield self._result(part, flags & COLLECT)
+
+    def _is_due(self, part, alerts_due):
+        """Each result covers an event: changes of batches before this one go with its first."""
+        is_large = self.state.change_size >= CHANGES_MAX or len(part.alerts) >= alerts_due
+        return is_large and part.count > 0
+
+    def _read(self, payload):
+        """Each event's (payload, place, schema), partition and generation."""
+        count, _ = _batch.unpack_from(payload)
+        at = _batch.size
+        for _ in range(count):
             key_hash, _, _, number, _, _, _, generation = HEADER.unpack_from(payload, at)
             schema = self._schemas.get(number)
             if schema is None:
                 raise ValueError('an event that no schema describes')
-            partition = key_hash >> 60
+            yield (payload, at, schema), key_hash >> 60, generation
+            at += HEADER.size + schema.stride
+
+    def _run_each(self, events, part):
+        """What was sent of its partition behind an event that fails is not to be run: it is sent again."""
+        for place, partition, generation in events:
+            if self._is_due(part, ALERTS_DUE):
+                yield self._result(part, True)
             if generation != self._generations[partition]:
                 part.exceptions.append((part.count, None))
-            else:
-                self._run_event(payload, at, schema, part, partition)
+            elif (reason := self._call(place, part)) is not None:
+                self._generations[partition] = generation + 1 & 0xFF
+                part.exceptions.append((part.count, message_of(reason)))
+                many.print_reason(reason)
             part.count += 1
-            at += HEADER.size + schema.stride
-        if part.count > 0 or flags & COLLECT:
-            yield self._result(part, flags & COLLECT)
 
-    def _run_event(self, payload, at, schema, part, partition):
-        """What was sent of its partition behind an event that fails is not to be run: it is sent again."""
-        failure = self._call(payload, at, schema, part.count, part.alerts)
-        if failure is not None:
-            self._generations[partition] = self._generations[partition] + 1 & 0xFF
-            part.exceptions.append((part.count, failure))
+    def _run_many(self, events, part):
+        while chunk := [Occurrence(*event) for event in itertools.islice(events, MANY_MAX)]:
+            for occurrence in self._many.run(chunk):
+                if occurrence is not None:
+                    self._tell(occurrence, part)
+                elif self._is_due(part, 1):
+                    yield self._result(part, True)
 
-    def _call(self, payload, at, schema, index, alerts):
-        """Runs one event; why it failed, or None."""
-        context = Context(self._constants, self._config, self._open_state, (payload, at, schema))
-        try:
-            self._main(Event(payload, at, schema), context)
-        except Exception as error:
-            context.close()
-            self.state.rollback()
-            traceback.print_exc()
-            return message_of(error)
-        self.state.keep()
-        for text in context.close():
-            alerts.append((index, text))
+    def _tell(self, occurrence, part):
+        if occurrence.fate == many.FAILED:
+            part.exceptions.append((part.count, message_of(occurrence.reason)))
+        elif occurrence.fate == many.SKIPPED:
+            part.exceptions.append((part.count, None))
+        self._keep_alerts(occurrence.alerts, part)
+        part.count += 1
+
+    def _keep_alerts(self, texts, part):
+        for text in texts:
+            part.alerts.append((part.count, text))
             self.state.change_size += len(text)
+
+    def _call(self, place, part):
+        """Runs one event; why it failed, or None."""
+        context = Context(self._constants, self._config, self._open_state, place)
+        try:
+            check_answer(self._main(Event(*place), context))
+        except Exception as error:
+            context.fail(error)
+        texts = context.close()
+        if context.failure is not None:
+            self.state.rollback()
+            return context.failure
+        self.state.keep()
+        self._keep_alerts(texts, part)
         return None
 
     def _sweep(self):
@@ -150,6 +195,7 @@ class Runner:
         parts.append(u32_bytes(len(part.alerts)))
         for index, text in part.alerts:
             parts += (u32_bytes(index), text_bytes(text))
+        part.clear()
         writes = list(self.state.collect()) if collected else []
         parts.append(u32_bytes(len(writes)))
         for key, name, text in writes:

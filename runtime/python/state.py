@@ -118,6 +118,7 @@ class Entry:
 class State:
     def __init__(self, entries_max=ENTRIES_MAX):
         self._keys = {}  # text -> Key, of those that have entries
+        self._fresh = {}  # likewise, of those that have none and that the event may have at hand
         self._ring = []  # all entries, to be swept through
         self._hand = 0
         self._changed = []  # entries, in the order in which they first changed
@@ -134,11 +135,15 @@ class State:
         return len(self._ring)
 
     def _key(self, text, key_hash):
-        return self._keys.get(text) or Key(text, key_hash)
+        """One object a key, whoever looks at it: of some events that run together several may have the same."""
+        key = self._keys.get(text) or self._fresh.get(text)
+        if key is None:
+            key = self._fresh[text] = Key(text, key_hash)
+        return key
 
     def load(self, key, key_hash, name, text):
         """A committed row."""
-        self._put(Entry(self._key(key, key_hash), name, text, True).unwrap())
+        self._put(Entry(self._keys.get(key) or Key(key, key_hash), name, text, True).unwrap())
 
     def drop(self, partitions):
         """Forgets partitions (bit p), which another worker has now."""
@@ -156,8 +161,15 @@ class State:
         self._use += 1
         return KeyedState(self, self._key(key, key_hash), now)
 
+    @property
+    def event_size(self):
+        """Rough: characters of JSON that the event has changed."""
+        return self.change_size - self._change_size_before
+
     def keep(self):
         """The event's changes stay."""
+        if self._fresh:
+            self._fresh.clear()
         if self.undo:
             self.undo.clear()
         self._change_size_before = self.change_size
@@ -166,6 +178,7 @@ class State:
         """The event's changes are taken back."""
         while self.undo:
             self.undo.pop()()
+        self._fresh.clear()
         self.change_size = self._change_size_before
 
     def collect(self):
@@ -245,7 +258,7 @@ class State:
         entry.lease = None if ttl is None else Lease(ttl, math.floor(now))
         entry.json, entry.live = text, None
         self.change_size += len(text)
-        if self.change_size - self._change_size_before > EVENT_CHANGES_MAX:
+        if self.event_size > EVENT_CHANGES_MAX:
             raise ValueError('state: one event changes too much')
 
     def count(self, key, now, name, amount, ttl):
@@ -317,6 +330,7 @@ class State:
         del key.names[entry.name]
         if not key.names:
             del self._keys[key.text]
+            self._fresh[key.text] = key
         entry.gone = True
         moved = self._ring.pop()
         if moved is not entry:

@@ -33,14 +33,39 @@ def new(checker, folder):
         checker.that(found == status and expected in said, f"{' '.join(words)}: {found} {said.strip()}")
 
 
-def tsc(folder):
+BATCH_JS = """// @ts-check
+module.exports = {
+  /**
+   * @param {import('./netlambda').PortEvent[]} events
+   * @param {import('./netlambda').BatchContext} context
+   */
+  mainBatch(events, context) {
+    for (const event of events) {
+      const { state, fail } = context.of(event);
+      if (state.counter('syn').add(event.data.syn) > 100) fail('too many');
+    }
+  },
+};
+"""
+BATCH_PY = """from netlambda import BatchContext, PortEvent
+
+
+def main_batch(events: list[PortEvent], context: BatchContext) -> None:
+    for event in events:
+        own = context.of(event)
+        if own.state.counter('syn').add(event['data']['syn']) > 100:
+            own.fail('too many')
+"""
+
+
+def tsc(folder, file="nodejs.js"):
     done = subprocess.run(["tsc", "--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--moduleResolution",
-                           "node", "--typeRoots", "./none", "nodejs.js"], cwd=folder, capture_output=True, text=True, check=False)
+                           "node", "--typeRoots", "./none", file], cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 
-def mypy(folder):
-    done = subprocess.run(["/usr/bin/mypy", "--strict", "--no-error-summary", "--cache-dir", os.devnull, "python.py"],
+def mypy(folder, file="python.py"):
+    done = subprocess.run(["/usr/bin/mypy", "--strict", "--no-error-summary", "--cache-dir", os.devnull, file],
                           cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
@@ -51,6 +76,8 @@ def types(checker, folder):
     code = folder / "nodejs/nodejs.js"
     text = code.read_text()
     checker.equal("tsc about the new function", (0, ""), tsc(folder / "nodejs"))
+    (folder / "nodejs/batch.js").write_text(BATCH_JS)
+    checker.equal("tsc about a batch handler", (0, ""), tsc(folder / "nodejs", "batch.js"))
     for mistake, expected in (("event.data.syn", "event.data.sym"), ("'5m'", "true"), ("'high'", "'huge'"),
                               ("state.window(", "state.widow(")):
         code.write_text(text.replace(mistake, expected))
@@ -60,6 +87,8 @@ def types(checker, folder):
     code = folder / "python/python.py"
     text = code.read_text()
     checker.equal("mypy about the new function", (0, ""), mypy(folder / "python"))
+    (folder / "python/batch.py").write_text(BATCH_PY)
+    checker.equal("mypy about a batch handler", (0, ""), mypy(folder / "python", "batch.py"))
     for mistake, expected in (("['syn'])", "['sym'])"), ("'5m'", "None"), ("'high'", "'huge'"),
                               ("state.window(", "state.widow(")):
         code.write_text(text.replace(mistake, expected))

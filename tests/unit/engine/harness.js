@@ -139,8 +139,8 @@ function readResult(frame) {
 
 /* One function with its state. */
 class Bench {
-  constructor({ main, key = [], config = {}, state = new State() }) {
-    const hello = { name: 'tested', timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
+  constructor({ main, handler = 'tested.main', key = [], config = {}, state = new State() }) {
+    const hello = { name: 'tested', handler, timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
     this.results = [];
     this.runner = new Runner(hello, schemas, main, (frame) => this.results.push(readResult(frame)), state);
     this.alerts = [];

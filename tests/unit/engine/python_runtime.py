@@ -40,9 +40,12 @@ def event(ms=0, syn=0, srcip='10.0.0.3', last=0, number=1, key_hash=0, generatio
 class Bench:
     """One function with its state, from BATCH payloads to RESULT frames."""
 
-    def __init__(self, main, key=('srcip',), config=None, state=None):
-        hello = {'name': 'tested', 'timeout_ms': 10000, 'memory_mb': 256, 'key': key, 'config': json.dumps(config or {})}
-        self.runner = Runner(hello, {1: PORT}, main, state)
+    def __init__(self, main, key=('srcip',), config=None, handler='tested.main'):
+        hello = {
+            'name': 'tested', 'handler': handler, 'timeout_ms': 10000, 'memory_mb': 256, 'key': key,
+            'config': json.dumps(config or {}),
+        }
+        self.runner = Runner(hello, {1: PORT}, main)
 
     @staticmethod
     def read(result_frame):
@@ -191,6 +194,25 @@ class Calls(unittest.TestCase):
         self.assertEqual(bench.send(event(syn=4))['skipped'], [0])  # sent before the engine knew
         self.assertEqual(bench.send(event(syn=4, generation=1))['writes']['10.0.0.3', 'n'], 7)
 
+    def test_an_event_that_is_said_to_fail_fails_for_the_first_reason(self):
+        def main(e, context):
+            context.state.counter('n').add()
+            context.fail('first')
+            context.fail('second')
+            if e['data']['syn']:
+                raise ValueError('third')
+
+        for syn in (0, 1):
+            result = Bench(main).send(event(syn=syn))
+            self.assertEqual((result['failure'], result['writes']), ('first', {}))
+
+    def test_a_coroutine_that_nobody_would_run_is_a_failure(self):
+        async def main(e, context):
+            pass
+
+        result = Bench(lambda e, context: main(e, context)).send(event())
+        self.assertRegex(result['failure'], 'coroutine')
+
     def test_a_first_event_that_raises_changes_nothing_at_all(self):
         def main(e, context):
             context.state.counter('n').add()
@@ -256,6 +278,13 @@ class Calls(unittest.TestCase):
         written = [name for result in results for _, name in result['writes']]
         self.assertEqual(written, [f'v{i}' for i in range(40)])
 
+    def test_large_changes_of_an_earlier_batch_wait_for_an_event(self):
+        bench = Bench(lambda e, context: context.state.set(f'v{e["data"]["syn"]}', 'x' * 60000))
+        bench.run(*(event(syn=i) for i in range(18)), collects=False)  # 1 MiB is reached with the last one
+        results = bench.run(event(syn=18), event(syn=19))
+        self.assertEqual([result['count'] for result in results], [1, 1])
+        self.assertEqual([len(result['writes']) for result in results], [19, 1])
+
     def test_alerts_are_checked_where_they_are_made(self):
         for wrong in (
             {}, {'title': ''}, {'title': 'x' * 257}, {'title': 't', 'severity': 'bad'}, {'title': 't', 'data': [1]},
@@ -285,6 +314,107 @@ class Calls(unittest.TestCase):
         bench = Bench(main)
         bench.send(event(0, last=(START + 3_600_000) * 1_000_000))
         self.assertEqual(bench.send(event(1000))['writes']['10.0.0.3', 'w']['sums'], [1, 1])
+
+
+class BatchHandlers(unittest.TestCase):
+    """`syn` 3 fails by name, 13 without one; of one source at a time, all in one partition but for `key_hash`."""
+
+    def setUp(self):
+        self.calls = 0
+
+        def add_all(events, context):
+            self.calls += 1
+            for e in reversed(events):
+                own, syn = context.of(e), e['data']['syn']
+                own.state.counter('sum').add(syn)
+                context.of(events[0]).state.counter('first').add()
+                own.alert(title=f'{syn}')
+                if syn == 3:
+                    own.fail('three')
+            if any(e['data']['syn'] == 13 for e in events):
+                raise ValueError('thirteen')
+
+        self.bench = Bench(add_all, handler='tested.main_batch')
+
+    def test_it_has_all_events_and_the_state_of_each(self):
+        result = self.bench.send(*(event(syn=10 * i, srcip=f'10.0.0.{i % 3}') for i in range(1, 7)))
+        self.assertEqual(self.calls, 1)
+        self.assertEqual(result['writes'], {
+            ('10.0.0.1', 'sum'): 50, ('10.0.0.2', 'sum'): 70, ('10.0.0.0', 'sum'): 90, ('10.0.0.1', 'first'): 6})
+        self.assertEqual([(i, a['title']) for i, a in result['alerts']], [(i, f'{10 * i + 10}') for i in range(6)])
+
+    def test_it_says_which_events_fail_and_the_others_are_done(self):
+        events = [(1, 1), (2, 2), (2, 3), (1, 5), (2, 7), (2, 3), (3, 9)]
+        result = self.bench.send(*(event(syn=syn, srcip=f'10.0.0.{i}', key_hash=i << 60) for i, syn in events))
+        self.assertEqual((result['failures'], result['skipped']), ([(2, 'three')], [4, 5]))
+        self.assertEqual(result['writes'], {
+            ('10.0.0.1', 'sum'): 6, ('10.0.0.1', 'first'): 4, ('10.0.0.2', 'sum'): 2, ('10.0.0.3', 'sum'): 9})
+        self.assertEqual([i for i, _ in result['alerts']], [0, 1, 3, 6])
+        self.assertEqual(self.calls, 2)
+
+    def test_a_call_that_fails_without_a_name_is_halved_down_to_the_event(self):
+        events = [event(syn=13 if i == 40 else 100, srcip=f'10.0.0.{i}', key_hash=i % 16 << 60) for i in range(64)]
+        results = self.bench.run(*events)  # in which alerts and changes of one call stay together
+        self.assertEqual(sum(result['count'] for result in results), 64)
+        done = sum(result['done'] for result in results)
+        self.assertEqual([reason for result in results for _, reason in result['failures']], ['ValueError: thirteen'])
+        self.assertEqual(done, 62)  # 56 is of the same partition
+        writes = {key: value for result in results for key, value in result['writes'].items()}
+        self.assertEqual(sum(value for (_, name), value in writes.items() if name == 'sum'), 6200)
+        self.assertEqual(sum(len(result['alerts']) for result in results), 62)
+        self.assertLess(self.calls, 20)
+
+    def test_results_hold_no_more_alerts_than_the_engine_takes(self):
+        def main(events, context):
+            for e in events:
+                for _ in range(60):
+                    context.of(e).alert(title='t')
+
+        results = Bench(main, handler='tested.mainBatch').run(*(event() for _ in range(200)))
+        self.assertEqual(sum(len(result['alerts']) for result in results), 12000)
+        self.assertEqual(sum(result['count'] for result in results), 200)
+        for result in results:
+            self.assertLessEqual(len(result['alerts']), 4096)
+            self.assertEqual(len(result['alerts']), 60 * result['count'])
+
+    def test_more_changes_than_one_result_takes_are_made_in_several_calls(self):
+        def main(events, context):
+            for e in events:
+                context.of(e).state.set(f'v{e["data"]["syn"]}', 'x' * 60000)
+
+        results = Bench(main, handler='tested.mainBatch').run(*(event(syn=i) for i in range(300)))
+        self.assertEqual([result['done'] for result in results], [len(result['writes']) for result in results])
+        self.assertEqual(sum(result['done'] for result in results), 300)
+
+    def test_events_of_one_key_share_it_when_it_empties_meanwhile(self):
+        def main(events, context):
+            if events[0]['data']['syn'] == 2:
+                one = context.of(events[0]).state
+                one.delete('x')
+                context.of(events[1]).state.set('y', 1)
+                one.set('z', 1)
+            elif events[0]['data']['syn'] == 1:
+                context.of(events[0]).state.set('x', 1)
+            else:
+                state = context.of(events[0]).state
+                state.set('seen', [state.get(name) for name in 'xyz'])
+
+        bench = Bench(main, handler='tested.mainBatch')
+        for syn in (1, 2):
+            bench.send(event(syn=syn), event(syn=syn))
+        self.assertEqual(bench.send(event(syn=3))['writes'], {('10.0.0.3', 'seen'): [None, 1, 1]})
+
+    def test_its_contexts_are_over_when_it_returns(self):
+        left = []
+        bench = Bench(lambda events, context: left.append((events, context)), handler='tested.mainBatch')
+        bench.send(event(), event())
+        events, context = left[0]
+        for touch in (lambda: context.of(events[0]).state, lambda: context.of(events[1]).fail('x')):
+            with self.assertRaisesRegex(RuntimeError, 'the event is over'):
+                touch()
+        with self.assertRaisesRegex(TypeError, 'one of the events'):
+            context.of(None)
+        self.assertEqual(context['function-name'], 'tested')
 
 
 class Documentation(unittest.TestCase):

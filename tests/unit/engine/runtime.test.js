@@ -4,6 +4,7 @@
 /* The Node.js runtime: frames, records, what a function is called with, state and its windows. */
 
 const assert = require('node:assert');
+const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const util = require('node:util');
@@ -209,6 +210,33 @@ test('a first event that throws changes nothing at all', async () => {
   assert.strictEqual(bench.runner.state.size, 0);
 });
 
+test('an event that is said to fail fails for the first reason', async () => {
+  const main = (e, context) => {
+    context.state.counter('n').add(1);
+    context.fail('first');
+    context.fail('second');
+    if (e.data.syn) throw new Error('third');
+  };
+  for (const syn of [0, 1]) {
+    const { failure, writes } = await new Bench({ main }).send(event(0, { syn }));
+    assert.deepStrictEqual([failure, writes], ['first', []]);
+  }
+});
+
+test('whatever is thrown is a failure', async () => {
+  const reason = async (thrown) => {
+    const main = () => {
+      throw thrown;
+    };
+    const bench = new Bench({ main });
+    return (await bench.send(event(0))).failure;
+  };
+  assert.strictEqual(await reason(undefined), 'threw undefined');
+  assert.strictEqual(await reason({ toString: null, [Symbol.toPrimitive]: null }), 'threw something that has no text');
+  assert.strictEqual(await reason(5n), 'threw 5');
+  assert.strictEqual(await reason(new RangeError('far\0out')), 'RangeError: far?out');
+});
+
 test('a rejected promise is a failure like an exception', async () => {
   const bench = new Bench({ main: async () => Promise.reject(new TypeError('late')) });
   assert.strictEqual((await bench.send(event(0))).failure, 'TypeError: late');
@@ -277,6 +305,14 @@ test('large changes are told in several results', async () => {
   assert.strictEqual(results.reduce((sum, { count }) => sum + count, 0), 40);
 });
 
+test('large changes of an earlier batch wait for an event', async () => {
+  const bench = new Bench({ main: (e, { state }) => void state.set(`n${e.data.syn}`, 'x'.repeat(60000)) });
+  const events = Array.from({ length: 20 }, (_, syn) => event(0, { syn }));
+  await bench.run(batch(events.slice(0, 18), { collects: false })); // 1 MiB is reached with the last one
+  const results = await bench.run(batch(events.slice(18)));
+  assert.deepStrictEqual(results.map(({ count, writes }) => [count, writes.length]), [[1, 19], [1, 1]]);
+});
+
 test('a name tells events of either version of the protocol apart', async () => {
   const one = await seen(event(0), (e) => ({ id: e['event-id'], ...e.extensions }));
   assert.deepStrictEqual([one.id, one.index, one.epoch], [`7-${one.sequence}-0`, 0, undefined]);
@@ -315,6 +351,125 @@ test('alerts are checked where they are made', async () => {
   assert.strictEqual(await failure({ title: 'x', srcip: null }), undefined);
   const flood = (e, c) => Array.from({ length: 65 }, () => c.alert({ title: 'x' }));
   assert.match((await new Bench({ main: flood }).send(event(0))).failure, /more than 64/);
+});
+
+/* ---- batch handlers ---- */
+
+/* `syn` 3 fails by name, 13 without one. */
+function addAll(events, context) {
+  addAll.calls++;
+  for (const e of [...events].reverse()) {
+    const { state, alert } = context.of(e);
+    state.counter('sum').add(e.data.syn);
+    context.of(events[0]).state.counter('first').add(1);
+    alert({ title: `${e.data.syn}` });
+    if (e.data.syn === 3) context.of(e).fail('three');
+  }
+  if (events.some((e) => e.data.syn === 13)) throw new Error('thirteen');
+}
+
+const manyBench = (main = addAll) => {
+  addAll.calls = 0;
+  return new Bench({ main, handler: 'tested.mainBatch', key: ['srcip'] });
+};
+const from = (i, syn) => event(0, { syn, srcip: `10.0.0.${i}`, hash: BigInt(i % 16) << 60n });
+const valuesOf = (writes) => Object.fromEntries(writes.map(({ key, name, value }) => [`${key} ${name}`, value]));
+
+test('a batch handler has all events and the state of each', async () => {
+  const bench = manyBench();
+  const { writes, alerts } = await bench.send(...[1, 2, 3, 4, 5, 6].map((i) => from(i % 3, 10 * i)));
+  assert.strictEqual(addAll.calls, 1);
+  const sums = { '10.0.0.1 sum': 50, '10.0.0.2 sum': 70, '10.0.0.0 sum': 90, '10.0.0.1 first': 6 };
+  assert.deepStrictEqual(valuesOf(writes), sums);
+  assert.deepStrictEqual(alerts.map(({ index, title }) => [index, title]), [10, 20, 30, 40, 50, 60].map((n, i) => [i, `${n}`]));
+});
+
+test('a batch handler says which events fail, and the others are done', async () => {
+  const bench = manyBench();
+  const result = await bench.send(...[[1, 1], [2, 2], [2, 3], [1, 5], [2, 7], [2, 3], [3, 9]].map((args) => from(...args)));
+  assert.deepStrictEqual(result.failures, [{ index: 2, reason: 'three' }]);
+  assert.deepStrictEqual(result.skipped, [4, 5]);
+  const sums = { '10.0.0.1 sum': 6, '10.0.0.1 first': 4, '10.0.0.2 sum': 2, '10.0.0.3 sum': 9 };
+  assert.deepStrictEqual(valuesOf(result.writes), sums);
+  assert.deepStrictEqual(result.alerts.map(({ index }) => index), [0, 1, 3, 6]);
+  assert.strictEqual(addAll.calls, 2);
+});
+
+for (const [what, main] of [['throws', addAll], ['gives a promise', async (...args) => addAll(...args)]]) {
+  test(`a batch handler that ${what} and fails without a name is halved down to the event`, async () => {
+    const bench = manyBench(main);
+    const events = Array.from({ length: 64 }, (_, i) => from(i, i === 40 ? 13 : 100));
+    const results = await bench.run(batch(events));
+    const all = (read) => results.flatMap(read);
+    assert.strictEqual(all(({ count }) => count).reduce((a, b) => a + b), 64);
+    assert.deepStrictEqual(all(({ failures }) => failures.map(({ reason }) => reason)), ['Error: thirteen']);
+    const sums = all(({ writes }) => writes.filter(({ name }) => name === 'sum').map(({ value }) => value));
+    assert.strictEqual(sums.reduce((a, b) => a + b), 6200); // 56 is of the same partition
+    assert.strictEqual(all(({ alerts }) => alerts).length, 62);
+    assert.ok(addAll.calls < 20, `${addAll.calls} calls`);
+  });
+}
+
+test('results hold no more alerts than the engine takes', async () => {
+  const main = (events, context) => {
+    for (const e of events) for (let i = 0; i < 60; i++) context.of(e).alert({ title: 't' });
+  };
+  const results = await manyBench(main).run(batch(Array.from({ length: 200 }, () => event(0))));
+  for (const { count, alerts } of results) {
+    assert.ok(alerts.length <= 4096);
+    assert.strictEqual(alerts.length, 60 * count);
+  }
+  assert.strictEqual(results.reduce((sum, { alerts }) => sum + alerts.length, 0), 12000);
+});
+
+test('more changes than one result takes are made in several calls', async () => {
+  const main = (events, context) => {
+    for (const e of events) context.of(e).state.set(`n${e.data.syn}`, 'x'.repeat(60000));
+  };
+  const results = await manyBench(main).run(batch(Array.from({ length: 300 }, (_, syn) => event(0, { syn }))));
+  assert.deepStrictEqual(results.map(({ done }) => done), results.map(({ writes }) => writes.length));
+  assert.strictEqual(results.reduce((sum, { done }) => sum + done, 0), 300);
+});
+
+test('events of one key share it when it empties meanwhile', async () => {
+  const main = (events, context) => {
+    const [first, second] = events;
+    const { state } = context.of(first);
+    if (first.data.syn === 1) {
+      state.set('x', 1);
+    } else if (first.data.syn === 2) {
+      state.delete('x');
+      context.of(second).state.set('y', 1);
+      state.set('z', 1);
+    } else {
+      state.set('seen', ['x', 'y', 'z'].map((name) => state.get(name) ?? null));
+    }
+  };
+  const bench = manyBench(main);
+  for (const syn of [1, 2]) await bench.send(event(0, { syn }), event(0, { syn }));
+  const { writes } = await bench.send(event(0, { syn: 3 }));
+  assert.deepStrictEqual(valuesOf(writes), { '10.0.0.3 seen': [null, 1, 1] });
+});
+
+test("a batch handler's contexts are over when it returns", async () => {
+  let left;
+  const bench = manyBench((...args) => void (left = args));
+  await bench.send(event(0), event(0));
+  const [[first, second], context] = left;
+  for (const act of [() => context.of(first).state, () => context.of(second).fail('x')]) assert.throws(act, /the event is over/);
+  assert.throws(() => context.of({}), /one of the events/);
+  assert.strictEqual(context['function-name'], 'tested');
+});
+
+test("the text's batch handler does what it says", async () => {
+  const text = fs.readFileSync(path.join(ROOT, 'docs/functions.md'), 'utf8');
+  const code = text.split('```js\n').find((block) => block.includes('mainBatch(')).split('```')[0];
+  const module = { exports: {} };
+  new Function('module', 'lookUp', code)(module, async (all) => new Set(all.filter((ip) => ip.endsWith('.1'))));
+  const bench = manyBench(module.exports.mainBatch);
+  const { writes, failures } = await bench.send(from(1, 5), from(2, 6), from(1, 7));
+  assert.deepStrictEqual(valuesOf(writes), { '10.0.0.1 syn': 12 });
+  assert.deepStrictEqual(failures, [{ index: 1, reason: 'an address that nobody knows' }]);
 });
 
 /* ---- values ---- */

@@ -132,9 +132,10 @@ static void es_modules_load(void **state _unused_)
 /* ---- failure ---- */
 
 /* 50 good events, one with an order, 50 good ones: it alone ends as a dead letter. */
-static void poison_ends_as_dead_letter(enum order order, const char *reason, uint64_t timeout_ns)
+static void poison_of(
+	const char *handler, enum order order, const char *reason, uint64_t timeout_ns)
 {
-	struct function_options o = options("sum.main");
+	struct function_options o = options(handler);
 	struct function_stats stats;
 	struct world world;
 
@@ -160,6 +161,11 @@ static void poison_ends_as_dead_letter(enum order order, const char *reason, uin
 	/* In company, then alone as often as it may; or just the latter, if it threw. */
 	assert_in_range(stats.crashes + stats.timeouts + stats.failures, 3, 4);
 	world_done(&world);
+}
+
+static void poison_ends_as_dead_letter(enum order order, const char *reason, uint64_t timeout_ns)
+{
+	poison_of("sum.main", order, reason, timeout_ns);
 }
 
 static void crashing_event_is_put_aside_alone(void **state _unused_)
@@ -198,6 +204,47 @@ static void garbage_in_the_pipe_is_a_crash(void **state _unused_)
 {
 	poison_ends_as_dead_letter(ORDER_GARBAGE, "no frame", 5 * NS_PER_SEC);
 }
+
+/* ---- batch handlers ---- */
+
+static void batch_handler_adds_up_as_any_other(void **state _unused_)
+{
+	struct function_options o = options("sum.mainBatch");
+	struct world world;
+
+	if (strcmp(tested_runtime(), "perl") == 0)
+		skip();
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1000);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "1000");
+	world_done(&world);
+}
+
+static void event_that_a_batch_handler_names_is_put_aside_alone(void **state _unused_)
+{
+	if (strcmp(tested_runtime(), "perl") == 0)
+		skip();
+	poison_of("sum.mainBatch", ORDER_THROW, "Error: as told", 5 * NS_PER_SEC);
+}
+
+static void event_at_which_a_batch_handler_throws_is_put_aside_alone(void **state _unused_)
+{
+	if (strcmp(tested_runtime(), "perl") == 0)
+		skip();
+	poison_of("sum.mainBatch", ORDER_THROW_LATE, "after a write", 5 * NS_PER_SEC);
+}
+
+static void event_that_crashes_a_batch_handler_is_put_aside_alone(void **state _unused_)
+{
+	if (strcmp(tested_runtime(), "perl") == 0)
+		skip();
+	poison_of("sum.mainBatch", ORDER_EXIT, "exited with status 3", 5 * NS_PER_SEC);
+}
+
+/* ---- several batches ---- */
 
 /* Two batches are out: what the first one's failure makes void is skipped, and runs again later. */
 static void failures_with_a_batch_on_its_way_lose_and_double_nothing(void **state _unused_)
@@ -878,6 +925,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(promise_that_never_settles_overruns),
 		cmocka_unit_test(endless_loop_overruns),
 		cmocka_unit_test(garbage_in_the_pipe_is_a_crash),
+		cmocka_unit_test(batch_handler_adds_up_as_any_other),
+		cmocka_unit_test(event_that_a_batch_handler_names_is_put_aside_alone),
+		cmocka_unit_test(event_at_which_a_batch_handler_throws_is_put_aside_alone),
+		cmocka_unit_test(event_that_crashes_a_batch_handler_is_put_aside_alone),
 		cmocka_unit_test(failures_with_a_batch_on_its_way_lose_and_double_nothing),
 		cmocka_unit_test(single_events_are_committed_at_once),
 		cmocka_unit_test(batches_grow_back_after_a_crash),

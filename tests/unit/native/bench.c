@@ -8,6 +8,7 @@ void bench_init(struct bench *bench)
 	static const char *const key[] = {"srcip", NULL};
 
 	memset(bench, 0, sizeof(*bench));
+	bench->flags = PIPE_BATCH_COLLECT;
 	assert_int_equal(schema_init(), 0);
 	for (uint32_t id = EVENT_PORT; id <= EVENT_FLOW; id++) {
 		struct pipe_buffer frame = {0};
@@ -37,7 +38,7 @@ void bench_push_event(
 	struct bench *bench, struct pipe_event *event, const struct port_event *record)
 {
 	if (bench->count++ == 0)
-		bench->frame = pipe_begin_batch(&bench->batch, 0, PIPE_BATCH_COLLECT);
+		bench->frame = pipe_begin_batch(&bench->batch, 0, bench->flags);
 	event->event_id = htole32(EVENT_PORT);
 	event->hash = htole64(key_hash(&bench->schemas.forms[0].key, record));
 	event->generation = bench->generations[key_partition(le64toh(event->hash))];
@@ -124,6 +125,7 @@ void bench_run(struct bench *bench)
 		assert_int_equal(result_frame_read(bench->out.bytes + at + PIPE_HEADER_BYTES,
 					 le32toh(len), bench->count, &frame),
 			0);
+		assert_true(frame.count > 0 || bench->count == 0);
 		take_result(bench, &frame);
 		at += PIPE_HEADER_BYTES + pipe_align(le32toh(len));
 	}

@@ -13,6 +13,7 @@
 #define START_NS      1763884800000000000ULL
 #define BENCH_RESULTS 8
 #define BENCH_EVENTS  512
+#define BENCH_ALERTS  8192
 
 struct bench {
 	struct runner runner;
@@ -20,6 +21,7 @@ struct bench {
 	struct pipe_buffer batch, out;
 	size_t frame;   /* in `batch`, of the one that is being filled */
 	uint32_t count; /* events in it */
+	uint32_t flags; /* of batches: PIPE_BATCH_COLLECT unless it is changed */
 	uint8_t generations[PARTITIONS];
 
 	/* What the last bench_run() led to, over all its results. */
@@ -33,7 +35,7 @@ struct bench {
 	struct {
 		uint32_t index;
 		char text[512];
-	} alerts[BENCH_EVENTS];
+	} alerts[BENCH_ALERTS];
 	struct {
 		char key[64], name[64], value[512]; /* "" is deleted */
 	} writes[BENCH_EVENTS];

@@ -398,23 +398,23 @@ static void batch_handler_has_all_events_and_the_state_of_each(void **state _unu
 
 static void batch_handler_says_which_events_fail_and_the_others_are_done(void **state _unused_)
 {
-	static const uint32_t syns[] = {1, 3, 5, 7, 3, 9};
-	static const uint8_t sources[] = {1, 2, 1, 2, 2, 3};
+	static const uint32_t syns[] = {1, 2, 3, 5, 7, 3, 9};
+	static const uint8_t sources[] = {1, 2, 2, 1, 2, 2, 3};
 
 	bench.runner.batch_handler = add_all;
 	for (size_t i = 0; i < ARRAY_SIZE(syns); i++)
 		bench_push(&bench, sources[i], syns[i], 0);
 	bench_run(&bench);
 	assert_int_equal(bench.failed_count, 1);
-	assert_failed(0, 1, "three");
+	assert_failed(0, 2, "three");
 	assert_int_equal(bench.skipped_count, 2);
-	assert_int_equal(bench.skipped[0], 3);
-	assert_int_equal(bench.skipped[1], 4);
+	assert_int_equal(bench.skipped[0], 4);
+	assert_int_equal(bench.skipped[1], 5);
 	assert_string_equal(bench_value(&bench, "10.0.0.1", "sum"), "6");
-	assert_string_equal(bench_value(&bench, "10.0.0.1", "first"), "3");
-	assert_string_equal(bench_value(&bench, "10.0.0.2", "sum"), "(none)");
+	assert_string_equal(bench_value(&bench, "10.0.0.1", "first"), "4");
+	assert_string_equal(bench_value(&bench, "10.0.0.2", "sum"), "2");
 	assert_string_equal(bench_value(&bench, "10.0.0.3", "sum"), "9");
-	assert_int_equal(bench.alert_count, 3);
+	assert_int_equal(bench.alert_count, 4);
 }
 
 static void batch_that_fails_without_a_name_is_halved_down_to_the_event(void **state _unused_)
@@ -428,8 +428,102 @@ static void batch_that_fails_without_a_name_is_halved_down_to_the_event(void **s
 	assert_failed(0, 40, "the handler returned 1");
 	assert_in_range(calls, 7, 20);
 	assert_int_equal(bench.alert_count, 63 - bench.skipped_count);
+	assert_int_equal(bench.covered, 64);
 	assert_string_equal(bench_value(&bench, "10.0.0.41", "sum"), "(none)");
 	assert_string_equal(bench_value(&bench, "10.0.0.40", "sum"), "100");
+}
+
+static int share(
+	const struct lambda_event *events, size_t count, struct lambda_context *const *contexts)
+{
+	assert_int_equal(count, 2);
+	assert_true(lambda_counter(contexts[0], "x") == lambda_counter(contexts[1], "x"));
+	if (events[0].port->syn == 2)
+		lambda_delete(contexts[0], "x");
+	lambda_counter_add(contexts[1], "y", 1);
+	lambda_counter_add(contexts[0], "x", 1);
+	assert_true(lambda_counter(contexts[0], "y") == lambda_counter(contexts[1], "y"));
+	assert_true(lambda_counter(contexts[1], "x") == lambda_counter(contexts[0], "x"));
+	return 0;
+}
+
+static void events_of_one_key_share_it_as_it_comes_and_empties(void **state _unused_)
+{
+	bench.runner.batch_handler = share;
+	for (uint32_t i = 1; i <= 3; i++) {
+		bench_push(&bench, 3, i, 0);
+		bench_push(&bench, 3, i, 0);
+		bench_run(&bench);
+	}
+	assert_string_equal(bench_value(&bench, "10.0.0.3", "x"), "2");
+	assert_string_equal(bench_value(&bench, "10.0.0.3", "y"), "3");
+}
+
+static unsigned int alerts_each;
+
+static int raise_many(
+	const struct lambda_event *events, size_t count, struct lambda_context *const *contexts)
+{
+	for (size_t i = 0; i < count; i++)
+		for (unsigned int n = 0; n < alerts_each; n++)
+			lambda_alert(contexts[i],
+				&(struct lambda_alert){.title = lambda_format(contexts[i], "%u",
+							       events[i].port->syn)});
+	return 0;
+}
+
+static void results_of_batch_handlers_hold_no_more_alerts_than_the_engine_takes(
+	void **state _unused_)
+{
+	bench.runner.batch_handler = raise_many;
+	alerts_each = 60;
+	for (uint32_t i = 0; i < 100; i++)
+		bench_push(&bench, (uint8_t)(1 + i), i, 0);
+	bench_run(&bench);
+	assert_int_equal(bench.alert_count, 6000);
+	assert_int_equal(bench.covered, 100);
+	assert_int_equal(bench.failed_count + bench.skipped_count, 0);
+	for (size_t i = 0; i < bench.alert_count; i++) {
+		char title[32];
+
+		snprintf(title, sizeof(title), "\"title\":\"%zu\"", i / 60);
+		assert_non_null(strstr(bench.alerts[i].text, title));
+	}
+}
+
+static int write_much_of_each(
+	const struct lambda_event *events, size_t count, struct lambda_context *const *contexts)
+{
+	for (size_t i = 0; i < count; i++)
+		(void)write_much(&events[i], contexts[i]);
+	return 0;
+}
+
+static void more_changes_than_one_result_takes_are_made_in_several_calls(void **state _unused_)
+{
+	bench.runner.batch_handler = write_much_of_each;
+	for (uint32_t i = 0; i < 300; i++)
+		bench_push(&bench, 3, i, 0);
+	bench_run(&bench);
+	assert_int_equal(bench.failed_count, 0);
+	assert_int_equal(bench.write_count, 300);
+	assert_int_equal(bench.covered, 300);
+}
+
+static void large_changes_of_an_earlier_batch_wait_for_an_event(void **state _unused_)
+{
+	bench.runner.handler = write_much;
+	bench.flags = 0;
+	for (uint32_t i = 0; i < 18; i++)
+		bench_push(&bench, 3, i, 0);
+	bench_run(&bench); /* 1 MiB is reached with the last one */
+	assert_int_equal(bench.write_count, 0);
+	bench.flags = PIPE_BATCH_COLLECT;
+	bench_push(&bench, 3, 18, 0);
+	bench_push(&bench, 3, 19, 0);
+	bench_run(&bench);
+	assert_int_equal(bench.write_count, 20);
+	assert_int_equal(bench.covered, 2);
 }
 
 int main(void)
@@ -450,6 +544,10 @@ int main(void)
 		TEST(batch_handler_has_all_events_and_the_state_of_each),
 		TEST(batch_handler_says_which_events_fail_and_the_others_are_done),
 		TEST(batch_that_fails_without_a_name_is_halved_down_to_the_event),
+		TEST(events_of_one_key_share_it_as_it_comes_and_empties),
+		TEST(results_of_batch_handlers_hold_no_more_alerts_than_the_engine_takes),
+		TEST(more_changes_than_one_result_takes_are_made_in_several_calls),
+		TEST(large_changes_of_an_earlier_batch_wait_for_an_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 int sum_main(const struct lambda_event *event, struct lambda_context *context) __asm__("main");
 
 lambda_handler slow, ordered, alerts, surroundings, prints;
+lambda_batch_handler mainBatch;
 
 enum order {
 	ORDER_EXIT = 1,
@@ -65,6 +66,15 @@ int sum_main(const struct lambda_event *event, struct lambda_context *context)
 	lambda_counter_add(context, "sum", event->port->syn);
 	lambda_set_number(context, "last", event->port->syn);
 	return r;
+}
+
+/* As main, with many events at once. Those that shall throw are said to have failed. */
+int mainBatch(
+	const struct lambda_event *events, size_t count, struct lambda_context *const *contexts)
+{
+	for (size_t i = 0; i < count; i++)
+		(void)sum_main(&events[i], contexts[i]);
+	return 0;
 }
 
 int slow(const struct lambda_event *event, struct lambda_context *context)

@@ -86,6 +86,15 @@ module.exports = {
     state.set('last', syn);
   },
 
+  /* As main, with many events at once. Those that shall throw are said to have failed. */
+  async mainBatch(events, context) {
+    for (const event of events) {
+      const own = context.of(event);
+      if (event.data.udp === ORDERS.throws) own.fail('Error: as told');
+      else await module.exports.main(event, own);
+    }
+  },
+
   async slow(event, context) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     return module.exports.main(event, context);

@@ -41,6 +41,15 @@ def main(event, context):
     context.state.set('last', event['data']['syn'])
 
 
+def mainBatch(events, context):
+    """As main, with many events at once. Those that shall throw are said to have failed."""
+    for event in events:
+        if event['data']['udp'] == THROW:
+            context.of(event).fail('Error: as told')
+        else:
+            main(event, context.of(event))
+
+
 def ordered(event, context):
     """As main, for sources whose events carry 0, 1, 2 ... in `syn`: keeps what came out of that order."""
     obey(event['data']['udp'], context)
