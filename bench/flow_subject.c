@@ -38,7 +38,7 @@ static void on_flow(void *user, const struct flow_event *increment)
 static void *read_on(void *user)
 {
 	struct flow_subject *s = user;
-	const struct flow_sink sink = {on_flow, s};
+	const struct flow_sink sink = {.flow = on_flow, .user = s};
 	const struct flow_time now = {0}; /* nobody asks when */
 
 	for (unsigned int turn = 0; !atomic_load(&s->stop); turn++) {
@@ -61,6 +61,7 @@ int flow_subject_open(uint32_t slots_per_cpu, struct flow_subject **ret_subject)
 		.cpu_count = (uint32_t)cpus,
 		.slots4 = (uint32_t)cpus * slots_per_cpu,
 		.slots6 = (uint32_t)cpus * slots_per_cpu / 4,
+		.slots_shed = (uint32_t)cpus * 512,
 		.ring_records = (uint32_t)cpus * RING_RECORDS,
 		.stale_ns = NS_PER_SEC,
 		.tick_ns = 4 * NS_PER_MS,
@@ -111,7 +112,7 @@ int flow_subject_program_fd(const struct flow_subject *s)
 
 struct flow_subject_totals flow_subject_take(struct flow_subject *s)
 {
-	const struct flow_sink sink = {on_flow, s};
+	const struct flow_sink sink = {.flow = on_flow, .user = s};
 	const struct flow_time now = {0};
 	struct flow_subject_totals totals;
 	struct flow_table_counters counters;

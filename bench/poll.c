@@ -67,6 +67,7 @@ static int bench_init(struct bench *b)
 		.cpu_count = (uint32_t)cpus,
 		.slots4 = (uint32_t)cpus * SLOTS,
 		.slots6 = (uint32_t)cpus * 512,
+		.slots_shed = (uint32_t)cpus * 512,
 		.ring_records = (uint32_t)cpus * RING_RECORDS,
 		.stale_ns = NS_PER_SEC,
 		.tick_ns = 4 * NS_PER_MS,
@@ -123,7 +124,7 @@ static int sweep(struct bench *b, uint32_t flows)
 static int measure(struct bench *b, const struct poll_case *c)
 {
 	uint64_t packets = 0;
-	const struct flow_sink sink = {on_flow, &packets};
+	const struct flow_sink sink = {.flow = on_flow, .user = &packets};
 	const struct flow_time now = {0}; /* nobody asks when */
 	double ms[RUNS], entries[RUNS];
 	int r = sweep(b, c->present);

@@ -51,6 +51,12 @@ struct flow_slot6 {
 };
 
 /*
+ * Packets that are shed are still counted by target, in slots like those of IPv6's flows: with no
+ * source, ports and protocol. A target's slot may become another one's when all that is in it was handed
+ * on; it never becomes a record.
+ */
+
+/*
  * What of a slot's incarnation was handed on already: user space's own notes, which lie beside the
  * table to live as long as it does. Bit fields, for four to share a cache line.
  */
@@ -75,21 +81,24 @@ struct flow_settings {
 	__u32 ring_bits;   /* records */
 	__u32 stale_ticks; /* a slot that is idle for longer is given up before others */
 	__u32 one_cpu;     /* all CPUs are taken for the first; never two at once */
-	__u32 pad;
+	__u32 bucket_shed_bits;
 };
 
 struct flow_cpu {
 	__u64 births;                   /* the last one, all its bits */
 	__u64 ring_head;                /* records ever written to the ring */
 	__u64 ring_tail;                /* a copy of struct flow_tail's, not always the latest */
-	__u64 shed_packets, shed_bytes; /* in no slot and no record, the ring being full */
-	__u64 pad[3];
+	__u64 shed_packets, shed_bytes; /* in no flow's slot and no record, the ring being full */
+	__u64 unplaced_packets, unplaced_bytes; /* of these, in no target's slot either */
+	__u64 pad;
 };
 
 /* A cache line of its own, since another CPU writes it. */
 struct flow_tail {
 	__u64 ring_tail; /* records that user space has read */
-	__u64 pad[7];
+	__u64 pad;
+	__u64 seen_packets, seen_bytes; /* what it has handed on of what is unplaced */
+	__u64 pad2[4];
 };
 
 #ifndef __cplusplus
@@ -99,6 +108,7 @@ _Static_assert(sizeof(struct flow_slot6) == 64, "one a cache line");
 _Static_assert(sizeof(struct flow_seen) == 16, "four a cache line");
 _Static_assert(sizeof(struct flow_cpu) == 64, "a cache line");
 _Static_assert(sizeof(struct flow_tail) == 64, "a cache line");
+_Static_assert(__builtin_offsetof(struct flow_tail, seen_packets) == 16, "written at once");
 #endif
 
 #endif

@@ -8,7 +8,7 @@
  * bucket of four slots, mostly in the first cache line that is looked at. If the bucket is full,
  * the slot with the fewest packets is given up: its counters become a record in the CPU's ring, and
  * so slots + records + shed = packets, always. If the ring is full too, the new packet is shed:
- * counted, but in no flow; the slots stay as they are.
+ * counted for its target, but in no flow; the slots stay as they are.
  *
  * User space reads all this while packets are being counted. What holds it together is the order of
  * stores: a slot is written before its bit in the touched map, a record before the ring's head, and
@@ -43,7 +43,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct flow_bucket6);
-} flow_table6 SEC(".maps");
+} flow_table6 SEC(".maps"), flow_table_shed SEC(".maps");
 
 /* A bit a slot: written since user space last took the bit. */
 struct {
@@ -52,16 +52,16 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
-} flow_touched4 SEC(".maps"), flow_touched6 SEC(".maps");
+} flow_touched4 SEC(".maps"), flow_touched6 SEC(".maps"), flow_touched_shed SEC(".maps");
 
-/* No program looks at these. */
+/* Programs look at the last one only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct flow_seen);
-} flow_seen4 SEC(".maps"), flow_seen6 SEC(".maps");
+} flow_seen4 SEC(".maps"), flow_seen6 SEC(".maps"), flow_seen_shed SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -347,6 +347,85 @@ static __always_inline void flow_start(
 		(cpu->births & FLOW_BIRTH_MASK) << FLOW_TICK_BITS | (p->tick & FLOW_TICK_MASK));
 }
 
+/* ---- a packet that is shed ---- */
+
+/* All that is in the slot was handed on, or it is empty: it may be another target's. */
+static __always_inline bool flow_is_settled(
+	const struct flow_tally *tally, const volatile struct flow_seen *seen)
+{
+	return !tally->times ||
+	       (seen->birth == tally->times >> FLOW_TICK_BITS && seen->bytes == tally->size >> 16);
+}
+
+/* A slot in the bucket for another target; FLOW_WAYS: there is none. */
+static __always_inline __u32 flow_find_settled(__u64 *bucket, const struct flow_packet *p)
+{
+#pragma unroll
+	for (__u32 i = 0; i < FLOW_WAYS; i++) {
+		const __u32 way = p->home ^ i, at = p->bucket * FLOW_WAYS + way;
+		const struct flow_seen *seen = bpf_map_lookup_elem(&flow_seen_shed, &at);
+
+		if (seen && flow_is_settled(flow_tally_at(flow_slot_at(bucket, 4, way), 4), seen))
+			return way;
+	}
+	return FLOW_WAYS;
+}
+
+/* Gives the slot that the packet was added to; FLOW_WAYS: none. */
+static __always_inline __u32 flow_add_to_target(
+	__u64 *bucket, struct flow_cpu *cpu, const struct flow_packet *p)
+{
+	__u32 way = flow_find(bucket, 4, p);
+	__u64 *slot;
+
+	if (way < FLOW_WAYS && flow_add(flow_slot_at(bucket, 4, way), 4, p))
+		return way;
+	way = flow_find_settled(bucket, p);
+	if (way == FLOW_WAYS)
+		return way;
+	slot = flow_slot_at(bucket, 4, way);
+	flow_publish(&flow_tally_at(slot, 4)->times, 0);
+	flow_start(slot, 4, cpu, p);
+	return way;
+}
+
+/* Counts a packet for its target alone, whose address is the second half of the key. */
+static __noinline int flow_shed(struct flow_packet *p)
+{
+	struct flow_cpu *cpu = bpf_map_lookup_elem(&flow_cpus, &p->cpu);
+	__u32 way = FLOW_WAYS, word_at;
+	__u64 *bucket, *word;
+
+	if (!cpu)
+		return 0;
+	cpu->shed_packets++;
+	cpu->shed_bytes += p->bytes;
+	flow_locate(p, 4, flow_settings.bucket_shed_bits);
+	word_at = p->bucket / (64 / FLOW_WAYS);
+	bucket = bpf_map_lookup_elem(&flow_table_shed, &p->bucket);
+	word = bpf_map_lookup_elem(&flow_touched_shed, &word_at);
+	if (bucket && word)
+		way = flow_add_to_target(bucket, cpu, p);
+	if (way < FLOW_WAYS) {
+		flow_set_bit(word, 1ULL << (p->bucket * FLOW_WAYS + way) % 64);
+	} else {
+		cpu->unplaced_packets++;
+		cpu->unplaced_bytes += p->bytes;
+	}
+	return 0;
+}
+
+static __always_inline void flow_shed_packet(const struct flow_packet *p, __u32 words)
+{
+	struct flow_packet shed = {.tick = p->tick, .bytes = p->bytes, .cpu = p->cpu};
+
+	shed.key[2] = words == 1 ? 0 : p->key[2];
+	shed.key[3] = words == 1 ? (p->key[0] & ~0xffffffffULL) | 0xffff0000ULL : p->key[3];
+	flow_shed(&shed);
+}
+
+/* ---- a packet of a flow that is not in the table ---- */
+
 /*
  * Begins an incarnation for the packet, in the slot `way`, or in the one whose loss is the smallest
  * if that is FLOW_WAYS. Gives the slot, or FLOW_WAYS: the packet was shed.
@@ -364,8 +443,7 @@ static __always_inline __u32 flow_begin(
 		way = flow_victim(bucket, words, p);
 	slot = flow_slot_at(bucket, words, way);
 	if (flow_tally_at(slot, words)->times && !flow_give_up(slot, words, way, cpu, p)) {
-		cpu->shed_packets++;
-		cpu->shed_bytes += p->bytes;
+		flow_shed_packet(p, words);
 		return FLOW_WAYS;
 	}
 	flow_start(slot, words, cpu, p);

@@ -12,6 +12,7 @@
 
 #define FLOW_SLOTS_MIN   512  /* of a CPU */
 #define FLOW_RECORDS_MIN 8192 /* of a CPU */
+#define TARGETS_SHED     1024 /* of a CPU */
 #define HANDSHAKE_BITS   18   /* 2 MiB: see docs/data-plane.md, "Port counters" */
 
 DEFINE_CLEANUP(struct account, account__destroy)
@@ -108,6 +109,7 @@ static void flow_options(const struct collector *collector, const struct collect
 		.cpu_count = cpus,
 		.slots4 = slots4,
 		.slots6 = MAX(slots4 / 4, cpus * FLOW_SLOTS_MIN),
+		.slots_shed = cpus * TARGETS_SHED,
 		.ring_records = MAX(slots4, cpus * FLOW_RECORDS_MIN),
 		.stale_ns = NS_PER_SEC,
 		.tick_ns = options->driven ? 1ULL << CLOCK_TICK_SHIFT : collector->clock.tick_ns,

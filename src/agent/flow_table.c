@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -25,9 +26,10 @@ struct mapping {
 	size_t bytes;
 };
 
-/* The slots of one family, all CPUs' one after the other. */
+/* Slots of one kind, all CPUs' one after the other. */
 struct family {
-	bool is_ip6;
+	bool is_ip6; /* as is what was shed */
+	bool is_shed;
 	struct mapping slots, touched, seen;
 	size_t words; /* of bits */
 };
@@ -36,7 +38,7 @@ struct flow_table {
 	uint64_t tick_ns;
 	uint32_t cpu_count;
 	uint32_t ring_bits;
-	struct family family4, family6;
+	struct family family4, family6, shed;
 	struct mapping ring, cpus, tails;
 	uint64_t collected_tick; /* of the last collection: what is handed on now is later */
 	bool look_at_all;        /* the next collection trusts no touched bit */
@@ -76,6 +78,8 @@ static int settings_fill(
 	r = bits_for(options->slots4 / cpus / FLOW_WAYS, least, &s.bucket4_bits);
 	if (r == 0)
 		r = bits_for(options->slots6 / cpus / FLOW_WAYS, least, &s.bucket6_bits);
+	if (r == 0)
+		r = bits_for(options->slots_shed / cpus / FLOW_WAYS, least, &s.bucket_shed_bits);
 	if (r == 0)
 		r = bits_for(options->ring_records / cpus, 0, &s.ring_bits);
 	if (r < 0)
@@ -117,10 +121,13 @@ int flow_table_prepare(const struct flow_table_options *options, struct bpf_obje
 	} maps[] = {
 		{"flow_table4", cpus << s.bucket4_bits},
 		{"flow_table6", cpus << s.bucket6_bits},
+		{"flow_table_shed", cpus << s.bucket_shed_bits},
 		{"flow_touched4", (cpus << s.bucket4_bits) / WORD_BUCKETS},
 		{"flow_touched6", (cpus << s.bucket6_bits) / WORD_BUCKETS},
+		{"flow_touched_shed", (cpus << s.bucket_shed_bits) / WORD_BUCKETS},
 		{"flow_seen4", (cpus << s.bucket4_bits) * FLOW_WAYS},
 		{"flow_seen6", (cpus << s.bucket6_bits) * FLOW_WAYS},
+		{"flow_seen_shed", (cpus << s.bucket_shed_bits) * FLOW_WAYS},
 		{"flow_ring", cpus << s.ring_bits},
 		{"flow_cpus", cpus},
 		{"flow_tails", cpus},
@@ -134,9 +141,9 @@ int flow_table_prepare(const struct flow_table_options *options, struct bpf_obje
 
 int flow_table_share(struct bpf_object *object, const struct bpf_object *owner)
 {
-	static const char *const names[] = {"flow_table4", "flow_table6", "flow_touched4",
-		"flow_touched6", "flow_seen4", "flow_seen6", "flow_ring", "flow_cpus",
-		"flow_tails"};
+	static const char *const names[] = {"flow_table4", "flow_table6", "flow_table_shed",
+		"flow_touched4", "flow_touched6", "flow_touched_shed", "flow_seen4", "flow_seen6",
+		"flow_seen_shed", "flow_ring", "flow_cpus", "flow_tails"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
@@ -173,18 +180,24 @@ static void mapping_close(struct mapping *m)
 		munmap(m->at, m->bytes);
 }
 
-static int family_open(const struct bpf_object *object, bool is_ip6, struct family *family)
+static int family_open(const struct bpf_object *object, const char *kind, struct family *family)
 {
-	int r = mapping_open(object, is_ip6 ? "flow_table6" : "flow_table4", &family->slots);
+	char name[32];
+	int r;
 
-	if (r == 0)
-		r = mapping_open(
-			object, is_ip6 ? "flow_touched6" : "flow_touched4", &family->touched);
+	family->is_shed = strcmp(kind, "_shed") == 0;
+	family->is_ip6 = family->is_shed || strcmp(kind, "6") == 0;
+	snprintf(name, sizeof(name), "flow_table%s", kind);
+	r = mapping_open(object, name, &family->slots);
 	if (r < 0)
 		return r;
-	family->is_ip6 = is_ip6;
+	snprintf(name, sizeof(name), "flow_touched%s", kind);
+	r = mapping_open(object, name, &family->touched);
+	if (r < 0)
+		return r;
 	family->words = family->touched.bytes / sizeof(uint64_t);
-	return mapping_open(object, is_ip6 ? "flow_seen6" : "flow_seen4", &family->seen);
+	snprintf(name, sizeof(name), "flow_seen%s", kind);
+	return mapping_open(object, name, &family->seen);
 }
 
 static void family_close(struct family *family)
@@ -205,9 +218,11 @@ int flow_table_open(const struct flow_table_options *options, const struct flow_
 	table->tick_ns = options->tick_ns;
 	table->cpu_count = options->cpu_count;
 	table->ring_bits = settings->ring_bits;
-	r = family_open(object, false, &table->family4);
+	r = family_open(object, "4", &table->family4);
 	if (r == 0)
-		r = family_open(object, true, &table->family6);
+		r = family_open(object, "6", &table->family6);
+	if (r == 0)
+		r = family_open(object, "_shed", &table->shed);
 	if (r == 0)
 		r = mapping_open(object, "flow_ring", &table->ring);
 	if (r == 0)
@@ -231,6 +246,7 @@ void flow_table_close(struct flow_table *table)
 		return;
 	family_close(&table->family4);
 	family_close(&table->family6);
+	family_close(&table->shed);
 	mapping_close(&table->ring);
 	mapping_close(&table->cpus);
 	mapping_close(&table->tails);
@@ -244,7 +260,8 @@ struct collection {
 	struct flow_table *table;
 	const struct flow_sink *sink;
 	struct flow_time now;
-	size_t count; /* increments handed on */
+	size_t count;    /* increments handed on */
+	bool is_of_shed; /* what is read now */
 };
 
 static uint64_t tick_to_ns(const struct collection *c, uint64_t tick)
@@ -307,7 +324,10 @@ static void hand_on(struct collection *c, struct flow_event *event, const struct
 	event->last = tick_to_ns(c, last);
 	event->ended = 0;
 	event->pad = 0;
-	c->sink->flow(c->sink->user, event);
+	if (!c->is_of_shed)
+		c->sink->flow(c->sink->user, event);
+	else if (c->sink->shed)
+		c->sink->shed(c->sink->user, event);
 	c->count++;
 }
 
@@ -464,11 +484,11 @@ static void collect_slot(struct collection *c, struct family *family, size_t ind
 	if (!slot_read(family, index, &event, &tally))
 		return;
 	/*
-	 * Another incarnation was seen here: its record has been in the ring since before this one
+	 * Another incarnation was seen here: if it was a flow's, its record has been in the ring since before this one
 	 * began, and must be read while `seen` is still about it. After that the slot must be read
 	 * again, for what was just read from it may be among the records.
 	 */
-	if (seen->birth != 0 && seen->birth != tally.times >> FLOW_TICK_BITS) {
+	if (!family->is_shed && seen->birth != 0 && seen->birth != tally.times >> FLOW_TICK_BITS) {
 		drain_cpu(c, (uint32_t)(index / per_cpu), SIZE_MAX);
 		if (!slot_read(family, index, &event, &tally))
 			return;
@@ -562,6 +582,36 @@ static void collect_family(struct collection *c, struct family *family)
 	batch_collect_slots(c, &batch);
 }
 
+/* What was counted for no target. Both words of what is seen at once, as of a slot. */
+static void collect_unplaced(struct collection *c, uint32_t cpu)
+{
+	const struct flow_cpu *kernel = (const struct flow_cpu *)c->table->cpus.at + cpu;
+	struct flow_tail *tail = (struct flow_tail *)c->table->tails.at + cpu;
+	const uint64_t packets = __atomic_load_n(&kernel->unplaced_packets, __ATOMIC_RELAXED);
+	const uint64_t bytes = __atomic_load_n(&kernel->unplaced_bytes, __ATOMIC_RELAXED);
+	const struct flow_event event = {
+		.first = c->now.unix_ns,
+		.last = c->now.unix_ns,
+		.count = packets - tail->seen_packets,
+		.size = bytes - tail->seen_bytes,
+	};
+
+	if (event.count == 0 && event.size == 0)
+		return;
+	if (c->sink->shed)
+		c->sink->shed(c->sink->user, &event);
+	*(seen_vector *)&tail->seen_packets = (seen_vector){packets, bytes};
+	c->count++;
+}
+
+static void collect_shed(struct collection *c)
+{
+	c->is_of_shed = true;
+	collect_family(c, &c->table->shed);
+	for (uint32_t cpu = 0; cpu < c->table->cpu_count; cpu++)
+		collect_unplaced(c, cpu);
+}
+
 size_t flow_table_collect(
 	struct flow_table *table, const struct flow_time *now, const struct flow_sink *sink)
 {
@@ -572,6 +622,7 @@ size_t flow_table_collect(
 		drain_cpu(&c, cpu, SIZE_MAX);
 	collect_family(&c, &table->family4);
 	collect_family(&c, &table->family6);
+	collect_shed(&c);
 	table->collected_tick = now->tick;
 	table->look_at_all = false;
 	return c.count;

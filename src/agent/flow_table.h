@@ -7,8 +7,8 @@
  * it, and reads what changed while the kernel goes on counting, without a system call and without
  * either waiting for the other.
  *
- * What it hands on are increments, each packet in exactly one: increments + shed + what is still to
- * be read = packets, always. Where the same flow was in the table more than once, on several CPUs
+ * What it hands on are increments, each packet in exactly one, of a flow, or of a target if there was no
+ * room for the flow: increments + what is still to be read = packets, always. Where the same flow was in the table more than once, on several CPUs
  * or one after the other, it has more than one increment; adding them up is the caller's.
  *
  * No clock, no log. One thread a table. The bpf_object must outlive it; mappings are its own.
@@ -37,6 +37,7 @@ struct flow_table_options {
 	uint32_t slots4;       /* flows of IPv4 that are kept apart; 48 bytes each */
 	uint32_t slots6;       /* of IPv6; 80 bytes each */
 	uint32_t ring_records; /* that wait for user space; 64 bytes each */
+	uint32_t slots_shed;   /* targets that are kept apart if a ring is full; 80 bytes each */
 	uint64_t stale_ns;     /* flows that pause for longer are the first to leave a full table */
 	uint64_t tick_ns;      /* how long a tick is */
 	/*
@@ -49,11 +50,17 @@ struct flow_table_options {
 /* Increments have UNIX times and `ended` 0; flags are all that the flow had so far. */
 struct flow_sink {
 	void (*flow)(void *user, const struct flow_event *increment); /* borrows it */
+	/*
+	 * Packets to `dstip` that are in no flow's increment, a ring having been full; all else of the key
+	 * is 0. So is `dstip` of packets for which there was not even a target's slot. Only called by
+	 * flow_table_collect(). NULL: of no interest.
+	 */
+	void (*shed)(void *user, const struct flow_event *increment);
 	void *user;
 };
 
 struct flow_table_counters {
-	uint64_t shed_packets; /* in no increment: the table and a ring were full */
+	uint64_t shed_packets; /* in no flow's increment: the table and a ring were full */
 	uint64_t shed_bytes;
 	uint64_t records; /* slots that the kernel gave up for other flows */
 };

@@ -41,7 +41,7 @@ int feed_one(struct xdp_md *ctx)
 	flow = feed_flow(feed, number);
 	bytes = feed_bytes(flow, number);
 	set_address(&pkt.srcip, feed->is_ip6, 0x0a000000 + (__u32)flow);
-	set_address(&pkt.dstip, feed->is_ip6, 0xc0a80001);
+	set_address(&pkt.dstip, feed->is_ip6, 0xc0a80001 + (__u32)feed_target(feed, flow));
 	pkt.srcport = 1024 + flow % 60000;
 	pkt.dstport = 443;
 	pkt.flags = feed->flags;

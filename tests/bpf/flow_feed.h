@@ -18,9 +18,11 @@ struct feed {
 	__u64 is_ip6;
 	__u64 in_turn; /* flow = packet's number modulo flows, and not random */
 	__u64 flags;   /* TCP flags */
+	__u64 targets; /* a flow's is its number modulo this; 0: as 1 */
+	__u64 first_target;
 	__u64 sent_packets, sent_bytes;
 	__u64 shed_packets, shed_bytes; /* flow_account() said so */
-	__u64 pad[6];
+	__u64 pad[4];
 };
 
 _Static_assert(sizeof(struct feed) == 128, "two cache lines");
@@ -32,6 +34,11 @@ static inline __attribute__((always_inline)) __u64 feed_flow(const struct feed *
 	mixed = (mixed ^ mixed >> 31) * 0xbf58476d1ce4e5b9ULL;
 	mixed ^= mixed >> 29;
 	return feed->first + (feed->in_turn ? number : mixed) % feed->flows;
+}
+
+static inline __attribute__((always_inline)) __u64 feed_target(const struct feed *feed, __u64 flow)
+{
+	return feed->first_target + (feed->targets > 1 ? flow % feed->targets : 0);
 }
 
 /* So that bytes cannot be right by chance. */

@@ -25,12 +25,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FLOWS_MAX (2U << 20)
-#define CPUS      2    /* that send at once */
-#define CHUNK     4096 /* packets a system call */
-#define TICK_NS   (4 * NS_PER_MS)
-#define START     1000000 /* ticks */
-#define START_NS  (1700000000 * NS_PER_SEC)
+#define FLOWS_MAX   (2U << 20)
+#define TARGETS_MAX 65536
+#define CPUS        2    /* that send at once */
+#define CHUNK       4096 /* packets a system call */
+#define TICK_NS     (4 * NS_PER_MS)
+#define START       1000000 /* ticks */
+#define START_NS    (1700000000 * NS_PER_SEC)
 
 struct count {
 	uint64_t packets, bytes;
@@ -40,7 +41,9 @@ struct count {
 struct account {
 	struct count all, records;
 	uint64_t increments;
-	struct count *flows; /* FLOWS_MAX */
+	struct count *flows;   /* FLOWS_MAX */
+	struct count *targets; /* TARGETS_MAX: in flows, and shed */
+	struct count shed, unplaced;
 	struct flow_event last;
 	uint64_t misplaced; /* increments of flows that nobody sent */
 };
@@ -53,7 +56,8 @@ struct rig {
 	size_t feeds_bytes;
 	uint32_t cpu_count;
 	struct account got;
-	struct count *sent; /* FLOWS_MAX */
+	struct count *sent;            /* FLOWS_MAX */
+	struct count *sent_to_targets; /* TARGETS_MAX */
 	struct flow_sink sink;
 };
 
@@ -64,7 +68,7 @@ static void on_flow(void *user, const struct flow_event *increment)
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	static const uint8_t ip6[12] = {0x20, 0x01, 0x0d, 0xb8};
 	struct account *got = user;
-	uint32_t src, dst, flow;
+	uint32_t src, dst, flow, target;
 
 	memcpy(&src, increment->srcip.bytes + 12, 4);
 	memcpy(&dst, increment->dstip.bytes + 12, 4);
@@ -73,14 +77,39 @@ static void on_flow(void *user, const struct flow_event *increment)
 	got->all.bytes += increment->size;
 	got->increments++;
 	got->last = *increment;
+	target = ntohl(dst) - 0xc0a80001;
 	if (flow >= FLOWS_MAX || increment->srcport != 1024 + flow % 60000 ||
-		increment->dstport != 443 || increment->protocol != 6 || dst != htonl(0xc0a80001) ||
+		increment->dstport != 443 || increment->protocol != 6 || target >= TARGETS_MAX ||
 		(memcmp(&increment->srcip, mapped, 12) && memcmp(&increment->srcip, ip6, 12))) {
 		got->misplaced++;
 		return;
 	}
 	got->flows[flow].packets += increment->count;
 	got->flows[flow].bytes += increment->size;
+	got->targets[target].packets += increment->count;
+	got->targets[target].bytes += increment->size;
+}
+
+static void on_shed(void *user, const struct flow_event *increment)
+{
+	static const ip_addr nobody = {0};
+	struct account *got = user;
+	uint32_t dst, target;
+
+	memcpy(&dst, increment->dstip.bytes + 12, 4);
+	target = ntohl(dst) - 0xc0a80001;
+	got->shed.packets += increment->count;
+	got->shed.bytes += increment->size;
+	if (memcmp(&increment->dstip, &nobody, sizeof(nobody)) == 0) {
+		got->unplaced.packets += increment->count;
+		got->unplaced.bytes += increment->size;
+	} else if (target >= TARGETS_MAX || increment->srcport || increment->dstport ||
+		   increment->protocol || memcmp(&increment->srcip, &nobody, sizeof(nobody))) {
+		got->misplaced++;
+	} else {
+		got->targets[target].packets += increment->count;
+		got->targets[target].bytes += increment->size;
+	}
 }
 
 static struct rig rig_open(uint32_t slots, uint32_t ring_records)
@@ -90,6 +119,7 @@ static struct rig rig_open(uint32_t slots, uint32_t ring_records)
 		.cpu_count = rig.cpu_count,
 		.slots4 = slots * rig.cpu_count,
 		.slots6 = slots * rig.cpu_count,
+		.slots_shed = 512 * rig.cpu_count,
 		.ring_records = ring_records * rig.cpu_count,
 		.stale_ns = NS_PER_SEC,
 		.tick_ns = TICK_NS,
@@ -114,9 +144,13 @@ static struct rig rig_open(uint32_t slots, uint32_t ring_records)
 	rig.options = options;
 	rig.program->bss->tick = START;
 	rig.got.flows = calloc(FLOWS_MAX, sizeof(struct count));
+	rig.got.targets = calloc(TARGETS_MAX, sizeof(struct count));
 	rig.sent = calloc(FLOWS_MAX, sizeof(struct count));
+	rig.sent_to_targets = calloc(TARGETS_MAX, sizeof(struct count));
 	assert_non_null(rig.got.flows);
+	assert_non_null(rig.got.targets);
 	assert_non_null(rig.sent);
+	assert_non_null(rig.sent_to_targets);
 	return rig;
 }
 
@@ -126,7 +160,9 @@ static void rig_close(struct rig *rig)
 	flow_table_close(rig->table);
 	flow_feed__destroy(rig->program);
 	free(rig->got.flows);
+	free(rig->got.targets);
 	free(rig->sent);
+	free(rig->sent_to_targets);
 }
 
 static struct flow_time now(const struct rig *rig)
@@ -139,7 +175,7 @@ static struct flow_time now(const struct rig *rig)
 static size_t collect(struct rig *rig)
 {
 	const struct flow_time time = now(rig);
-	const struct flow_sink sink = {on_flow, &rig->got};
+	const struct flow_sink sink = {.flow = on_flow, .shed = on_shed, .user = &rig->got};
 
 	return flow_table_collect(rig->table, &time, &sink);
 }
@@ -147,7 +183,7 @@ static size_t collect(struct rig *rig)
 static size_t drain(struct rig *rig)
 {
 	const struct flow_time time = now(rig);
-	const struct flow_sink sink = {on_flow, &rig->got};
+	const struct flow_sink sink = {.flow = on_flow, .shed = on_shed, .user = &rig->got};
 
 	return flow_table_drain(rig->table, &time, SIZE_MAX, &sink);
 }
@@ -265,20 +301,30 @@ static void assert_exact(const struct rig *rig)
 	assert_int_equal(rig->got.misplaced, 0);
 	assert_int_equal(counters.shed_packets, shed.packets);
 	assert_int_equal(counters.shed_bytes, shed.bytes);
+	assert_int_equal(rig->got.shed.packets, shed.packets);
+	assert_int_equal(rig->got.shed.bytes, shed.bytes);
 	assert_int_equal(rig->got.all.packets + shed.packets, sent.packets);
 	assert_int_equal(rig->got.all.bytes + shed.bytes, sent.bytes);
 }
 
-/* Sends the feeds again, in the head. */
+/* Sends a feed's packets again, in the head. */
+static void expect_packets(struct rig *rig, const struct feed *feed, uint64_t from, uint64_t to)
+{
+	for (uint64_t n = from; n < to; n++) {
+		const uint64_t flow = feed_flow(feed, n), bytes = feed_bytes(flow, n);
+		struct count *target = &rig->sent_to_targets[feed_target(feed, flow)];
+
+		rig->sent[flow].packets++;
+		rig->sent[flow].bytes += bytes;
+		target->packets++;
+		target->bytes += bytes;
+	}
+}
+
 static void expect_flows(struct rig *rig)
 {
 	for (uint32_t cpu = 0; cpu < rig->cpu_count; cpu++)
-		for (uint64_t n = 0; n < rig->feeds[cpu].next; n++) {
-			const uint64_t flow = feed_flow(&rig->feeds[cpu], n);
-
-			rig->sent[flow].packets++;
-			rig->sent[flow].bytes += feed_bytes(flow, n);
-		}
+		expect_packets(rig, &rig->feeds[cpu], 0, rig->feeds[cpu].next);
 }
 
 static void assert_each_flow_exact(struct rig *rig)
@@ -291,6 +337,26 @@ static void assert_each_flow_exact(struct rig *rig)
 				 " bytes, got %" PRIu64 ", %" PRIu64,
 				flow, rig->sent[flow].packets, rig->sent[flow].bytes,
 				rig->got.flows[flow].packets, rig->got.flows[flow].bytes);
+}
+
+/* Packets that are in no target's increment are those that were said to be. */
+static void assert_each_target_exact(struct rig *rig)
+{
+	struct count missing = {0};
+
+	for (uint32_t target = 0; target < TARGETS_MAX; target++) {
+		const struct count *sent = &rig->sent_to_targets[target];
+		const struct count *got = &rig->got.targets[target];
+
+		if (got->packets > sent->packets || got->bytes > sent->bytes)
+			fail_msg("target %u: sent %" PRIu64 " packets, %" PRIu64
+				 " bytes, got %" PRIu64 ", %" PRIu64,
+				target, sent->packets, sent->bytes, got->packets, got->bytes);
+		missing.packets += sent->packets - got->packets;
+		missing.bytes += sent->bytes - got->bytes;
+	}
+	assert_int_equal(missing.packets, rig->got.unplaced.packets);
+	assert_int_equal(missing.bytes, rig->got.unplaced.bytes);
 }
 
 /* ---- sent = counted ---- */
@@ -346,6 +412,97 @@ static void a_flood_is_counted_or_declared_shed(void **state _unused_)
 	assert_exact(&rig);
 	for (uint32_t flow = 0; flow < FLOWS_MAX; flow++)
 		assert_true(rig.got.flows[flow].packets <= 1);
+	rig_close(&rig);
+}
+
+/* Of each packet it is known whom it was for, whatever became of its flow. */
+static void flood_to_some_targets(uint32_t targets, bool is_ip6)
+{
+	struct rig rig = rig_open(4096, 64);
+
+	for (uint32_t cpu = 0; cpu < CPUS && cpu < rig.cpu_count; cpu++)
+		rig.feeds[cpu] = (struct feed){.flows = FLOWS_MAX / CPUS,
+			.first = cpu * (FLOWS_MAX / CPUS),
+			.targets = targets,
+			.in_turn = 1,
+			.is_ip6 = is_ip6};
+	send_from_all(&rig, 500000, false);
+	assert_true(rig.got.shed.packets > 0);
+	assert_exact(&rig);
+	expect_flows(&rig);
+	assert_each_target_exact(&rig);
+	assert_int_equal(rig.got.unplaced.packets, 0);
+	rig_close(&rig);
+}
+
+static void a_floods_target_is_counted_to_the_packet(void **state _unused_)
+{
+	flood_to_some_targets(1, false);
+	flood_to_some_targets(100, false);
+	flood_to_some_targets(10, true);
+}
+
+static void a_flood_to_more_targets_than_fit_is_counted_or_declared(void **state _unused_)
+{
+	struct rig rig = rig_open(512, 64);
+
+	for (uint32_t cpu = 0; cpu < CPUS && cpu < rig.cpu_count; cpu++)
+		rig.feeds[cpu] = (struct feed){.flows = FLOWS_MAX / CPUS,
+			.first = cpu * (FLOWS_MAX / CPUS),
+			.targets = TARGETS_MAX,
+			.in_turn = 1};
+	send_from_all(&rig, 500000, false);
+	assert_true(rig.got.unplaced.packets > 0);
+	assert_exact(&rig);
+	expect_flows(&rig);
+	assert_each_target_exact(&rig);
+	rig_close(&rig);
+}
+
+/* Goes on with the feed, to other targets. */
+static void flood_targets(
+	struct rig *rig, struct feed *feed, uint64_t first, uint64_t targets, uint32_t packets)
+{
+	feed->first_target = first;
+	feed->targets = targets;
+	expect_packets(rig, feed, feed->next, feed->next + packets);
+	send_here(rig, feed, packets);
+	*feed = rig->feeds[0];
+}
+
+static void what_was_shed_makes_room_when_it_was_read(void **state _unused_)
+{
+	struct rig rig = rig_open(512, 64);
+	struct feed flood = {.flows = FLOWS_MAX, .in_turn = 1};
+
+	for (unsigned int turn = 0; turn < 40; turn++) {
+		flood_targets(&rig, &flood, turn * 40, 40, 2000);
+		collect(&rig);
+	}
+	assert_in_range(rig.got.shed.packets, 40 * 1000, 40 * 2000);
+	assert_int_equal(rig.got.unplaced.packets, 0);
+	assert_exact(&rig);
+	assert_each_target_exact(&rig);
+	rig_close(&rig);
+}
+
+/* Nor may the others' packets be taken for theirs. */
+static void what_was_not_read_yet_makes_no_room(void **state _unused_)
+{
+	struct rig rig = rig_open(512, 64);
+	struct feed flood = {.flows = FLOWS_MAX, .in_turn = 1};
+
+	for (unsigned int turn = 0; turn < 10; turn++) {
+		flood_targets(&rig, &flood, turn * 40, 40, 2000);
+		collect(&rig);
+		flood_targets(&rig, &flood, turn * 40, 40, 2000);
+		flood_targets(&rig, &flood, 1000, 5000, 10000);
+		flood_targets(&rig, &flood, turn * 40, 40, 2000);
+	}
+	collect(&rig);
+	assert_true(rig.got.unplaced.packets > 0);
+	assert_exact(&rig);
+	assert_each_target_exact(&rig);
 	rig_close(&rig);
 }
 
@@ -596,8 +753,12 @@ static void the_clock_knows_the_kernels_tick(void **state _unused_)
 static void sizes_that_cannot_be_are_refused(void **state _unused_)
 {
 	struct flow_feed *program = flow_feed__open();
-	struct flow_table_options options = {
-		.cpu_count = 1, .slots4 = 512, .slots6 = 512, .ring_records = 1, .tick_ns = 1};
+	struct flow_table_options options = {.cpu_count = 1,
+		.slots4 = 512,
+		.slots6 = 512,
+		.ring_records = 1,
+		.slots_shed = 512,
+		.tick_ns = 1};
 	struct flow_settings settings = {.stale_ticks = 42};
 
 	assert_non_null(program);
@@ -608,8 +769,11 @@ static void sizes_that_cannot_be_are_refused(void **state _unused_)
 	options.slots4 = 512;
 	options.ring_records = 0;
 	assert_int_equal(flow_table_prepare(&options, program->obj, &settings), -EINVAL);
-	assert_int_equal(settings.stale_ticks, 42);
 	options.ring_records = 1;
+	options.slots_shed = 511;
+	assert_int_equal(flow_table_prepare(&options, program->obj, &settings), -EINVAL);
+	assert_int_equal(settings.stale_ticks, 42);
+	options.slots_shed = 512;
 	assert_int_equal(flow_table_prepare(&options, program->obj, &settings), 0);
 	flow_feed__destroy(program);
 }
@@ -622,6 +786,10 @@ int main(void)
 		cmocka_unit_test(a_million_flows_in_a_small_table_are_counted_to_the_packet),
 		cmocka_unit_test(ipv6_flows_are_counted_to_the_packet),
 		cmocka_unit_test(a_flood_is_counted_or_declared_shed),
+		cmocka_unit_test(a_floods_target_is_counted_to_the_packet),
+		cmocka_unit_test(a_flood_to_more_targets_than_fit_is_counted_or_declared),
+		cmocka_unit_test(what_was_shed_makes_room_when_it_was_read),
+		cmocka_unit_test(what_was_not_read_yet_makes_no_room),
 		cmocka_unit_test(a_full_ring_sheds_new_flows_and_keeps_the_old),
 		cmocka_unit_test(a_ring_that_was_read_takes_records_again),
 		cmocka_unit_test(a_flow_of_many_packets_outlives_a_flood),
