@@ -12,6 +12,7 @@
 #include "bench/traffic_counted.h"
 #include "bench/traffic_net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -39,42 +40,47 @@
 struct traffic_case {
 	const char *name;
 	bool in_quick;
+	bool is_stopped; /* the reader, while packets are sent */
 	struct traffic_options options;
 };
 
 static const struct traffic_case cases[] = {
-	{"1 flow", true,
+	{"1 flow", true, false,
 		{.kind = TRAFFIC_TCP,
 			.flows = 1,
 			.family = 4,
 			.sizes = IMIX,
 			.size_count = IMIX_COUNT}},
-	{"100 k flows", true, {.kind = TRAFFIC_UDP, .flows = 100000, .family = 4}},
-	{"1 M flows", true, {.kind = TRAFFIC_UDP, .flows = 1000000, .family = 4}},
-	{"1 M zipf", false,
+	{"100 k flows", true, false, {.kind = TRAFFIC_UDP, .flows = 100000, .family = 4}},
+	{"1 M flows", true, false, {.kind = TRAFFIC_UDP, .flows = 1000000, .family = 4}},
+	{"1 M zipf", false, false,
 		{.kind = TRAFFIC_TCP,
 			.spread = TRAFFIC_ZIPF,
 			.flows = 1000000,
 			.family = 4,
 			.sizes = IMIX,
 			.size_count = IMIX_COUNT}},
-	{"100 k ipv6 qinq", true,
+	{"100 k ipv6 qinq", true, false,
 		{.kind = TRAFFIC_UDP,
 			.flows = 100000,
 			.family = 6,
 			.tags = 2,
 			.sizes = IMIX,
 			.size_count = IMIX_COUNT}},
-	{"connections", true,
+	{"connections", true, false,
 		{.kind = TRAFFIC_HANDSHAKE,
 			.spread = TRAFFIC_SPOOFED,
 			.family = 4,
 			.sizes = IMIX,
 			.size_count = IMIX_COUNT}},
-	{"spoofed flood", true, {.kind = TRAFFIC_SYN, .spread = TRAFFIC_SPOOFED, .family = 4}},
+	{"spoofed flood", true, false,
+		{.kind = TRAFFIC_SYN, .spread = TRAFFIC_SPOOFED, .family = 4}},
+	{"flood, reader stopped", true, true,
+		{.kind = TRAFFIC_SYN, .spread = TRAFFIC_SPOOFED, .family = 4}},
+	{"1 M flows, stopped", true, true, {.kind = TRAFFIC_UDP, .flows = 1000000, .family = 4}},
 };
 
-/* What is found in a run. All but the first four must be 0: they have a goal. */
+/* What is found in a run. All with a goal must be 0. */
 enum {
 	RATE,
 	CPU_RATE,
@@ -86,6 +92,10 @@ enum {
 	BYTES_OFF,
 	FLOWS_OFF,
 	SYN_OFF,
+	TARGET_OFF,
+	SOURCES_OFF,
+	TARGETS_OFF,
+	TARGET_SYN_OFF,
 	METRICS
 };
 
@@ -102,6 +112,10 @@ static const struct {
 	[BYTES_OFF] = {"total - sent", "bytes", "0"},
 	[FLOWS_OFF] = {"flow packets undeclared", "packets", "0"},
 	[SYN_OFF] = {"syn undeclared", "segments", "0"},
+	[TARGET_OFF] = {"target's total - sent", "packets and bytes", "0"},
+	[SOURCES_OFF] = {"sum of sources - sent", "packets and bytes", "0"},
+	[TARGETS_OFF] = {"sum of targets - sent", "packets and bytes", "0"},
+	[TARGET_SYN_OFF] = {"target's syn - sent", "segments", "0"},
 };
 
 struct bench {
@@ -122,6 +136,10 @@ struct run {
 	struct interface_counts before, after;
 	struct interface_event totals;
 	uint64_t syn; /* in port records */
+	/* In last records of the window. */
+	struct volume_sum {
+		uint64_t packets, bytes, syn;
+	} sources, targets, target;
 };
 
 static void on_flow(void *user, const struct flow_event *increment)
@@ -138,6 +156,39 @@ static void on_port(void *user, const struct port_event *event)
 	run->syn += event->syn;
 }
 
+static void on_source(void *user, const struct source_event *event)
+{
+	struct run *run = user;
+
+	if (!event->ended)
+		return;
+	run->sources.packets += event->packets;
+	run->sources.bytes += event->size;
+}
+
+/* The generator has one target; in connections it answers, and each source is a target as well. */
+static bool is_the_target(const ip_addr *address)
+{
+	const uint32_t expected = htonl(TRAFFIC_TARGET);
+
+	return memcmp(address->bytes + 12, &expected, sizeof(expected)) == 0;
+}
+
+static void on_target(void *user, const struct target_event *event)
+{
+	struct run *run = user;
+
+	if (!event->ended)
+		return;
+	run->targets.packets += event->packets;
+	run->targets.bytes += event->size;
+	if (!is_the_target(&event->dstip))
+		return;
+	run->target.packets += event->packets;
+	run->target.bytes += event->size;
+	run->target.syn += event->syn;
+}
+
 static void run_done(struct run *run)
 {
 	counted_free(run->counted);
@@ -145,9 +196,14 @@ static void run_done(struct run *run)
 	traffic_free(run->traffic);
 }
 
-static int carry_out(struct run *run, const struct traffic_options *options, uint64_t packets)
+static int carry_out(
+	struct run *run, const struct traffic_options *options, uint64_t packets, bool is_stopped)
 {
-	const struct collect_sink sink = {.flow = on_flow, .port = on_port, .user = run};
+	const struct collect_sink sink = {.flow = on_flow,
+		.port = on_port,
+		.source = on_source,
+		.target = on_target,
+		.user = run};
 	const struct traffic_bounds bounds = {.packets = packets};
 	int r = traffic_new(options, &run->traffic);
 
@@ -155,6 +211,8 @@ static int carry_out(struct run *run, const struct traffic_options *options, uin
 		r = ledger_new(traffic_settings(run->traffic), packets, &run->ledger);
 	if (r == 0)
 		r = counted_new(&sink, &run->counted);
+	if (r == 0)
+		counted_set_stopped(run->counted, is_stopped);
 	if (r == 0)
 		r = traffic_net_read(RECEIVER, &run->before);
 	if (r == 0)
@@ -175,6 +233,23 @@ static int carry_out(struct run *run, const struct traffic_options *options, uin
 static double distance(uint64_t a, uint64_t b)
 {
 	return a > b ? (double)(a - b) : (double)(b - a);
+}
+
+static double sum_off(const struct volume_sum *sum, const struct traffic_result *sent)
+{
+	return distance(sum->packets, sent->packets) + distance(sum->bytes, sent->bytes);
+}
+
+static void find_sums(const struct run *run, double ret_found[METRICS])
+{
+	const struct traffic_result *sent = &run->sent;
+	const bool has_replies = sent->sent[TRAFFIC_CLASS_SYN_ACK].packets > 0;
+
+	ret_found[SOURCES_OFF] = sum_off(&run->sources, sent);
+	ret_found[TARGETS_OFF] = sum_off(&run->targets, sent);
+	ret_found[TARGET_OFF] = has_replies ? 0 : sum_off(&run->target, sent);
+	ret_found[TARGET_SYN_OFF] =
+		distance(run->target.syn, sent->sent[TRAFFIC_CLASS_SYN].packets);
 }
 
 static void find(const struct run *run, double ret_found[METRICS])
@@ -199,15 +274,16 @@ static void find(const struct run *run, double ret_found[METRICS])
 	if (left.packets_missing == 0)
 		ret_found[FLOWS_OFF] += (double)left.bytes_missing;
 	ret_found[FLOWS_OFF] += (double)left.bytes_extra;
+	find_sums(run, ret_found);
 	ret_found[SYN_OFF] =
 		distance(run->syn + totals->port_shed, sent->sent[TRAFFIC_CLASS_SYN].packets);
 }
 
-static int measure_once(
-	const struct bench *bench, const struct traffic_options *options, double ret_found[METRICS])
+static int measure_once(const struct bench *bench, const struct traffic_options *options,
+	bool is_stopped, double ret_found[METRICS])
 {
 	_cleanup_(run_done) struct run run = {0};
-	int r = carry_out(&run, options, bench->packets);
+	int r = carry_out(&run, options, bench->packets, is_stopped);
 
 	if (r == 0)
 		find(&run, ret_found);
@@ -247,7 +323,7 @@ static int measure_case(struct bench *bench, const struct traffic_case *c, unsig
 		double found[METRICS];
 
 		options.seed = bench->seed + run;
-		r = measure_once(bench, &options, found);
+		r = measure_once(bench, &options, c->is_stopped, found);
 		for (int i = 0; i < METRICS && r == 0; i++)
 			values[i][run] = found[i];
 	}

@@ -3,6 +3,7 @@
 
 #include "agent/attach.h"
 #include "agent/options.h"
+#include "agent/tally.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -16,8 +17,11 @@
 
 struct counted {
 	struct agent_options options;
-	struct collect_sink sink;
+	struct collect_sink sink; /* the caller's, */
+	struct collect_sink ours; /* ... and what is before it */
 	struct collector *collector;
+	struct tally *tally;
+	bool is_stopped;
 	struct attachment attachment;
 	bool attached;
 	pthread_t thread;
@@ -36,6 +40,60 @@ static int agent_defaults(struct agent_options *ret_options)
 	enum options_outcome outcome;
 
 	return agent_options_parse(ARRAY_SIZE(argv) - 1, argv, ret_options, &outcome, &error);
+}
+
+static void on_flow(void *user, const struct flow_event *increment)
+{
+	struct counted *counted = user;
+
+	counted->sink.flow(counted->sink.user, increment);
+	tally_add(counted->tally, increment, clock_monotonic_ns());
+}
+
+static void on_shed(void *user, const struct flow_event *increment)
+{
+	struct counted *counted = user;
+
+	tally_add_shed(counted->tally, increment, clock_realtime_ns());
+}
+
+static void on_port(void *user, const struct port_event *event)
+{
+	const struct counted *counted = user;
+
+	counted->sink.port(counted->sink.user, event);
+}
+
+static void on_source(void *user, const struct source_event *event)
+{
+	const struct counted *counted = user;
+
+	counted->sink.source(counted->sink.user, event);
+}
+
+static void on_target(void *user, const struct target_event *event)
+{
+	const struct counted *counted = user;
+
+	counted->sink.target(counted->sink.user, event);
+}
+
+static void on_record(void *user _unused_, const struct flow_event *record _unused_)
+{
+}
+
+static int tally_init(struct counted *counted)
+{
+	const struct tally_options options = {
+		.collector = counted->collector,
+		.flow_max = 2 * counted->options.flow_max,
+		.flow_idle_ns = counted->options.flow_idle_ns,
+		.flow_events_per_s = counted->options.flow_events_per_s,
+		.update = on_record,
+		.end = on_record,
+	};
+
+	return tally_new(&options, &counted->tally);
 }
 
 int counted_new(const struct collect_sink *sink, struct counted **ret_counted)
@@ -58,7 +116,19 @@ int counted_new(const struct collect_sink *sink, struct counted **ret_counted)
 		return r;
 	options.flow_max = counted->options.flow_max;
 	options.port_max = counted->options.port_max;
+	if (sink->source)
+		options.fanout = counted->options.fanout;
+	counted->ours = (struct collect_sink){
+		.flow = on_flow,
+		.shed = on_shed,
+		.port = on_port,
+		.source = on_source,
+		.target = on_target,
+		.user = counted,
+	};
 	r = collector_new(&options, &counted->collector);
+	if (r == 0)
+		r = tally_init(counted);
 	if (r < 0)
 		return r;
 	*ret_counted = TAKE_PTR(counted);
@@ -67,8 +137,11 @@ int counted_new(const struct collect_sink *sink, struct counted **ret_counted)
 
 static void collect(struct counted *counted)
 {
-	int r = collector_collect(counted->collector, &counted->sink);
+	int r = collector_collect(counted->collector, &counted->ours);
 
+	if (r == 0)
+		r = tally_round(
+			counted->tally, clock_monotonic_ns(), clock_realtime_ns(), &counted->ours);
 	if (r < 0 && counted->error == 0)
 		counted->error = r;
 }
@@ -95,17 +168,24 @@ static void *collect_periodically(void *arg)
 	uint64_t collect_ns = clock_monotonic_ns() + counted->options.period_ns;
 	uint64_t relieve_ns = clock_monotonic_ns() + COUNTED_RELIEVE_NS;
 
+	if (counted->is_stopped)
+		collect_ns = relieve_ns = UINT64_MAX;
 	while (wait_until(counted, MIN(collect_ns, relieve_ns))) {
 		if (clock_monotonic_ns() >= collect_ns) {
 			collect(counted);
 			collect_ns =
 				MAX(collect_ns + counted->options.period_ns, clock_monotonic_ns());
 		} else {
-			(void)collector_relieve(counted->collector, &counted->sink);
+			(void)collector_relieve(counted->collector, &counted->ours);
 		}
 		relieve_ns = clock_monotonic_ns() + COUNTED_RELIEVE_NS;
 	}
 	return NULL;
+}
+
+void counted_set_stopped(struct counted *counted, bool stopped)
+{
+	counted->is_stopped = stopped;
 }
 
 int counted_attach(struct counted *counted, const char *interface)
@@ -144,9 +224,13 @@ static void stop(struct counted *counted)
 
 int counted_detach(struct counted *counted)
 {
+	int r;
+
 	stop(counted);
 	collect(counted);
-	return counted->error;
+	tally_end_flows(counted->tally, clock_realtime_ns());
+	r = collector_end_window(counted->collector, &counted->ours);
+	return counted->error < 0 ? counted->error : r;
 }
 
 void counted_free(struct counted *counted)
@@ -155,6 +239,7 @@ void counted_free(struct counted *counted)
 		return;
 	if (counted->attached)
 		stop(counted);
+	tally_free(counted->tally);
 	collector_free(counted->collector);
 	pthread_cond_destroy(&counted->stopped);
 	pthread_mutex_destroy(&counted->mutex);

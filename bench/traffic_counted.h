@@ -5,7 +5,8 @@
 /*
  * The agent's own program on an interface, and its own collector behind it in a thread, each with the
  * defaults of netlambda-agent's command line: what counts in production, without spool and uplink.
- * Owned by one thread; the sink is called on the collecting one.
+ * Owned by one thread; the sink is called on the collecting one. If it takes sources and targets, these
+ * are counted.
  */
 
 #include "agent/collect.h"
@@ -17,6 +18,9 @@ struct counted;
 int counted_new(const struct collect_sink *sink, struct counted **ret_counted) _must_check_;
 void counted_free(struct counted *counted);
 DEFINE_CLEANUP(struct counted, counted_free)
+
+/* From the next counted_attach() on nothing is collected before counted_detach(): a reader that stopped. */
+void counted_set_stopped(struct counted *counted, bool stopped);
 
 /* Attaches in native mode and begins to collect. A negative errno was said on standard error. */
 int counted_attach(struct counted *counted, const char *interface) _must_check_;

@@ -19,11 +19,10 @@
 #include "clock.bpf.h"
 #include "fanout.bpf.h"
 #include "flow_table.bpf.h"
+#include "full.bpf.h"
 #include "handshake.bpf.h"
 #include "parse.bpf.h"
 #include "port_news.bpf.h"
-
-#define EEXIST 17
 
 const volatile __u32 interface_slot; /* which of `interfaces` is this program's */
 const volatile bool has_frags;       /* frames may have more than a linear part (Linux 5.18) */
@@ -52,27 +51,25 @@ struct {
 	__type(value, struct interface_counters);
 } interfaces SEC(".maps");
 
-/*
- * The key's counters, made if there are none. Another CPU may make them at the same moment, then
- * its are taken. NULL: the table is full. `table` is a map of maps, `fresh` zeroes with `first`
- * set.
- */
-static __always_inline void *counters_get(void *table, const void *key, const void *fresh)
+/* The key's counters, made if there are none. NULL: the table is full. */
+static __always_inline struct port_counters *port_get(const struct port_key *key, __u64 now)
 {
+	const struct port_counters fresh = {.first = now};
 	const __u32 zero = 0;
-	void *inner = bpf_map_lookup_elem(table, &zero);
-	void *counters;
-	long r;
+	void *table = bpf_map_lookup_elem(&ports, &zero);
+	struct port_counters *port;
 
-	if (!inner)
+	if (!table)
 		return NULL;
-	counters = bpf_map_lookup_elem(inner, key);
-	if (counters)
-		return counters;
-	r = bpf_map_update_elem(inner, key, fresh, BPF_NOEXIST);
-	if (r != 0 && r != -EEXIST)
-		return NULL;
-	return bpf_map_lookup_elem(inner, key);
+	port = bpf_map_lookup_elem(table, key);
+	if (port || full_is_known(FULL_PORTS, table, now))
+		return port;
+	/* Another CPU may make them at the same moment, then its are taken. */
+	bpf_map_update_elem(table, key, &fresh, BPF_NOEXIST);
+	port = bpf_map_lookup_elem(table, key);
+	if (!port)
+		full_note(FULL_PORTS, table, now);
+	return port;
 }
 
 /* Counts the news, bits of enum port_news, in the record of the packet's source and service. */
@@ -84,8 +81,7 @@ static __always_inline bool port_count(const struct packet *pkt, __u32 news, __u
 		.dstport = pkt->dstport,
 		.protocol = pkt->protocol,
 	};
-	const struct port_counters fresh = {.first = now};
-	struct port_counters *port = counters_get(&ports, &key, &fresh);
+	struct port_counters *port = port_get(&key, now);
 
 	if (!port)
 		return false;

@@ -13,6 +13,7 @@
  */
 
 #include "fanout_maps.h"
+#include "full.bpf.h"
 #include "port_news.bpf.h"
 
 #include <linux/bpf.h>
@@ -55,6 +56,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 262144);
 } fanout_ring SEC(".maps");
+
+/* The size is set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct volume);
+} volumes SEC(".maps");
 
 /* A new entry, which is too large for the stack; no program changes it. */
 struct {
@@ -117,8 +127,10 @@ static __always_inline void sketch_add(struct sketch *sketch, __u32 bit)
 
 /* ---- entries ---- */
 
-static __always_inline struct fanout_entry *fanout_get(__u32 kind, const ip_addr *address)
+static __always_inline struct fanout_entry *fanout_get(
+	__u32 kind, const ip_addr *address, __u64 now)
 {
+	const __u32 full_kind = kind == FANOUT_SOURCE ? FULL_SOURCES : FULL_TARGETS;
 	const __u32 zero = 0;
 	void *table = bpf_map_lookup_elem(&fanouts, &kind);
 	struct fanout_entry *entry, *blank = bpf_map_lookup_elem(&fanout_blank, &zero);
@@ -126,11 +138,14 @@ static __always_inline struct fanout_entry *fanout_get(__u32 kind, const ip_addr
 	if (!table || !blank)
 		return 0;
 	entry = bpf_map_lookup_elem(table, address);
-	if (entry)
+	if (entry || full_is_known(full_kind, table, now))
 		return entry;
 	/* Another CPU may make it at the same moment, then its is taken. */
 	bpf_map_update_elem(table, address, blank, BPF_NOEXIST);
-	return bpf_map_lookup_elem(table, address);
+	entry = bpf_map_lookup_elem(table, address);
+	if (!entry)
+		full_note(full_kind, table, now);
+	return entry;
 }
 
 static __always_inline bool fanout_reaches(__u32 value, __u32 limit)
@@ -208,7 +223,7 @@ static __always_inline void fanout_count(
 	const ip_addr address = kind == FANOUT_SOURCE ? pkt->srcip : pkt->dstip;
 	const ip_addr *peer = kind == FANOUT_SOURCE ? &pkt->dstip : &pkt->srcip;
 	const struct fanout_limits *limits = bpf_map_lookup_elem(&fanout_limits, &kind);
-	struct fanout_entry *entry = fanout_get(kind, &address);
+	struct fanout_entry *entry = fanout_get(kind, &address, now);
 	struct fanout_losses *losses;
 
 	if (!entry || !limits) {

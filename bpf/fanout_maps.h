@@ -60,13 +60,32 @@ struct fanout_limits {
 	__u32 ports_ones;
 	__u32 half_open; /* syn - completed */
 	__u32 pad;
-	__u64 repeat_ns; /* an entry goes into the ring no more often */
+	__u64 repeat_ns;      /* an entry goes into the ring no more often */
+	__u64 packets, bytes; /* of all kinds, within a second: which user space looks at */
 };
 
 struct fanout_settings {
 	__u64 seeds[9]; /* random: who knows them can choose collisions */
 	__u32 on;       /* 0: the verifier removes all of it */
 	__u32 pad;
+};
+
+/*
+ * All packets of one address in a window, not only those that begin something. User space keeps these
+ * (agent/volumes.h) from what it is handed of flows; they lie in a map, at which no program looks, to
+ * outlive the agent. `first` and `last` are the lower bits of UNIX time in units of 2^20 ns.
+ */
+struct volume {
+	ip_addr address;
+	__u64 packets; /* 0: free */
+	__u64 size;
+	__u64 shed; /* of `packets`, those that are in no flow's last record */
+	__u64 second_size;
+	__u32 second_packets; /* within the present second, ... */
+	__u32 first, last;
+	__u16 second;  /* ... which is this one, modulo 2^16 */
+	__u8 told;     /* it reached a limit within the window */
+	__u8 told_now; /* ... and within the present second */
 };
 
 /* Of one CPU. */
@@ -79,7 +98,8 @@ struct fanout_losses {
 _Static_assert(sizeof(struct fanout_totals) == 48, "both sides agree");
 _Static_assert(sizeof(struct fanout_entry) == 56 + 2 * 136, "both sides agree");
 _Static_assert(sizeof(struct fanout_record) == 80, "both sides agree");
-_Static_assert(sizeof(struct fanout_limits) == 24, "both sides agree");
+_Static_assert(sizeof(struct fanout_limits) == 40, "both sides agree");
+_Static_assert(sizeof(struct volume) == 64, "a cache line");
 #endif
 
 #endif

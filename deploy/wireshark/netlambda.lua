@@ -64,6 +64,7 @@ local f = {
 	if_packets = ProtoField.uint64("netlambda.packets", "packets"),
 	not_ip = ProtoField.uint64("netlambda.not_ip", "not_ip"),
 	malformed = ProtoField.uint64("netlambda.malformed", "malformed"),
+	shed = ProtoField.uint64("netlambda.shed", "shed"),
 	flow_shed = ProtoField.uint64("netlambda.flow_shed", "flow_shed"),
 	port_shed = ProtoField.uint64("netlambda.port_shed", "port_shed"),
 	flags = ProtoField.uint8("netlambda.flags", "flags", base.HEX),
@@ -113,7 +114,7 @@ local interface = { { f.ifindex, 4 }, { f.if_packets, 8 }, { f.size, 8 }, { f.no
 
 local function fanout(address, octets, peers)
 	return { { address, octets }, { f.first, 8 }, { f.last, 8 }, { f.if_packets, 8 }, { f.size, 8 },
-		{ f.syn, 4 }, { f.udp, 4 }, { f.completed, 4 }, { peers, 4 }, { f.ports, 4 }, { f.ended, 1 } }
+		{ f.shed, 8 }, { f.syn, 4 }, { f.udp, 4 }, { f.completed, 4 }, { peers, 4 }, { f.ports, 4 }, { f.ended, 1 } }
 end
 
 local function concat(a, b)
@@ -133,8 +134,8 @@ local layouts = {
 		[52] = concat(v6, port), [60] = concat(concat(v6, port), port_more),
 	},
 	[2] = { [28] = concat(v4, flow), [52] = concat(v6, flow) },
-	[3] = { [57] = fanout(f.srcip, 4, f.hosts), [69] = fanout(f.srcip6, 16, f.hosts) },
-	[4] = { [57] = fanout(f.dstip, 4, f.sources), [69] = fanout(f.dstip6, 16, f.sources) },
+	[3] = { [65] = fanout(f.srcip, 4, f.hosts), [77] = fanout(f.srcip6, 16, f.hosts) },
+	[4] = { [65] = fanout(f.dstip, 4, f.sources), [77] = fanout(f.dstip6, 16, f.sources) },
 	[5] = { [52] = interface },
 }
 
@@ -147,7 +148,7 @@ local function payload_is_bad(id, payload)
 		return false
 	end
 	if id == 3 or id == 4 then
-		local mapped = payload:len() == 69 and is_v4_mapped(payload(0, 16))
+		local mapped = payload:len() == 77 and is_v4_mapped(payload(0, 16))
 		return mapped or payload(payload:len() - 1, 1):uint() > 1
 	end
 	local addresses = payload:len() >= 52 and 32 or 8

@@ -75,10 +75,12 @@ struct flow_event {
 };
 
 /*
- * Id 3, source: what one host began, within a window of some seconds: SYN segments, empty UDP
- * datagrams, handshakes completed. Sent only if a threshold was crossed: at once, then as it grows,
- * and at the window's end with `ended` set. Acknowledged. Cumulative since `first`. `hosts` and
- * `ports` are estimates (docs/data-plane.md, "Sources and targets").
+ * Id 3, source: what one host sent within a window of some seconds, and what of that began something:
+ * SYN segments, empty UDP datagrams, handshakes completed. Sent at once if a threshold is crossed, then
+ * as it grows, and at the window's end with `ended` set; then also of those that sent a thousandth of
+ * all. A last record with srcip :: has the sums of all others, so that `packets` and `size` of the last
+ * records add up to all that was received. Acknowledged. Cumulative since `first`. `hosts` and `ports`
+ * are estimates (docs/data-plane.md, "Sources and targets").
  */
 struct source_event {
 	ip_addr srcip;
@@ -86,6 +88,7 @@ struct source_event {
 	time_ns last;
 	__u64 packets;
 	size_bytes size;
+	__u64 shed; /* of `packets`, those that are in no flow's last record */
 	__u32 syn;
 	__u32 udp; /* empty UDP datagrams */
 	__u32 completed;
@@ -95,13 +98,14 @@ struct source_event {
 	__u8 pad[3];
 };
 
-/* Id 4, target: the same of what one host was asked for. */
+/* Id 4, target: the same of what one host was sent. */
 struct target_event {
 	ip_addr dstip;
 	time_ns first;
 	time_ns last;
 	__u64 packets;
 	size_bytes size;
+	__u64 shed;
 	__u32 syn;
 	__u32 udp;
 	__u32 completed;
@@ -137,8 +141,8 @@ struct timer_event {
 #ifndef __cplusplus
 _Static_assert(sizeof(struct port_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct flow_event) == 72, "a record has no hidden padding");
-_Static_assert(sizeof(struct source_event) == 72, "a record has no hidden padding");
-_Static_assert(sizeof(struct target_event) == 72, "a record has no hidden padding");
+_Static_assert(sizeof(struct source_event) == 80, "a record has no hidden padding");
+_Static_assert(sizeof(struct target_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct interface_event) == 64, "a record has no hidden padding");
 _Static_assert(sizeof(struct timer_event) == 16, "a record has no hidden padding");
 #endif

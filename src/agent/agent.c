@@ -16,6 +16,7 @@
 #include "wire/v1.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +115,14 @@ static int read_alarms(
 	return r;
 }
 
+static void log_thresholds(const char *of, const struct fanout_thresholds *thresholds)
+{
+	log_info("thresholds of=%s hosts=%" PRIu64 " ports=%" PRIu64 " half_open=%" PRIu64
+		 " packets=%" PRIu64 " bytes=%" PRIu64,
+		of, thresholds->hosts, thresholds->ports, thresholds->half_open,
+		thresholds->packets, thresholds->bytes);
+}
+
 static void reload_alarms(struct agent *agent)
 {
 	_cleanup_free_ char *error = NULL;
@@ -133,11 +142,9 @@ static void reload_alarms(struct agent *agent)
 		return;
 	}
 	agent->alarm_reloads++;
-	log_info("thresholds read file=%s source_hosts=%u source_ports=%u source_half_open=%u "
-		 "target_sources=%u target_ports=%u target_half_open=%u",
-		agent->options->alarm_file, fanout.source.hosts, fanout.source.ports,
-		fanout.source.half_open, fanout.target.hosts, fanout.target.ports,
-		fanout.target.half_open);
+	log_info("thresholds read file=%s", agent->options->alarm_file);
+	log_thresholds("source", &fanout.source);
+	log_thresholds("target", &fanout.target);
 }
 
 /* ---- ending ---- */

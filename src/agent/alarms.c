@@ -1,27 +1,45 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/alarms.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
 #include "base/suggest.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define FILE_MAX (64 * 1024)
 
+const struct fanout_options alarms_default = {
+	.window_ns = 10 * NS_PER_SEC,
+	.repeat_ns = NS_PER_SEC,
+	.max = 16384,
+	.source = {.hosts = 200, .ports = 100, .half_open = 1000},
+	.target = {.hosts = 1000,
+		.ports = 100,
+		.half_open = 1000,
+		.packets = 20000,
+		.bytes = 125000000},
+};
+
 static const struct {
 	const char *name;
 	size_t offset; /* in struct fanout_options */
-	uint32_t max;
+	uint64_t max;
 } alarms[] = {
 	{"source-hosts", offsetof(struct fanout_options, source.hosts), FANOUT_DISTINCT_MAX},
 	{"source-ports", offsetof(struct fanout_options, source.ports), FANOUT_DISTINCT_MAX},
 	{"source-half-open", offsetof(struct fanout_options, source.half_open), UINT32_MAX},
+	{"source-packets", offsetof(struct fanout_options, source.packets), UINT64_MAX},
+	{"source-bytes", offsetof(struct fanout_options, source.bytes), UINT64_MAX},
 	{"target-sources", offsetof(struct fanout_options, target.hosts), FANOUT_DISTINCT_MAX},
 	{"target-ports", offsetof(struct fanout_options, target.ports), FANOUT_DISTINCT_MAX},
 	{"target-half-open", offsetof(struct fanout_options, target.half_open), UINT32_MAX},
+	{"target-packets", offsetof(struct fanout_options, target.packets), UINT64_MAX},
+	{"target-bytes", offsetof(struct fanout_options, target.bytes), UINT64_MAX},
 };
 
 static int unknown(const char *text, char **ret_error)
@@ -34,27 +52,39 @@ static int unknown(const char *text, char **ret_error)
 		names[i] = alarms[i].name;
 	near = name ? suggest_nearest(name, names, ARRAY_SIZE(names)) : NULL;
 	return error_set(ret_error, -EINVAL,
-		"%s: expected source-hosts, source-ports, source-half-open, target-sources, "
-		"target-ports or target-half-open, and =N%s%s%s",
+		"%s: expected source-hosts, target-sources, or source- or target-ports, "
+		"-half-open, -packets or -bytes, and =N%s%s%s",
 		text, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
 int alarm_parse(const char *text, struct fanout_options *options, char **ret_error)
 {
 	const size_t length = strcspn(text, "=");
-	uint32_t value;
+	uint64_t value;
 
 	for (size_t i = 0; i < ARRAY_SIZE(alarms); i++) {
 		if (strlen(alarms[i].name) != length || strncmp(alarms[i].name, text, length) != 0)
 			continue;
 		if (text[length] != '=' ||
-			number32_parse(text + length + 1, 0, alarms[i].max, &value) < 0)
+			number_parse(text + length + 1, 0, alarms[i].max, &value) < 0)
 			return error_set(ret_error, -EINVAL,
-				"%s: expected a number from 0 to %u behind =", text, alarms[i].max);
+				"%s: expected a number from 0 to %" PRIu64 " behind =", text,
+				alarms[i].max);
 		memcpy((char *)options + alarms[i].offset, &value, sizeof(value));
 		return 0;
 	}
 	return unknown(text, ret_error);
+}
+
+int alarms_parse(const char *list, struct fanout_options *options, char **ret_error)
+{
+	_cleanup_free_ char *copy = strdup(list);
+	char *rest = copy, *word;
+	int r = copy ? 0 : -ENOMEM;
+
+	while (r == 0 && (word = strsep(&rest, ",")) != NULL)
+		r = alarm_parse(word, options, ret_error);
+	return r;
 }
 
 /* Takes all blanks out, and what is behind a #. */

@@ -10,11 +10,17 @@
 #include "agent/fanout.h"
 #include "base/attr.h"
 
+/* A window of ten seconds, and what is worth a word in most networks. */
+extern const struct fanout_options alarms_default;
+
 /*
  * "source-ports=100": sets the one that it names. Returns 0, or -EINVAL with a message in `ret_error`
  * (to be freed) that says what was expected.
  */
 int alarm_parse(const char *text, struct fanout_options *options, char **ret_error) _must_check_;
+
+/* Several, with commas between. Some may be set if it fails. */
+int alarms_parse(const char *list, struct fanout_options *options, char **ret_error) _must_check_;
 
 /*
  * A file with one of these a line; blank lines and what is behind a # are nothing. Thresholds that it

@@ -37,6 +37,8 @@ static int share_maps(struct account *program, const struct account *owner)
 		{program->maps.fanout_losses, owner->maps.fanout_losses},
 		{program->maps.fanout_ring, owner->maps.fanout_ring},
 		{program->maps.fanout_blank, owner->maps.fanout_blank},
+		{program->maps.volumes, owner->maps.volumes},
+		{program->maps.full_notes, owner->maps.full_notes},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
@@ -63,6 +65,7 @@ static int size_maps(struct account *program, const struct collector_options *op
 		{program->maps.sources_b, fanout_max},
 		{program->maps.targets_a, fanout_max},
 		{program->maps.targets_b, fanout_max},
+		{program->maps.volumes, FANOUT_KINDS * (fanout_max + 1)},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -237,6 +240,8 @@ int collector_open_fanout(struct collector *collector, const struct fanout_optio
 		.limits_fd = bpf_map__fd(owner->maps.fanout_limits),
 		.losses_fd = bpf_map__fd(owner->maps.fanout_losses),
 		.ring_fd = bpf_map__fd(owner->maps.fanout_ring),
+		.volumes_fd = bpf_map__fd(owner->maps.volumes),
+		.volumes_max = bpf_map__max_entries(owner->maps.volumes) / FANOUT_KINDS - 1,
 		.table_fds = {{bpf_map__fd(owner->maps.sources_a),
 				      bpf_map__fd(owner->maps.sources_b)},
 			{bpf_map__fd(owner->maps.targets_a), bpf_map__fd(owner->maps.targets_b)}},
@@ -468,32 +473,36 @@ struct fanout *collector_fanout(const struct collector *collector)
 	return collector->fanout;
 }
 
+static struct fanout_clock fanout_clock(const struct collector *collector)
+{
+	return (struct fanout_clock){
+		.now_ns = programs_now_ns(collector), .epoch_ns = epoch_ns(collector)};
+}
+
 int collector_take_alarms(struct collector *collector, const struct collect_sink *sink)
 {
 	const struct fanout_sink records = fanout_sink(sink);
+	const struct fanout_clock clock = fanout_clock(collector);
 
-	return collector->fanout ? fanout_take(collector->fanout, epoch_ns(collector), &records)
-				 : 0;
+	return collector->fanout ? fanout_take(collector->fanout, &clock, &records) : 0;
 }
 
-static int turn(struct collector *collector, bool anyway, const struct collect_sink *sink)
+bool collector_window_is_over(const struct collector *collector)
 {
-	const struct fanout_sink records = fanout_sink(sink);
-
-	if (!collector->fanout)
-		return 0;
-	return fanout_turn(collector->fanout, programs_now_ns(collector), anyway,
-		epoch_ns(collector), &records);
+	return collector->fanout && fanout_is_over(collector->fanout, programs_now_ns(collector));
 }
 
 int collector_end_window(struct collector *collector, const struct collect_sink *sink)
 {
-	return turn(collector, true, sink);
+	const struct fanout_sink records = fanout_sink(sink);
+	const struct fanout_clock clock = fanout_clock(collector);
+
+	return collector->fanout ? fanout_end_window(collector->fanout, &clock, &records) : 0;
 }
 
 int collector_collect(struct collector *collector, const struct collect_sink *sink)
 {
-	const struct flow_sink flows = {.flow = sink->flow, .user = sink->user};
+	const struct flow_sink flows = {.flow = sink->flow, .shed = sink->shed, .user = sink->user};
 	/*
 	 * Alarms and ports first: they are what matters, should it fail. And when their tables are
 	 * swapped, no program that was detached before still runs: its flows are all there.
@@ -501,8 +510,6 @@ int collector_collect(struct collector *collector, const struct collect_sink *si
 	int r = collector_take_alarms(collector, sink);
 	struct flow_time now;
 
-	if (r == 0)
-		r = turn(collector, false, sink);
 	if (r == 0 && collector->ports.outer_fd >= 0)
 		r = table_drain(collector, &collector->ports, hand_on_port, sink);
 	if (r < 0)

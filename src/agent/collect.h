@@ -60,6 +60,8 @@ struct unparsed {
 /* Borrowed records, with UNIX times; `ended` is 0. */
 struct collect_sink {
 	void (*flow)(void *user, const struct flow_event *increment);
+	/* Packets that are in no flow: as struct flow_sink has it. NULL: of no interest. */
+	void (*shed)(void *user, const struct flow_event *increment);
 	void (*port)(void *user, const struct port_event *event);
 	/* As struct fanout_sink has them; only called if these are counted. */
 	void (*source)(void *user, const struct source_event *event);
@@ -126,9 +128,13 @@ bool collector_relieve(struct collector *collector, const struct collect_sink *s
 int collector_alarm_fd(const struct collector *collector);
 int collector_take_alarms(
 	struct collector *collector, const struct collect_sink *sink) _must_check_;
-/* Their last records, before the window is over: for the end. */
+/*
+ * Whether the window of sources and targets is over; then it is to be ended, when fanout_count() has all
+ * that was collected.
+ */
+bool collector_window_is_over(const struct collector *collector);
 int collector_end_window(struct collector *collector, const struct collect_sink *sink) _must_check_;
-/* NULL if they are not counted: for fanout_set_thresholds() and fanout_read_counters(). */
+/* NULL if they are not counted. */
 struct fanout *collector_fanout(const struct collector *collector);
 
 /* The slot's totals so far. Sets the counters; `ifindex` and `first` are the caller's. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/counting.h"
 
-#include "agent/flows.h"
 #include "agent/leftovers.h"
 #include "agent/pins.h"
 #include "agent/preflight.h"
+#include "agent/tally.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -31,7 +31,7 @@ struct counting {
 	struct counting_options options;
 	struct collector *collector;
 	struct slots *slots;
-	struct flows *flows;
+	struct tally *tally;
 	struct pins *pins; /* NULL: nothing is pinned */
 	struct leftovers *left;
 	struct pin_ledger *ledger; /* the pinned one, or a private one */
@@ -59,16 +59,14 @@ struct counting {
 	atomic_uint_fast64_t shed_flows, shed_packets, shed_bytes;
 };
 
-/* Only the collecting thread counts: no bus lock is needed. */
-static void count_more(atomic_uint_fast64_t *counter, uint64_t more)
+static void set(atomic_uint_fast64_t *counter, uint64_t value)
 {
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
-		memory_order_relaxed);
+	atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
 static void count(atomic_uint_fast64_t *counter)
 {
-	count_more(counter, 1);
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 static bool is_set(const atomic_bool *flag)
@@ -104,21 +102,19 @@ static void on_flow_end(void *user, const struct flow_event *record)
 	push(user, SPOOL_FLOW_END, record);
 }
 
-static void on_flow_shed(void *user, const struct flow_event *record)
-{
-	struct counting *counting = user;
-
-	count(&counting->shed_flows);
-	count_more(&counting->shed_packets, record->count);
-	count_more(&counting->shed_bytes, record->size);
-}
-
 static void on_flow_increment(void *user, const struct flow_event *increment)
 {
 	struct counting *counting = user;
 
 	counting->ledger->taken_packets += increment->count;
-	flows_fold(counting->flows, increment, loop_now_ns(counting->loop));
+	tally_add(counting->tally, increment, loop_now_ns(counting->loop));
+}
+
+static void on_shed(void *user, const struct flow_event *increment)
+{
+	struct counting *counting = user;
+
+	tally_add_shed(counting->tally, increment, clock_realtime_ns());
 }
 
 static void on_port(void *user, const struct port_event *event)
@@ -143,6 +139,7 @@ static const struct collect_sink *sink_of(struct counting *counting, struct coll
 {
 	*ret_sink = (struct collect_sink){
 		.flow = on_flow_increment,
+		.shed = on_shed,
 		.port = on_port,
 		.source = on_source,
 		.target = on_target,
@@ -174,10 +171,17 @@ static void on_last_totals(void *user, const struct interface_event *totals)
 
 /* ---- what went out of the maps, and on ---- */
 
-static void note_pushed(struct counting *counting)
+static void note_tally(struct counting *counting)
 {
-	const uint64_t told = counting->ledger->taken_packets - flows_untold(counting->flows);
+	struct tally_stats stats;
+	uint64_t told;
 
+	tally_get_stats(counting->tally, &stats);
+	told = counting->ledger->taken_packets - stats.untold;
+	set(&counting->flow_count, stats.flows);
+	set(&counting->shed_flows, stats.shed_flows);
+	set(&counting->shed_packets, stats.shed_packets);
+	set(&counting->shed_bytes, stats.shed_bytes);
 	atomic_store_explicit(&counting->pushed_packets, told, memory_order_release);
 	atomic_store_explicit(
 		&counting->pushed_ports, counting->ledger->taken_ports, memory_order_release);
@@ -211,6 +215,13 @@ static void collect(struct counting *counting)
 			strerror(-r));
 	}
 	push_interfaces(counting);
+}
+
+static void note_alarms(int r)
+{
+	if (r < 0)
+		log_limited(LOG_LEVEL_ERROR, "cannot read sources and targets reason=\"%s\"",
+			strerror(-r));
 }
 
 /* Links have their new programs: what the old ones left is collected, and their maps are removed. */
@@ -260,13 +271,6 @@ static void on_interfaces(struct loop_io *io, uint32_t events _unused_)
 		loop_arm_timer(counting->loop, timer, due_ns);
 }
 
-static void note_alarms(int r)
-{
-	if (r < 0)
-		log_limited(LOG_LEVEL_ERROR, "cannot read sources and targets reason=\"%s\"",
-			strerror(-r));
-}
-
 /* Sources and targets that crossed a threshold do not wait for the period. */
 static void on_alarm(struct loop_io *io, uint32_t events _unused_)
 {
@@ -281,15 +285,14 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct counting *counting = timer->user;
 	uint64_t period_ns = counting->options.period_ns;
+	struct collect_sink sink;
 	uint64_t next_ns;
 
 	clear_left(counting);
 	collect(counting);
-	flows_update(counting->flows, now_ns);
-	flows_expire(counting->flows, now_ns);
-	note_pushed(counting);
-	atomic_store_explicit(
-		&counting->flow_count, flows_count(counting->flows), memory_order_relaxed);
+	note_alarms(tally_round(
+		counting->tally, now_ns, clock_realtime_ns(), sink_of(counting, &sink)));
+	note_tally(counting);
 	counting->options.notify(counting->options.user);
 
 	next_ns = now_ns + period_ns;
@@ -309,10 +312,10 @@ static void collect_last(struct counting *counting)
 		slots_detach(counting->slots);
 	clear_left(counting);
 	collect(counting);
+	tally_end_flows(counting->tally, clock_realtime_ns());
 	if (!counting->leave)
 		note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
-	flows_end(counting->flows);
-	note_pushed(counting);
+	note_tally(counting);
 }
 
 static void on_stop(void *user)
@@ -328,7 +331,6 @@ static void on_stop(void *user)
 	/* What nobody will send is better left to the next agent. */
 	if (!counting->failed || !counting->leave)
 		collect_last(counting);
-	atomic_store_explicit(&counting->flow_count, 0, memory_order_relaxed);
 	atomic_store_explicit(&counting->finished, true, memory_order_release);
 	counting->options.notify(counting->options.user);
 	loop_stop(counting->loop);
@@ -368,21 +370,19 @@ static int explain_load(int error, const struct counting_options *options, char 
 		options->flow_max, options->port_max, strerror(-error), advice);
 }
 
-static int flows_init(struct counting *counting)
+static int tally_init(struct counting *counting)
 {
-	struct flows_options options = {
-		.max = 2 * counting->options.flow_max,
-		.idle_ns = counting->options.flow_idle_ns,
-		.events_per_s = counting->options.flow_events_per_s,
+	const struct tally_options options = {
+		.collector = counting->collector,
+		.flow_max = 2 * counting->options.flow_max,
+		.flow_idle_ns = counting->options.flow_idle_ns,
+		.flow_events_per_s = counting->options.flow_events_per_s,
 		.update = on_flow_update,
 		.end = on_flow_end,
-		.shed = on_flow_shed,
 		.user = counting,
 	};
 
-	if (getrandom(options.seeds, sizeof(options.seeds), 0) != sizeof(options.seeds))
-		return -EIO;
-	return flows_new(&options, &counting->flows);
+	return tally_new(&options, &counting->tally);
 }
 
 /* Interfaces are known by number, and another network namespace has the same numbers. */
@@ -445,7 +445,7 @@ static int take_over(struct counting *counting)
 	state->pid = (uint32_t)getpid();
 	state->netns = interfaces_namespace();
 	counting->ledger = &state->ledger;
-	note_pushed(counting);
+	note_tally(counting);
 	return leftovers_open(counting->pins, set, &counting->left);
 }
 
@@ -464,6 +464,9 @@ static int collector_init(struct counting *counting, char **ret_error)
 
 	if (r < 0)
 		return explain_load(r, &counting->options, ret_error);
+	r = tally_init(counting);
+	if (r < 0)
+		return r;
 	r = take_over(counting);
 	if (r < 0)
 		return error_set(ret_error, r, "--pin %s: cannot open what is pinned there: %s",
@@ -523,9 +526,7 @@ int counting_new(
 	if (r < 0)
 		return r;
 	loop_on_wake(counting->loop, on_stop, counting);
-	r = flows_init(counting);
-	if (r == 0)
-		r = pins_init(counting, ret_error);
+	r = pins_init(counting, ret_error);
 	if (r < 0)
 		return r;
 	r = collector_init(counting, ret_error);
@@ -567,8 +568,8 @@ void counting_free(struct counting *counting)
 	counting_join(counting);
 	slots_free(counting->slots);
 	pins_done(counting);
+	tally_free(counting->tally);
 	collector_free(counting->collector);
-	flows_free(counting->flows);
 	loop_free(counting->loop);
 	free(counting);
 }

@@ -1,67 +1,50 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "agent/fanout.h"
+#include "agent/fanout_private.h"
 
-#include "fanout_maps.h"
+#include "agent/sketch.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
-#include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BATCH 64 /* entries a system call */
+#include <sys/mman.h>
+#include <sys/random.h>
 
 _Static_assert(FANOUT_KINDS == 2, "as in struct fanout_maps");
 
-struct fanout {
-	struct fanout_options options;
-	struct fanout_maps maps;
-	bool driven;
-	int cpu_count;
-	struct ring_buffer *ring;
-	uint64_t window_ends_ns;
-	uint64_t *window_ends; /* that one, or one that outlives us */
-	pthread_mutex_t lock;
-	struct fanout_limits limits[FANOUT_KINDS]; /* under the lock */
-	/* For the ring's callback, while it runs. */
-	const struct fanout_sink *sink;
-	uint64_t epoch_ns;
-	ip_addr keys[BATCH];
-	struct fanout_entry entries[BATCH];
-};
-
-/* ---- the sketch ---- */
-
-/* With no bit left unset there is no estimate: as if half a bit were. */
-uint32_t sketch_estimate(uint32_t ones)
-{
-	const double unset = ones < SKETCH_BITS ? SKETCH_BITS - ones : 0.5;
-
-	return (uint32_t)lround(-SKETCH_BITS * log(unset / SKETCH_BITS));
-}
-
-uint32_t sketch_ones_for(uint32_t values)
-{
-	const double ones = SKETCH_BITS * -expm1(-(double)values / SKETCH_BITS);
-
-	if (values == 0)
-		return 0;
-	return (uint32_t)fmin(fmax(lround(ones), 1), SKETCH_BITS);
-}
-
 /* ---- records ---- */
 
-static void hand_on(const struct fanout *fanout, const struct fanout_record *record, bool ended)
+struct fanout_record fanout_record_of(
+	uint32_t kind, const ip_addr *address, const struct fanout_entry *entry)
+{
+	struct fanout_record record = {.address = *address, .kind = kind};
+
+	if (entry) {
+		record.totals = entry->totals;
+		record.peers_ones = entry->peers.ones;
+		record.ports_ones = entry->ports.ones;
+	}
+	return record;
+}
+
+/* The earlier one, where 0 is none. */
+static time_ns earlier(time_ns a, time_ns b)
+{
+	return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+/* Until the end, what has begun something may be known before the rest is collected. */
+static struct source_event event_of(const struct fanout *fanout, const struct fanout_record *record,
+	const struct volume *volume, bool ended)
 {
 	const struct fanout_totals *totals = &record->totals;
-	const struct source_event source = {
+	const uint64_t epoch_ns = fanout->clock.epoch_ns, now_ns = fanout->clock.now_ns + epoch_ns;
+	struct source_event event = {
 		.srcip = record->address,
-		.first = totals->first + fanout->epoch_ns,
-		.last = totals->last + fanout->epoch_ns,
-		.packets = totals->packets,
-		.size = totals->size,
+		.first = totals->first ? totals->first + epoch_ns : 0,
+		.last = totals->first ? totals->last + epoch_ns : 0,
+		.packets = ended ? 0 : totals->packets,
+		.size = ended ? 0 : totals->size,
 		.syn = totals->syn,
 		.udp = totals->udp,
 		.completed = totals->completed,
@@ -69,18 +52,34 @@ static void hand_on(const struct fanout *fanout, const struct fanout_record *rec
 		.ports = sketch_estimate(record->ports_ones),
 		.ended = ended,
 	};
+
+	if (!volume || volume->packets + volume->size == 0)
+		return event;
+	event.first = earlier(event.first, volume_time(volume->first, now_ns));
+	event.last = MAX(event.last, volume_time(volume->last, now_ns));
+	event.packets = MAX(event.packets, volume->packets);
+	event.size = MAX(event.size, volume->size);
+	event.shed = volume->shed;
+	return event;
+}
+
+void fanout_hand_on(struct fanout *fanout, const struct fanout_record *record,
+	const struct volume *volume, bool ended)
+{
+	const struct source_event source = event_of(fanout, record, volume, ended);
 	const struct target_event target = {
-		.dstip = record->address,
+		.dstip = source.srcip,
 		.first = source.first,
 		.last = source.last,
 		.packets = source.packets,
 		.size = source.size,
+		.shed = source.shed,
 		.syn = source.syn,
 		.udp = source.udp,
 		.completed = source.completed,
 		.sources = source.hosts,
 		.ports = source.ports,
-		.ended = ended,
+		.ended = source.ended,
 	};
 
 	if (record->kind == FANOUT_SOURCE)
@@ -89,131 +88,106 @@ static void hand_on(const struct fanout *fanout, const struct fanout_record *rec
 		fanout->sink->target(fanout->sink->user, &target);
 }
 
+/* ---- what crossed a limit ---- */
+
 static int on_record(void *user, void *data, size_t size)
 {
-	const struct fanout *fanout = user;
+	struct fanout *fanout = user;
+	const struct fanout_record *record = data;
 
-	if (size == sizeof(struct fanout_record))
-		hand_on(fanout, data, false);
+	if (size == sizeof(*record) && record->kind < FANOUT_KINDS)
+		fanout_hand_on(fanout, record,
+			volumes_find(
+				fanout->volumes, (enum fanout_kind)record->kind, &record->address),
+			false);
 	return 0;
 }
 
-int fanout_take(struct fanout *fanout, uint64_t epoch_ns, const struct fanout_sink *sink)
+/* While volumes are counted, when nothing can be handed on. */
+static void on_reached(void *user, enum fanout_kind kind, const struct volume *volume)
 {
-	int r;
+	struct fanout *fanout = user;
 
-	fanout->sink = sink;
-	fanout->epoch_ns = epoch_ns;
-	r = ring_buffer__consume(fanout->ring);
-	return r < 0 ? r : 0;
+	if (fanout->reached_count == FANOUT_REACHED) {
+		fanout->reached_late++;
+		return;
+	}
+	fanout->reached[fanout->reached_count].kind = kind;
+	fanout->reached[fanout->reached_count].address = volume->address;
+	fanout->reached_count++;
 }
 
-/* ---- windows ---- */
-
-/* As the kernel's fanout_is_news(): of these there may have been no word, the ring being full. */
-static bool is_news(const struct fanout_entry *entry, const struct fanout_limits *limits)
+static void tell_reached(struct fanout *fanout, uint32_t kind, const ip_addr *address)
 {
-	const struct fanout_totals *totals = &entry->totals;
-	const uint32_t open = totals->syn > totals->completed ? totals->syn - totals->completed : 0;
+	const int fd = fanout->maps.table_fds[kind][fanout->maps.active[kind]];
+	const bool has_begun = bpf_map_lookup_elem(fd, address, &fanout->entries[0]) == 0;
+	const struct fanout_record record =
+		fanout_record_of(kind, address, has_begun ? &fanout->entries[0] : NULL);
 
-	return entry->told || (limits->peers_ones && entry->peers.ones >= limits->peers_ones) ||
-	       (limits->ports_ones && entry->ports.ones >= limits->ports_ones) ||
-	       (limits->half_open && open >= limits->half_open);
+	fanout_hand_on(fanout, &record,
+		volumes_find(fanout->volumes, (enum fanout_kind)kind, address), false);
 }
 
-static void hand_on_last(const struct fanout *fanout, uint32_t kind, uint32_t index,
-	const struct fanout_limits *limits)
-{
-	const struct fanout_entry *entry = &fanout->entries[index];
-	const struct fanout_record record = {
-		.address = fanout->keys[index],
-		.totals = entry->totals,
-		.kind = kind,
-		.peers_ones = entry->peers.ones,
-		.ports_ones = entry->ports.ones,
-	};
-
-	if (is_news(entry, limits))
-		hand_on(fanout, &record, true);
-}
-
-static int drain(struct fanout *fanout, uint32_t kind, int fd)
+struct fanout_limits fanout_limits_of(struct fanout *fanout, enum fanout_kind kind)
 {
 	struct fanout_limits limits;
-	uint32_t position = 0, count;
-	bool first = true;
-	int r;
 
 	pthread_mutex_lock(&fanout->lock);
 	limits = fanout->limits[kind];
 	pthread_mutex_unlock(&fanout->lock);
-
-	do {
-		count = BATCH;
-		r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : &position, &position,
-			fanout->keys, fanout->entries, &count, NULL);
-		if (r < 0 && errno != ENOENT)
-			return -errno;
-		for (uint32_t i = 0; i < count; i++)
-			hand_on_last(fanout, kind, i, &limits);
-		first = false;
-	} while (r == 0);
-	return 0;
+	return limits;
 }
 
-/* No program writes into the old tables any more when this returns: see agent/collect.c. */
-static int swap(struct fanout *fanout)
+/* Others may have changed them. */
+static void use_limits(struct fanout *fanout)
 {
-	struct fanout_maps *maps = &fanout->maps;
+	struct volume_limits volumes[FANOUT_KINDS];
 
-	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++) {
-		const unsigned int next = !maps->active[kind];
+	for (int kind = 0; kind < FANOUT_KINDS; kind++) {
+		const struct fanout_limits limits =
+			fanout_limits_of(fanout, (enum fanout_kind)kind);
 
-		if (bpf_map_update_elem(
-			    maps->outer_fd, &kind, &maps->table_fds[kind][next], BPF_ANY) < 0)
-			return -errno;
-		maps->active[kind] = next;
+		volumes[kind] = (struct volume_limits){limits.packets, limits.bytes};
 	}
-	return 0;
+	volumes_set_limits(fanout->volumes, volumes);
 }
 
-/* The quiet tables; without a swap, as if all were quiet. */
-static int drain_quiet(struct fanout *fanout, bool swapped)
+int fanout_take(
+	struct fanout *fanout, const struct fanout_clock *clock, const struct fanout_sink *sink)
 {
-	int r = 0;
+	int r;
 
-	for (uint32_t kind = 0; kind < FANOUT_KINDS && r == 0; kind++)
-		r = drain(fanout, kind,
-			fanout->maps.table_fds[kind][fanout->maps.active[kind] ^ swapped]);
-	return r;
+	fanout->sink = sink;
+	fanout->clock = *clock;
+	use_limits(fanout);
+	volumes_flush(fanout->volumes);
+	for (unsigned int i = 0; i < fanout->reached_count; i++)
+		tell_reached(fanout, fanout->reached[i].kind, &fanout->reached[i].address);
+	fanout->reached_count = 0;
+	r = ring_buffer__consume(fanout->ring);
+	return r < 0 ? r : 0;
 }
 
-int fanout_turn(struct fanout *fanout, uint64_t now_ns, bool anyway, uint64_t epoch_ns,
-	const struct fanout_sink *sink)
-{
-	uint64_t *ends_ns = fanout->window_ends;
-	int r = 0;
+/* ---- counting ---- */
 
-	/* Who had them before may have been stopped in the middle of reading a window that was over. */
-	if (fanout->maps.is_resumed) {
-		fanout->maps.is_resumed = false;
-		r = fanout_take(fanout, epoch_ns, sink);
-		if (r == 0)
-			r = drain_quiet(fanout, true);
-		if (r < 0)
-			return r;
-	}
-	if (*ends_ns == 0)
-		*ends_ns = now_ns + fanout->options.window_ns;
-	if (now_ns < *ends_ns && !anyway)
-		return 0;
-	*ends_ns = now_ns + fanout->options.window_ns;
-	if (!fanout->driven)
-		r = swap(fanout);
-	/* What was told before the window's end comes before its last record. */
-	if (r == 0)
-		r = fanout_take(fanout, epoch_ns, sink);
-	return r < 0 ? r : drain_quiet(fanout, !fanout->driven);
+void fanout_count(struct fanout *fanout, const struct flow_event *growth, uint64_t now_ns)
+{
+	volumes_count(fanout->volumes, growth, now_ns);
+}
+
+void fanout_count_shed(struct fanout *fanout, const struct flow_event *growth, uint64_t now_ns)
+{
+	volumes_count_shed(fanout->volumes, growth, now_ns);
+}
+
+void fanout_note_shed(struct fanout *fanout, const struct flow_event *record)
+{
+	volumes_note_shed(fanout->volumes, record);
+}
+
+bool fanout_is_empty(const struct fanout *fanout)
+{
+	return volumes_are_empty(fanout->volumes);
 }
 
 /* ---- making it ---- */
@@ -228,9 +202,11 @@ static struct fanout_limits limits_of(
 	const struct fanout *fanout, const struct fanout_thresholds *thresholds)
 {
 	return (struct fanout_limits){
-		.peers_ones = sketch_ones_for(thresholds->hosts),
-		.ports_ones = sketch_ones_for(thresholds->ports),
-		.half_open = thresholds->half_open,
+		.peers_ones = sketch_ones_for((uint32_t)thresholds->hosts),
+		.ports_ones = sketch_ones_for((uint32_t)thresholds->ports),
+		.half_open = (uint32_t)thresholds->half_open,
+		.packets = thresholds->packets,
+		.bytes = thresholds->bytes,
 		.repeat_ns = fanout->options.repeat_ns,
 	};
 }
@@ -265,6 +241,27 @@ static int read_limits(struct fanout *fanout)
 	return 0;
 }
 
+static int open_volumes(struct fanout *fanout)
+{
+	const size_t count = FANOUT_KINDS * ((size_t)fanout->maps.volumes_max + 1);
+	struct volumes_options options = {
+		.max = fanout->maps.volumes_max, .reached = on_reached, .user = fanout};
+	void *memory;
+
+	memory = mmap(NULL, count * sizeof(struct volume), PROT_READ | PROT_WRITE, MAP_SHARED,
+		fanout->maps.volumes_fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	fanout->volumes_memory = options.memory = memory;
+	fanout->volumes_bytes = count * sizeof(struct volume);
+	for (size_t i = 0; i < VOLUMES_SEEDS; i++)
+		options.seeds[i] = (i + 1) * 0xd1342543de82ef95ULL;
+	if (!fanout->driven &&
+		getrandom(options.seeds, sizeof(options.seeds), 0) != sizeof(options.seeds))
+		return -EIO;
+	return volumes_new(&options, &fanout->volumes);
+}
+
 int fanout_new(const struct fanout_options *options, const struct fanout_maps *maps, bool driven,
 	struct fanout **ret_fanout)
 {
@@ -284,6 +281,9 @@ int fanout_new(const struct fanout_options *options, const struct fanout_maps *m
 	fanout->ring = ring_buffer__new(maps->ring_fd, on_record, fanout, NULL);
 	if (!fanout->ring)
 		return -errno;
+	r = open_volumes(fanout);
+	if (r < 0)
+		return r;
 	r = maps->keep_limits ? read_limits(fanout)
 			      : fanout_set_thresholds(fanout, &options->source, &options->target);
 	if (r < 0)
@@ -297,6 +297,9 @@ void fanout_free(struct fanout *fanout)
 	if (!fanout)
 		return;
 	ring_buffer__free(fanout->ring);
+	volumes_free(fanout->volumes);
+	if (fanout->volumes_memory)
+		munmap(fanout->volumes_memory, fanout->volumes_bytes);
 	pthread_mutex_destroy(&fanout->lock);
 	free(fanout);
 }
@@ -323,6 +326,7 @@ int fanout_read_counters(const struct fanout *fanout, struct fanout_counters *re
 		sum.put_off +=
 			losses[cpu].ring_full[FANOUT_SOURCE] + losses[cpu].ring_full[FANOUT_TARGET];
 	}
+	sum.put_off += fanout->reached_late;
 	*ret_counters = sum;
 	return 0;
 }

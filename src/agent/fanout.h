@@ -4,9 +4,10 @@
 
 /*
  * User space's side of sources and targets (bpf/fanout.bpf.h; docs/data-plane.md, "Sources and
- * targets"): takes the records of those that crossed a limit from the ring, and ends the window.
- * What it hands on is cumulative since the record's `first`. One thread, but where said. The maps, by descriptor,
- * must outlive it.
+ * targets"). Of what begins something the kernel keeps account, by address; of all packets and bytes
+ * this does, from what flows grew by (agent/volumes.h). It hands on those that crossed a limit, and
+ * ends the window: what it hands on is cumulative since the record's `first`. One thread, but where
+ * said. The maps, by descriptor, must outlive it.
  */
 
 #include "base/attr.h"
@@ -20,11 +21,16 @@ struct fanout;
 /* Above so many distinct values, thresholds mean little: the sketch is nearly full. */
 #define FANOUT_DISTINCT_MAX 5000
 
+/* At the window's end, this share of all packets or bytes makes an address an event. */
+#define FANOUT_SHARE 1000
+
 /* Numbers at which an address becomes an event; 0: never by this. */
 struct fanout_thresholds {
-	uint32_t hosts;     /* distinct other ends */
-	uint32_t ports;     /* distinct destination ports */
-	uint32_t half_open; /* SYN segments less handshakes completed */
+	uint64_t hosts;     /* distinct other ends, at most FANOUT_DISTINCT_MAX */
+	uint64_t ports;     /* distinct destination ports, likewise */
+	uint64_t half_open; /* SYN segments less handshakes completed, at most UINT32_MAX */
+	uint64_t packets;   /* within a second, all */
+	uint64_t bytes;     /* likewise */
 };
 
 struct fanout_options {
@@ -41,9 +47,17 @@ struct fanout_sink {
 	void *user;
 };
 
+/* The present. */
+struct fanout_clock {
+	uint64_t now_ns;   /* the program's time */
+	uint64_t epoch_ns; /* with this added it is UNIX time */
+};
+
 struct fanout_maps {
-	int outer_fd, limits_fd, losses_fd, ring_fd;
-	int table_fds[2][2];      /* by enum fanout_kind */
+	int outer_fd, limits_fd, losses_fd, ring_fd, volumes_fd;
+	uint32_t
+		volumes_max; /* of a kind: FANOUT_KINDS times as many and one more are in the map */
+	int table_fds[2][2]; /* by enum fanout_kind */
 	unsigned int active[2];   /* which of them is in use */
 	bool is_resumed;          /* they are not empty: another had them before */
 	bool keep_limits;         /* those in force stay, whatever the options say */
@@ -68,28 +82,35 @@ DEFINE_CLEANUP(struct fanout, fanout_free)
 int fanout_set_thresholds(struct fanout *fanout, const struct fanout_thresholds *source,
 	const struct fanout_thresholds *target) _must_check_;
 
+/*
+ * Counts what a flow grew by, which is to be done before the window's end is; and packets that are in no
+ * flow, by their target. `now_ns` is UNIX time.
+ */
+void fanout_count(struct fanout *fanout, const struct flow_event *growth, uint64_t now_ns);
+void fanout_count_shed(struct fanout *fanout, const struct flow_event *growth, uint64_t now_ns);
+/* A flow has no last record. */
+void fanout_note_shed(struct fanout *fanout, const struct flow_event *record);
+
 /* Readable when there are records to take. */
 int fanout_fd(const struct fanout *fanout);
 
-/* Hands on what is in the ring; `epoch_ns` makes the program's times UNIX times. 0 or -errno. */
-int fanout_take(
-	struct fanout *fanout, uint64_t epoch_ns, const struct fanout_sink *sink) _must_check_;
+/* Hands on those that crossed a limit. 0 or -errno. */
+int fanout_take(struct fanout *fanout, const struct fanout_clock *clock,
+	const struct fanout_sink *sink) _must_check_;
+
+/* Nothing was counted in the window. */
+bool fanout_is_empty(const struct fanout *fanout);
+/* The first window begins with the first call. */
+bool fanout_is_over(struct fanout *fanout, uint64_t now_ns);
 
 /*
- * Ends the window if it is over at `now_ns` (the program's clock), or anyway: hands on the last
- * record, with `ended` set, of each address that crossed a limit, and forgets all. 0 or -errno.
+ * Ends the window: hands on the last record, with `ended` set, of each address that crossed a limit or
+ * has a share of what there was, and of the sum of all others; then forgets all. 0 or -errno.
  */
-int fanout_turn(struct fanout *fanout, uint64_t now_ns, bool anyway, uint64_t epoch_ns,
+int fanout_end_window(struct fanout *fanout, const struct fanout_clock *clock,
 	const struct fanout_sink *sink) _must_check_;
 
 int fanout_read_counters(
 	const struct fanout *fanout, struct fanout_counters *ret_counters) _must_check_;
-
-/* ---- the sketch (pure) ---- */
-
-/* How many distinct values set so many bits; the most that it can tell, if all are. */
-uint32_t sketch_estimate(uint32_t ones);
-/* How many bits so many values set, on average; 0 for 0. */
-uint32_t sketch_ones_for(uint32_t values);
 
 #endif

@@ -56,14 +56,17 @@ static inline bool key_equal(const void *a, const void *b)
 
 /* ---- memory ---- */
 
-/* In large pages, if they are to be had: nearly each access would miss the address cache as well. */
+/*
+ * In large pages, if they are to be had: nearly each access would miss the address cache as well. But
+ * not what would leave a part of one unused.
+ */
 static void *memory_new(size_t bytes)
 {
 	const size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 	void *memory = aligned_alloc(HUGE_PAGE, whole);
 
 	if (memory)
-		(void)madvise(memory, whole, MADV_HUGEPAGE);
+		(void)madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 	return memory;
 }
 
@@ -71,28 +74,29 @@ int flow_pool_init(
 	struct flow_pool *pool, uint32_t max, const uint64_t seeds[static FLOW_POOL_SEEDS])
 {
 	const size_t words = (max + FLOW_BITS_WORD - 1) / FLOW_BITS_WORD;
-	const size_t index_bytes = flow_index_bytes(max), flows_bytes = max * sizeof(struct flow);
-	uint64_t *bits = calloc(3 * words, sizeof(uint64_t));
-	uint8_t *memory = memory_new(index_bytes + flows_bytes + max * sizeof(struct flow_history));
+	const size_t index_bytes = id_index_bytes(max), flows_bytes = max * sizeof(struct flow);
+	uint64_t *bits = calloc(4 * words, sizeof(uint64_t));
+	uint8_t *memory = memory_new(flows_bytes + index_bytes + max * sizeof(struct flow_history));
 
 	if (!bits || !memory) {
 		free(bits);
 		free(memory);
 		return -ENOMEM;
 	}
-	/* Of flows and histories, what is used is written first. */
-	memset(memory, 0, index_bytes);
 	*pool = (struct flow_pool){
-		.flows = (struct flow *)(memory + index_bytes),
-		.histories = (struct flow_history *)(memory + index_bytes + flows_bytes),
+		.flows = (struct flow *)memory,
+		.histories = (struct flow_history *)(memory + flows_bytes + index_bytes),
 		.in_use = {bits},
 		.changed = {bits + words},
 		.untold = {bits + 2 * words},
+		.grown = {bits + 3 * words},
 		.memory = memory,
 		.max = max,
 	};
 	memcpy(pool->seeds, seeds, sizeof(pool->seeds));
-	flow_index_init(&pool->index, max, memory);
+	/* Of flows and histories, what is used is written first. */
+	memset(memory + flows_bytes, 0, index_bytes);
+	id_index_init(&pool->index, max, memory + flows_bytes);
 	return 0;
 }
 
@@ -107,22 +111,22 @@ void flow_pool_done(struct flow_pool *pool)
 
 struct flow *flow_pool_likely(const struct flow_pool *pool, uint64_t hash)
 {
-	struct flow_index_walk walk = flow_index_walk(&pool->index, hash);
+	struct id_index_walk walk = id_index_walk(&pool->index, hash);
 	uint32_t id;
 
-	return flow_index_next(&walk, &id) ? &pool->flows[id] : NULL;
+	return id_index_next(&walk, &id) ? &pool->flows[id] : NULL;
 }
 
 struct flow *flow_pool_find(
 	const struct flow_pool *pool, uint64_t hash, const void *key, struct flow *likely)
 {
-	struct flow_index_walk walk;
+	struct id_index_walk walk;
 	uint32_t id;
 
 	if (likely && likely->in_use && key_equal(likely, key))
 		return likely;
-	walk = flow_index_walk(&pool->index, hash);
-	while (flow_index_next(&walk, &id))
+	walk = id_index_walk(&pool->index, hash);
+	while (id_index_next(&walk, &id))
 		if (key_equal(&pool->flows[id], key))
 			return &pool->flows[id];
 	return NULL;
@@ -133,7 +137,7 @@ struct flow *flow_pool_add(struct flow_pool *pool, uint64_t hash, const void *ke
 	const uint32_t id = pool->free > 0 ? pool->free - 1 : pool->used;
 	struct flow *flow = &pool->flows[id];
 
-	if (!flow_index_insert(&pool->index, hash, id))
+	if (!id_index_insert(&pool->index, hash, id))
 		return NULL;
 	if (pool->free > 0)
 		pool->free = (uint32_t)flow->count;
@@ -149,17 +153,18 @@ struct flow *flow_pool_add(struct flow_pool *pool, uint64_t hash, const void *ke
 
 struct flow *flow_pool_neighbour(const struct flow_pool *pool, uint64_t hash)
 {
-	return &pool->flows[flow_index_neighbour(&pool->index, hash)];
+	return &pool->flows[id_index_neighbour(&pool->index, hash)];
 }
 
 void flow_pool_release(struct flow_pool *pool, struct flow *flow)
 {
 	const uint32_t id = flow_pool_id(pool, flow);
 
-	flow_index_remove(&pool->index, flow_pool_hash(pool, flow), id);
+	id_index_remove(&pool->index, flow_pool_hash(pool, flow), id);
 	flow_bits_clear(&pool->in_use, id);
 	flow_bits_clear(&pool->changed, id);
 	flow_bits_clear(&pool->untold, id);
+	flow_bits_clear(&pool->grown, id);
 	flow->in_use = false;
 	flow->count = pool->free;
 	pool->free = id + 1;

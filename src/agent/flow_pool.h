@@ -4,11 +4,11 @@
 
 /*
  * Where the agent's flows lie (agent/flows.h), made for speed: what an increment needs of a flow is one
- * cache line, an entry is found by way of one more (agent/flow_index.h), and both can be fetched ahead.
+ * cache line, an entry is found by way of one more (agent/id_index.h), and both can be fetched ahead.
  * All memory is had at the start, but untouched until it is used. One thread; no clock.
  */
 
-#include "agent/flow_index.h"
+#include "agent/id_index.h"
 #include "base/attr.h"
 #include "netlambda/event.h"
 
@@ -33,12 +33,13 @@ struct flow {
 /* What its reports need. */
 struct flow_history {
 	time_ns first;
-	uint32_t told;         /* of its size, in units of 64 bytes */
-	uint32_t told_packets; /* of its count, the lower bits */
+	uint32_t told;                       /* of its size, in units of 64 bytes */
+	uint32_t told_packets;               /* of its count, the lower bits */
+	uint32_t grown_packets, grown_bytes; /* what growth was handed on of both, the lower bits */
 };
 
 _Static_assert(sizeof(struct flow) == 64, "one line is touched, not two");
-_Static_assert(sizeof(struct flow_history) == 16, "four a cache line");
+_Static_assert(sizeof(struct flow_history) == 24, "no hidden padding");
 
 /* A bit a flow. */
 struct flow_bits {
@@ -48,12 +49,13 @@ struct flow_bits {
 #define FLOW_BITS_WORD 64
 
 struct flow_pool {
-	struct flow_index index;
+	struct id_index index;
 	struct flow *flows;
 	struct flow_history *histories;
 	struct flow_bits in_use;
 	struct flow_bits changed; /* since the last look at what changed */
 	struct flow_bits untold;  /* ... and not reported at that look */
+	struct flow_bits grown;   /* since growth was handed on */
 	uint64_t seeds[FLOW_POOL_SEEDS];
 	void *memory; /* of the index, flows and histories */
 	uint32_t max;
@@ -62,7 +64,7 @@ struct flow_pool {
 	uint32_t count;
 };
 
-/* `max` is 1 to FLOW_INDEX_MAX; who does not know the seeds can choose no collisions. 0 or -ENOMEM. */
+/* `max` is 1 to ID_INDEX_MAX; who does not know the seeds can choose no collisions. 0 or -ENOMEM. */
 int flow_pool_init(struct flow_pool *pool, uint32_t max,
 	const uint64_t seeds[static FLOW_POOL_SEEDS]) _must_check_;
 void flow_pool_done(struct flow_pool *pool);

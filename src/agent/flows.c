@@ -6,14 +6,15 @@
 
 #include <errno.h>
 
-#define QUEUED     32 /* increments whose lines are being fetched; a power of two, above FAR */
-#define NEAR       8  /* calls from taking an increment to looking at its bucket, */
-#define FAR        16 /* ... and to folding it: a miss of the cache takes less */
-#define CANDIDATES 8  /* of which one leaves a full table */
-#define CLASSES    33 /* of growth: powers of two of 64 bytes */
-#define SWEEPS     16 /* in the time after which a flow is idle */
-#define ROUND_NS   (10 * NS_PER_SEC) /* in which each flow that changed has its turn */
-#define AGE_MAX    (1U << 30) /* 13 days: then an incarnation ends, or its times would be ambiguous */
+#define QUEUED      32 /* increments whose lines are being fetched; a power of two, above FAR */
+#define NEAR        8  /* calls from taking an increment to looking at its bucket, */
+#define FAR         16 /* ... and to folding it: a miss of the cache takes less */
+#define CANDIDATES  8  /* of which one leaves a full table */
+#define CLASSES     33 /* of growth: powers of two of 64 bytes */
+#define SWEEPS      16 /* in the time after which a flow is idle */
+#define ROUND_NS    (10 * NS_PER_SEC) /* in which each flow that changed has its turn */
+#define GROWTH_MANY (1U << 24) /* bytes: is handed on at once, since growth is kept in 32 bits */
+#define AGE_MAX     (1U << 30) /* 13 days: then an incarnation ends, or its times would be ambiguous */
 
 _Static_assert(FLOWS_SEEDS == FLOW_POOL_SEEDS, "they are the pool's");
 
@@ -47,7 +48,7 @@ int flows_new(const struct flows_options *options, struct flows **ret_flows)
 	_cleanup_(flows_freep) struct flows *flows = NULL;
 	int r;
 
-	if (options->max < 1 || options->max > FLOW_INDEX_MAX)
+	if (options->max < 1 || options->max > ID_INDEX_MAX)
 		return -EINVAL;
 	flows = calloc(1, sizeof(*flows));
 	if (!flows)
@@ -115,8 +116,31 @@ static void report(struct flows *flows, const struct flow *flow, bool ended, flo
 	fn(flows->options.user, &record);
 }
 
+static void hand_on(struct flows *flows, const struct flow *flow, uint64_t count, uint64_t size)
+{
+	struct flow_history *history = flow_pool_history(&flows->pool, flow);
+	struct flow_event growth = record_of(flows, flow, false);
+
+	growth.count = count;
+	growth.size = size;
+	history->grown_packets += (uint32_t)count;
+	history->grown_bytes += (uint32_t)size;
+	if (flows->options.grown && count + size > 0)
+		flows->options.grown(flows->options.user, &growth);
+}
+
+static void hand_on_growth(struct flows *flows, const struct flow *flow)
+{
+	const struct flow_history *history = flow_pool_history(&flows->pool, flow);
+
+	hand_on(flows, flow, (uint32_t)flow->count - history->grown_packets,
+		(uint32_t)flow->size - history->grown_bytes);
+	flow_bits_clear(&flows->pool.grown, flow_pool_id(&flows->pool, flow));
+}
+
 static void leave(struct flows *flows, struct flow *flow, flow_fn fn)
 {
+	hand_on_growth(flows, flow);
 	report(flows, flow, true, fn);
 	flow_pool_release(&flows->pool, flow);
 }
@@ -211,6 +235,9 @@ static void fold(struct flows *flows, const struct increment *increment)
 		flow->last = last;
 	flow->folded = flow_time(increment->now_ns);
 	flow_bits_set(&flows->pool.changed, flow_pool_id(&flows->pool, flow));
+	flow_bits_set(&flows->pool.grown, flow_pool_id(&flows->pool, flow));
+	if (event->size >= GROWTH_MANY)
+		hand_on(flows, flow, event->count, event->size);
 }
 
 /*
@@ -228,7 +255,7 @@ void flows_fold(struct flows *flows, const struct flow_event *event, uint64_t no
 	last->hash = flow_pool_hash(pool, event);
 	last->likely = NULL;
 	last->now_ns = now_ns;
-	__builtin_prefetch(flow_index_first(&pool->index, last->hash), 1);
+	__builtin_prefetch(id_index_first(&pool->index, last->hash), 1);
 	if (flows->taken - flows->looked_at > NEAR) {
 		struct increment *near = &flows->queue[flows->looked_at++ % QUEUED];
 
@@ -377,6 +404,16 @@ void flows_update(struct flows *flows, uint64_t now_ns)
 	told += tell_changed(flows, most - told);
 	if (flows->options.events_per_s > 0)
 		flows->updates_left -= told * NS_PER_SEC;
+}
+
+void flows_hand_on_growth(struct flows *flows)
+{
+	struct flow_pool *pool = &flows->pool;
+
+	fold_all(flows, flows->now_ns);
+	for (uint32_t word = 0; word < flow_pool_words(pool); word++)
+		for (uint64_t bits = pool->grown.words[word]; bits;)
+			hand_on_growth(flows, flow_pool_take(pool, word, &bits));
 }
 
 /* ---- ends ---- */

@@ -42,7 +42,12 @@ struct flows_options {
 	uint64_t seeds[FLOWS_SEEDS]; /* random */
 	flow_fn update;              /* an incarnation's record so far */
 	flow_fn end;                 /* its last record */
-	flow_fn shed;                /* packets that are in no last record */
+	/*
+	 * Packets that are in no last record: an increment, or the record of a flow that had to go, with
+	 * `ended` set. The latter's were handed on as growth.
+	 */
+	flow_fn shed;
+	flow_fn grown; /* what a flow grew by; for flows_hand_on_growth(). NULL: of no interest */
 	void *user;
 };
 
@@ -59,6 +64,12 @@ void flows_fold(struct flows *flows, const struct flow_event *increment, uint64_
 
 /* Reports flows that have changed since they were last reported: all, if the rate allows it. */
 void flows_update(struct flows *flows, uint64_t now_ns);
+
+/*
+ * Hands on what each flow grew by since the last call: in `count` and `size`. Each packet that is folded
+ * is in one growth or was shed as an increment. To be called once in a second or so.
+ */
+void flows_hand_on_growth(struct flows *flows);
 
 /* Ends flows that are idle at `now_ns`, as far as the rate allows it; others later. */
 void flows_expire(struct flows *flows, uint64_t now_ns);

@@ -48,13 +48,15 @@ const char agent_help[] =
 	"      --flow-events N       flows told of in a second, and flows ended, at most;\n"
 	"                            default 20000; 0: no bound\n"
 	"      --ports N             port records counted apart in a period; default 65536\n"
-	"      --fanout TIME         also count sources and targets over such a window, and "
-	"report\n"
-	"                            at once those that cross a threshold; default 0s: off\n"
+	"      --fanout TIME         the window in which sources and targets are counted; those\n"
+	"                            that cross a threshold are reported at once; default 10s;\n"
+	"                            0s: off\n"
 	"      --alarm NAME=N...     the thresholds, with commas between; 0: none. source-hosts\n"
 	"                            (default 200), source-ports (100), source-half-open (1000),\n"
 	"                            target-sources (1000), target-ports (100), target-half-open\n"
-	"                            (1000)\n"
+	"                            (1000), and within a second: source-packets (0),\n"
+	"                            source-bytes (0), target-packets (20000), target-bytes\n"
+	"                            (125000000)\n"
 	"      --alarm-file FILE     thresholds, a line each as NAME=N, read again at SIGHUP\n"
 	"      --inside TUNNEL...    look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or\n"
 	"                            all, with commas between; default none\n"
@@ -271,14 +273,10 @@ static int take_inside(struct parsing *parsing)
 
 static int take_alarms(struct parsing *parsing)
 {
-	char *list = optarg, *alarm;
+	_cleanup_free_ char *why = NULL;
 
-	while ((alarm = strsep(&list, ",")) != NULL) {
-		_cleanup_free_ char *why = NULL;
-
-		if (alarm_parse(alarm, &parsing->options->fanout, &why) < 0)
-			return fail(parsing, "--alarm %s", why ? why : alarm);
-	}
+	if (alarms_parse(optarg, &parsing->options->fanout, &why) < 0)
+		return fail(parsing, "--alarm %s", why ? why : optarg);
 	return 0;
 }
 
@@ -393,7 +391,7 @@ static int check_complete(struct parsing *parsing)
 		return fail(parsing, "--pin and --force exclude each other: the next agent could "
 				     "not put back what this one displaced");
 	if (options->alarm_file && options->fanout.window_ns == 0)
-		return fail(parsing, "--alarm-file has no use without --fanout TIME");
+		return fail(parsing, "--alarm-file has no use with --fanout 0s");
 	if (options->switch_id == 0)
 		return fail(parsing, "--id N is missing: this switch's number");
 	if (options->interface_count == 0)
@@ -417,10 +415,7 @@ int agent_options_parse(int argc, char **argv, struct agent_options *ret_options
 		.flow_max = 65536,
 		.flow_events_per_s = 20000,
 		.port_max = 65536,
-		.fanout = {.repeat_ns = NS_PER_SEC,
-			.max = 16384,
-			.source = {.hosts = 200, .ports = 100, .half_open = 1000},
-			.target = {.hosts = 1000, .ports = 100, .half_open = 1000}},
+		.fanout = alarms_default,
 		.spool_max = 65536,
 		.follow_max = 16,
 		.log_level = LOG_LEVEL_INFO,

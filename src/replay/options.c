@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "replay/options.h"
 
+#include "agent/alarms.h"
 #include "agent/options.h"
 #include "agent/tunnels.h"
 #include "base/clock.h"
@@ -35,6 +36,8 @@ const char replay_help[] =
 	"      --flow-idle TIME   a flow ends when idle for so long; default 15s\n"
 	"      --flows N          flows kept in the kernel; default 65536\n"
 	"      --ports N          port records counted apart in a period; default 65536\n"
+	"      --fanout TIME      the window of sources and targets; default 10s; 0s: none\n"
+	"      --alarm NAME=N...  their thresholds, as netlambda-agent has them\n"
 	"      --inside TUNNEL... look into tunnels: ipip, 6in4, gre, vxlan, geneve, gtp, or all,\n"
 	"                         with commas between; default none\n"
 	"\n"
@@ -65,6 +68,8 @@ enum long_only {
 	OPT_FLOW_IDLE,
 	OPT_FLOWS,
 	OPT_PORTS,
+	OPT_FANOUT,
+	OPT_ALARM,
 	OPT_INSIDE,
 	OPT_LOG_LEVEL,
 };
@@ -79,6 +84,8 @@ static const struct option long_options[] = {
 	{"flow-idle", required_argument, NULL, OPT_FLOW_IDLE},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"ports", required_argument, NULL, OPT_PORTS},
+	{"fanout", required_argument, NULL, OPT_FANOUT},
+	{"alarm", required_argument, NULL, OPT_ALARM},
 	{"inside", required_argument, NULL, OPT_INSIDE},
 	{"output", required_argument, NULL, 'o'},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -153,6 +160,15 @@ static int take_inside(struct replay_options *options, char **ret_error)
 	return 0;
 }
 
+static int take_alarms(struct replay_options *options, char **ret_error)
+{
+	_cleanup_free_ char *why = NULL;
+
+	if (alarms_parse(optarg, &options->fanout, &why) < 0)
+		return error_set(ret_error, -EINVAL, "--alarm %s", why ? why : optarg);
+	return 0;
+}
+
 static int take_option(int option, char **argv, struct replay_options *options, char **ret_error)
 {
 	switch (option) {
@@ -178,6 +194,10 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 		return take_number("flows", 1U << 24, &options->flow_max, ret_error);
 	case OPT_PORTS:
 		return take_number("ports", 1U << 24, &options->port_max, ret_error);
+	case OPT_FANOUT:
+		return take_duration("fanout", 0, &options->fanout.window_ns, ret_error);
+	case OPT_ALARM:
+		return take_alarms(options, ret_error);
 	case OPT_INSIDE:
 		return take_inside(options, ret_error);
 	case 'o':
@@ -215,6 +235,7 @@ int replay_options_parse(int argc, char **argv, struct replay_options *ret_optio
 		.flow_idle_ns = 15 * NS_PER_SEC,
 		.flow_max = 65536,
 		.port_max = 65536,
+		.fanout = alarms_default,
 		.log_level = LOG_LEVEL_WARNING,
 	};
 	int option, r;

@@ -4,6 +4,7 @@
 
 /* The command line of `netlambda replay`. Pure. */
 
+#include "agent/fanout.h"
 #include "base/attr.h"
 #include "base/log.h"
 
@@ -22,6 +23,7 @@ struct replay_options {
 	uint32_t flow_max;
 	uint32_t port_max;
 	uint32_t inside; /* tunnels to look into: bits of enum tunnel_kind */
+	struct fanout_options fanout;
 	bool json;
 	enum log_level log_level;
 };

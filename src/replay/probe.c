@@ -2,8 +2,8 @@
 #include "replay/probe.h"
 
 #include "agent/collect.h"
-#include "agent/flows.h"
 #include "agent/preflight.h"
+#include "agent/tally.h"
 #include "base/error.h"
 
 #include <bpf/bpf.h>
@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* What every kernel's BPF_PROG_TEST_RUN takes: a page, but for head- and tailroom. */
 #define LINEAR_MAX 3000
@@ -25,9 +24,9 @@ struct heap {
 struct probe {
 	struct probe_options options;
 	struct collector *collector;
-	struct flows *flows;
-	struct heap flow_heap, port_heap;
-	uint64_t first_ns; /* of the first frame */
+	struct tally *tally;
+	struct heap flow_heap, port_heap, source_heap, target_heap;
+	uint64_t first_ns, last_ns; /* of the first frame, and the last one */
 	struct probe_counters counters;
 	int error; /* the first one in a callback */
 };
@@ -50,6 +49,12 @@ static void heap_add(struct probe *probe, struct heap *heap, const void *record,
 	memcpy((char *)heap->records + heap->count++ * size, record, size);
 }
 
+static void sort(const struct heap *heap, size_t size, int (*compare)(const void *, const void *))
+{
+	if (heap->count > 0)
+		qsort(heap->records, heap->count, size, compare);
+}
+
 static void on_flow_increment(void *user, const struct flow_event *increment)
 {
 	struct probe *probe = user;
@@ -62,6 +67,27 @@ static void on_port(void *user, const struct port_event *event)
 	struct probe *probe = user;
 
 	heap_add(probe, &probe->port_heap, event, sizeof(*event));
+}
+
+static void on_source(void *user, const struct source_event *event)
+{
+	struct probe *probe = user;
+
+	heap_add(probe, &probe->source_heap, event, sizeof(*event));
+}
+
+static void on_target(void *user, const struct target_event *event)
+{
+	struct probe *probe = user;
+
+	heap_add(probe, &probe->target_heap, event, sizeof(*event));
+}
+
+static void on_shed(void *user, const struct flow_event *increment)
+{
+	struct probe *probe = user;
+
+	tally_add_shed(probe->tally, increment, increment->last);
 }
 
 static int compare_time(time_ns a, time_ns b)
@@ -93,6 +119,22 @@ static bool is_same_port(const struct port_event *a, const struct port_event *b)
 	return memcmp(a, b, offsetof(struct port_event, first)) == 0;
 }
 
+_Static_assert(offsetof(struct source_event, ended) == offsetof(struct target_event, ended) &&
+		       sizeof(struct source_event) == sizeof(struct target_event),
+	"one is compared as the other");
+
+/* By address; of one address as they came: they differ in what was counted. */
+static int compare_sources(const void *a, const void *b)
+{
+	const struct source_event *left = a, *right = b;
+	int order = memcmp(&left->srcip, &right->srcip, sizeof(left->srcip));
+
+	if (order != 0 || left->ended != right->ended)
+		return order ? order : left->ended - right->ended;
+	return left->packets != right->packets ? compare_time(left->packets, right->packets)
+					       : compare_time(left->last, right->last);
+}
+
 /* ---- events ---- */
 
 static void emit(struct probe *probe, uint32_t event_id, const void *record, bool wants_ack)
@@ -118,8 +160,7 @@ static void emit_ports(struct probe *probe)
 	struct port_event *ports = probe->port_heap.records;
 	size_t count = probe->port_heap.count;
 
-	if (count > 0)
-		qsort(ports, count, sizeof(*ports), compare_ports);
+	sort(&probe->port_heap, sizeof(*ports), compare_ports);
 	for (size_t i = 0; i < count;) {
 		struct port_event sum = ports[i++];
 
@@ -136,15 +177,27 @@ static void emit_ports(struct probe *probe)
 	probe->port_heap.count = 0;
 }
 
+static void emit_sources(struct probe *probe)
+{
+	const struct source_event *sources = probe->source_heap.records;
+	const struct target_event *targets = probe->target_heap.records;
+
+	sort(&probe->source_heap, sizeof(*sources), compare_sources);
+	sort(&probe->target_heap, sizeof(*targets), compare_sources);
+	for (size_t i = 0; i < probe->source_heap.count; i++)
+		emit(probe, EVENT_SOURCE, &sources[i], true);
+	for (size_t i = 0; i < probe->target_heap.count; i++)
+		emit(probe, EVENT_TARGET, &targets[i], true);
+	probe->source_heap.count = probe->target_heap.count = 0;
+}
+
 static void fold_flows(struct probe *probe, uint64_t now_ns)
 {
-	struct flow_event *increments = probe->flow_heap.records;
-	size_t count = probe->flow_heap.count;
+	const struct flow_event *increments = probe->flow_heap.records;
 
-	if (count > 0)
-		qsort(increments, count, sizeof(*increments), compare_flows);
-	for (size_t i = 0; i < count; i++)
-		flows_fold(probe->flows, &increments[i], now_ns);
+	sort(&probe->flow_heap, sizeof(*increments), compare_flows);
+	for (size_t i = 0; i < probe->flow_heap.count; i++)
+		tally_add(probe->tally, &increments[i], now_ns);
 	probe->flow_heap.count = 0;
 }
 
@@ -172,21 +225,18 @@ static int explain(char **ret_error, int error)
 		strerror(-error), advice);
 }
 
-static int flows_init(struct probe *probe)
+static int tally_init(struct probe *probe)
 {
-	struct flows_options options = {
-		.max = 2 * probe->options.flow_max,
-		.idle_ns = probe->options.flow_idle_ns,
+	const struct tally_options options = {
+		.collector = probe->collector,
+		.flow_max = 2 * probe->options.flow_max,
+		.flow_idle_ns = probe->options.flow_idle_ns,
 		.update = on_flow_update,
 		.end = on_flow_end,
-		/* Without a rate nothing is shed. */
 		.user = probe,
 	};
 
-	/* Of no influence on the order of anything. */
-	if (getrandom(options.seeds, sizeof(options.seeds), 0) != sizeof(options.seeds))
-		return -EIO;
-	return flows_new(&options, &probe->flows);
+	return tally_new(&options, &probe->tally);
 }
 
 int probe_new(const struct probe_options *options, struct probe **ret_probe, char **ret_error)
@@ -197,6 +247,7 @@ int probe_new(const struct probe_options *options, struct probe **ret_probe, cha
 		.flow_max = options->flow_max,
 		.port_max = options->port_max,
 		.inside = options->inside,
+		.fanout = options->fanout,
 		.driven = true,
 	};
 	int r;
@@ -207,12 +258,12 @@ int probe_new(const struct probe_options *options, struct probe **ret_probe, cha
 	r = preflight_capabilities(ret_error);
 	if (r < 0)
 		return r;
-	r = flows_init(probe);
-	if (r < 0)
-		return r;
 	r = collector_new(&collector, &probe->collector);
 	if (r < 0)
 		return explain(ret_error, r);
+	r = tally_init(probe);
+	if (r < 0)
+		return r;
 	*ret_probe = TAKE_PTR(probe);
 	return 0;
 }
@@ -221,10 +272,12 @@ void probe_free(struct probe *probe)
 {
 	if (!probe)
 		return;
+	tally_free(probe->tally);
 	collector_free(probe->collector);
-	flows_free(probe->flows);
 	free(probe->flow_heap.records);
 	free(probe->port_heap.records);
+	free(probe->source_heap.records);
+	free(probe->target_heap.records);
 	free(probe);
 }
 
@@ -238,6 +291,7 @@ int probe_receive(struct probe *probe, const struct capture_frame *frame)
 
 	if (probe->first_ns == 0)
 		probe->first_ns = frame->time_ns;
+	probe->last_ns = frame->time_ns;
 	collector_set_time(probe->collector, frame->time_ns);
 	r = bpf_prog_test_run_opts(collector_program_fd(probe->collector, 0), &run);
 	if (r < 0 && frame->size > LINEAR_MAX) {
@@ -247,40 +301,63 @@ int probe_receive(struct probe *probe, const struct capture_frame *frame)
 	return r;
 }
 
+static struct collect_sink sink_of(struct probe *probe)
+{
+	return (struct collect_sink){
+		.flow = on_flow_increment,
+		.shed = on_shed,
+		.port = on_port,
+		.source = on_source,
+		.target = on_target,
+		.user = probe,
+	};
+}
+
 int probe_end_period(struct probe *probe, uint64_t now_ns)
 {
-	const struct collect_sink sink = {
-		.flow = on_flow_increment, .port = on_port, .user = probe};
-	int r = collector_collect(probe->collector, &sink);
+	const struct collect_sink sink = sink_of(probe);
+	int r;
 
+	collector_set_time(probe->collector, now_ns);
+	r = collector_collect(probe->collector, &sink);
 	if (r < 0)
 		return r;
 	emit_ports(probe);
 	emit_totals(probe);
 	fold_flows(probe, now_ns);
-	flows_update(probe->flows, now_ns);
 	return probe_pass_time(probe, now_ns);
 }
 
 int probe_pass_time(struct probe *probe, uint64_t now_ns)
 {
-	flows_expire(probe->flows, now_ns);
+	const struct collect_sink sink = sink_of(probe);
+	int r;
+
+	collector_set_time(probe->collector, now_ns);
+	r = tally_round(probe->tally, now_ns, now_ns, &sink);
+	if (r < 0)
+		return r;
+	emit_sources(probe);
 	return probe->error;
 }
 
 int probe_finish(struct probe *probe)
 {
+	const struct collect_sink sink = sink_of(probe);
 	int r = collector_read_unparsed(probe->collector, 0, &probe->counters.unparsed);
 
-	flows_end(probe->flows);
+	tally_end_flows(probe->tally, probe->last_ns);
+	if (r == 0)
+		r = collector_end_window(probe->collector, &sink);
+	emit_sources(probe);
 	return probe->error ? probe->error : r;
 }
 
 /* ---- about it ---- */
 
-size_t probe_flows(const struct probe *probe)
+bool probe_is_empty(const struct probe *probe)
 {
-	return flows_count(probe->flows);
+	return tally_is_empty(probe->tally);
 }
 
 const struct probe_counters *probe_counters(const struct probe *probe)

@@ -23,6 +23,7 @@ struct probe_options {
 	uint32_t flow_max; /* as collector_options; twice as many flows are remembered */
 	uint32_t port_max;
 	uint32_t inside; /* tunnels to look into: bits of enum tunnel_kind */
+	struct fanout_options fanout;
 	/* Takes an event that a switch would send now. Borrowed. 0, or a negative errno. */
 	int (*event)(void *user, uint32_t event_id, const void *record, bool wants_ack);
 	void *user;
@@ -51,14 +52,14 @@ int probe_receive(struct probe *probe, const struct capture_frame *frame) _must_
  */
 int probe_end_period(struct probe *probe, uint64_t now_ns) _must_check_;
 
-/* Time passes without a packet: ends the flows that are idle at `now_ns`. */
+/* Time passes without a packet: ends what is over at `now_ns`. */
 int probe_pass_time(struct probe *probe, uint64_t now_ns) _must_check_;
 
-/* The capture is over: all flows end. */
+/* The capture is over: all flows end, and the window of sources and targets. */
 int probe_finish(struct probe *probe) _must_check_;
 
-/* Flows that are remembered. */
-size_t probe_flows(const struct probe *probe);
+/* No flow is remembered, and no source or target. */
+bool probe_is_empty(const struct probe *probe);
 const struct probe_counters *probe_counters(const struct probe *probe);
 int probe_read_totals(const struct probe *probe, struct interface_event *ret_totals) _must_check_;
 

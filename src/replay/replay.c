@@ -147,7 +147,7 @@ static int pass_period(struct replay *replay)
 	return r;
 }
 
-/* Ends the periods that are over at `now_ns`. When no flow is left, nothing more can happen. */
+/* Ends the periods that are over at `now_ns`. When nothing is left that time alone could end, time is skipped. */
 static int advance(struct replay *replay, uint64_t now_ns)
 {
 	uint64_t period_ns = replay->options->period_ns;
@@ -158,7 +158,7 @@ static int advance(struct replay *replay, uint64_t now_ns)
 	if (now_ns < replay->period_end_ns)
 		return 0;
 	r = end_period(replay);
-	while (r == 0 && now_ns >= replay->period_end_ns && probe_flows(replay->probe) > 0)
+	while (r == 0 && now_ns >= replay->period_end_ns && !probe_is_empty(replay->probe))
 		r = pass_period(replay);
 	if (now_ns >= replay->period_end_ns)
 		replay->period_end_ns +=
@@ -254,6 +254,7 @@ static int start_probe(struct replay *replay)
 		.flow_max = replay->options->flow_max,
 		.port_max = replay->options->port_max,
 		.inside = replay->options->inside,
+		.fanout = replay->options->fanout,
 		.event = on_event,
 		.user = replay,
 	};

@@ -6,7 +6,7 @@
 #define IPV6_MORE_BYTES 24 /* two addresses of 16 bytes instead of 4 */
 #define PORT_MORE_BYTES 8  /* completed and refused, unless both are 0 */
 #define INTERFACE_BYTES 52
-#define FANOUT_BYTES    57 /* events 3 and 4 */
+#define FANOUT_BYTES    65 /* events 3 and 4 */
 #define FANOUT_V6_BYTES (FANOUT_BYTES + 12)
 
 #define PORT_NUM_MAX 0xffff
@@ -144,6 +144,7 @@ static void get_source(struct cursor *c, bool v6, struct source_event *source)
 	source->last = cursor_get_be64(c);
 	source->packets = cursor_get_be64(c);
 	source->size = cursor_get_be64(c);
+	source->shed = cursor_get_be64(c);
 	source->syn = cursor_get_be32(c);
 	source->udp = cursor_get_be32(c);
 	source->completed = cursor_get_be32(c);
@@ -159,6 +160,7 @@ static void get_target(struct cursor *c, bool v6, struct target_event *target)
 	target->last = cursor_get_be64(c);
 	target->packets = cursor_get_be64(c);
 	target->size = cursor_get_be64(c);
+	target->shed = cursor_get_be64(c);
 	target->syn = cursor_get_be32(c);
 	target->udp = cursor_get_be32(c);
 	target->completed = cursor_get_be32(c);
@@ -295,6 +297,7 @@ static void put_source(struct cursor *c, const struct source_event *source)
 	cursor_put_be(c, source->last, 8);
 	cursor_put_be(c, source->packets, 8);
 	cursor_put_be(c, source->size, 8);
+	cursor_put_be(c, source->shed, 8);
 	cursor_put_be(c, source->syn, 4);
 	cursor_put_be(c, source->udp, 4);
 	cursor_put_be(c, source->completed, 4);
@@ -310,6 +313,7 @@ static void put_target(struct cursor *c, const struct target_event *target)
 	cursor_put_be(c, target->last, 8);
 	cursor_put_be(c, target->packets, 8);
 	cursor_put_be(c, target->size, 8);
+	cursor_put_be(c, target->shed, 8);
 	cursor_put_be(c, target->syn, 4);
 	cursor_put_be(c, target->udp, 4);
 	cursor_put_be(c, target->completed, 4);

@@ -257,6 +257,29 @@ uint64_t told_interface_packets(const struct told *told)
 	return sum;
 }
 
+static void add_source(struct told_totals *sum, const struct source_event *event)
+{
+	sum->at_once += !event->ended;
+	if (!event->ended)
+		return;
+	sum->last++;
+	sum->packets += event->packets;
+	sum->size += event->size;
+	sum->shed += event->shed;
+	sum->syn += event->syn;
+}
+
+static void add_target(struct told_totals *sum, const struct target_event *event)
+{
+	const struct source_event same = {.packets = event->packets,
+		.size = event->size,
+		.shed = event->shed,
+		.syn = event->syn,
+		.ended = event->ended};
+
+	add_source(sum, &same);
+}
+
 static void add_events(struct v1_transaction *transaction)
 {
 	struct v1_event event;
@@ -265,9 +288,9 @@ static void add_events(struct v1_transaction *transaction)
 		if (event.event_id == EVENT_FLOW) {
 			add_flow(&event.record.flow, transaction->wants_ack);
 		} else if (event.event_id == EVENT_SOURCE) {
-			rig.told.sources++;
+			add_source(&rig.told.sources, &event.record.source);
 		} else if (event.event_id == EVENT_TARGET) {
-			rig.told.targets++;
+			add_target(&rig.told.targets, &event.record.target);
 		} else if (event.event_id == EVENT_INTERFACE) {
 			add_interface(&event.record.interface);
 		} else {

@@ -46,8 +46,11 @@ void agent_forget_output(struct agent_process *agent);
 struct told {
 	/* Sums over port events. */
 	uint64_t syn, rst, udp, completed;
-	uint64_t packets, bytes;   /* sums over flows' last records */
-	uint64_t sources, targets; /* events */
+	uint64_t packets, bytes; /* sums over flows' last records */
+	/* Of sources and targets: events before the window's end, and what last records add up to. */
+	struct told_totals {
+		uint64_t at_once, last, packets, size, shed, syn;
+	} sources, targets;
 	uint64_t port_events, flow_ends, flow_updates;
 	uint64_t duplicates;               /* transactions that came again */
 	uint64_t bad;                      /* datagrams that are against the protocol */

@@ -479,7 +479,7 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 	struct told told;
 
 	agent_start(&agent,
-		"--id 3 -i veth0 --server 127.0.0.1:%u --period 60s --fanout 10s "
+		"--id 3 -i veth0 --server 127.0.0.1:%u --period 60s "
 		"--alarm source-ports=100,target-ports=0",
 		port);
 	agent_wait_output(&agent, "counting id=3");
@@ -490,9 +490,13 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_int_equal(told.bad, 0);
-	/* At once, and the last one. */
-	assert_int_equal(told.sources, 2);
-	assert_int_equal(told.targets, 0);
+	assert_int_equal(told.sources.at_once, 1);
+	assert_int_equal(told.targets.at_once, 0);
+	assert_int_equal(told.sources.packets, MIX_ALL);
+	assert_int_equal(told.targets.packets, MIX_ALL);
+	assert_int_equal(told.sources.size, told.targets.size);
+	assert_int_equal(told.sources.syn, MIX_SYN);
+	assert_int_equal(told.targets.syn, MIX_SYN);
 }
 
 static void sigusr1_writes_statistics_at_once(void **state _unused_)

@@ -452,7 +452,7 @@ static void thresholds_are_read_again_in_the_sandbox(void **state _unused_)
 	assert_non_null(strstr(agent.output, "netlambda_agent_events_total{class=\"source\"} 0\n"));
 	write_alarms(path, NO_TARGETS "source-ports=50\n");
 	kill(agent.pid, SIGHUP);
-	agent_wait_output(&agent, "source_ports=50 ");
+	agent_wait_output(&agent, "thresholds of=source hosts=200 ports=50 ");
 	scan(200, 1);
 	usleep(500000);
 	agent_forget_output(&agent);
@@ -461,8 +461,8 @@ static void thresholds_are_read_again_in_the_sandbox(void **state _unused_)
 	assert_non_null(strstr(agent.output, "netlambda_agent_events_total{class=\"source\"} 1\n"));
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
-	assert_int_equal(told.sources, 2);
-	assert_int_equal(told.targets, 0);
+	assert_int_equal(told.sources.at_once, 1);
+	assert_int_equal(told.targets.at_once, 0);
 	lab_run("rm -r %s", directory);
 }
 

@@ -17,13 +17,25 @@
 #define START_NS    (1000 * NS_PER_SEC)
 
 struct taken {
+	struct collector *collector;
 	struct source_event sources[RECORDS_MAX];
 	struct target_event targets[RECORDS_MAX];
 	size_t source_count, target_count;
 };
 
-static void take_flow(void *user _unused_, const struct flow_event *flow _unused_)
+/* As if each increment were a flow that grew. */
+static void take_flow(void *user, const struct flow_event *flow)
 {
+	struct taken *taken = user;
+
+	fanout_count(collector_fanout(taken->collector), flow, flow->last);
+}
+
+static void take_shed(void *user, const struct flow_event *flow)
+{
+	struct taken *taken = user;
+
+	fanout_count_shed(collector_fanout(taken->collector), flow, flow->last);
 }
 
 static void take_port(void *user _unused_, const struct port_event *port _unused_)
@@ -52,6 +64,7 @@ static struct collect_sink sink(struct taken *taken)
 {
 	return (struct collect_sink){
 		.flow = take_flow,
+		.shed = take_shed,
 		.port = take_port,
 		.source = take_source,
 		.target = take_target,
@@ -113,7 +126,11 @@ static void collect(struct collector *collector, struct taken *taken)
 {
 	const struct collect_sink records = sink(taken);
 
+	taken->collector = collector;
 	assert_int_equal(collector_collect(collector, &records), 0);
+	assert_int_equal(collector_take_alarms(collector, &records), 0);
+	if (collector_window_is_over(collector))
+		assert_int_equal(collector_end_window(collector, &records), 0);
 }
 
 static void assert_ip(const ip_addr *ip, const char *expected)
@@ -200,6 +217,38 @@ static void half_open_is_told_and_completed_is_not(void **state _unused_)
 	assert_int_equal(taken.targets[0].completed, 200);
 }
 
+static void end_window(struct collector *collector, struct taken *taken)
+{
+	const struct collect_sink records = sink(taken);
+
+	taken->collector = collector;
+	assert_int_equal(collector_collect(collector, &records), 0);
+	assert_int_equal(collector_end_window(collector, &records), 0);
+}
+
+/* By the text of its address; NULL: there is none. */
+static const struct source_event *last_source(const struct taken *taken, const char *address)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < taken->source_count; i++)
+		if (taken->sources[i].ended &&
+			strcmp(ip_render(&taken->sources[i].srcip, text), address) == 0)
+			return &taken->sources[i];
+	return NULL;
+}
+
+static const struct target_event *last_target(const struct taken *taken, const char *address)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < taken->target_count; i++)
+		if (taken->targets[i].ended &&
+			strcmp(ip_render(&taken->targets[i].dstip, text), address) == 0)
+			return &taken->targets[i];
+	return NULL;
+}
+
 static void window_ends_with_a_last_record_and_begins_at_zero(void **state _unused_)
 {
 	_cleanup_(collector_freep) struct collector *collector =
@@ -210,7 +259,6 @@ static void window_ends_with_a_last_record_and_begins_at_zero(void **state _unus
 	collect(collector, &taken); /* the first window begins */
 	for (unsigned int i = 0; i < 25; i++)
 		tcp(collector, 1, 2, 80, TCP_SYN);
-	tcp(collector, 4, 2, 80, TCP_SYN); /* no news */
 	collect(collector, &taken);
 	assert_int_equal(taken.source_count, 1);
 	assert_int_equal(taken.sources[0].syn, 10);
@@ -227,6 +275,101 @@ static void window_ends_with_a_last_record_and_begins_at_zero(void **state _unus
 	collect(collector, &taken);
 	assert_int_equal(taken.source_count, 3);
 	assert_int_equal(taken.sources[2].syn, 10);
+}
+
+/* 3,000 sources of one packet, and one of 2,000: who has not a thousandth is in the sum of all others. */
+static void last_records_add_up_to_all_packets(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector =
+		make((struct fanout_thresholds){0}, (struct fanout_thresholds){0}, 4096, true);
+	struct taken taken = {0};
+	uint64_t sources = 0, targets = 0, syn = 0;
+
+	collect(collector, &taken);
+	for (unsigned int i = 0; i < 3000; i++)
+		tcp(collector, 100 + i, 2, 80, TCP_SYN);
+	for (unsigned int i = 0; i < 2000; i++)
+		tcp(collector, 1, 3, 80, TCP_ACK);
+	end_window(collector, &taken);
+	for (size_t i = 0; i < taken.source_count; i++) {
+		sources += taken.sources[i].packets;
+		syn += taken.sources[i].syn;
+	}
+	for (size_t i = 0; i < taken.target_count; i++)
+		targets += taken.targets[i].packets;
+	assert_int_equal(sources, 5000);
+	assert_int_equal(targets, 5000);
+	assert_int_equal(syn, 3000);
+	assert_int_equal(taken.source_count, 2);
+	assert_int_equal(last_source(&taken, "10.1.0.1")->packets, 2000);
+	assert_int_equal(last_source(&taken, "10.1.0.1")->size, 2000 * 54);
+	assert_int_equal(last_source(&taken, "::")->packets, 3000);
+	assert_int_equal(last_source(&taken, "::")->syn, 3000);
+	assert_int_equal(taken.target_count, 2);
+	assert_int_equal(last_target(&taken, "10.2.0.2")->packets, 3000);
+	assert_int_equal(last_target(&taken, "10.2.0.2")->syn, 3000);
+	assert_in_range(last_target(&taken, "10.2.0.2")->sources, 2700, 3300);
+	assert_int_equal(last_target(&taken, "10.2.0.3")->packets, 2000);
+	assert_int_equal(last_target(&taken, "10.2.0.3")->syn, 0);
+	assert_int_equal(last_target(&taken, "10.2.0.3")->first, START_NS >> 20 << 20);
+
+	taken = (struct taken){0};
+	end_window(collector, &taken);
+	assert_int_equal(taken.source_count + taken.target_count, 0);
+}
+
+/* More flows than table and ring hold: detail is shed, and whom the packets were for is not. */
+static void a_floods_target_is_exact_whatever_is_shed(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector =
+		make((struct fanout_thresholds){0}, (struct fanout_thresholds){0}, 1024, true);
+	struct interface_event totals = {0};
+	struct taken taken = {0};
+
+	collect(collector, &taken);
+	tcp(collector, 1, 3, 80, TCP_ACK);
+	for (unsigned int i = 0; i < 200000; i++)
+		tcp(collector, i % 60000, 2, (uint16_t)(1 + i / 60000), TCP_SYN);
+	end_window(collector, &taken);
+	assert_int_equal(collector_read_interface(collector, 0, &totals), 0);
+	assert_in_range(totals.flow_shed, 10000, 190000);
+	assert_int_equal(last_target(&taken, "10.2.0.2")->packets, 200000);
+	assert_int_equal(last_target(&taken, "10.2.0.2")->size, 200000 * 54);
+	assert_int_equal(last_target(&taken, "10.2.0.2")->syn, 200000);
+	assert_int_equal(last_target(&taken, "10.2.0.2")->shed, totals.flow_shed);
+	assert_int_equal(last_target(&taken, "::")->packets, 1);
+	assert_int_equal(last_source(&taken, "::")->packets, 200001);
+}
+
+static void a_volume_is_told_when_it_is_collected(void **state _unused_)
+{
+	_cleanup_(collector_freep) struct collector *collector = make((struct fanout_thresholds){0},
+		(struct fanout_thresholds){.packets = 100}, 64, true);
+	struct taken taken = {0};
+
+	collect(collector, &taken);
+	for (unsigned int i = 0; i < 99; i++)
+		tcp(collector, i, 2, 80, i < 50 ? TCP_SYN : TCP_ACK);
+	collect(collector, &taken);
+	assert_int_equal(taken.source_count + taken.target_count, 0);
+	tcp(collector, 7, 2, 80, TCP_ACK);
+	collect(collector, &taken);
+	assert_int_equal(taken.source_count, 0);
+	assert_int_equal(taken.target_count, 1);
+	assert_ip(&taken.targets[0].dstip, "10.2.0.2");
+	assert_int_equal(taken.targets[0].packets, 100);
+	assert_int_equal(taken.targets[0].syn, 50);
+	assert_int_equal(taken.targets[0].ended, 0);
+	for (unsigned int i = 0; i < 500; i++)
+		tcp(collector, 7, 2, 80, TCP_ACK);
+	collect(collector, &taken);
+	assert_int_equal(taken.target_count, 1);
+	collector_set_time(collector, START_NS + NS_PER_SEC);
+	for (unsigned int i = 0; i < 500; i++)
+		tcp(collector, 7, 2, 80, TCP_ACK);
+	collect(collector, &taken);
+	assert_int_equal(taken.target_count, 2);
+	assert_int_equal(taken.targets[1].packets, 1100);
 }
 
 static void thresholds_change_while_it_runs(void **state _unused_)
@@ -338,6 +481,9 @@ int main(void)
 		cmocka_unit_test(sweep_and_crowd_are_told_by_their_other_ends),
 		cmocka_unit_test(half_open_is_told_and_completed_is_not),
 		cmocka_unit_test(window_ends_with_a_last_record_and_begins_at_zero),
+		cmocka_unit_test(last_records_add_up_to_all_packets),
+		cmocka_unit_test(a_floods_target_is_exact_whatever_is_shed),
+		cmocka_unit_test(a_volume_is_told_when_it_is_collected),
 		cmocka_unit_test(thresholds_change_while_it_runs),
 		cmocka_unit_test(full_table_is_counted),
 		cmocka_unit_test(full_ring_is_counted_and_tried_again),

@@ -44,8 +44,8 @@ static void wrong_file_changes_nothing_and_names_the_line(void **state _unused_)
 		const char *error;
 	} cases[] = {
 		{"source-ports=1\nsource-port=2\n",
-			":2: source-port=2: expected source-hosts, source-ports, source-half-open, "
-			"target-sources, target-ports or target-half-open, and =N (did you mean "
+			":2: source-port=2: expected source-hosts, target-sources, or source- or "
+			"target-ports, -half-open, -packets or -bytes, and =N (did you mean "
 			"source-ports?)"},
 		{"source-ports=1\n\n\nsource-hosts=5001",
 			":4: source-hosts=5001: expected a number from 0 to 5000 behind ="},

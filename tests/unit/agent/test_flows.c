@@ -13,6 +13,7 @@
 struct sink {
 	struct flow_event updates[SINK_MAX], ends[SINK_MAX], sheds[SINK_MAX];
 	size_t update_count, end_count, shed_count;
+	uint64_t grown_packets, grown_bytes;
 };
 
 static void add(struct flow_event *records, size_t *count, const struct flow_event *record)
@@ -43,6 +44,14 @@ static void on_shed(void *user, const struct flow_event *record)
 	add(sink->sheds, &sink->shed_count, record);
 }
 
+static void on_grown(void *user, const struct flow_event *growth)
+{
+	struct sink *sink = user;
+
+	sink->grown_packets += growth->count;
+	sink->grown_bytes += growth->size;
+}
+
 static struct flows *make_flows(struct sink *sink, uint32_t max, uint32_t events_per_s)
 {
 	struct flows_options options = {
@@ -52,6 +61,7 @@ static struct flows *make_flows(struct sink *sink, uint32_t max, uint32_t events
 		.update = on_update,
 		.end = on_end,
 		.shed = on_shed,
+		.grown = on_grown,
 		.user = sink,
 	};
 	struct flows *flows = NULL;
@@ -207,6 +217,48 @@ static void what_was_not_told_yet_is_known(void **state _unused_)
 	assert_int_equal(flows_untold(flows), 0);
 }
 
+static void growth_is_handed_on_once(void **state _unused_)
+{
+	struct sink sink;
+	_cleanup_(flows_freep) struct flows *flows = make_flows(&sink, 16, 2);
+
+	for (uint16_t port = 1; port <= 10; port++)
+		fold(flows, port, port, NS_PER_SEC);
+	flows_hand_on_growth(flows);
+	assert_int_equal(sink.grown_packets, 55);
+	flows_hand_on_growth(flows);
+	assert_int_equal(sink.grown_packets, 55);
+	fold(flows, 3, 100, NS_PER_SEC);
+	flows_update(flows, NS_PER_SEC);
+	flows_hand_on_growth(flows);
+	assert_int_equal(sink.grown_packets, 155);
+	fold(flows, 4, 1, NS_PER_SEC);
+	flows_end(flows);
+	assert_int_equal(sink.grown_packets, 156);
+	assert_int_equal(sink.grown_bytes, 15600);
+}
+
+/* A reader that was stopped may find more than 32 bits hold. */
+static void growth_is_exact_however_large(void **state _unused_)
+{
+	const struct flow_event increment = {.count = 7, .size = (1ULL << 34) + 5};
+	const struct flow_event small = {.count = 1, .size = (1U << 24) - 1};
+	struct sink sink;
+	_cleanup_(flows_freep) struct flows *flows = make_flows(&sink, 16, 0);
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < 200; i++) {
+		flows_fold(flows, i % 3 ? &small : &increment, NS_PER_SEC);
+		bytes += i % 3 ? small.size : increment.size;
+		if (i % 50 == 0)
+			flows_hand_on_growth(flows);
+	}
+	flows_end(flows);
+	assert_int_equal(sink.grown_bytes, bytes);
+	assert_int_equal(sink.ends[0].size, bytes);
+	assert_int_equal(sink.grown_packets, sink.ends[0].count);
+}
+
 static void idle_flow_ends_with_its_last_record(void **state _unused_)
 {
 	struct sink sink;
@@ -327,12 +379,15 @@ static void when_the_rate_is_spent_the_smaller_flow_is_shed(void **state _unused
 	assert_int_equal(sink.ends[2].srcport, 6);
 }
 
-/* Whatever is folded, comes out: in a last record or as shed, exactly once. */
+/*
+ * Whatever is folded, comes out: in a last record or as shed, exactly once; and as growth, unless it was
+ * shed before it was a flow's.
+ */
 static void check_sums(uint32_t max, uint16_t flow_count, uint32_t events_per_s)
 {
 	struct sink sink;
 	_cleanup_(flows_freep) struct flows *flows = make_flows(&sink, max, events_per_s);
-	uint64_t folded = 0, ended = 0, shed = 0;
+	uint64_t folded = 0, ended = 0, shed = 0, unborn = 0, grown = 0;
 	uint32_t random = 12345;
 
 	for (uint64_t now = 1; now <= 20000; now++) {
@@ -341,14 +396,21 @@ static void check_sums(uint32_t max, uint16_t flow_count, uint32_t events_per_s)
 		folded += now % 13 + 1;
 		if (now % 7 == 0)
 			flows_update(flows, now * MS);
+		if (now % 100 == 0)
+			flows_hand_on_growth(flows);
 		flows_expire(flows, now * MS);
 		ended += packets_of(sink.ends, sink.end_count);
 		shed += packets_of(sink.sheds, sink.shed_count);
+		for (size_t i = 0; i < sink.shed_count; i++)
+			unborn += sink.sheds[i].ended ? 0 : sink.sheds[i].count;
+		grown += sink.grown_packets;
 		sink = (struct sink){0};
 	}
 	flows_end(flows);
 	ended += packets_of(sink.ends, sink.end_count);
+	grown += sink.grown_packets;
 	assert_int_equal(ended + shed, folded);
+	assert_int_equal(grown + unborn, folded);
 	assert_int_equal(flows_untold(flows), 0);
 	assert_int_equal(flows_count(flows), 0);
 	assert_int_equal(shed > 0, events_per_s > 0);
@@ -431,6 +493,8 @@ int main(void)
 		cmocka_unit_test(those_that_grew_most_are_told_first),
 		cmocka_unit_test(each_that_changed_has_its_turn_within_ten_seconds),
 		cmocka_unit_test(what_was_not_told_yet_is_known),
+		cmocka_unit_test(growth_is_handed_on_once),
+		cmocka_unit_test(growth_is_exact_however_large),
 		cmocka_unit_test(idle_flow_ends_with_its_last_record),
 		cmocka_unit_test(packets_keep_a_flow_from_ending),
 		cmocka_unit_test(flow_that_comes_back_is_a_new_incarnation),

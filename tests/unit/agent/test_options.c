@@ -79,30 +79,40 @@ static void unknown_tunnel_is_named(void **state _unused_)
 	free(error);
 }
 
-static void alarms_are_off_unless_there_is_a_window(void **state _unused_)
+static void alarms_have_thresholds_by_name(void **state _unused_)
 {
-	char off[] = "-n 1 -i a -s 127.0.0.1:1";
-	char on[] = "-n 1 -i a -s 127.0.0.1:1 --fanout 10s "
-		    "--alarm source-ports=7,target-half-open=0 --alarm target-sources=5000";
+	char plain[] = "-n 1 -i a -s 127.0.0.1:1";
+	char off[] = "-n 1 -i a -s 127.0.0.1:1 --fanout 0s";
+	char some[] = "-n 1 -i a -s 127.0.0.1:1 --fanout 30s "
+		      "--alarm source-ports=7,target-half-open=0 --alarm target-sources=5000 "
+		      "--alarm target-packets=1000000,source-bytes=18446744073709551615";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
 
 	assert_int_equal(parse(off, &options, &outcome, &error), 0);
 	assert_int_equal(options.fanout.window_ns, 0);
-	assert_int_equal(parse(on, &options, &outcome, &error), 0);
+	assert_int_equal(parse(plain, &options, &outcome, &error), 0);
 	assert_int_equal(options.fanout.window_ns, 10 * NS_PER_SEC);
+	assert_int_equal(options.fanout.source.packets, 0);
+	assert_int_equal(options.fanout.target.packets, 20000);
+	assert_int_equal(options.fanout.target.bytes, 125000000);
+	assert_int_equal(parse(some, &options, &outcome, &error), 0);
+	assert_int_equal(options.fanout.window_ns, 30 * NS_PER_SEC);
 	assert_int_equal(options.fanout.source.ports, 7);
 	assert_int_equal(options.fanout.source.hosts, 200);
 	assert_int_equal(options.fanout.target.half_open, 0);
 	assert_int_equal(options.fanout.target.hosts, 5000);
+	assert_int_equal(options.fanout.target.packets, 1000000);
+	assert_int_equal(options.fanout.source.bytes, UINT64_MAX);
 }
 
 static void impossible_alarms_are_refused(void **state _unused_)
 {
 	static const char *const bad[] = {"source-ports=5001", "source-ports",
 		"source-ports=", "source-ports=x", "ports=1", "", "source-ports=1,",
-		"source-half-open=4294967296"};
+		"source-half-open=4294967296", "target-hosts=5",
+		"target-bytes=18446744073709551616", "target-packets=-1"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		enum options_outcome outcome;
@@ -318,7 +328,7 @@ int main(void)
 		cmocka_unit_test(minimal_command_line_has_the_documented_defaults),
 		cmocka_unit_test(tunnels_are_given_by_name),
 		cmocka_unit_test(unknown_tunnel_is_named),
-		cmocka_unit_test(alarms_are_off_unless_there_is_a_window),
+		cmocka_unit_test(alarms_have_thresholds_by_name),
 		cmocka_unit_test(impossible_alarms_are_refused),
 		cmocka_unit_test(interfaces_may_be_given_in_each_way),
 		cmocka_unit_test(all_values_are_taken),

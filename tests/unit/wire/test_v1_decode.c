@@ -137,6 +137,7 @@ static void source_and_target_are_decoded_field_by_field(void **state _unused_)
 	assert_int_equal(event.record.source.last, 2);
 	assert_int_equal(event.record.source.packets, 100);
 	assert_int_equal(event.record.source.size, 6000);
+	assert_int_equal(event.record.source.shed, 7);
 	assert_int_equal(event.record.source.syn, 90);
 	assert_int_equal(event.record.source.udp, 10);
 	assert_int_equal(event.record.source.completed, 5);
@@ -150,6 +151,7 @@ static void source_and_target_are_decoded_field_by_field(void **state _unused_)
 	assert_int_equal(event.event_id, EVENT_TARGET);
 	assert_ip(&event.record.target.dstip, "2001:db8::1");
 	assert_int_equal(event.record.target.packets, 1ULL << 32);
+	assert_int_equal(event.record.target.shed, UINT32_MAX);
 	assert_int_equal(event.record.target.syn, UINT32_MAX);
 	assert_int_equal(event.record.target.sources, 7108);
 	assert_int_equal(event.record.target.ports, 1);

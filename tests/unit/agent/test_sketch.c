@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The sketch's arithmetic; what the kernel does with it is in tests/bpf/test_fanout.c. */
 #include "agent/fanout.h"
+#include "agent/sketch.h"
 #include "tests/unit/test.h"
 
 #include "fanout_maps.h"

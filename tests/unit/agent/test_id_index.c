@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "agent/flow_index.h"
+#include "agent/id_index.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct made {
-	struct flow_index index;
+	struct id_index index;
 	void *memory;
 };
 
 static void make(struct made *made, uint32_t max)
 {
-	const size_t bytes = flow_index_bytes(max);
+	const size_t bytes = id_index_bytes(max);
 
 	made->memory = aligned_alloc(64, bytes);
 	assert_non_null(made->memory);
 	memset(made->memory, 0, bytes);
-	flow_index_init(&made->index, max, made->memory);
+	id_index_init(&made->index, max, made->memory);
 }
 
 /* Well mixed, and another for each number: splitmix64. */
@@ -30,13 +30,13 @@ static uint64_t hash_of(uint64_t number)
 	return z ^ z >> 31;
 }
 
-static unsigned int times_found(const struct flow_index *index, uint64_t hash, uint32_t wanted)
+static unsigned int times_found(const struct id_index *index, uint64_t hash, uint32_t wanted)
 {
-	struct flow_index_walk walk = flow_index_walk(index, hash);
+	struct id_index_walk walk = id_index_walk(index, hash);
 	unsigned int times = 0;
 	uint32_t id;
 
-	while (flow_index_next(&walk, &id))
+	while (id_index_next(&walk, &id))
 		times += id == wanted;
 	return times;
 }
@@ -51,11 +51,11 @@ static void every_id_is_found_once_by_its_hash_until_it_is_removed(void **state 
 
 		make(&made, max);
 		for (uint32_t id = 0; id < max; id++)
-			assert_true(flow_index_insert(&made.index, hash_of(id), id));
+			assert_true(id_index_insert(&made.index, hash_of(id), id));
 		for (uint32_t id = 0; id < max; id++)
 			assert_int_equal(times_found(&made.index, hash_of(id), id), 1);
 		for (uint32_t id = 0; id < max; id += 2)
-			flow_index_remove(&made.index, hash_of(id), id);
+			id_index_remove(&made.index, hash_of(id), id);
 		for (uint32_t id = 0; id < max; id++)
 			assert_int_equal(times_found(&made.index, hash_of(id), id), id % 2);
 		free(made.memory);
@@ -70,14 +70,14 @@ static void full_buckets_name_who_is_in_the_way(void **state _unused_)
 	uint32_t neighbour;
 
 	make(&made, 1000);
-	for (uint32_t id = 0; id < 2 * FLOW_INDEX_WAYS; id++)
-		assert_true(flow_index_insert(&made.index, hash, id));
-	assert_false(flow_index_insert(&made.index, hash, 500));
-	neighbour = flow_index_neighbour(&made.index, hash);
-	assert_in_range(neighbour, 0, 2 * FLOW_INDEX_WAYS - 1);
-	flow_index_remove(&made.index, hash, neighbour);
-	assert_true(flow_index_insert(&made.index, hash, 500));
-	for (uint32_t id = 0; id < 2 * FLOW_INDEX_WAYS; id++)
+	for (uint32_t id = 0; id < 2 * ID_INDEX_WAYS; id++)
+		assert_true(id_index_insert(&made.index, hash, id));
+	assert_false(id_index_insert(&made.index, hash, 500));
+	neighbour = id_index_neighbour(&made.index, hash);
+	assert_in_range(neighbour, 0, 2 * ID_INDEX_WAYS - 1);
+	id_index_remove(&made.index, hash, neighbour);
+	assert_true(id_index_insert(&made.index, hash, 500));
+	for (uint32_t id = 0; id < 2 * ID_INDEX_WAYS; id++)
 		assert_int_equal(times_found(&made.index, hash, id), id != neighbour);
 	assert_int_equal(times_found(&made.index, hash, 500), 1);
 	free(made.memory);
@@ -92,11 +92,11 @@ static void other_hashes_are_seldom_taken_for_it(void **state _unused_)
 
 	make(&made, max);
 	for (id = 0; id < max; id++)
-		assert_true(flow_index_insert(&made.index, hash_of(id), id));
+		assert_true(id_index_insert(&made.index, hash_of(id), id));
 	for (uint64_t other = max; other < 2ULL * max; other++) {
-		struct flow_index_walk walk = flow_index_walk(&made.index, hash_of(other));
+		struct id_index_walk walk = id_index_walk(&made.index, hash_of(other));
 
-		found += flow_index_next(&walk, &id);
+		found += id_index_next(&walk, &id);
 	}
 	/* 6 to 7 ids a bucket, of which one in 2^14 has the tag. */
 	assert_in_range(found, 0, 200);
