@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 10 /* unless the environment says otherwise: some machines are emulated */
+#define PATIENCE_S 60 /* unless the environment says otherwise: some machines are emulated */
 #define ARGS_MAX   48
 
 static uint64_t deadline(void)
@@ -161,6 +161,61 @@ void agent_forget_output(struct agent_process *agent)
 	agent->output[0] = '\0';
 }
 
+/* ---- its statistics ---- */
+
+#define LAST_STATISTIC "\nnetlambda_agent_rtt_seconds "
+
+/* They follow in the output on what there was. */
+static void ask_statistics(struct agent_process *agent)
+{
+	agent_forget_output(agent);
+	kill(agent->pid, SIGUSR1);
+	agent_wait_output(agent, LAST_STATISTIC);
+}
+
+void agent_wait_statistic(struct agent_process *agent, const char *line)
+{
+	uint64_t deadline_ns = deadline();
+
+	for (;;) {
+		ask_statistics(agent);
+		if (strstr(agent->output, line))
+			return;
+		if (clock_monotonic_ns() > deadline_ns)
+			fail_msg("the statistics did not say \"%s\" but:\n%s", line, agent->output);
+		nanosleep(&(struct timespec){.tv_nsec = 10 * NS_PER_MS}, NULL);
+	}
+}
+
+static uint64_t statistic(const struct agent_process *agent, const char *name)
+{
+	const char *at = strstr(agent->output, name);
+
+	if (!at) {
+		fail_msg("no %s in: %s", name, agent->output);
+		return 0;
+	}
+	return strtoull(at + strlen(name), NULL, 10);
+}
+
+void agent_wait_collections(struct agent_process *agent, unsigned int count)
+{
+	static const char name[] = "\nnetlambda_agent_periods_total ";
+	uint64_t until, now, deadline_ns = deadline();
+
+	ask_statistics(agent);
+	/* The one that goes on now may have begun before. */
+	until = statistic(agent, name) + count + 1;
+	do {
+		nanosleep(&(struct timespec){.tv_nsec = 10 * NS_PER_MS}, NULL);
+		ask_statistics(agent);
+		now = statistic(agent, name);
+	} while (now < until && clock_monotonic_ns() < deadline_ns);
+	if (now < until)
+		fail_msg("collections: expected %llu, got %llu", (unsigned long long)until,
+			(unsigned long long)now);
+}
+
 /* ---- the receiver ---- */
 
 static struct {
@@ -195,10 +250,12 @@ uint64_t told_flow_packets(const struct told *told)
 	return sum;
 }
 
-static void close_flows(void)
+/* Another agent's transactions may be the same as the last one's, sequence and all. */
+static void begin_another(void)
 {
 	rig.told.closed_packets = told_flow_packets(&rig.told);
 	rig.told.flow_count = 0;
+	rig.history = (struct v1_receiver){0};
 }
 
 /* Of flows that are too many, only the ends are known. */
@@ -343,21 +400,28 @@ static void *receiver_main(void *arg _unused_)
 {
 	struct pollfd poll_fd = {.fd = rig.fd, .events = POLLIN};
 	struct udp_receiver *receiver = NULL;
-	int count = 0;
+	bool stop;
+	int count;
 
 	if (udp_receiver_new(UDP_MESSAGES_MAX, &receiver) < 0)
 		abort();
-	while (!atomic_load(&rig.stop) || count > 0) {
+	do {
 		struct datagram datagram;
 
+		/* What was sent before these were set is in the socket already. */
+		const bool another = atomic_load(&rig.another);
+
+		stop = atomic_load(&rig.stop);
 		poll(&poll_fd, 1, 10);
 		count = udp_receive(receiver, rig.fd);
-		if (atomic_exchange(&rig.another, false))
-			close_flows();
 		while (udp_receiver_next(receiver, &datagram))
 			if (!atomic_load(&rig.deaf) && !is_lost())
 				take_datagram(&datagram);
-	}
+		if (another && count <= 0) {
+			begin_another();
+			atomic_store(&rig.another, false);
+		}
+	} while (!stop || count > 0);
 	udp_receiver_free(receiver);
 	return NULL;
 }
@@ -389,8 +453,6 @@ void receiver_expect_another(void)
 {
 	const struct timespec pause = {.tv_nsec = NS_PER_MS};
 
-	/* What the last one sent is there already. */
-	nanosleep(&(struct timespec){.tv_nsec = 50 * NS_PER_MS}, NULL);
 	atomic_store(&rig.another, true);
 	while (atomic_load(&rig.another))
 		nanosleep(&pause, NULL);

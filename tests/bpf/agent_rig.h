@@ -25,7 +25,7 @@ struct agent_process {
 /* Starts $NETLAMBDA_AGENT with the given command line, split at spaces. */
 void agent_start(struct agent_process *agent, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Waits until its output contains the text; fails the test after ten seconds, or $NETLAMBDA_PATIENCE. */
+/* Waits until its output contains the text; fails the test after a minute, or $NETLAMBDA_PATIENCE. */
 void agent_wait_output(struct agent_process *agent, const char *text);
 /* Waits until it ends; fails the test likewise. Returns its exit code, or -signal. */
 int agent_wait_exit(struct agent_process *agent);
@@ -38,6 +38,11 @@ void agent_clean_up(struct agent_process *agent);
 uint64_t agent_summary(const struct agent_process *agent, const char *field);
 /* Forgets what it wrote so far. */
 void agent_forget_output(struct agent_process *agent);
+
+/* Waits until its statistics, asked for by SIGUSR1, contain the text; forgets its output before. */
+void agent_wait_statistic(struct agent_process *agent, const char *line);
+/* Waits until it collected so often, from begin to end, since the call. Forgets its output before. */
+void agent_wait_collections(struct agent_process *agent, unsigned int count);
 
 #define RIG_INTERFACES_MAX 64
 #define RIG_FLOWS_MAX      4096
@@ -74,7 +79,7 @@ uint64_t told_interface_packets(const struct told *told);
 uint16_t receiver_start(unsigned int loss_percent);
 /* No datagram is taken or answered while it is deaf. */
 void receiver_set_deaf(bool deaf);
-/* What comes from now on is another agent's: its flows begin at zero. */
+/* What comes from now on is another agent's: its flows begin at zero, and so do its transactions. */
 void receiver_expect_another(void);
 void receiver_stop(struct told *ret_told);
 

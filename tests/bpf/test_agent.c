@@ -94,7 +94,7 @@ static void what_was_sent_is_what_the_server_adds_up(void **state _unused_)
 	assert_int_not_equal(lab_xdp_id("veth0"), 0);
 	for (int i = 0; i < 4; i++) {
 		bytes += send_mix();
-		usleep(70000);
+		agent_wait_collections(&agent, 1);
 	}
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
@@ -122,7 +122,7 @@ static void acknowledged_events_survive_loss_exactly_once(void **state _unused_)
 	agent_wait_output(&agent, "counting id=3");
 	for (int i = 0; i < 3; i++) {
 		bytes += send_mix();
-		usleep(70000);
+		agent_wait_collections(&agent, 1);
 	}
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
@@ -484,9 +484,7 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 		port);
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
-	usleep(1000000);
-	kill(agent.pid, SIGUSR1);
-	agent_wait_output(&agent, "netlambda_agent_events_sent_total{class=\"source\"} 1\n");
+	agent_wait_statistic(&agent, "netlambda_agent_events_sent_total{class=\"source\"} 1\n");
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_int_equal(told.bad, 0);

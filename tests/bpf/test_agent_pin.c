@@ -112,6 +112,7 @@ static unsigned int stream_stop(uint64_t *ret_bytes)
 
 static void start_with(const char *options)
 {
+	receiver_expect_another();
 	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --flush-timeout 9s --pin %s",
 		port, options);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
@@ -249,7 +250,6 @@ static void killed_in_mid_traffic_an_agent_loses_no_more_than_is_said(void **sta
 		stream_wait();
 		usleep((unsigned int)i * 1700);
 		assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
-		receiver_expect_another();
 		start_with("--period 10ms");
 		lost_packets += said("packets_at_most=");
 		lost_ports += said("port_records_at_most=");
@@ -270,6 +270,21 @@ static void killed_in_mid_traffic_an_agent_loses_no_more_than_is_said(void **sta
 	assert_nothing_is_left();
 }
 
+/* All is collected, then sent and answered, and then noted by the agent. */
+static void wait_until_told(void)
+{
+	static const char *const nothing_waits[] = {
+		"netlambda_agent_events_waiting{class=\"port\"} 0\n",
+		"netlambda_agent_events_waiting{class=\"source\"} 0\n",
+		"netlambda_agent_events_waiting{class=\"target\"} 0\n",
+	};
+
+	agent_wait_collections(&agent, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(nothing_waits); i++)
+		agent_wait_statistic(&agent, nothing_waits[i]);
+	agent_wait_collections(&agent, 2);
+}
+
 /* What was sent before it was killed, and came after: nothing was in its memory. */
 static void killed_when_all_is_sent_an_agent_loses_nothing(void **state _unused_)
 {
@@ -277,9 +292,8 @@ static void killed_when_all_is_sent_an_agent_loses_nothing(void **state _unused_
 
 	start_with("--period 20ms");
 	send_rounds(5);
-	usleep(1500000); /* sent, and the agent noted it */
+	wait_until_told();
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
-	receiver_expect_another();
 	send_rounds(4);
 	start_with("--period 20ms");
 	assert_null(strstr(agent.output, "packets_at_most"));
