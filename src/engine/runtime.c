@@ -2,43 +2,12 @@
 #include "engine/runtime.h"
 
 #include "base/program.h"
+#include "base/words.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static void words_free(char **words)
-{
-	for (size_t i = 0; words && words[i]; i++)
-		free(words[i]);
-	free(words);
-}
-
-static size_t words_count(const char *const *words)
-{
-	size_t count = 0;
-
-	while (words && words[count])
-		count++;
-	return count;
-}
-
-/* NULL: no memory. */
-static char **words_copy(const char *const *words)
-{
-	size_t count = words_count(words);
-	char **copy = calloc(count + 1, sizeof(char *));
-
-	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = strdup(words[i]);
-		if (!copy[i]) {
-			words_free(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
 
 /* `words` becomes a copy of what is given, if it is. */
 static int words_set(char ***words, const char *const *given, size_t most)

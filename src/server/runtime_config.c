@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/runtime_config.h"
 
+#include "base/words.h"
 #include "server/config_reader.h"
 
 #include <errno.h>
@@ -8,24 +9,6 @@
 #include <string.h>
 
 #define WHERE_MAX 128
-
-static void words_free(const char *const *words)
-{
-	for (size_t i = 0; words && words[i]; i++)
-		free((char *)words[i]);
-	free((void *)words);
-}
-
-static bool words_equal(const char *const *a, const char *const *b)
-{
-	size_t i = 0;
-
-	if (!a || !b)
-		return a == b;
-	while (a[i] && b[i] && strcmp(a[i], b[i]) == 0)
-		i++;
-	return a[i] == b[i];
-}
 
 /* A member that lists words, none empty; each begins with `start`. NULL: it is not there, or wrong. */
 static const char *const *read_words(struct config_reader *reader, const char *prefix,
@@ -114,9 +97,9 @@ void runtime_config_done(struct runtime_config *config)
 {
 	for (size_t i = 0; i < config->count; i++) {
 		free((char *)config->items[i].name);
-		words_free(config->items[i].command);
-		words_free(config->items[i].suffixes);
-		words_free(config->items[i].paths);
+		words_free((char **)config->items[i].command);
+		words_free((char **)config->items[i].suffixes);
+		words_free((char **)config->items[i].paths);
 	}
 	config->count = 0;
 }
