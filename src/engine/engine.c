@@ -3,8 +3,11 @@
 
 #include "base/error.h"
 #include "base/program.h"
+#include "base/words.h"
 #include "engine/function.h"
 #include "launcher/cgroup.h"
+#include "launcher/door.h"
+#include "launcher/variables.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -172,6 +175,24 @@ static int find_handler(const struct function *function, char **ret_error)
 		function->runtime->name, names ? names : suffixes[0]);
 }
 
+/* Those who write settings are told more closely by who reads them. */
+static int check_surroundings(const struct function_options *options, char **ret_error)
+{
+	struct door doors[DOORS_MAX];
+	int r = variables_check(options->environment);
+
+	if (r < 0)
+		return error_set(ret_error, -EINVAL,
+			"env: expected at most %d different variables in %d bytes, as NAME=value",
+			VARIABLES_MAX, VARIABLES_BYTES_MAX);
+	r = doors_plan(options->network, doors);
+	if (r < 0)
+		return error_set(ret_error, -EINVAL,
+			"network: expected at most %d different hosts with ports, as \"host:443\"",
+			DOORS_MAX);
+	return 0;
+}
+
 static int refuse_runtime(
 	const struct engine *engine, const struct function_options *options, char **ret_error)
 {
@@ -210,6 +231,8 @@ static int check_options(
 	r = check_key(options->key, ret_error);
 	if (r == 0)
 		r = check_config(options->config ? options->config : "{}", ret_error);
+	if (r == 0)
+		r = check_surroundings(options, ret_error);
 	if (r == 0)
 		r = check_handler(options, ret_error);
 	return r;
@@ -259,7 +282,10 @@ static int function_copy_options(struct function *function, const struct functio
 	function->handler = strdup(options->handler);
 	function->dir = strdup(options->dir);
 	function->config = strdup(options->config ? options->config : "{}");
-	if (!function->handler || !function->dir || !function->config)
+	function->network = words_copy(options->network);
+	function->environment = words_copy(options->environment);
+	if (!function->handler || !function->dir || !function->config || !function->network ||
+		!function->environment)
 		return -ENOMEM;
 	for (size_t i = 0; options->key && options->key[i]; i++) {
 		function->key[i] = strdup(options->key[i]);

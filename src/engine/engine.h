@@ -147,6 +147,10 @@ struct function_options {
 	/* Of a worker: what is given is promised, as isolation has it. */
 	unsigned int memory_mb; /* 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
+	/* The hosts and ports that it may reach, as of launcher/door.h; NULL: none. NULL-terminated. */
+	const char *const *network;
+	/* "NAME=value", besides what every worker has; NULL: nothing. NULL-terminated. */
+	const char *const *environment;
 };
 
 /* Of what was committed in the last half to whole minute: from arrival to commit. */
@@ -206,10 +210,10 @@ const struct isolation_level *engine_level(const struct engine *engine);
 
 /*
  * Adds a function and starts its workers. Returns 0; -EEXIST; -EINVAL with a message for the operator
- * in `ret_error` (to be freed): bad name, unknown runtime, unknown key field; -ENOENT likewise: the
- * handler's file is not there; -EPERM likewise: this system lacks what its isolation promises. A
- * handler that does not load shows in function_stats and the log, and is tried again with growing
- * pauses.
+ * in `ret_error` (to be freed): bad name, unknown runtime, unknown key field, a network or an
+ * environment that makes no sense; -ENOENT likewise: the handler's file is not there; -EPERM likewise:
+ * this system lacks what its isolation promises. A handler that does not load shows in function_stats
+ * and the log, and is tried again with growing pauses.
  */
 int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error) _must_check_;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "engine/instance.h"
 
 #include <errno.h>
@@ -384,6 +385,8 @@ void function_free(struct function *function)
 	free(function->handler);
 	free(function->dir);
 	free(function->config);
+	words_free(function->network);
+	words_free(function->environment);
 	free(function->error);
 	free(function);
 }

@@ -76,6 +76,8 @@ struct function {
 	bool prepared;          /* its handler's file was there, and its layers are chosen */
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
+	char **network;         /* what it may reach */
+	char **environment;     /* "NAME=value" */
 	uint64_t timeout_ns;
 	unsigned int attempts;
 	unsigned int batch_max;

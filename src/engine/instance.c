@@ -592,6 +592,8 @@ static int instance_spawn(struct instance *instance)
 			.program = argv[0],
 			.argv = argv,
 			.paths = (const char *const *)runtime->paths,
+			.network = (const char *const *)function->network,
+			.environment = (const char *const *)function->environment,
 			.home = {.dir = function->dir,
 				.memory = (uint64_t)memory_mb << 20,
 				.cpu = function->cpu,

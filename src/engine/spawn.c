@@ -177,6 +177,18 @@ static int run_launcher(const struct spawn_options *options, const struct channe
 	return r;
 }
 
+static int copy_list(const char *const *list, const char **ret_copy, size_t most)
+{
+	size_t count = 0;
+
+	for (; list && list[count]; count++) {
+		if (count == most)
+			return -E2BIG;
+		ret_copy[count] = list[count];
+	}
+	return 0;
+}
+
 static int send_start(
 	const struct channels *channels, const struct spawn_options *options, const char *program)
 {
@@ -189,17 +201,12 @@ static int send_start(
 	if (!real)
 		return -errno;
 
-	for (size_t i = 0; options->argv[i]; i++) {
-		if (i == CONTROL_LIST_MAX)
-			return -E2BIG;
-		start.argv[i] = options->argv[i];
-	}
 	start.paths[0] = program;
-	for (size_t i = 0; options->paths[i]; i++) {
-		if (i + 1 == CONTROL_LIST_MAX)
-			return -E2BIG;
-		start.paths[i + 1] = options->paths[i];
-	}
+	if (copy_list(options->argv, start.argv, CONTROL_LIST_MAX) < 0 ||
+		copy_list(options->paths, &start.paths[1], CONTROL_LIST_MAX - 1) < 0 ||
+		copy_list(options->network, start.network, CONTROL_LIST_MAX) < 0 ||
+		copy_list(options->environment, start.environment, CONTROL_LIST_MAX) < 0)
+		return -E2BIG;
 	size = control_put_start(&start, message);
 	if (size < 0)
 		return size;
@@ -213,7 +220,7 @@ int spawn_start(const struct spawn_options *options, struct spawned *ret_spawned
 	char *environment[] = {NULL, (char *)"LANG=C.UTF-8", (char *)"HOME=/nonexistent", NULL};
 	const char *search = getenv("PATH");
 	int pid_fd, r;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (!search)
 		search = DEFAULT_PATH;

@@ -20,11 +20,14 @@
 
 struct spawn_options {
 	const char *launcher;
-	const char *name;         /* to show among processes */
-	uint32_t layers;          /* LAYER_BIT()s: none less is put up with */
-	const char *program;      /* a path, or a name to look for in PATH */
-	const char *const *argv;  /* NULL-terminated */
-	const char *const *paths; /* what else it reads; NULL-terminated */
+	const char *name;           /* to show among processes */
+	uint32_t layers;            /* LAYER_BIT()s: none less is put up with */
+	const char *program;        /* a path, or a name to look for in PATH */
+	const char *const *argv;    /* NULL-terminated */
+	const char *const *paths;   /* what else it reads; NULL-terminated */
+	const char *const *network; /* what it may reach, as of launcher/door.h; NULL: nothing */
+	const char *const
+		*environment; /* "NAME=value", besides what every worker has; NULL: nothing */
 };
 
 struct spawned {

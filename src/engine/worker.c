@@ -379,6 +379,8 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 		.program = options->program,
 		.argv = options->argv,
 		.paths = options->paths,
+		.network = options->network,
+		.environment = options->environment,
 	};
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int r;

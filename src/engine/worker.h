@@ -44,7 +44,10 @@ struct worker_options {
 	uint32_t layers; /* LAYER_BIT()s of its sandbox */
 	const char *program;
 	const char *const *argv;
-	const char *const *paths;       /* as in struct spawn_options */
+	/* As in struct spawn_options. */
+	const char *const *paths;
+	const char *const *network;
+	const char *const *environment;
 	struct control_specialise home; /* the function's folder, and its limits */
 	const char *function;           /* borrowed, copied */
 	struct log_limit *limit; /* of its output; borrowed until `ended` or worker_retire() */

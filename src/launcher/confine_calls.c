@@ -5,6 +5,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -334,15 +335,51 @@ static const int refused[] = {
 	SCMP_SYS(userfaultfd),
 };
 
-/* Of a call that is allowed with some arguments: what is said to others. */
+/* ---- sockets ---- */
+
+/* Of each family the kernel may load a module, so the families are few. */
+static const int refused_families[] = {AF_NETLINK, AF_PACKET, AF_ALG, AF_BLUETOOTH, AF_VSOCK};
+
 static const struct {
-	int call;
-	unsigned int arg;
-	uint64_t value;
-} refused_else[] = {
-	{SCMP_SYS(socket), 0, AF_UNIX},
-	{SCMP_SYS(socketpair), 0, AF_UNIX},
+	int type, protocol;
+} inet_sockets[] = {
+	{SOCK_STREAM, 0},
+	{SOCK_STREAM, IPPROTO_TCP},
+	{SOCK_DGRAM, 0}, /* none leads anywhere; C libraries sort addresses by them */
+	{SOCK_DGRAM, IPPROTO_UDP},
 };
+
+static int allow_inet(scmp_filter_ctx filter, int family)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(inet_sockets) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, (scmp_datum_t)family),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)inet_sockets[i].type),
+			SCMP_A2(SCMP_CMP_MASKED_EQ, WORD, (scmp_datum_t)inet_sockets[i].protocol));
+	return r;
+}
+
+static int refuse_family(scmp_filter_ctx filter, int family)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, (scmp_datum_t)family));
+}
+
+/* Those of the internet only for who may reach somebody. */
+static int rule_sockets(scmp_filter_ctx filter, const struct sandbox *sandbox)
+{
+	static const int inet_families[] = {AF_INET, AF_INET6};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(inet_families) && r == 0; i++)
+		r = sandbox->door_count > 0 ? allow_inet(filter, inet_families[i])
+					    : refuse_family(filter, inet_families[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(refused_families) && r == 0; i++)
+		r = refuse_family(filter, refused_families[i]);
+	return r;
+}
 
 static int refuse(scmp_filter_ctx filter)
 {
@@ -350,13 +387,10 @@ static int refuse(scmp_filter_ctx filter)
 
 	for (size_t i = 0; i < ARRAY_SIZE(refused) && r == 0; i++)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0, NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(refused_else) && r == 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused_else[i].call, 1,
-			SCMP_CMP64(refused_else[i].arg, SCMP_CMP_NE, refused_else[i].value));
 	return r;
 }
 
-int confine_calls(const struct sandbox *sandbox _unused_, const char **ret_what)
+int confine_calls(const struct sandbox *sandbox, const char **ret_what)
 {
 	_cleanup_(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r;
@@ -371,8 +405,30 @@ int confine_calls(const struct sandbox *sandbox _unused_, const char **ret_what)
 		r = allow_calls_where(filter, restricted, ARRAY_SIZE(restricted));
 	if (r == 0)
 		r = refuse(filter);
+	if (r == 0)
+		r = rule_sockets(filter, sandbox);
 	if (r < 0)
 		return r;
 	*ret_what = "seccomp";
 	return seccomp_load(filter);
+}
+
+int confine_to_carrying(void)
+{
+	static const int calls[] = {
+		SCMP_SYS(close),
+		SCMP_SYS(exit_group),
+		SCMP_SYS(poll),
+		SCMP_SYS(ppoll),
+		SCMP_SYS(read),
+		SCMP_SYS(recvfrom),
+		SCMP_SYS(restart_syscall),
+		SCMP_SYS(sendto),
+		SCMP_SYS(setsockopt),
+		SCMP_SYS(shutdown),
+	};
+	_cleanup_(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r = filter ? allow_calls(filter, calls, ARRAY_SIZE(calls)) : -ENOMEM;
+
+	return r < 0 ? r : seccomp_load(filter);
 }

@@ -41,6 +41,17 @@ static int allow_trees(
 	return r;
 }
 
+static int allow_doors(
+	const struct landlock *landlock, const struct sandbox *sandbox, const char **ret_what)
+{
+	int r = 0;
+
+	*ret_what = "a port";
+	for (size_t i = 0; i < sandbox->door_count && r == 0; i++)
+		r = landlock_allow_port(landlock, sandbox->doors[i].port, LANDLOCK_TCP_CONNECT);
+	return r;
+}
+
 int confine_files(const struct sandbox *sandbox, const char **ret_what)
 {
 	static const struct landlock_denied denied = {
@@ -61,6 +72,8 @@ int confine_files(const struct sandbox *sandbox, const char **ret_what)
 		*ret_what = "/dev/null";
 		r = landlock_allow(&landlock, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE);
 	}
+	if (r == 0)
+		r = allow_doors(&landlock, sandbox, ret_what);
 	if (r < 0)
 		return r;
 	*ret_what = "landlock_restrict_self";

@@ -83,6 +83,8 @@ int control_put_start(const struct control_start *start, void *buffer)
 	put_text(&c, start->program);
 	put_list(&c, start->argv);
 	put_list(&c, start->paths);
+	put_list(&c, start->network);
+	put_list(&c, start->environment);
 	return end(&c);
 }
 
@@ -97,6 +99,8 @@ int control_get_start(const void *message, size_t size, struct control_start *re
 	start.program = get_text(&c);
 	get_list(&c, start.argv);
 	get_list(&c, start.paths);
+	get_list(&c, start.network);
+	get_list(&c, start.environment);
 	if (end_reading(&c) < 0)
 		return -EBADMSG;
 	*ret_start = start;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define CONTROL_FD        4 /* where the launcher finds the socket; the worker's own are 0 to 3 */
-#define CONTROL_BYTES_MAX 32768
+#define CONTROL_BYTES_MAX 65536
 #define CONTROL_LIST_MAX  64
 #define CONTROL_TEXT_MAX  512 /* of what comes back */
 
@@ -42,7 +42,10 @@ struct control_start {
 	uint32_t layers; /* LAYER_BIT()s */
 	const char *program;
 	const char *argv[CONTROL_LIST_MAX + 1];
-	const char *paths[CONTROL_LIST_MAX + 1]; /* to read, besides the system's libraries */
+	const char *paths[CONTROL_LIST_MAX + 1];   /* to read, besides the system's libraries */
+	const char *network[CONTROL_LIST_MAX + 1]; /* what it may reach, as of launcher/door.h */
+	const char *
+		environment[CONTROL_LIST_MAX + 1]; /* "NAME=value", besides what every worker has */
 };
 
 struct control_specialise {

@@ -3,6 +3,7 @@
 
 #include "base/capabilities.h"
 #include "base/fd.h"
+#include "launcher/doors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,22 @@ static void enter_namespaces(struct sandbox *sandbox)
 		if (sandbox_wants(sandbox, namespaces[i].layer))
 			sandbox_step(sandbox, namespaces[i].layer,
 				unshare(namespaces[i].flag) < 0 ? -errno : 0, namespaces[i].what);
+}
+
+/* They stay listening where they were made, with whoever has them. */
+static void open_doors(struct sandbox *sandbox)
+{
+	const char *what;
+	int fds[DOORS_MAX], r;
+
+	if (!sandbox_has_doors(sandbox))
+		return;
+	r = doors_open(sandbox->doors, sandbox->door_count, fds, &what);
+	if (!sandbox_step(sandbox, LAYER_NETWORK, r, what))
+		return;
+	report_send_doors(sandbox->report_fd, fds, sandbox->door_count);
+	for (size_t i = 0; i < sandbox->door_count; i++)
+		close(fds[i]);
 }
 
 /* What the launcher, not being root, could not open in the host's namespace. */
@@ -126,6 +143,7 @@ _Noreturn void init_run(struct sandbox *sandbox, const struct init_sockets *sock
 	if (launcher_is_gone(sockets->init_fd))
 		_exit(EXIT_UNBORN);
 	enter_namespaces(sandbox);
+	open_doors(sandbox);
 	runtime = fork();
 	if (runtime < 0)
 		sandbox_fail(sandbox, LAYER_COUNT, -errno, "fork");

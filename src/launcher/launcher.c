@@ -98,6 +98,7 @@ static _Noreturn void finish(struct launcher *launcher)
 			;
 	if (launcher->ended)
 		status = launcher->status;
+	relays_end(&launcher->relays);
 	if (!sandbox_wants(&launcher->sandbox, LAYER_PID))
 		groups_kill(&launcher->groups);
 	tell_if_out_of_memory(launcher, status);
@@ -239,6 +240,19 @@ static void on_runtime_silent(struct launcher *launcher)
 		       });
 }
 
+static void on_doors(struct launcher *launcher, const struct report *report)
+{
+	struct relays *relays = &launcher->relays;
+
+	if (report->fd_count != launcher->sandbox.door_count) {
+		fail(launcher, LAYER_NETWORK, -EBADMSG, "doors");
+		return;
+	}
+	memcpy(relays->doors, launcher->sandbox.doors, sizeof(relays->doors));
+	memcpy(relays->door_fds, report->fds, report->fd_count * sizeof(int));
+	relays->door_count = report->fd_count;
+}
+
 static void on_report(struct launcher *launcher, const struct report *report)
 {
 	switch (report->kind) {
@@ -248,6 +262,9 @@ static void on_report(struct launcher *launcher, const struct report *report)
 		break;
 	case REPORT_FAILED:
 		fail(launcher, report->layer, -report->error, report->what);
+		break;
+	case REPORT_DOORS:
+		on_doors(launcher, report);
 		break;
 	case REPORT_PLACED:
 		on_placed(launcher, report->pid);
@@ -307,19 +324,33 @@ static bool take_order(struct launcher *launcher)
 	return true;
 }
 
+static void tend_relays(struct launcher *launcher)
+{
+	const struct relay_owner owner = {
+		.groups = &launcher->groups,
+		.uid = launcher->sandbox.uid,
+		.gid = launcher->sandbox.gid,
+		.becomes = launcher->sandbox.becomes,
+		.filtered = sandbox_wants(&launcher->sandbox, LAYER_SYSCALLS),
+	};
+
+	relays_tend(&launcher->relays, &owner);
+}
+
 static void wait_for_news(struct launcher *launcher)
 {
 	enum { CONTROL, INIT, RUNTIME, END, COUNT };
-	struct pollfd fds[COUNT] = {
+	struct pollfd fds[COUNT + DOORS_MAX + RELAYS_MAX] = {
 		[CONTROL] = {.fd = launcher->ordered_to_end ? -1 : launcher->control_fd,
 			.events = POLLIN},
 		[INIT] = {.fd = launcher->birth.init_fd, .events = POLLIN},
 		[RUNTIME] = {.fd = launcher->birth.runtime_fd, .events = POLLIN},
 		[END] = {.fd = launcher->birth.init_pidfd, .events = POLLIN},
 	};
+	size_t count = COUNT + relays_poll(&launcher->relays, &fds[COUNT]);
 	bool silent;
 
-	if (poll(fds, COUNT, -1) < 0)
+	if (poll(fds, count, -1) < 0)
 		return;
 	if (fds[CONTROL].revents && !take_order(launcher)) {
 		launcher_kill(launcher);
@@ -328,6 +359,7 @@ static void wait_for_news(struct launcher *launcher)
 	silent = launcher_take_reports(launcher);
 	if (fds[END].revents && silent)
 		finish(launcher);
+	tend_relays(launcher);
 }
 
 static int read_start(struct launcher *launcher)
@@ -372,6 +404,11 @@ _Noreturn void launcher_run(void)
 		_exit(EXIT_UNBORN);
 	}
 	launcher.sandbox.layers = launcher.start.layers & LAYERS_ALL;
+	r = doors_plan(launcher.start.network, launcher.sandbox.doors);
+	if (r < 0)
+		fail(&launcher, LAYER_COUNT, r, "network");
+	else
+		launcher.sandbox.door_count = (size_t)r;
 	/* Where there is no root of its own, Landlock must know the folder from the start. */
 	if (!sandbox_wants(&launcher.sandbox, LAYER_ROOT) && !take_order(&launcher))
 		_exit(EXIT_UNBORN);

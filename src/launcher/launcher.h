@@ -6,6 +6,7 @@
 
 #include "launcher/birth.h"
 #include "launcher/groups.h"
+#include "launcher/relay.h"
 #include "launcher/sandbox.h"
 
 enum launcher_phase {
@@ -18,6 +19,7 @@ struct launcher {
 	struct sandbox sandbox;
 	struct birth birth;
 	struct groups groups;
+	struct relays relays;
 	int control_fd; /* -1 when probing */
 	bool ordered_to_end;
 	pid_t runtime;

@@ -2,6 +2,7 @@
 #include "launcher/root.h"
 
 #include "base/fd.h"
+#include "launcher/doors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,6 +101,8 @@ int root_enter(const struct sandbox *sandbox, const char **ret_what)
 	r = place_proc(self_fd);
 	if (r == 0)
 		r = make_names();
+	if (r == 0 && sandbox_has_doors(sandbox))
+		r = doors_write_names(sandbox->doors, sandbox->door_count);
 	if (r < 0)
 		return r;
 	*ret_what = "pivot_root";

@@ -4,6 +4,7 @@
 #include "launcher/init.h"
 #include "launcher/rlimits.h"
 #include "launcher/root.h"
+#include "launcher/variables.h"
 
 #include <errno.h>
 #include <linux/close_range.h>
@@ -71,9 +72,20 @@ static void confine(struct sandbox *sandbox)
 	}
 }
 
-_Noreturn void runtime_run(struct sandbox *sandbox)
+static _Noreturn void become_program(const struct sandbox *sandbox)
 {
 	const struct control_start *start = sandbox->start;
+	const char *environment[VARIABLES_MAX + VARIABLES_USUAL_MAX + 1];
+	int r = variables_join(start->environment, (const char *const *)environ, environment);
+
+	if (r < 0)
+		sandbox_fail(sandbox, LAYER_COUNT, r, "environment");
+	execve(start->program, (char *const *)start->argv, (char *const *)environment);
+	sandbox_fail(sandbox, LAYER_COUNT, -errno, start->program);
+}
+
+_Noreturn void runtime_run(struct sandbox *sandbox)
+{
 	int r;
 
 	if (close_range(PROGRAM_FDS, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -93,6 +105,5 @@ _Noreturn void runtime_run(struct sandbox *sandbox)
 		sandbox_fail(sandbox, LAYER_COUNT, r, "setrlimit");
 	if (sandbox->probing)
 		_exit(0);
-	execv(start->program, (char *const *)start->argv);
-	sandbox_fail(sandbox, LAYER_COUNT, -errno, start->program);
+	become_program(sandbox);
 }

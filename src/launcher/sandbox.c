@@ -26,11 +26,52 @@ void report_send(int fd, enum report_kind kind, enum layer layer, int error, con
 	(void)send(fd, &report, sizeof(report), MSG_NOSIGNAL);
 }
 
+void report_send_doors(int fd, const int *fds, size_t count)
+{
+	struct report report = {.kind = REPORT_DOORS, .layer = LAYER_NETWORK};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(DOORS_MAX * sizeof(int))];
+	} control = {.header = {.cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS,
+			     .cmsg_len = CMSG_LEN(count * sizeof(int))}};
+	struct iovec iov = {.iov_base = &report, .iov_len = sizeof(report)};
+	const struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)),
+	};
+
+	memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+	(void)sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static void take_ancillary(struct msghdr *message, struct report *report)
+{
+	struct ucred sender;
+
+	report->pid = 0;
+	report->fd_count = 0;
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
+		header = CMSG_NXTHDR(message, header)) {
+		size_t size = header->cmsg_len - CMSG_LEN(0);
+
+		if (header->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+			report->pid = sender.pid;
+		} else if (header->cmsg_type == SCM_RIGHTS && size <= sizeof(report->fds)) {
+			memcpy(report->fds, CMSG_DATA(header), size);
+			report->fd_count = size / sizeof(int);
+		}
+	}
+}
+
 int report_receive(int fd, struct report *ret_report)
 {
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(DOORS_MAX * sizeof(int))];
 	} control;
 	struct report report;
 	struct iovec iov = {.iov_base = &report, .iov_len = sizeof(report)};
@@ -41,15 +82,12 @@ int report_receive(int fd, struct report *ret_report)
 		.msg_controllen = sizeof(control),
 	};
 	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	struct ucred sender;
 
 	if (n <= 0)
 		return n < 0 && errno != ECONNRESET ? -errno : 0;
-	if (n != sizeof(report) || !header || header->cmsg_type != SCM_CREDENTIALS)
+	take_ancillary(&message, &report);
+	if (n != sizeof(report) || report.pid == 0)
 		return -EBADMSG;
-	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
-	report.pid = sender.pid;
 	report.what[sizeof(report.what) - 1] = '\0';
 	*ret_report = report;
 	return 1;

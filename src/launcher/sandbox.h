@@ -15,6 +15,7 @@
  */
 
 #include "launcher/control.h"
+#include "launcher/door.h"
 #include "launcher/layers.h"
 #include "launcher/tree.h"
 
@@ -38,12 +39,20 @@ struct sandbox {
 	gid_t gid;
 	bool becomes; /* that is another than the launcher's */
 	struct trees trees;
+	struct door doors[DOORS_MAX]; /* to what it may reach */
+	size_t door_count;
 	int report_fd; /* of the process that reads this */
 };
 
 static inline bool sandbox_wants(const struct sandbox *sandbox, enum layer layer)
 {
 	return sandbox->layers & LAYER_BIT(layer);
+}
+
+/* Without a network of its own there is no wall to have doors in. */
+static inline bool sandbox_has_doors(const struct sandbox *sandbox)
+{
+	return sandbox->door_count > 0 && sandbox_wants(sandbox, LAYER_NETWORK);
 }
 
 /* Becomes an unprivileged user. 0 or a negative errno. */
@@ -54,6 +63,7 @@ int become(uid_t uid, gid_t gid) _must_check_;
 enum report_kind {
 	REPORT_LACKS,  /* a layer, when probing */
 	REPORT_FAILED, /* at a layer, or LAYER_COUNT: at something else; the process ends */
+	REPORT_DOORS,  /* `fds` listen there */
 	REPORT_PLACED, /* the runtime is in its namespaces, and waits for an answer */
 	REPORT_ENDED,  /* the runtime has; `error` is its wait status */
 };
@@ -64,10 +74,16 @@ struct report {
 	int error; /* an errno */
 	char what[128];
 	pid_t pid; /* who sent it, as the receiver sees it */
+	int fds[DOORS_MAX];
+	size_t fd_count; /* 0, but of REPORT_DOORS */
 };
 
 void report_send(int fd, enum report_kind kind, enum layer layer, int error, const char *what);
-/* Does not wait. 1: there is one; 0: the other side is gone; or a negative errno, -EAGAIN. */
+void report_send_doors(int fd, const int *fds, size_t count);
+/*
+ * Its descriptors are the caller's. Does not wait. 1: there is one; 0: the other side is gone; or a negative
+ * errno, -EAGAIN.
+ */
 int report_receive(int fd, struct report *ret_report) _must_check_;
 
 /*

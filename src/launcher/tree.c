@@ -29,7 +29,11 @@ static const char *const system_paths[] = {
 	"/etc/alternatives", /* by which Debian chooses among libraries */
 	"/etc/ld.so.cache",
 	"/etc/localtime",
+	"/etc/pki/tls",
+	"/etc/ssl/certs", /* of authorities, for who may reach somebody; they are no secret */
 	"/etc/ssl/openssl.cnf",
+	"/usr/local/share/ca-certificates",
+	"/usr/share/ca-certificates",
 	"/dev/full",
 	"/dev/null",
 	"/dev/random",

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TREES_MAX 96
+#define TREES_MAX 112
 
 struct tree {
 	int fd;     /* -1: not to be mounted */

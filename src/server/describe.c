@@ -10,14 +10,35 @@
 
 /* All that is known of one function, for `netlambda function describe`. */
 
+static json_t *words_json(char *const *words)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; words && words[i]; i++)
+		json_push(&array, json_text(words[i]));
+	return array;
+}
+
+static json_t *environment_json(char *const *environment)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; environment && environment[i]; i++) {
+		const char *value = strchr(environment[i], '=');
+		_cleanup_free_ char *name =
+			strndup(environment[i], (size_t)(value - environment[i]));
+
+		json_put(&object, name ? name : "", json_text(value + 1));
+	}
+	return object;
+}
+
 static json_t *settings_json(const struct function_config *config)
 {
-	json_t *settings = json_object(), *key = json_array();
+	json_t *settings = json_object();
 
-	for (size_t i = 0; config->key[i]; i++)
-		json_push(&key, json_text(config->key[i]));
 	json_put(&settings, "dir", json_text(config->dir));
-	json_put(&settings, "key", key);
+	json_put(&settings, "key", words_json(config->key));
 	json_put(&settings, "timeout_seconds",
 		json_real((double)config->timeout_ns / (double)NS_PER_SEC));
 	json_put(&settings, "attempts", json_integer(config->attempts));
@@ -31,6 +52,8 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "memory_mb",
 		config->memory_mb > 0 ? json_integer(config->memory_mb) : json_null());
 	json_put(&settings, "cpu", config->cpu > 0 ? json_real(config->cpu / 100.0) : json_null());
+	json_put(&settings, "network", words_json(config->network));
+	json_put(&settings, "env", environment_json(config->environment));
 	json_put(&settings, "config", json_embed(config->config));
 	return settings;
 }

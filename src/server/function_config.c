@@ -2,9 +2,11 @@
 #include "server/function_config.h"
 
 #include "base/clock.h"
+#include "base/words.h"
 #include "event/key.h"
 #include "event/schema.h"
 #include "server/config_reader.h"
+#include "server/surroundings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,6 +31,8 @@ void function_config_done(struct function_config *config)
 	free(config->config);
 	for (size_t i = 0; config->key[i]; i++)
 		free(config->key[i]);
+	words_free(config->network);
+	words_free(config->environment);
 	*config = (struct function_config){0};
 }
 
@@ -36,6 +40,12 @@ static int copy_text(const char *text, char **ret_copy)
 {
 	*ret_copy = text ? strdup(text) : NULL;
 	return text && !*ret_copy ? -ENOMEM : 0;
+}
+
+static int copy_words(char *const *words, char ***ret_copy)
+{
+	*ret_copy = words ? words_copy((const char *const *)words) : NULL;
+	return words && !*ret_copy ? -ENOMEM : 0;
 }
 
 int function_config_copy(const struct function_config *config, struct function_config *ret_copy)
@@ -50,6 +60,8 @@ int function_config_copy(const struct function_config *config, struct function_c
 	r |= copy_text(config->config, &copy.config);
 	for (size_t i = 0; config->key[i]; i++)
 		r |= copy_text(config->key[i], &copy.key[i]);
+	r |= copy_words(config->network, &copy.network);
+	r |= copy_words(config->environment, &copy.environment);
 	if (r != 0) {
 		function_config_done(&copy);
 		return -ENOMEM;
@@ -70,7 +82,10 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
 	       a->batch_max == b->batch_max && a->queue_max == b->queue_max && a->min == b->min &&
 	       a->max == b->max && a->isolation == b->isolation && a->memory_mb == b->memory_mb &&
-	       a->cpu == b->cpu;
+	       a->cpu == b->cpu &&
+	       words_equal((const char *const *)a->network, (const char *const *)b->network) &&
+	       words_equal(
+		       (const char *const *)a->environment, (const char *const *)b->environment);
 }
 
 static void read_key_fields(struct config_reader *reader, const char *prefix, const json_t *object,
@@ -143,6 +158,7 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_count(reader, prefix, object, "memory", MEMORY_MAX, &config->memory_mb);
 	reader_hundredths(reader, prefix, object, "cpu", CPU_MAX, &config->cpu);
 	read_key_fields(reader, prefix, object, config);
+	read_environment(reader, prefix, object, &config->environment);
 	snprintf(name, sizeof(name), "%sconfig", prefix);
 	if (json && !json_is_object(json))
 		reader_fail(reader, name, "expected an object");
@@ -230,6 +246,8 @@ void function_config_load(struct config_reader *reader, const struct function_so
 		read_settings(reader, prefix, source->override, ret_config, settings);
 	if (source->override && reader->error_code == 0)
 		read_isolation(reader, prefix, source->override, &ret_config->isolation);
+	if (source->override && reader->error_code == 0)
+		read_network(reader, prefix, source->override, &ret_config->network);
 	if (reader->error_code == 0 && ret_config->min > ret_config->max)
 		reader_fail(reader, source->where, "min: there are at most %u workers (max)",
 			ret_config->max);

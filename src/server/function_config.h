@@ -18,11 +18,11 @@
 #define FUNCTION_FILE       "function.json"
 #define FUNCTION_KEY_MAX    8  /* fields in a state key */
 #define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
-/* How far it is trusted is for who runs it to say: no setting of its manifest. */
-#define FUNCTION_TRUST "isolation"
+/* How far it is trusted is for who runs it to say: no settings of its manifest. */
+#define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \
 	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "queue", "min",   \
-		"max", "memory", "cpu", "config"
+		"max", "memory", "cpu", "env", "config"
 
 struct config_reader;
 
@@ -43,6 +43,8 @@ struct function_config {
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 	enum isolation isolation;
+	char **network;     /* that it may reach, as launcher/door.h has it; NULL: nothing */
+	char **environment; /* "NAME=value", besides what all have; NULL: nothing */
 	uint32_t events[FUNCTION_EVENTS_MAX]; /* that it takes; none: any */
 	size_t event_count;
 	unsigned int version; /* of a deployment; 0: it is in the server's file */

@@ -82,6 +82,8 @@ void unit_options(const struct function_config *config, struct function_options 
 		.keep_trying = true,
 		.memory_mb = config->memory_mb,
 		.cpu = config->cpu,
+		.network = (const char *const *)config->network,
+		.environment = (const char *const *)config->environment,
 	};
 }
 

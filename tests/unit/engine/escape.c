@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 #include <linux/userfaultfd.h>
 #include <linux/vm_sockets.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -43,6 +44,8 @@
 #define FORKS_MAX 300
 #define FILES_MAX 8
 #define FILE_SIZE (32U << 20)
+#define CROWD     40
+#define EXCHANGED (4U << 20)
 
 extern char **environ;
 
@@ -187,6 +190,14 @@ static long count_environment(const char *unused)
 	while (environ[count])
 		count++;
 	return count;
+}
+
+/* Its value as a number. */
+static long read_variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value ? atol(value) : -ENOENT;
 }
 
 static long count_visible_processes(const char *unused)
@@ -399,6 +410,101 @@ static long send_udp(const char *port)
 	return reach_inet(SOCK_DGRAM, port);
 }
 
+/* "HOST PORT", the host looked up as anybody would. The socket, connected. */
+static long connect_host(const char *argument, int type)
+{
+	const struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *found;
+	char host[224], port[16];
+	long r = -EHOSTUNREACH;
+
+	if (sscanf(argument, "%223s %15s", host, port) != 2 ||
+		getaddrinfo(host, port, &hints, &found) != 0)
+		return -EHOSTUNREACH;
+	for (const struct addrinfo *at = found; at && r < 0; at = at->ai_next) {
+		int fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, 0);
+
+		r = fd < 0 ? -errno : result_of(connect(fd, at->ai_addr, at->ai_addrlen));
+		if (r == 0)
+			r = fd;
+		else if (fd >= 0)
+			close(fd);
+	}
+	freeaddrinfo(found);
+	return r;
+}
+
+/* Says something and is answered the same; how many bytes. */
+static long say_and_hear(int fd)
+{
+	char answer[4] = "";
+	long r = result_of(send(fd, "ping", 4, MSG_NOSIGNAL));
+
+	if (r == 4)
+		r = result_of(recv(fd, answer, 4, MSG_WAITALL));
+	return r == 4 && memcmp(answer, "ping", 4) != 0 ? -EBADMSG : r;
+}
+
+static long talk_of(const char *host_and_port, int type)
+{
+	long fd = connect_host(host_and_port, type), r;
+
+	if (fd < 0)
+		return fd;
+	r = say_and_hear((int)fd);
+	close((int)fd);
+	return r;
+}
+
+static long talk(const char *host_and_port)
+{
+	return talk_of(host_and_port, SOCK_STREAM);
+}
+
+static long talk_udp(const char *host_and_port)
+{
+	return talk_of(host_and_port, SOCK_DGRAM);
+}
+
+/* Stays connected. */
+static long talk_on(const char *host_and_port)
+{
+	long fd = connect_host(host_and_port, SOCK_STREAM);
+
+	return fd < 0 ? fd : say_and_hear((int)fd);
+}
+
+/* Says a lot and that this was all; is slow to hear. How many bytes it heard before the other said the same. */
+static long exchange(const char *host_and_port)
+{
+	static char block[65536];
+	const struct timespec pause = {.tv_nsec = 200000000};
+	long fd = connect_host(host_and_port, SOCK_STREAM), r = 0, heard = 0;
+
+	if (fd < 0)
+		return fd;
+	for (unsigned int said = 0; said < EXCHANGED && r >= 0; said += sizeof(block))
+		r = result_of(send((int)fd, block, sizeof(block), MSG_NOSIGNAL));
+	shutdown((int)fd, SHUT_WR);
+	nanosleep(&pause, NULL);
+	while (r >= 0 && (r = result_of(recv((int)fd, block, sizeof(block), 0))) > 0)
+		heard += r;
+	close((int)fd);
+	return r < 0 ? r : heard;
+}
+
+/* Many at once; how many could be made. */
+static long crowd(const char *host_and_port)
+{
+	long fds[CROWD], count = 0;
+
+	while (count < CROWD && (fds[count] = connect_host(host_and_port, SOCK_STREAM)) >= 0)
+		count++;
+	for (long i = 0; i < count; i++)
+		close((int)fds[i]);
+	return count;
+}
+
 static long reach_unix(const char *path, bool abstract)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -581,6 +687,7 @@ static const struct {
 	{"device", make_device},
 	{"descriptors", count_descriptors},
 	{"environment", count_environment},
+	{"variable", read_variable},
 	{"processes", count_visible_processes},
 	{"signal", signal_process},
 	{"trace-child", trace_child},
@@ -598,6 +705,11 @@ static const struct {
 	{"crypto-socket", make_crypto_socket},
 	{"tcp", connect_tcp},
 	{"udp", send_udp},
+	{"talk", talk},
+	{"talk-on", talk_on},
+	{"talk-udp", talk_udp},
+	{"exchange", exchange},
+	{"crowd", crowd},
 	{"unix", connect_unix},
 	{"abstract", connect_abstract},
 	{"mount", mount_something},

@@ -47,7 +47,7 @@ static void make_dir(
 	assert_int_equal(chmod(path, mode), 0);
 }
 
-static void listen_inet(int type, char port[static 16])
+static int listen_inet(int type, char port[static 16])
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -59,6 +59,7 @@ static void listen_inet(int type, char port[static 16])
 		assert_int_equal(listen(fd, 16), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	snprintf(port, 16, "%u", ntohs(address.sin_port));
+	return fd;
 }
 
 static void listen_unix(const char *path, bool abstract)
@@ -98,7 +99,8 @@ static void fill_in(struct targets *targets)
 	assert_int_equal(chmod(targets->socket_path, 0777), 0);
 	snprintf(targets->socket_name, sizeof(targets->socket_name), "netlambda-test-%d", getpid());
 	listen_unix(targets->socket_name, true);
-	listen_inet(SOCK_STREAM, targets->tcp_port);
+	targets->tcp_fd = listen_inet(SOCK_STREAM, targets->tcp_port);
+	listen_inet(SOCK_STREAM, targets->other_port);
 	listen_inet(SOCK_DGRAM, targets->udp_port);
 	make_segment(targets);
 	snprintf(targets->server, sizeof(targets->server), "%d", getpid());
@@ -139,10 +141,10 @@ char *targets_as_json(const struct targets *targets)
 	assert_true(asprintf(&text,
 			    "{\"secret\": \"%s\", \"database\": \"%s\", \"playground\": \"%s\", "
 			    "\"code\": \"%s\", \"unix\": \"%s\", \"abstract\": \"%s\", "
-			    "\"tcp\": %s, \"udp\": %s, \"server\": %s}",
+			    "\"tcp\": %s, \"other\": %s, \"udp\": %s, \"server\": %s}",
 			    targets->secret, targets->database, targets->playground, targets->code,
 			    targets->socket_path, targets->socket_name, targets->tcp_port,
-			    targets->udp_port, targets->server) > 0);
+			    targets->other_port, targets->udp_port, targets->server) > 0);
 	return text;
 }
 

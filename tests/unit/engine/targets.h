@@ -25,7 +25,8 @@ struct targets {
 	char playground[TARGET_PATH]; /* a name in a directory for all to write to */
 	char socket_path[TARGET_PATH];
 	char socket_name[TARGET_PATH]; /* abstract */
-	char tcp_port[16], udp_port[16];
+	char tcp_port[16], other_port[16], udp_port[16];
+	int tcp_fd;      /* listens; nobody takes anyone in, unless a test does */
 	char server[16]; /* our process */
 	char environ[TARGET_PATH], command_line[TARGET_PATH];
 	char segment[16];

@@ -8,14 +8,17 @@
 #include "tests/unit/engine/world.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct targets targets;
 
 /* Runs it once; its state then says what came of each attempt, by name. How many there were. */
-static size_t run_attempts(struct world *world, const char *handler, enum isolation isolation)
+static size_t run_attempts_with(struct world *world, const char *handler, enum isolation isolation,
+	const char *const *network)
 {
 	struct function_options o = options(handler);
 	_cleanup_free_ char *config = targets_as_json(&targets);
@@ -24,6 +27,7 @@ static size_t run_attempts(struct world *world, const char *handler, enum isolat
 
 	o.config = config;
 	o.isolation = isolation;
+	o.network = network;
 	o.timeout_ns = 20 * NS_PER_SEC;
 	world_init(world);
 	world_add(world, &o);
@@ -38,9 +42,20 @@ static size_t run_attempts(struct world *world, const char *handler, enum isolat
 	return count;
 }
 
-static bool is_done(const struct row *row)
+static size_t run_attempts(struct world *world, const char *handler, enum isolation isolation)
 {
-	return strcmp(row->value, "\"done\"") == 0;
+	return run_attempts_with(world, handler, isolation, NULL);
+}
+
+/* All of the attempts, or none of them. */
+static void assert_done(const struct world *world, bool done)
+{
+	for (size_t i = 0; i < ROWS_MAX; i++) {
+		const struct row *row = &world->rows[i];
+
+		if (row->used && (strcmp(row->value, "\"done\"") == 0) != done)
+			fail_msg("%s: %s", row->name, row->value);
+	}
 }
 
 static void functions_cannot_get_out(void **state _unused_)
@@ -48,9 +63,7 @@ static void functions_cannot_get_out(void **state _unused_)
 	static struct world world;
 
 	assert_true(run_attempts(&world, "escape.escape", ISOLATION_STRICT) > 15);
-	for (size_t i = 0; i < ROWS_MAX; i++)
-		if (world.rows[i].used && is_done(&world.rows[i]))
-			fail_msg("it got out: %s", world.rows[i].name);
+	assert_done(&world, false);
 	world_done(&world);
 }
 
@@ -77,9 +90,83 @@ static void what_functions_need_works(void **state _unused_)
 	static struct world world;
 
 	assert_true(run_attempts(&world, "escape.need", ISOLATION_STRICT) > 10);
-	for (size_t i = 0; i < ROWS_MAX; i++)
-		if (world.rows[i].used && !is_done(&world.rows[i]))
-			fail_msg("%s: %s", world.rows[i].name, world.rows[i].value);
+	assert_done(&world, true);
+	world_done(&world);
+}
+
+/* ---- the network ---- */
+
+static void *answer_requests(void *unused _unused_)
+{
+	static const char answer[] =
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+	char request[4096];
+	int fd;
+
+	while ((fd = accept4(targets.tcp_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		if (recv(fd, request, sizeof(request), 0) > 0)
+			(void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void functions_reach_who_is_allowed_and_nobody_else(void **state _unused_)
+{
+	char address[32], name[32];
+	const char *const network[] = {address, name, NULL};
+	static struct world world;
+	pthread_t thread;
+
+	snprintf(address, sizeof(address), "127.0.0.1:%s", targets.tcp_port);
+	snprintf(name, sizeof(name), "localhost:%s", targets.tcp_port);
+	assert_int_equal(pthread_create(&thread, NULL, answer_requests, NULL), 0);
+	pthread_detach(thread);
+	assert_int_equal(run_attempts_with(&world, "escape.reach", ISOLATION_STRICT, network), 2);
+	assert_done(&world, true);
+	world_done(&world);
+	assert_true(run_attempts_with(&world, "escape.stray", ISOLATION_STRICT, network) > 7);
+	assert_done(&world, false);
+	world_done(&world);
+}
+
+/* They learn it as any program does. */
+static void functions_have_the_environment_they_were_given(void **state _unused_)
+{
+	static const char *const environment[] = {"GREETING=hello world", "HOME=/tmp", NULL};
+	struct function_options o = options("sum.surroundings");
+	static struct world world;
+
+	o.environment = environment;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1);
+	run_until(&world, all_finished);
+	assert_non_null(strstr(value_of(&world, "10.0.0.3", "seen"),
+		"\"env\":[\"GREETING\",\"HOME\",\"LANG\",\"PATH\"]"));
+	world_done(&world);
+}
+
+static void surroundings_that_are_none_are_refused(void **state _unused_)
+{
+	static const char *const bad_network[] = {"192.0.2.1", NULL}, *const bad_environment[] = {
+									      "1=x", NULL};
+	struct function_options o = options("sum.main");
+	struct function *function = NULL;
+	char *error = NULL;
+	static struct world world;
+
+	world_init(&world);
+	o.network = bad_network;
+	assert_int_equal(engine_add(world.engine, &o, &function, &error), -EINVAL);
+	assert_non_null(strstr(error, "network: expected"));
+	free(error);
+	error = NULL;
+	o.network = NULL;
+	o.environment = bad_environment;
+	assert_int_equal(engine_add(world.engine, &o, &function, &error), -EINVAL);
+	assert_non_null(strstr(error, "env: expected"));
+	free(error);
 	world_done(&world);
 }
 
@@ -146,6 +233,9 @@ static int run(void)
 		cmocka_unit_test(functions_cannot_get_out),
 		cmocka_unit_test(without_isolation_they_get_out),
 		cmocka_unit_test(what_functions_need_works),
+		cmocka_unit_test(functions_reach_who_is_allowed_and_nobody_else),
+		cmocka_unit_test(functions_have_the_environment_they_were_given),
+		cmocka_unit_test(surroundings_that_are_none_are_refused),
 		cmocka_unit_test(system_that_lacks_a_layer_is_refused_with_its_name),
 		cmocka_unit_test(functions_run_with_whatever_layers_there_are),
 	};

@@ -9,6 +9,7 @@
 #include "engine/spawn.h"
 #include "launcher/cgroup.h"
 #include "tests/unit/engine/escape.h"
+#include "tests/unit/engine/sandboxed.h"
 #include "tests/unit/engine/targets.h"
 #include "tests/unit/test.h"
 
@@ -27,125 +28,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS     20000
-#define TARGET_PATH 128
-
 static struct targets target;
 static struct isolation_level here; /* what this system has */
 static int landlock;                /* its version, 0 if there is none */
 
 /* ---- one worker ---- */
 
-static void wait_readable(int fd, const char *what)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-	if (poll(&poll_fd, 1, WAIT_MS) != 1)
-		fail_msg("waited in vain for %s", what);
-}
-
-static struct control_report next_report(const struct spawned *spawned)
-{
-	struct control_report report = {0};
-	int r;
-
-	wait_readable(spawned->control_fd, "the launcher to say something");
-	r = spawn_read(spawned, &report);
-	if (r == -EPIPE)
-		fail_msg("the launcher ended without a word");
-	assert_int_equal(r, 1);
-	return report;
-}
-
-static void expect_report(const struct spawned *spawned, enum control_type type)
-{
-	struct control_report report = next_report(spawned);
-
-	if (report.type != type)
-		fail_msg("expected report %d, got %d: %s", type, report.type, report.text);
-}
-
 static struct spawned start(uint32_t layers)
 {
-	const char *const argv[] = {"escape", NULL}, *const paths[] = {NULL};
-	const struct spawn_options options = {
-		.launcher = getenv("NETLAMBDA_WORKER"),
-		.name = "test",
-		.layers = layers,
-		.program = getenv("NETLAMBDA_ESCAPE"),
-		.argv = argv,
-		.paths = paths,
-	};
-	struct spawned spawned;
-
-	assert_int_equal(spawn_start(&options, &spawned), 0);
-	return spawned;
-}
-
-/* `limits`: their `dir` is left out. */
-static void specialise_with(const struct spawned *spawned, const struct control_specialise *limits)
-{
-	struct control_specialise function = *limits;
-
-	function.dir = target.function;
-	assert_int_equal(spawn_specialise(spawned, &function), 0);
+	return sandbox_start(&(struct sandbox_options){.layers = layers});
 }
 
 static void specialise(const struct spawned *spawned)
 {
-	specialise_with(spawned, &(struct control_specialise){0});
+	sandbox_specialise(spawned, target.function, &(struct control_specialise){0});
 }
 
-/* Waits for its end; the wait status. */
-static int finish(struct spawned *spawned)
-{
-	int status = 0;
-
-	spawn_kill(spawned);
-	wait_readable(spawned->pid_fd, "the worker's end");
-	assert_int_equal(waitpid(spawned->pid, &status, 0), spawned->pid);
-	fd_closep(&spawned->pid_fd);
-	fd_closep(&spawned->pipe_fd);
-	fd_closep(&spawned->output_fd);
-	fd_closep(&spawned->control_fd);
-	return status;
-}
-
-static int64_t try(const struct spawned *spawned, const char *attempt, const char *argument)
-{
-	struct escape_order order = {0};
-	int64_t answer = INT64_MIN;
-
-	snprintf(order.attempt, sizeof(order.attempt), "%s", attempt);
-	snprintf(order.argument, sizeof(order.argument), "%s", argument ? argument : "");
-	assert_int_equal(write(spawned->pipe_fd, &order, sizeof(order)), sizeof(order));
-	wait_readable(spawned->pipe_fd, attempt);
-	assert_int_equal(read(spawned->pipe_fd, &answer, sizeof(answer)), sizeof(answer));
-	if (answer == -ENOTSUP)
-		fail_msg("no attempt is called %s", attempt);
-	return answer;
-}
-
-/* A worker that runs and has its function, in whatever order these came; its runtime's process, too. */
+/* A worker that runs and has its function; its runtime's process, too. */
 static struct spawned start_limited(
 	uint32_t layers, const struct control_specialise *limits, pid_t *ret_runtime)
 {
 	struct spawned spawned = start(layers);
-	bool specialised = false;
-	pid_t runtime = 0;
 
-	specialise_with(&spawned, limits);
-	while (!specialised || runtime == 0) {
-		struct control_report report = next_report(&spawned);
-
-		if (report.type == CONTROL_FAILED)
-			fail_msg("not started: %s", report.text);
-		if (report.type == CONTROL_STARTED)
-			runtime = (pid_t)report.pid;
-		specialised = specialised || report.type == CONTROL_SPECIALISED;
-	}
-	if (ret_runtime)
-		*ret_runtime = runtime;
+	sandbox_specialise(&spawned, target.function, limits);
+	sandbox_await(&spawned, ret_runtime);
 	return spawned;
 }
 

@@ -17,6 +17,8 @@ static int put_start(void)
 		.program = "/usr/bin/node",
 		.argv = {"node", "--flag", "worker.js", NULL},
 		.paths = {"/usr/bin/node", "/srv/runtime", NULL},
+		.network = {"api.example.org:443", NULL},
+		.environment = {"LEVEL=3", NULL},
 	};
 
 	return control_put_start(&start, message);
@@ -36,6 +38,10 @@ static void start_arrives_as_it_was_sent(void **state _unused_)
 	assert_null(got.argv[3]);
 	assert_string_equal(got.paths[1], "/srv/runtime");
 	assert_null(got.paths[2]);
+	assert_string_equal(got.network[0], "api.example.org:443");
+	assert_null(got.network[1]);
+	assert_string_equal(got.environment[0], "LEVEL=3");
+	assert_null(got.environment[1]);
 }
 
 static void specialise_and_reports_arrive_as_they_were_sent(void **state _unused_)

@@ -277,6 +277,63 @@ static void limits_are_numbers_within_reason(void **state _unused_)
 		":2: functions.port-scan.cpu: expected a number above 0, at most 1024");
 }
 
+#define WITH_SETTINGS(settings)                                                                    \
+	"{\"functions_dir\": \"functions\", \"triggers\": {\"1\": \"port-scan\"},\n"               \
+	" \"functions\": {\"port-scan\": {" settings "}}}"
+
+static void network_lists_hosts_and_is_for_the_file_to_say(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load(WITH_SETTINGS("\"network\": [\"192.0.2.7:443\", \"db.example:5432\"]"));
+	_cleanup_(config_freep) struct config *none = load(WITH_SETTINGS("\"network\": []"));
+	_cleanup_(config_freep) struct config *plain = load(WITH_SETTINGS(""));
+
+	assert_string_equal(config->functions[0].network[0], "192.0.2.7:443");
+	assert_string_equal(config->functions[0].network[1], "db.example:5432");
+	assert_null(config->functions[0].network[2]);
+	assert_false(function_config_equal(&config->functions[0], &plain->functions[0]));
+	assert_true(function_config_equal(&none->functions[0], &plain->functions[0]));
+	assert_refused(WITH_SETTINGS("\"network\": [\"192.0.2.7\"]"),
+		":2: functions.port-scan.network: \"192.0.2.7\": expected a host and a port, as "
+		"\"api.example.org:443\", \"192.0.2.7:8086\" or \"[2001:db8::1]:443\"");
+	assert_refused(WITH_SETTINGS("\"network\": \"192.0.2.7:443\""),
+		":2: functions.port-scan.network: expected an array of at most 32 texts, HOST:PORT "
+		"each");
+	assert_refused(WITH_SETTINGS("\"network\": [\"a:1\", 1]"),
+		":2: functions.port-scan.network: expected an array of at most 32 texts, HOST:PORT "
+		"each");
+	assert_refused(WITH_SETTINGS("\"network\": [\"a:1\", \"A:1\"]"),
+		":2: functions.port-scan.network: a host and port that are there twice");
+}
+
+static void environment_is_merged_into_the_manifests(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config = NULL, *plain = load(WITH_SETTINGS(""));
+
+	write_file("functions/port-scan/function.json",
+		"{\"handler\": \"port-scan.main\", \"env\": {\"A\": \"1\", \"B\": \"2\"}}\n");
+	config = load(WITH_SETTINGS("\"env\": {\"C\": \"3=\", \"A\": \"\"}"));
+	assert_string_equal(config->functions[0].environment[0], "A=");
+	assert_string_equal(config->functions[0].environment[1], "B=2");
+	assert_string_equal(config->functions[0].environment[2], "C=3=");
+	assert_null(config->functions[0].environment[3]);
+	assert_false(function_config_equal(&config->functions[0], &plain->functions[0]));
+	assert_refused(WITH_SETTINGS("\"env\": [\"A=1\"]"),
+		":2: functions.port-scan.env: expected an object of at most 60 texts");
+	assert_refused(WITH_SETTINGS("\"env\": {\"A B\": \"1\"}"),
+		":2: functions.port-scan.env.A B: expected a name of letters, digits and \"_\"");
+	assert_refused(WITH_SETTINGS("\"env\": {\"A\": 1}"),
+		":2: functions.port-scan.env.A: expected a text");
+}
+
+static void manifest_has_no_say_in_what_it_reaches(void **state _unused_)
+{
+	write_file("functions/port-scan/function.json",
+		"{\"handler\": \"port-scan.main\", \"network\": [\"192.0.2.7:443\"]}\n");
+	assert_refused_in(
+		"functions/port-scan/function.json", WITH_SETTINGS(""), ":1: network: unknown key");
+}
+
 static void a_file_that_is_not_there_is_said_to_be_so(void **state _unused_)
 {
 	struct config *config = NULL;
@@ -355,6 +412,10 @@ int main(void)
 		cmocka_unit_test(isolation_is_for_the_servers_file_alone),
 		cmocka_unit_test(isolation_of_the_file_is_that_of_functions_that_say_nothing),
 		cmocka_unit_test(limits_are_numbers_within_reason),
+		cmocka_unit_test(network_lists_hosts_and_is_for_the_file_to_say),
+		/* Those that write the manifest anew. */
+		cmocka_unit_test(environment_is_merged_into_the_manifests),
+		cmocka_unit_test(manifest_has_no_say_in_what_it_reaches),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -6,6 +6,7 @@
 const childProcess = require('node:child_process');
 const crypto = require('node:crypto');
 const dgram = require('node:dgram');
+const dns = require('node:dns/promises');
 const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
@@ -20,11 +21,11 @@ function connected(options) {
   });
 }
 
-function sent(port) {
+function sent(port, host = '127.0.0.1') {
   return new Promise((resolve, reject) => {
     const socket = dgram.createSocket('udp4');
     socket.on('error', reject);
-    socket.send('x', port, '127.0.0.1', (error) => {
+    socket.send('x', port, host, (error) => {
       socket.close();
       if (error) reject(error);
       else resolve();
@@ -93,6 +94,29 @@ const needs = {
   socketpair: () => childProcess.spawnSync(process.execPath, ['--version'], { stdio: 'pipe' }),
 };
 
+async function got(url) {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(20000) });
+  if (await answer.text() !== 'ok') throw new Error('not what the host says');
+}
+
+/* Where the network is allowed: `tcp` at two hosts. */
+const reached = {
+  address: ({ tcp }) => got(`http://127.0.0.1:${tcp}/`),
+  name: ({ tcp }) => got(`http://localhost:${tcp}/`),
+};
+
+/* And nothing else. */
+const strayed = {
+  port: ({ other }) => connected({ port: other, host: '127.0.0.1' }),
+  portOfName: ({ other }) => connected({ port: other, host: 'localhost' }),
+  host: ({ tcp }) => connected({ port: tcp, host: '127.0.0.2' }),
+  outside: ({ tcp }) => connected({ port: tcp, host: '192.0.2.1' }),
+  outside6: ({ tcp }) => connected({ port: tcp, host: '2001:db8::1' }),
+  name: ({ tcp }) => connected({ port: tcp, host: 'host.example' }),
+  udp: () => sent(53, '192.0.2.1'),
+  lookup: () => new dns.Resolver({ timeout: 100, tries: 1 }).resolve4('host.example'),
+};
+
 async function attempt(attempts, { config, state }) {
   for (const [name, fn] of Object.entries(attempts)) {
     try {
@@ -107,4 +131,6 @@ async function attempt(attempts, { config, state }) {
 module.exports = {
   escape: (event, context) => attempt(escapes, context),
   need: (event, context) => attempt(needs, context),
+  reach: (event, context) => attempt(reached, context),
+  stray: (event, context) => attempt(strayed, context),
 };

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 import zlib
 import zoneinfo
 
@@ -131,6 +132,32 @@ NEEDS = {
 }
 
 
+def get(url):
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        assert answer.read() == b'ok'
+
+
+# Where the network is allowed: `tcp` at two hosts.
+REACHED = {
+    'address': lambda config: get(f"http://127.0.0.1:{config['tcp']}/"),
+    'name': lambda config: get(f"http://localhost:{config['tcp']}/"),
+}
+
+# And nothing else.
+STRAYED = {
+    'port': lambda config: connect(socket.AF_INET, socket.SOCK_STREAM, ('127.0.0.1', config['other'])),
+    'port-of-name': lambda config: socket.create_connection(('localhost', config['other'])),
+    'host': lambda config: connect(socket.AF_INET, socket.SOCK_STREAM, ('127.0.0.2', config['tcp'])),
+    'outside': lambda config: connect(socket.AF_INET, socket.SOCK_STREAM, ('192.0.2.1', config['tcp'])),
+    'outside6': lambda config: connect(socket.AF_INET6, socket.SOCK_STREAM, ('2001:db8::1', config['tcp'])),
+    'name': lambda config: socket.create_connection(('host.example', config['tcp'])),
+    'udp': lambda config: connect(socket.AF_INET, socket.SOCK_DGRAM, ('192.0.2.1', 53)),
+    'raw': lambda config: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close(),
+    'packet': lambda config: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close(),
+    'netlink': lambda config: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close(),
+}
+
+
 def attempt(attempts, context):
     for name, function in attempts.items():
         try:
@@ -148,3 +175,11 @@ def escape(event, context):
 
 def need(event, context):
     attempt(NEEDS, context)
+
+
+def reach(event, context):
+    attempt(REACHED, context)
+
+
+def stray(event, context):
+    attempt(STRAYED, context)
