@@ -21,12 +21,15 @@
 #define STALL_NS   (20 * NS_PER_SEC)
 #define EVENT_TIME 1763884800000000000ULL
 
+#define SPARE_LOOK_NS (200 * NS_PER_MS)
+
 struct rig {
 	struct loop *loop;
 	struct engine *engine;
 	struct function *function;
 	struct committer *committer;
-	struct loop_timer push_timer, stall_timer;
+	struct loop_timer push_timer, stall_timer, spare_timer;
+	uint64_t spare_cpu_ns;
 	struct commit_request request; /* the engine hands over one at a time */
 	struct result *result;
 	char dir[64];
@@ -361,7 +364,10 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 {
 	static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
 	static const char *const key[] = {"srcip", NULL};
-	const struct engine_options engine_options = {.runtime_dir = BENCH_RUNTIME};
+	const struct engine_options engine_options = {
+		.runtime_dir = BENCH_RUNTIME,
+		.spares = options->spare,
+	};
 	const struct function_options function_options = {
 		.name = "bench",
 		.runtime = options->runtime,
@@ -372,7 +378,7 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 		.attempts = 3,
 		.batch_max = options->batch_max,
 		.queue_max = QUEUE_MAX,
-		.min = options->workers,
+		.min = options->spare ? 0 : options->workers,
 		.max = options->workers,
 	};
 	_cleanup_free_ char *error = NULL;
@@ -384,6 +390,33 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 		r = engine_add(rig->engine, &function_options, &rig->function, &error);
 	if (r < 0 && error)
 		fprintf(stderr, "function: %s\n", error);
+	return r;
+}
+
+/* Until it is up and does nothing any more. */
+static void on_spare(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct rig *rig = timer->user;
+	int pid = engine_spare_pid(rig->engine, 0);
+	uint64_t before = rig->spare_cpu_ns;
+	clockid_t clock;
+
+	if (pid > 0 && clock_getcpuclockid(pid, &clock) == 0)
+		rig->spare_cpu_ns = cpu_ns(clock);
+	if (rig->spare_cpu_ns > 0 && rig->spare_cpu_ns == before)
+		loop_stop(rig->loop);
+	else
+		loop_arm_timer(rig->loop, timer, now_ns + SPARE_LOOK_NS);
+}
+
+static int await_spare(struct rig *rig)
+{
+	int r;
+
+	rig->spare_timer = (struct loop_timer){.fn = on_spare, .user = rig};
+	loop_arm_timer(rig->loop, &rig->spare_timer, clock_monotonic_ns());
+	r = loop_run(rig->loop);
+	rig->started_ns = clock_monotonic_ns();
 	return r;
 }
 
@@ -406,6 +439,8 @@ int rig_new(const struct rig_options *options, struct rig **ret_rig, uint64_t *r
 	}
 	if (r == 0)
 		r = start_function(rig, options);
+	if (r == 0 && options->spare)
+		r = await_spare(rig);
 	if (r == 0)
 		r = run_events(rig, 1, 0);
 	if (r < 0) {

@@ -9,6 +9,7 @@
 
 #include "base/attr.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rig;
@@ -18,6 +19,7 @@ struct rig_options {
 	const char *handler; /* of a file in bench/function/ */
 	unsigned int batch_max;
 	unsigned int workers;
+	bool spare; /* none, but a spare worker, until the first event comes */
 };
 
 struct latency {
@@ -37,7 +39,8 @@ struct load {
 };
 
 /*
- * Starts the function. `ret_start_ns`: from that until it has run one event. 0, or a negative errno
+ * Starts the function. `ret_start_ns`: from that until it has run one event; with a spare worker, from
+ * when the event came. 0, or a negative errno
  * after saying what is wrong.
  */
 int rig_new(const struct rig_options *options, struct rig **ret_rig,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/engine.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/program.h"
 #include "base/words.h"
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define QUEUE_LIMIT   (1U << 24) /* events */
+#define SWEEP_NS      (10 * NS_PER_SEC)
 #define MEMORY_MB_MIN 32U        /* what the least of runtimes starts in */
 
 static void engine_learn_level(struct engine *engine)
@@ -38,6 +40,26 @@ const struct isolation_level *engine_level(const struct engine *engine)
 	return &engine->level;
 }
 
+static bool kind_is_used(const void *user, const struct worker_kind *kind)
+{
+	const struct engine *engine = user;
+
+	for (const struct function *at = engine->functions; at; at = at->next) {
+		const struct worker_kind its = function_kind(at);
+
+		if (!at->removed && at->prepared && worker_kind_equal(&its, kind))
+			return true;
+	}
+	return false;
+}
+
+static void on_sweep(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct engine *engine = timer->user;
+
+	spares_keep(&engine->spares, kind_is_used, engine);
+}
+
 int engine_new(struct loop *loop, const struct engine_options *options,
 	const struct engine_ops *ops, void *user, struct engine **ret_engine)
 {
@@ -51,6 +73,7 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	engine->ops = ops;
 	engine->user = user;
 	engine->pool.loop = loop;
+	engine->sweep = (struct loop_timer){.fn = on_sweep, .user = engine};
 	engine->pool.listener = (struct output_listener){.line = ops->output, .user = user};
 	if (getrandom(&engine->secret, sizeof(engine->secret), 0) != sizeof(engine->secret))
 		return -EIO;
@@ -63,6 +86,7 @@ int engine_new(struct loop *loop, const struct engine_options *options,
 	engine->launcher = strdup(launcher);
 	if (!engine->launcher)
 		return -ENOMEM;
+	spares_init(&engine->spares, &engine->pool, engine->launcher, options->spares);
 	r = options->level ? isolation_level_copy(options->level, &engine->level) : 0;
 	if (r < 0)
 		return r;
@@ -84,6 +108,8 @@ void engine_free(struct engine *engine)
 		builder_free(TAKE_PTR(function->committing));
 		function_end(function);
 	}
+	loop_disarm_timer(&engine->sweep);
+	spares_done(&engine->spares);
 	worker_pool_done(&engine->pool);
 	runtimes_done(&engine->runtimes);
 	free(engine->launcher);
@@ -298,6 +324,18 @@ static int function_copy_options(struct function *function, const struct functio
 	return 0;
 }
 
+/* It has no worker yet: when it needs one, there is one. */
+static void engine_expect_start(struct function *function)
+{
+	_cleanup_free_ char *error = NULL;
+	struct worker_kind kind;
+
+	if (!function->prepared && function_prepare(function, &error) < 0)
+		return; /* said when it is started */
+	kind = function_kind(function);
+	spares_expect(&function->engine->spares, &kind);
+}
+
 int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error)
 {
@@ -327,12 +365,29 @@ int engine_add(struct engine *engine, const struct function_options *options,
 	}
 	function->next = engine->functions;
 	engine->functions = function;
+	if (function->instance_count == 0)
+		engine_expect_start(function);
 	*ret_function = function;
 	return 0;
 }
 
 void engine_remove(struct function *function)
 {
+	struct engine *engine = function->engine;
+
 	function_drop_events(function);
 	function_end(function);
+	/* Not at once: often another version of it takes its place. */
+	loop_arm_timer(engine->loop, &engine->sweep, loop_now_ns(engine->loop) + SWEEP_NS);
+}
+
+int engine_spare_pid(const struct engine *engine, unsigned int number)
+{
+	for (unsigned int i = 0; i < engine->spares.count; i++) {
+		const struct worker *worker = engine->spares.items[i]->worker;
+
+		if (worker && worker_pid(worker) > 0 && number-- == 0)
+			return worker_pid(worker);
+	}
+	return 0;
 }

@@ -45,6 +45,8 @@
 
 #include <stdint.h>
 
+#define SPARES_MAX 16
+
 struct engine;
 struct function;
 struct event;
@@ -189,6 +191,8 @@ struct engine_options {
 	const char *runtime_dir; /* absolute; holds nodejs/worker.js and python/worker.py */
 	const struct runtime_options *runtimes; /* beside ours, or instead of them */
 	size_t runtime_count;
+	/* Workers to be started before they are needed, at most SPARES_MAX: one of each kind in use. */
+	unsigned int spares;
 	/* Instead of what this system is found to have, for tests; NULL: that. */
 	const struct isolation_level *level;
 };
@@ -232,6 +236,9 @@ void function_stats(const struct function *function, struct function_stats *ret_
 
 /* Of the worker number `number`, from 0; 0: it is not up, or there are not so many. */
 int function_worker_pid(const struct function *function, unsigned int number);
+
+/* Of the spare worker number `number`, from 0; 0: there are not so many. */
+int engine_spare_pid(const struct engine *engine, unsigned int number);
 
 #define LATENCY_TICK_NS 4096ULL
 

@@ -24,6 +24,7 @@
 #include "engine/latency.h"
 #include "engine/runtime.h"
 #include "engine/scaler.h"
+#include "engine/spare.h"
 #include "engine/worker.h"
 
 #define FUNCTION_NAME_MAX 64 /* with the NUL */
@@ -38,6 +39,8 @@ struct engine {
 	bool level_is_given;          /* by our user: it is not asked */
 	char *level_error;            /* why it could not be asked, or NULL */
 	struct worker_pool pool;
+	struct spares spares;
+	struct loop_timer sweep; /* ends spares that no function would use */
 	struct siphash_key secret; /* of tables over what events can choose */
 	struct function *functions;
 };
@@ -133,6 +136,23 @@ static inline struct finished_event finished_event(const struct event *event)
 		.event_id = le32toh(event->pipe.event_id),
 		.switch_id = le32toh(event->pipe.switch_id),
 		.time_ns = le64toh(event->pipe.time_ns),
+	};
+}
+
+static inline unsigned int function_memory_mb(const struct function *function)
+{
+	return function->memory_mb > 0 ? function->memory_mb : RUNTIME_MEMORY_MB;
+}
+
+/* What its workers are; once it is prepared. */
+static inline struct worker_kind function_kind(const struct function *function)
+{
+	return (struct worker_kind){
+		.runtime = function->runtime,
+		.layers = function->layers,
+		.memory_mb = worker_kind_memory(function->runtime, function_memory_mb(function)),
+		.network = (const char *const *)function->network,
+		.environment = (const char *const *)function->environment,
 	};
 }
 

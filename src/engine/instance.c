@@ -546,11 +546,6 @@ static void on_ended(void *user, enum worker_end end, const char *reason)
 
 static const struct worker_ops worker_ops = {.frame = on_frame, .ended = on_ended};
 
-static unsigned int function_memory_mb(const struct function *function)
-{
-	return function->memory_mb > 0 ? function->memory_mb : RUNTIME_MEMORY_MB;
-}
-
 static void instance_put_opening(struct instance *instance)
 {
 	const struct function *function = instance->function;
@@ -571,37 +566,39 @@ static void instance_put_opening(struct instance *instance)
 	pipe_put_start(&instance->buffer);
 }
 
+static int instance_specialise(struct instance *instance, struct worker *worker)
+{
+	struct function *function = instance->function;
+	const struct worker_function its = {
+		.name = function->name,
+		.home = {.dir = function->dir,
+			.memory = (uint64_t)function_memory_mb(function) << 20,
+			.cpu = function->cpu,
+			.processes = CONTROL_PROCESSES},
+		.limit = &function->output_limit,
+	};
+	int r = worker_specialise(worker, &its, &(struct worker_user){&worker_ops, instance});
+
+	if (r < 0)
+		worker_retire(worker);
+	else
+		instance->worker = worker;
+	return r;
+}
+
 static int instance_spawn(struct instance *instance)
 {
 	struct function *function = instance->function;
-	const struct runtime *runtime = function->runtime;
-	struct engine *engine = function->engine;
-	const unsigned int memory_mb = function_memory_mb(function);
-	const char *argv[RUNTIME_WORDS_MAX + 2];
-	char sized[RUNTIME_SIZED_MAX];
-	size_t argc = 0;
+	const struct worker_kind kind = function_kind(function);
+	struct spares *spares = &function->engine->spares;
+	struct worker *worker = spares_take(spares, &kind);
+	int r;
 
-	for (; runtime->command[argc]; argc++)
-		argv[argc] = runtime_sized_word(runtime->command[argc], memory_mb, sized);
-	argv[argc++] = function->name; /* for ps(1) */
-	argv[argc] = NULL;
-	return worker_start(&engine->pool,
-		&(struct worker_options){
-			.launcher = engine->launcher,
-			.layers = function->layers,
-			.program = argv[0],
-			.argv = argv,
-			.paths = (const char *const *)runtime->paths,
-			.network = (const char *const *)function->network,
-			.environment = (const char *const *)function->environment,
-			.home = {.dir = function->dir,
-				.memory = (uint64_t)memory_mb << 20,
-				.cpu = function->cpu,
-				.processes = CONTROL_PROCESSES},
-			.function = function->name,
-			.limit = &function->output_limit,
-		},
-		&worker_ops, instance, &instance->worker);
+	/* One that has just ended is no use, nor a reason not to start. */
+	if (worker && instance_specialise(instance, worker) == 0)
+		return 0;
+	r = worker_kind_start(spares, &kind, function->name, &(struct worker_user){0}, &worker);
+	return r < 0 ? r : instance_specialise(instance, worker);
 }
 
 static void instance_start(struct instance *instance)

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "engine/output.h"
-#include "engine/spawn.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,8 +34,8 @@ struct worker {
 	struct pipe_buffer out; /* bytes to send, from `sent` on */
 	size_t sent;
 	struct output output;
-	struct log_limit own_limit; /* once it is retired */
-	char function[64];
+	struct log_limit own_limit; /* without function, and once it is retired */
+	char function[64];          /* its name; until it has one, as among processes */
 
 	bool put_down;     /* the launcher was told to kill it */
 	bool open;         /* it has its function: what is to be sent may go */
@@ -369,41 +368,28 @@ static int worker_watch(struct worker *worker)
 	return r;
 }
 
-int worker_start(struct worker_pool *pool, const struct worker_options *options,
-	const struct worker_ops *ops, void *user, struct worker **ret_worker)
+int worker_start(struct worker_pool *pool, const struct spawn_options *options,
+	const struct worker_user *user, struct worker **ret_worker)
 {
-	const struct spawn_options spawn_options = {
-		.launcher = options->launcher,
-		.name = options->function,
-		.layers = options->layers,
-		.program = options->program,
-		.argv = options->argv,
-		.paths = options->paths,
-		.network = options->network,
-		.environment = options->environment,
-	};
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int r;
 
 	if (!worker)
 		return -ENOMEM;
-	r = spawn_start(&spawn_options, &worker->process);
+	r = spawn_start(options, &worker->process);
 	if (r < 0) {
 		free(worker);
 		return r;
 	}
 	worker->pool = pool;
-	worker->ops = ops;
-	worker->user = user;
-	snprintf(worker->function, sizeof(worker->function), "%s", options->function);
+	worker->ops = user->ops;
+	worker->user = user->user;
+	snprintf(worker->function, sizeof(worker->function), "%s", options->name);
 	worker->output.function = worker->function;
-	worker->output.listener = pool->listener;
-	worker->output.limit = options->limit;
+	worker->output.limit = &worker->own_limit;
 	worker->next = pool->workers;
 	pool->workers = worker;
-	r = spawn_specialise(&worker->process, &options->home);
-	if (r == 0)
-		r = worker_watch(worker);
+	r = worker_watch(worker);
 	if (r < 0) {
 		kill(worker->process.pid, SIGKILL);
 		waitpid(worker->process.pid, NULL, 0);
@@ -411,6 +397,21 @@ int worker_start(struct worker_pool *pool, const struct worker_options *options,
 		return r;
 	}
 	*ret_worker = worker;
+	return 0;
+}
+
+int worker_specialise(struct worker *worker, const struct worker_function *function,
+	const struct worker_user *user)
+{
+	int r = worker->ending ? -EPIPE : spawn_specialise(&worker->process, &function->home);
+
+	if (r < 0)
+		return r;
+	worker->ops = user->ops;
+	worker->user = user->user;
+	snprintf(worker->function, sizeof(worker->function), "%s", function->name);
+	worker->output.listener = worker->pool->listener;
+	worker->output.limit = function->limit;
 	return 0;
 }
 

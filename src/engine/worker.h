@@ -3,17 +3,18 @@
 #define ENGINE_WORKER_H
 
 /*
- * One worker process and its pipe: frames in, frames out, output to the log, and its end. Nothing
- * here blocks but worker_pool_done(). A worker belongs to its pool; its user holds a pointer until
- * `ended` is called or worker_retire() was. The end is only reported once the process is gone, so a
- * successor never runs beside it.
+ * One worker process and its pipe: frames in, frames out, output to the log, and its end. It is started
+ * first, and gets its function then, at once or much later (spare.h). Nothing here blocks but
+ * worker_pool_done(). A worker belongs to its pool; its user holds a pointer until `ended` is called or
+ * worker_retire() was. The end is only reported once the process is gone, so a successor never runs
+ * beside it.
  */
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "engine/output.h"
 #include "engine/pipe.h"
-#include "launcher/control.h"
+#include "engine/spawn.h"
 
 #include <sys/types.h>
 
@@ -39,23 +40,28 @@ struct worker_ops {
 	void (*ended)(void *user, enum worker_end end, const char *reason);
 };
 
-struct worker_options {
-	const char *launcher;
-	uint32_t layers; /* LAYER_BIT()s of its sandbox */
-	const char *program;
-	const char *const *argv;
-	/* As in struct spawn_options. */
-	const char *const *paths;
-	const char *const *network;
-	const char *const *environment;
-	struct control_specialise home; /* the function's folder, and its limits */
-	const char *function;           /* borrowed, copied */
+/* Who uses it. `ops` is borrowed. */
+struct worker_user {
+	const struct worker_ops *ops;
+	void *user;
+};
+
+/* Returns 0 or a negative errno. */
+int worker_start(struct worker_pool *pool, const struct spawn_options *options,
+	const struct worker_user *user, struct worker **ret_worker) _must_check_;
+
+struct worker_function {
+	const char *name;               /* copied */
+	struct control_specialise home; /* its folder, and its limits */
 	struct log_limit *limit; /* of its output; borrowed until `ended` or worker_retire() */
 };
 
-/* Returns 0 or a negative errno. `ops` is borrowed. */
-int worker_start(struct worker_pool *pool, const struct worker_options *options,
-	const struct worker_ops *ops, void *user, struct worker **ret_worker) _must_check_;
+/*
+ * Gives it its function, once, and another user. 0, or a negative errno: it has ended, or is about to.
+ * Then it is the caller's still.
+ */
+int worker_specialise(struct worker *worker, const struct worker_function *function,
+	const struct worker_user *user) _must_check_;
 
 /* The runtime's process; 0 until it runs. */
 pid_t worker_pid(const struct worker *worker);

@@ -2,6 +2,7 @@
 #include "server/config.h"
 
 #include "base/suggest.h"
+#include "engine/engine.h"
 #include "event/schema.h"
 #include "server/config_reader.h"
 
@@ -18,11 +19,13 @@
 #endif
 
 #define SWITCHES_MAX 65536
+#define SPARES       4 /* workers */
 #define TIMER_PREFIX "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "code_dir", "runtime_dir", "runtimes", "switches_max", "isolation",
-	"version1_switches", "alerts_keep", "dead_letters_keep", "functions", "triggers"};
+	"functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers", "switches_max",
+	"isolation", "version1_switches", "alerts_keep", "dead_letters_keep", "functions",
+	"triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -400,6 +403,8 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "durability", &durability);
 	read_isolation(reader, "", root, &config->isolation);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
+	reader_range(reader, "", root, "spare_workers", &(struct number_range){0, SPARES_MAX},
+		&config->spare_workers);
 	read_version1_switches(reader, config);
 	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);
 	reader_keep(reader, "", root, "dead_letters_keep", &config->dead_letters_keep_ns);
@@ -417,6 +422,7 @@ static int config_defaults(struct config *config, const char *path)
 	config->functions_dir = strdup(NETLAMBDA_DATA_DIR "/functions");
 	config->runtime_dir = strdup(NETLAMBDA_DATA_DIR "/runtime");
 	config->switches_max = 4096;
+	config->spare_workers = SPARES;
 	return config->path && config->listen && config->api && config->store &&
 			       config->functions_dir && config->runtime_dir
 		       ? 0

@@ -42,6 +42,7 @@ struct config {
 	struct runtime_config runtimes;
 	bool relaxed_durability;
 	unsigned int switches_max;
+	unsigned int spare_workers;
 	uint32_t *version1_switches; /* ids, sorted */
 	size_t version1_switch_count;
 	uint64_t alerts_keep_ns, dead_letters_keep_ns; /* 0: for ever */

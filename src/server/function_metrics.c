@@ -86,7 +86,17 @@ static void write_durations(struct metrics *m, const struct unit *const *units,
 	}
 }
 
-void write_function_metrics(struct metrics *m, const struct units *units)
+static uint64_t count_spares(const struct engine *engine)
+{
+	unsigned int count = 0;
+
+	while (engine_spare_pid(engine, count) > 0)
+		count++;
+	return count;
+}
+
+void write_function_metrics(
+	struct metrics *m, const struct units *units, const struct engine *engine)
 {
 	struct function_stats stats[UNITS_MAX];
 	const struct unit *there[UNITS_MAX];
@@ -107,4 +117,6 @@ void write_function_metrics(struct metrics *m, const struct units *units)
 				figures[i].read(&stats[j]));
 	}
 	write_durations(m, there, stats, count);
+	metrics_single(m, "netlambda_spare_workers", METRIC_GAUGE,
+		"Workers that are started and wait for a function.", count_spares(engine));
 }

@@ -5,7 +5,8 @@
 #include "server/metrics.h"
 #include "server/units.h"
 
-/* What Prometheus is shown of functions. */
-void write_function_metrics(struct metrics *m, const struct units *units);
+/* What Prometheus is shown of functions and their workers. */
+void write_function_metrics(
+	struct metrics *m, const struct units *units, const struct engine *engine);
 
 #endif

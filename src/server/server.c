@@ -328,6 +328,7 @@ static int start_functions(struct server *server, char **ret_error)
 		.runtime_dir = server->config->runtime_dir,
 		.runtimes = server->config->runtimes.items,
 		.runtime_count = server->config->runtimes.count,
+		.spares = server->config->spare_workers,
 	};
 	int r;
 
@@ -500,8 +501,10 @@ static void warn_restart_needed(const struct config *running, const struct confi
 	if (!runtime_config_equal(&running->runtimes, &wanted->runtimes))
 		log_warning("key=runtimes takes effect at the next start");
 	if (running->switches_max != wanted->switches_max ||
+		running->spare_workers != wanted->spare_workers ||
 		running->relaxed_durability != wanted->relaxed_durability)
-		log_warning("switches_max and durability take effect at the next start");
+		log_warning("switches_max, spare_workers and durability take effect at the next "
+			    "start");
 }
 
 void server_reload(struct server *server)

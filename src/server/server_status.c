@@ -354,7 +354,7 @@ static void show_metrics(void *user, struct metrics *m)
 	metrics_single(m, "netlambda_switches", METRIC_GAUGE, "Switches known.",
 		switches_count(server->switches));
 	write_switch_metrics(m, server);
-	write_function_metrics(m, server->units);
+	write_function_metrics(m, server->units, server->engine);
 }
 
 const struct api_ops server_api_ops = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/clock.h"
 #include "base/log.h"
+#include "launcher/layers.h"
 #include "tests/unit/engine/world.h"
 
 #include <errno.h>
@@ -385,6 +386,99 @@ static void handler_that_does_not_load_is_said_and_tried_again(void **state _unu
 	if (!strstr(stats.error, "broken on purpose"))
 		fail_msg("error: %s", stats.error);
 	assert_int_equal(stats.queued, 1);
+	world_done(&world);
+}
+
+/* ---- spare workers ---- */
+
+static int spare_pid;
+
+static bool has_spare(struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	spare_pid = engine_spare_pid(world->engine, 0);
+	return spare_pid > 0 && stats.workers == stats.workers_wanted;
+}
+
+/* What was spare is the function's worker, and has done its events. */
+static bool spare_is_at_work(struct world *world)
+{
+	return function_worker_pid(world->function, 0) == spare_pid && all_finished(world);
+}
+
+static void skip_without_root(const struct world *world)
+{
+	if (!(engine_level(world->engine)->layers & LAYER_BIT(LAYER_ROOT)))
+		skip(); /* then a sandbox needs to know its function from the start */
+}
+
+static void a_spare_worker_takes_the_place_of_a_lost_one(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	world_init_spares(&world, 1);
+	skip_without_root(&world);
+	world_add(&world, &o);
+	for (uint32_t i = 0; i < 2; i++) {
+		run_until(&world, has_spare);
+		assert_int_equal(engine_spare_pid(world.engine, 1), 0);
+		kill(function_worker_pid(world.function, 0), SIGKILL);
+		push_many(&world, i * 10, 10);
+		run_until(&world, spare_is_at_work);
+	}
+	assert_in_order(&world);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "20");
+	world_done(&world);
+}
+
+static void an_idle_function_gets_the_spare_worker(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.min = 0;
+	o.max = 1;
+	world_init_spares(&world, 1);
+	skip_without_root(&world);
+	world_add(&world, &o);
+	run_until(&world, has_spare);
+	assert_int_equal(function_worker_pid(world.function, 0), 0);
+	push_many(&world, 0, 10);
+	run_until(&world, spare_is_at_work);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "10");
+	world_done(&world);
+}
+
+static bool has_another_spare(struct world *world)
+{
+	int pid = engine_spare_pid(world->engine, 0);
+
+	return pid > 0 && pid != spare_pid;
+}
+
+static void a_spare_worker_that_ends_is_replaced_and_missed_by_nobody(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	world_init_spares(&world, 1);
+	skip_without_root(&world);
+	world_add(&world, &o);
+	run_until(&world, has_spare);
+	kill(spare_pid, SIGKILL);
+	run_until(&world, has_another_spare);
+	/* One is taken that is as good as dead. */
+	kill(engine_spare_pid(world.engine, 0), SIGKILL);
+	kill(function_worker_pid(world.function, 0), SIGKILL);
+	push_many(&world, 0, 10);
+	run_until(&world, all_finished);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "10");
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.dead_letters, 0);
 	world_done(&world);
 }
 
@@ -935,6 +1029,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
 		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),
+		cmocka_unit_test(a_spare_worker_takes_the_place_of_a_lost_one),
+		cmocka_unit_test(an_idle_function_gets_the_spare_worker),
+		cmocka_unit_test(a_spare_worker_that_ends_is_replaced_and_missed_by_nobody),
 		cmocka_unit_test(several_workers_share_a_function),
 		cmocka_unit_test(workers_come_with_the_load_and_nothing_is_lost_or_doubled),
 		cmocka_unit_test(a_function_without_worker_gets_one_when_something_comes),

@@ -195,12 +195,7 @@ struct function_options options(const char *handler)
 	};
 }
 
-void world_init(struct world *world)
-{
-	world_init_with(world, NULL);
-}
-
-void world_init_with(struct world *world, const struct isolation_level *level)
+static void init(struct world *world, const struct isolation_level *level, unsigned int spares)
 {
 	/* As the server's file would name it. */
 	static const char *const perl[] = {
@@ -213,12 +208,28 @@ void world_init_with(struct world *world, const struct isolation_level *level)
 		.runtimes = runtimes,
 		.runtime_count = ARRAY_SIZE(runtimes),
 		.level = level,
+		.spares = spares,
 	};
 
 	*world = (struct world){.commit_ns = NS_PER_MS, .epoch = 1};
 	world->commit_timer = (struct loop_timer){.fn = on_commit_done, .user = world};
 	assert_int_equal(loop_new(&world->loop), 0);
 	assert_int_equal(engine_new(world->loop, &engine_options, &ops, world, &world->engine), 0);
+}
+
+void world_init(struct world *world)
+{
+	init(world, NULL, 0);
+}
+
+void world_init_with(struct world *world, const struct isolation_level *level)
+{
+	init(world, level, 0);
+}
+
+void world_init_spares(struct world *world, unsigned int spares)
+{
+	init(world, NULL, spares);
 }
 
 void world_add(struct world *world, const struct function_options *function_options)

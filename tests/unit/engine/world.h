@@ -68,6 +68,8 @@ const char *tested_runtime(void);
 bool is_node(void);
 struct function_options options(const char *handler);
 void world_init(struct world *world);
+/* With so many spare workers, at most. */
+void world_init_spares(struct world *world, unsigned int spares);
 /* On a system that has no more than `level` says to isolate functions. */
 void world_init_with(struct world *world, const struct isolation_level *level);
 void world_add(struct world *world, const struct function_options *function_options);

@@ -106,6 +106,7 @@ static void the_thesis_map_is_enough(void **state _unused_)
 	assert_string_equal(config->functions[config->triggers[0].function].name, "port-scan");
 	assert_int_equal(config->triggers[1].event_id, EVENT_FLOW);
 	assert_string_equal(config->listen, "127.0.0.1:5005");
+	assert_int_equal(config->spare_workers, 4);
 	assert_null(config->alerts);
 	assert_int_equal(*config->functions_dir, '/');
 }
@@ -169,6 +170,8 @@ static void errors_name_file_line_and_key(void **state _unused_)
 		":2: listen: expected a string that is not empty, found an integer");
 	assert_refused(
 		"{\n\"switches_max\": 0}", ":2: switches_max: expected an integer from 1 to 65536");
+	assert_refused(
+		"{\n\"spare_workers\": 17}", ":2: spare_workers: expected an integer from 0 to 16");
 	assert_refused("{\n\"version1_switches\": []}",
 		":2: version1_switches: expected an array of 1 to 65536 switch ids");
 	assert_refused("{\"version1_switches\": [1, -1]}",
