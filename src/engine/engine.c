@@ -21,7 +21,7 @@
 
 #define QUEUE_LIMIT   (1U << 24) /* events */
 #define SWEEP_NS      (10 * NS_PER_SEC)
-#define MEMORY_MB_MIN 32U        /* what the least of runtimes starts in */
+#define MEMORY_MB_MIN 32U /* what the least of runtimes starts in */
 
 static void engine_learn_level(struct engine *engine)
 {
@@ -304,6 +304,7 @@ static int function_copy_options(struct function *function, const struct functio
 		function->patience_ns = MAX(options->patience_ns, 2 * options->timeout_ns);
 	function->attempts = options->attempts;
 	function->batch_max = MIN(options->batch_max, most);
+	function->linger_ns = options->linger_ns;
 	function->runtime = runtimes_find(&function->engine->runtimes, options->runtime);
 	function->handler = strdup(options->handler);
 	function->dir = strdup(options->dir);

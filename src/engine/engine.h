@@ -140,9 +140,11 @@ struct function_options {
 	uint64_t timeout_ns;    /* for one batch */
 	unsigned int attempts;  /* at least 1 */
 	unsigned int batch_max; /* events */
-	size_t queue_max;       /* events; function_push() refuses above it */
-	unsigned int min, max;  /* workers, at most PARTITIONS; max 0: one, always */
-	uint64_t patience_ns;   /* 0: for ever; none of its rules holds */
+	/* A batch that is not full begins so long after the one before at the earliest; 0: at once. */
+	uint64_t linger_ns;
+	size_t queue_max;      /* events; function_push() refuses above it */
+	unsigned int min, max; /* workers, at most PARTITIONS; max 0: one, always */
+	uint64_t patience_ns;  /* 0: for ever; none of its rules holds */
 	enum isolation isolation;
 	/* That its file is not there, or isolation is lacking, is no error, but shows and may change. */
 	bool keep_trying;

@@ -103,8 +103,10 @@ void function_dispatch_later(struct function *function, uint64_t after_ns)
 	struct loop *loop = function->engine->loop;
 
 	/* Not in this round, or one that always finds something to do would hold up the loop. */
-	if (function->dispatch.at_ns == 0)
-		loop_arm_timer(loop, &function->dispatch, loop_now_ns(loop) + 1 + after_ns);
+	uint64_t at_ns = loop_now_ns(loop) + 1 + after_ns;
+
+	if (function->dispatch.at_ns == 0 || function->dispatch.at_ns > at_ns)
+		loop_arm_timer(loop, &function->dispatch, at_ns);
 }
 
 void function_dispatch_soon(struct function *function)

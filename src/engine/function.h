@@ -40,7 +40,7 @@ struct engine {
 	char *level_error;            /* why it could not be asked, or NULL */
 	struct worker_pool pool;
 	struct spares spares;
-	struct loop_timer sweep; /* ends spares that no function would use */
+	struct loop_timer sweep;   /* ends spares that no function would use */
 	struct siphash_key secret; /* of tables over what events can choose */
 	struct function *functions;
 };
@@ -84,6 +84,7 @@ struct function {
 	uint64_t timeout_ns;
 	unsigned int attempts;
 	unsigned int batch_max;
+	uint64_t linger_ns;
 	size_t queue_max;
 
 	struct key_plan plans[EVENT_USER_MIN]; /* by event id */

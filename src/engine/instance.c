@@ -73,6 +73,15 @@ static void instance_watch(struct instance *instance)
 	instance_arm(instance, instance->function->timeout_ns);
 }
 
+/* What waits is to wait for company: the worker was given something a moment ago. */
+static bool instance_lingers(const struct instance *instance)
+{
+	const struct event *first = instance->waiting.first;
+
+	return first && !first->suspect && instance->waiting.count < instance->batch_limit &&
+	       loop_now_ns(instance->function->engine->loop) < instance->linger_until_ns;
+}
+
 static bool instance_may_dispatch(const struct instance *instance)
 {
 	const struct event *first = instance->waiting.first;
@@ -81,7 +90,7 @@ static bool instance_may_dispatch(const struct instance *instance)
 		function_is_choked(instance->function))
 		return false;
 	if (instance->batch_count == 0)
-		return true;
+		return !instance_lingers(instance);
 	/* One more only if it is full: what comes meanwhile fills it. */
 	return instance->batch_count < INSTANCE_IN_FLIGHT && !first->suspect &&
 	       !instance->batches[0].alone && instance->waiting.count >= instance->batch_limit;
@@ -150,6 +159,8 @@ static void instance_send_batch(struct instance *instance)
 	size_t frame = pipe_begin_batch(&instance->buffer, 0, 0);
 	struct batch batch = {.alone = instance->waiting.first->suspect};
 
+	instance->linger_until_ns =
+		loop_now_ns(instance->function->engine->loop) + instance->function->linger_ns;
 	while (may_join(instance, &batch, frame)) {
 		instance_put_event(instance);
 		batch.left++;
@@ -281,6 +292,9 @@ void instance_dispatch(struct instance *instance)
 		instance_send_batch(instance);
 	if (instance_is_up(instance) && instance->buffer.size > 0)
 		worker_send(instance->worker, &instance->buffer);
+	if (instance->batch_count == 0 && instance_lingers(instance))
+		function_dispatch_later(instance->function,
+			instance->linger_until_ns - loop_now_ns(instance->function->engine->loop));
 }
 
 /* ---- results ---- */
@@ -402,7 +416,8 @@ static void instance_go_on(struct instance *instance)
 {
 	struct function *function = instance->function;
 
-	if (instance->batch_count == 0 && instance->waiting.count == 0)
+	if (instance->batch_count == 0 &&
+		(instance->waiting.count == 0 || instance_lingers(instance)))
 		instance_collect(instance);
 	partitions_advance(function);
 	function_submit(function);

@@ -50,6 +50,7 @@ struct instance {
 	unsigned int batch_count;
 	uint64_t batches_sent, batches_done;
 	uint64_t batch_start_ns;   /* of the oldest */
+	uint64_t linger_until_ns;  /* monotonic: before, only a full batch is sent */
 	uint64_t collect_after_ns; /* monotonic: under load, not before */
 	bool collect_wanted;       /* with the next batch in any case */
 	size_t batch_limit; /* halved by a lost batch, one more with each full one that succeeds */

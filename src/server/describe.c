@@ -45,6 +45,8 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "patience_seconds",
 		json_real((double)config->patience_ns / (double)NS_PER_SEC));
 	json_put(&settings, "batch", json_integer(config->batch_max));
+	json_put(&settings, "linger_seconds",
+		json_real((double)config->linger_ns / (double)NS_PER_SEC));
 	json_put(&settings, "queue", json_integer(config->queue_max));
 	json_put(&settings, "min", json_integer(config->min));
 	json_put(&settings, "max", json_integer(config->max));

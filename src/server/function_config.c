@@ -80,9 +80,9 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&
 	       strcmp(a->config, b->config) == 0 && a->timeout_ns == b->timeout_ns &&
 	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
-	       a->batch_max == b->batch_max && a->queue_max == b->queue_max && a->min == b->min &&
-	       a->max == b->max && a->isolation == b->isolation && a->memory_mb == b->memory_mb &&
-	       a->cpu == b->cpu &&
+	       a->batch_max == b->batch_max && a->linger_ns == b->linger_ns &&
+	       a->queue_max == b->queue_max && a->min == b->min && a->max == b->max &&
+	       a->isolation == b->isolation && a->memory_mb == b->memory_mb && a->cpu == b->cpu &&
 	       words_equal((const char *const *)a->network, (const char *const *)b->network) &&
 	       words_equal(
 		       (const char *const *)a->environment, (const char *const *)b->environment);
@@ -151,6 +151,7 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_count(reader, prefix, object, "attempts", ATTEMPTS_MAX, &config->attempts);
 	reader_duration(reader, prefix, object, "patience", &config->patience_ns);
 	reader_count(reader, prefix, object, "batch", BATCH_MAX, &config->batch_max);
+	reader_duration(reader, prefix, object, "linger", &config->linger_ns);
 	reader_count(reader, prefix, object, "queue", QUEUE_MAX, &config->queue_max);
 	reader_range(
 		reader, prefix, object, "min", &(struct number_range){0, PARTITIONS}, &config->min);
@@ -248,6 +249,8 @@ void function_config_load(struct config_reader *reader, const struct function_so
 		read_isolation(reader, prefix, source->override, &ret_config->isolation);
 	if (source->override && reader->error_code == 0)
 		read_network(reader, prefix, source->override, &ret_config->network);
+	if (reader->error_code == 0 && ret_config->linger_ns >= ret_config->patience_ns)
+		reader_fail(reader, source->where, "linger: expected less than \"patience\"");
 	if (reader->error_code == 0 && ret_config->min > ret_config->max)
 		reader_fail(reader, source->where, "min: there are at most %u workers (max)",
 			ret_config->max);

@@ -21,8 +21,8 @@
 /* How far it is trusted is for who runs it to say: no settings of its manifest. */
 #define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \
-	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "queue", "min",   \
-		"max", "memory", "cpu", "env", "config"
+	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "linger",         \
+		"queue", "min", "max", "memory", "cpu", "env", "config"
 
 struct config_reader;
 
@@ -38,6 +38,7 @@ struct function_config {
 	unsigned int attempts;
 	uint64_t patience_ns;
 	unsigned int batch_max;
+	uint64_t linger_ns; /* 0: a batch is sent at once */
 	unsigned int queue_max;
 	unsigned int min, max;  /* workers */
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */

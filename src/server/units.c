@@ -75,6 +75,7 @@ void unit_options(const struct function_config *config, struct function_options 
 		.attempts = config->attempts,
 		.patience_ns = config->patience_ns,
 		.batch_max = config->batch_max,
+		.linger_ns = config->linger_ns,
 		.queue_max = config->queue_max,
 		.min = config->min,
 		.max = config->max,

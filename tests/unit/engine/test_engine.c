@@ -63,6 +63,60 @@ static void what_has_queued_up_goes_in_one_batch_up_to_the_limit(void **state _u
 	world_done(&world);
 }
 
+static unsigned int rounds;
+
+static bool some_rounds_are_over(struct world *world _unused_)
+{
+	return ++rounds % 20 == 0;
+}
+
+static uint64_t batches_of(const struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	return stats.batches;
+}
+
+static void a_batch_that_is_not_full_waits_unless_the_function_is_idle(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.linger_ns = 60 * NS_PER_SEC;
+	o.batch_max = 4;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1); /* idle: at once */
+	run_until(&world, all_finished);
+	push_many(&world, 1, 4); /* full: at once */
+	run_until(&world, all_finished);
+	push_many(&world, 5, 3);
+	run_until(&world, some_rounds_are_over);
+	assert_int_equal(world.finished_count, 5);
+	push_many(&world, 8, 1);
+	run_until(&world, all_finished);
+	assert_int_equal(batches_of(&world), 3);
+	assert_in_order(&world);
+	world_done(&world);
+}
+
+static void what_waits_for_company_does_not_wait_for_ever(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.linger_ns = 100 * NS_PER_MS;
+	world_init(&world);
+	world_add(&world, &o);
+	for (uint32_t i = 0; i < 5; i++) {
+		push_many(&world, i, 1);
+		run_until(&world, all_finished);
+	}
+	assert_in_order(&world);
+	world_done(&world);
+}
+
 static void full_queue_refuses(void **state _unused_)
 {
 	struct function_options o = options("sum.main");
@@ -1008,6 +1062,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_run_in_order_and_state_adds_up),
 		cmocka_unit_test(what_has_queued_up_goes_in_one_batch_up_to_the_limit),
+		cmocka_unit_test(a_batch_that_is_not_full_waits_unless_the_function_is_idle),
+		cmocka_unit_test(what_waits_for_company_does_not_wait_for_ever),
 		cmocka_unit_test(full_queue_refuses),
 		cmocka_unit_test(slow_commits_gather_into_one),
 		cmocka_unit_test(promises_are_awaited_in_order),

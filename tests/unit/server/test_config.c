@@ -138,6 +138,8 @@ static void the_number_of_workers_has_its_bounds(void **state _unused_)
 
 	assert_int_equal(config->functions[0].min, 0);
 	assert_int_equal(config->functions[0].max, 16);
+	assert_refused(WORKERS("\"linger\": \"1m\""),
+		":2: functions.port-scan: linger: expected less than \"patience\"");
 	assert_refused(WORKERS("\"max\": 17"),
 		":2: functions.port-scan.max: expected an integer from 1 to 16");
 	assert_refused(WORKERS("\"max\": 0"),
