@@ -112,10 +112,13 @@ static json_t *memory_value(const char *text)
 	if (digits == 0 || digits >= sizeof(copy))
 		return NULL;
 	snprintf(copy, sizeof(copy), "%.*s", (int)digits, text);
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-		if (strcmp(text + digits, units[i].unit) == 0 &&
-			cli_parse_number(copy, 1, INT32_MAX, &number) == 0)
-			return json_integer((json_int_t)(number * units[i].factor));
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strcmp(text + digits, units[i].unit) != 0 ||
+			cli_parse_number(copy, 1, INT32_MAX, &number) < 0)
+			continue;
+		number *= units[i].factor;
+		return json_integer((json_int_t)number);
+	}
 	return NULL;
 }
 
@@ -336,6 +339,18 @@ static int send_code(struct deploying *deploying, json_t *body)
 	return 0;
 }
 
+/* It was asked for, or who runs the server allows it; still nobody should have to guess. */
+static void print_lacking(const json_t *answer)
+{
+	const json_t *lacks = json_object_get(answer, "isolation_lacks"), *layer;
+	size_t i;
+
+	json_array_foreach (lacks, i, layer)
+		printf("%s%s", i == 0 ? "its isolation lacks " : ", ", json_string_value(layer));
+	if (json_array_size(lacks) > 0)
+		puts(" (see netlambda status)");
+}
+
 static void print_done(
 	const struct deploying *deploying, const char *name, const json_t *answer, bool is_new)
 {
@@ -347,6 +362,8 @@ static void print_done(
 	else
 		printf("function %s is %s, version %lld\n", name, is_new ? "deployed" : "updated",
 			(long long)json_integer_value(json_object_get(answer, "version")));
+	if (deploying->cli->output == OUTPUT_TABLE)
+		print_lacking(answer);
 }
 
 static int send(struct deploying *deploying, const char *name, bool is_new)

@@ -92,6 +92,24 @@ static void print_workers(const struct cli *cli, const json_t *function)
 	print_row(cli, "workers", text);
 }
 
+/* As it is, whatever is wanted. */
+static void print_isolation(const struct cli *cli, const json_t *function)
+{
+	const json_t *layers = json_object_get(function, "isolation_layers");
+	const json_t *lacks = json_object_get(function, "isolation_lacks");
+	_cleanup_free_ char *missing = join(lacks);
+	char text[512];
+
+	if (json_array_size(layers) == 0)
+		snprintf(text, sizeof(text), "%s",
+			json_array_size(lacks) > 0 ? "no layer" : "nothing has run yet");
+	else if (json_array_size(lacks) == 0)
+		snprintf(text, sizeof(text), "all layers");
+	else
+		snprintf(text, sizeof(text), "all layers but %s", missing ? missing : "some");
+	print_row(cli, "in force", text);
+}
+
 static void print_latency(const struct cli *cli, const json_t *function)
 {
 	const json_t *latency = json_object_get(function, "latency_seconds");
@@ -123,6 +141,7 @@ static void print_description(const struct cli *cli, const json_t *function)
 	putchar('\n');
 	print_row(cli, "state", get_text(function, "state"));
 	print_row(cli, "last failure", get_text(function, "error"));
+	print_isolation(cli, function);
 	print_workers(cli, function);
 	print_latency(cli, function);
 	print_figures(cli, function);

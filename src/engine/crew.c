@@ -229,6 +229,7 @@ void function_stats(const struct function *function, struct function_stats *ret_
 	ret_stats->error = function->error;
 	ret_stats->isolation = function->isolation;
 	ret_stats->layers = function->layers;
+	ret_stats->layers_chosen = function->prepared;
 }
 
 void function_latency(const struct function *function, struct histogram *ret_latency)

@@ -186,7 +186,8 @@ struct function_stats {
 	const char *state;
 	const char *error; /* the last failure in words, or NULL */
 	enum isolation isolation;
-	uint32_t layers; /* LAYER_BIT()s that are in force for its workers */
+	uint32_t layers;    /* LAYER_BIT()s that are in force for its workers */
+	bool layers_chosen; /* false, and none of them: no worker could be begun yet */
 };
 
 struct engine_options {

@@ -66,6 +66,9 @@ struct api_function {
 /* As GET /v1/functions shows it. NULL: out of memory. */
 json_t *api_function_json(const struct api_function *item);
 
+/* What isolation is wanted, what of it is in force, and what is lacking. */
+void api_put_layers(json_t **object, const struct function_stats *stats);
+
 typedef void (*api_reason_fn)(void *arg, const char *reason);
 typedef void (*api_switch_fn)(void *arg, const struct api_switch *item);
 typedef void (*api_function_fn)(void *arg, const struct api_function *item);

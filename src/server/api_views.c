@@ -89,14 +89,24 @@ enum MHD_Result api_answer_metrics(struct api *api, struct MHD_Connection *conne
 
 /* ---- isolation ---- */
 
-static json_t *name_lacking(uint32_t layers)
+static json_t *name_layers(uint32_t layers)
 {
 	json_t *array = json_array();
 
 	for (enum layer layer = 0; layer < LAYER_COUNT; layer++)
-		if (!(layers & LAYER_BIT(layer)))
+		if (layers & LAYER_BIT(layer))
 			json_push(&array, json_text(layer_name(layer)));
 	return array;
+}
+
+/* What does not run has no layers and lacks none. */
+void api_put_layers(json_t **object, const struct function_stats *stats)
+{
+	uint32_t lacking = stats->layers_chosen ? LAYERS_ALL & ~stats->layers : 0;
+
+	json_put(object, "isolation", json_text(isolation_name(stats->isolation)));
+	json_put(object, "isolation_layers", name_layers(stats->layers));
+	json_put(object, "isolation_lacks", name_layers(lacking));
 }
 
 static json_t *describe_lacking(const struct isolation_level *level)
@@ -232,8 +242,7 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 {
 	json_put(object, "state", json_text(stats->state));
 	json_put(object, "error", json_text(stats->error));
-	json_put(object, "isolation", json_text(isolation_name(stats->isolation)));
-	json_put(object, "isolation_lacks", name_lacking(stats->layers));
+	api_put_layers(object, stats);
 	json_put(object, "workers", json_integer(stats->workers));
 	json_put(object, "workers_wanted", json_integer(stats->workers_wanted));
 	put_workers(object, stats);

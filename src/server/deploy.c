@@ -68,6 +68,8 @@ static void answer(struct deployment *deployment, unsigned int code)
 		deployment->version > 0 ? json_integer(deployment->version) : json_null());
 	if (deployment->code[0])
 		json_put(&object, "code", json_text(deployment->code));
+	if (deployment->trial.stats.layers_chosen)
+		api_put_layers(&object, &deployment->trial.stats);
 	api_call_answer(deployment->call, code, object);
 	deployment_free(deployment);
 }

@@ -36,6 +36,13 @@ static uint64_t is_up(const struct function_stats *stats)
 	return stats->workers > 0 || stats->workers_wanted == 0;
 }
 
+static uint64_t count_lacking(const struct function_stats *stats)
+{
+	uint32_t lacking = stats->layers_chosen ? LAYERS_ALL & ~stats->layers : 0;
+
+	return (uint64_t)__builtin_popcount(lacking);
+}
+
 static const struct figure figures[] = {
 	{"netlambda_function_events_total", METRIC_COUNTER,
 		"Events committed, dead letters included.", read_events},
@@ -61,6 +68,8 @@ static const struct figure figures[] = {
 		read_workers_wanted},
 	{"netlambda_function_stalled", METRIC_GAUGE,
 		"Whether it gets nothing done, so that its events are put aside.", read_stalled},
+	{"netlambda_function_isolation_lacks", METRIC_GAUGE,
+		"Layers of isolation that are not in force for it.", count_lacking},
 	{"netlambda_function_up", METRIC_GAUGE, "Whether a worker is up, or none is wanted.",
 		is_up},
 };

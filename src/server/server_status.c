@@ -140,11 +140,9 @@ static struct api_function unit_view(
 		.handler = unit->config->handler,
 		.version = unit->config->version,
 		.triggers = triggers,
-		/* What does not run lacks nothing. */
 		.stats = {.state = "failed",
 			.error = unit->error,
-			.isolation = unit->config->isolation,
-			.layers = LAYERS_ALL},
+			.isolation = unit->config->isolation},
 	};
 
 	if (unit->function)
@@ -340,6 +338,15 @@ static void write_switch_metrics(struct metrics *m, const struct server *server)
 	}
 }
 
+static void write_isolation_metrics(struct metrics *m, const struct isolation_level *level)
+{
+	metrics_family(m, "netlambda_isolation_layer", METRIC_GAUGE,
+		"Whether this system has a layer of isolation.");
+	for (enum layer layer = 0; layer < LAYER_COUNT; layer++)
+		metrics_sample(m, (const struct metric_label[]){{"layer", layer_name(layer)}, {0}},
+			(level->layers & LAYER_BIT(layer)) != 0);
+}
+
 static void show_metrics(void *user, struct metrics *m)
 {
 	const struct server *server = user;
@@ -354,6 +361,7 @@ static void show_metrics(void *user, struct metrics *m)
 	metrics_single(m, "netlambda_switches", METRIC_GAUGE, "Switches known.",
 		switches_count(server->switches));
 	write_switch_metrics(m, server);
+	write_isolation_metrics(m, engine_level(server->engine));
 	write_function_metrics(m, server->units, server->engine);
 }
 

@@ -33,12 +33,14 @@ static void on_timer(struct loop_timer *timer, uint64_t now_ns)
 	struct function_stats stats;
 
 	function_stats(trial->function, &stats);
-	if (strcmp(stats.state, "ready") == 0)
+	if (strcmp(stats.state, "ready") == 0) {
+		trial->stats = stats;
 		trial_end(trial, NULL);
-	else if (stats.error)
+	} else if (stats.error) {
 		trial_end(trial, stats.error);
-	else
+	} else {
 		loop_arm_timer(trial->loop, timer, now_ns + LOOK_NS);
+	}
 }
 
 int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,

@@ -15,7 +15,8 @@ struct trial {
 	struct loop *loop;
 	struct function *function; /* NULL: not running */
 	struct loop_timer timer;
-	bool keep; /* it stays when it is loaded, until trial_stop() */
+	bool keep;                   /* it stays when it is loaded, until trial_stop() */
+	struct function_stats stats; /* when it is loaded; what they borrow is gone */
 	/* `error`: why it does not load, in words; NULL: it does. */
 	void (*done)(struct trial *trial, const char *error);
 };

@@ -66,6 +66,7 @@ static void report_functions(void *user _unused_, api_function_fn fn, void *arg)
 			.queued = 5,
 			.isolation = ISOLATION_BEST_EFFORT,
 			.layers = LAYERS_ALL & ~LAYER_BIT(LAYER_LANDLOCK),
+			.layers_chosen = true,
 			.busy_ns = 1500 * NS_PER_MS,
 			.worker_pids = {4711},
 			.state = "ready",
