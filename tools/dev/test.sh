@@ -87,16 +87,32 @@ fuzzers()
 	find $asan_build/tests/fuzz -maxdepth 1 -type f -executable -name 'fuzz_*' 2>/dev/null | sort
 }
 
+# One fuzzer a core at a time. What each of them printed, and how it ended, is counted afterwards.
 check_fuzzers()
 {
-	local target name
+	local target name out=$asan_build/fuzz
 
-	say "fuzzers"
+	say "fuzzers, 10 seconds each"
+	mkdir -p "$out"
+	for target in $(fuzzers); do
+		while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+			wait -n || true
+		done
+		name=${target##*/fuzz_}
+		{ fuzz_for "$target" 10 >"$out/$name.log" 2>&1 && echo 0 || echo $?; } >"$out/$name.rc" &
+	done
+	wait
 	for target in $(fuzzers); do
 		name=${target##*/fuzz_}
 		item "fuzz $name: the corpus passes" "$target" -runs=0 "tests/fuzz/corpus/$name"
-		item "fuzz $name: 10 seconds find nothing" fuzz_for "$target" 10
+		item "fuzz $name: 10 seconds find nothing" fuzzed_well "$out/$name"
 	done
+}
+
+fuzzed_well()
+{
+	cat "$1.log"
+	[ "$(cat "$1.rc")" = 0 ]
 }
 
 # fuzz_for TARGET SECONDS: new inputs are kept in the build directory, not in the project's corpus.
