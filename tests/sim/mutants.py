@@ -71,7 +71,7 @@ MUTANTS = [
      ".address = address,\n", ".address = address, .validated = true,\n"),
     ("an address may get three times what it sent", "v2_receiver.c",
      "<= r->path.bytes_in;", "<= 3 * r->path.bytes_in;"),
-    ("any response validates", "v2_receiver.c", "if (value == r->path.challenge)", "if (value != 0)"),
+    ("any response validates", "v2_receiver.c", "value == r->path.challenge", "value != 0"),
     ("the sender ignores credit", "v2_sender.c", "s->limit[lane], max, ret_run", "UINT64_MAX, max, ret_run"),
     ("credit is one more than the window", "v2_order.c",
      "MIN(order->base + order->places.count,", "MIN(order->base + order->places.count + 1,"),

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define VICTIMS                                                                                    \
+	0x100000 /* addresses that others speak from in the name of an agent; from here on */
+
 void sim_network_init(struct sim_world *world)
 {
 	world->packet_count = 0;
@@ -96,7 +99,8 @@ static void put(struct sim_world *world, const struct sim_packet *packet, uint64
 	copy->intact = true;
 	if (sim_chance(world, world->weather.corrupt))
 		corrupt(world, copy);
-	if (sim_chance(world, world->weather.stray))
+	/* Who can lead astray what goes to an address can also answer for it: nothing helps against that. */
+	if (copy->to < VICTIMS && sim_chance(world, world->weather.stray))
 		lead_astray(world, copy);
 	sift_up(world, world->packet_count++);
 }
@@ -145,7 +149,7 @@ static void spoof(struct sim_world *world, const struct sim_packet *packet, uint
 {
 	struct sim_packet copy = *packet;
 
-	copy.from = 0x100000 + sim_below(world, 3);
+	copy.from = VICTIMS + sim_below(world, 3);
 	put(world, &copy, at_ns - sim_below(world, 2) * 1000);
 	world->stats.spoofed++;
 }

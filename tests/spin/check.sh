@@ -19,7 +19,7 @@ search()
 
 [ "$(search 0 -O1)" = 0 ] || { cat 0.log; echo "the model does not hold"; exit 1; }
 sed -n 's/^ *\([0-9]*\) states, stored.*/it holds in \1 states/p' 0.log
-for bug in 1 2 3 4; do
+for bug in 1 2 3 4 5 6; do
 	errors=$(search $bug)
 	[ "${errors:-0}" -gt 0 ] || { cat $bug.log; echo "bug $bug is not found"; exit 1; }
 	echo "bug $bug is found"

@@ -291,6 +291,85 @@ static void lost_word_of_processing_is_asked_for(void **state)
 	assert_true(v2_sender_idle(&rig->sender));
 }
 
+/* ---- paths ---- */
+
+/* One event in a datagram of its own, as it arrives from an address. */
+struct datagram {
+	uint8_t bytes[V2_MTU_FLOOR];
+	size_t size;
+};
+
+static struct datagram make_datagram(struct rig *rig)
+{
+	struct datagram datagram;
+	size_t segment;
+
+	push(rig, V2_LANE_PORT, 0, 1);
+	datagram.size = v2_sender_poll(&rig->sender, rig->now, rig->train, ROOM, &segment);
+	assert_in_range(datagram.size, 1, sizeof(datagram.bytes));
+	memcpy(datagram.bytes, rig->train, datagram.size);
+	return datagram;
+}
+
+static void arrive(struct rig *rig, struct datagram *datagram, uint64_t address)
+{
+	assert_int_equal(v2_receiver_receive(&rig->receiver, rig->now, address, datagram->bytes,
+				 datagram->size),
+		V2_OK);
+}
+
+static void forged_addresses_do_not_take_the_place_of_the_validated_one(void **state)
+{
+	struct rig *rig = *state;
+	struct datagram mine;
+
+	assert_true(rig->receiver.path.validated);
+	for (uint64_t address = 8; address < 12; address++) {
+		struct datagram forged = make_datagram(rig);
+
+		arrive(rig, &forged, address);
+		assert_int_equal(rig->receiver.path.address, address);
+		assert_false(rig->receiver.path.validated);
+	}
+	mine = make_datagram(rig);
+	arrive(rig, &mine, 7);
+	assert_int_equal(rig->receiver.path.address, 7);
+	assert_true(rig->receiver.path.validated);
+}
+
+static void datagram_that_comes_late_does_not_move_the_path(void **state)
+{
+	struct rig *rig = *state;
+	struct datagram late = make_datagram(rig), newest = make_datagram(rig);
+
+	arrive(rig, &newest, 8);
+	arrive(rig, &late, 7);
+	assert_int_equal(rig->receiver.path.address, 8);
+}
+
+static void new_session_validates_its_address_itself(void **state)
+{
+	struct rig *rig = *state;
+	const struct v2_mark mark = {.boot = 1, .epoch = 1};
+	struct v2_welcome welcome;
+	struct datagram mine;
+	struct v2_hello hello;
+
+	v2_sender_hello(&rig->sender, &hello);
+	assert_int_equal(
+		v2_receiver_open(&rig->receiver, &mark, &hello, &v2_seal_null, &welcome), V2_OK);
+	assert_int_equal(v2_sender_open(&rig->sender, &welcome, &v2_seal_null, rig->now), V2_OK);
+	mine = make_datagram(rig);
+	arrive(rig, &mine, 7);
+	assert_false(rig->receiver.path.validated);
+	for (int i = 0; i < 3; i++) {
+		push(rig, V2_LANE_PORT, 0,
+			20); /* the answer may not be longer than what asks for it */
+		exchange(rig);
+	}
+	assert_true(rig->receiver.path.validated);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -304,6 +383,13 @@ int main(void)
 		TEST(sender_that_cannot_seal_wants_another_session),
 		cmocka_unit_test_setup_teardown(
 			lost_word_of_processing_is_asked_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			forged_addresses_do_not_take_the_place_of_the_validated_one, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			datagram_that_comes_late_does_not_move_the_path, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			new_session_validates_its_address_itself, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
