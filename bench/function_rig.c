@@ -20,6 +20,7 @@
 #define SAMPLES    (1U << 20)
 #define STALL_NS   (20 * NS_PER_SEC)
 #define EVENT_TIME 1763884800000000000ULL
+#define PERIOD_NS  (200 * NS_PER_MS) /* of a port event */
 
 #define SPARE_LOOK_NS (200 * NS_PER_MS)
 
@@ -111,8 +112,11 @@ static struct port_event make_record(struct rig *rig, uint64_t number, uint64_t 
 {
 	uint32_t source = next_random(rig) % SOURCES;
 	struct port_event record = {
+		.dstip = {{[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = 1}},
 		.dstport = 80,
 		.protocol = 6,
+		.first = EVENT_TIME + due - PERIOD_NS,
+		.last = EVENT_TIME + due,
 		.syn = 1,
 		.udp = (uint32_t)(due / NS_PER_US),
 		.rst = number + 1 == rig->want, /* the last one: the function sums up */

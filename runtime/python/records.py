@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 Records: an event's bytes, and decoders that are built from the schemas that the engine announces. A
-decoder makes a dict, once a function first looks at event['data'].
+decoder makes a dict, once a function first looks at event['data']; of that, texts are made when they are
+looked at.
 """
 
 import struct
@@ -69,8 +70,60 @@ def _format(kind, size, name):
     return _UNSIGNED[size].lower() if kind == 'int' else _UNSIGNED[size]
 
 
-def _convert(kind, value):
-    return f'{kind}_text({value})' if kind in ('ip', 'time') else value
+_TEXTS = {'ip': ip_text, 'time': time_text}
+
+
+class Record(dict):
+    """
+    A record's fields by their names: numbers from the beginning, texts once they are looked at. In all else a dict
+    of all fields, in the schema's order.
+    """
+
+    __slots__ = ('_raw',)  # what texts are to be made of; None: all are made
+    # Of the schema: name -> (its place in `_raw`, what makes the text), and all names.
+    _texts = {}
+    _names = ()
+
+    def __missing__(self, name):
+        place, text_of = self._texts[name]
+        if self._raw is None:
+            raise KeyError(name)  # it was deleted
+        value = self[name] = text_of(self._raw[place])
+        return value
+
+    def get(self, name, default=None):
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def _fill(self):
+        if self._raw is None:
+            return
+        fields = {name: self[name] for name in self._names}
+        self._raw = None
+        fields.update(self)
+        dict.clear(self)
+        dict.update(self, fields)
+
+    def __reduce__(self):
+        return dict, (self.copy(),)
+
+
+def _filled(method):
+    def call(self, *args, **kwargs):
+        self._fill()
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+# What tells of more than one field. That __iter__ is among them makes dict() and ** ask for keys().
+for _name in (
+    '__contains__ __delitem__ __eq__ __ior__ __iter__ __len__ __ne__ __or__ __repr__ __reversed__ __ror__ '
+    'clear copy items keys pop popitem setdefault update values'
+).split():
+    setattr(Record, _name, _filled(getattr(dict, _name)))
 
 
 class Schema:
@@ -94,12 +147,12 @@ class Schema:
     def _reader(field, kind, offset, size):
         # In the machine's own byte order, without padding.
         form = struct.Struct('=' + _format(kind, size, field))
-        convert = {'ip': ip_text, 'time': time_text}.get(kind, lambda value: value)
+        convert = _TEXTS.get(kind, lambda value: value)
         return lambda record, at: convert(form.unpack_from(record, at + offset)[0])
 
     @staticmethod
     def _compile(fields):
-        """(bytes, at) -> dict, by one unpack of all fields."""
+        """(bytes, at) -> Record, by one unpack of all fields."""
         form, end = '=', 0
         places = sorted(range(len(fields)), key=lambda i: fields[i][2])
         for i in places:
@@ -108,10 +161,22 @@ class Schema:
                 raise ValueError(f'field {name} overlaps another')
             form += f'{offset - end}x' + _format(kind, size, name)
             end = offset + size
-        names = ', '.join(f'v{i}' for i in places)
-        members = ', '.join(f'{name!r}: {_convert(kind, f"v{i}")}' for i, (name, kind, _, _) in enumerate(fields))
-        source = f'def decode(record, at):\n    {names}, = unpack(record, at)\n    return {{{members}}}\n'
-        scope = {'unpack': struct.Struct(form).unpack_from, 'ip_text': ip_text, 'time_text': time_text}
+        texts = [i for i, (_, kind, _, _) in enumerate(fields) if kind in _TEXTS]
+        numbers = ', '.join(f'{field[0]!r}: v{i}' for i, field in enumerate(fields) if i not in texts)
+        source = (
+            'def decode(record, at):\n'
+            f'    {", ".join(f"v{i}" for i in places)}, = unpack(record, at)\n'
+            f'    data = Fields({{{numbers}}})\n'
+            f'    data._raw = ({"".join(f"v{i}, " for i in texts)})\n'
+            f'{"" if numbers else "    data._fill()"}\n'  # C would see an empty dict
+            '    return data\n'
+        )
+        members = {
+            '__slots__': (),
+            '_texts': {fields[i][0]: (place, _TEXTS[fields[i][1]]) for place, i in enumerate(texts)},
+            '_names': tuple(field[0] for field in fields),
+        }
+        scope = {'unpack': struct.Struct(form).unpack_from, 'Fields': type('Record', (Record,), members)}
         exec(source, scope)
         return scope['decode']
 

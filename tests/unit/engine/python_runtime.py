@@ -2,9 +2,11 @@
 """The Python runtime: frames, records, what a function is called with, state and its windows."""
 
 import contextlib
+import copy
 import io
 import json
 import os
+import pickle
 import struct
 import sys
 import unittest
@@ -119,6 +121,47 @@ class Records(unittest.TestCase):
             'srcip': '10.0.0.3', 'dstip': '10.0.0.1', 'dstport': 80, 'protocol': 6, 'first': '',
             'last': '2025-11-23T08:00:00.000000001Z', 'udp': 0, 'syn': 3, 'rst': 0,
         })
+
+    def test_a_record_is_a_dict_of_all_fields_whatever_was_looked_at(self):
+        decode = lambda: PORT.decode(event(syn=3, last=1763884800_000000001), 40)  # noqa: E731
+        plain = {name: PORT.reader(name)(event(syn=3, last=1763884800_000000001), 40) for name in 'srcip dstip dstport protocol first last udp syn rst'.split()}
+        names = list(plain)
+        self.assertEqual(names[:2], ['srcip', 'dstip'])
+        whole = {
+            'dict': dict, '**': lambda d: {**d}, 'call': lambda d: (lambda **all_: all_)(**d), 'copy': copy.copy,
+            'deepcopy': copy.deepcopy, '.copy': lambda d: d.copy(), 'json': lambda d: json.loads(json.dumps(d)),
+            'pickle': lambda d: pickle.loads(pickle.dumps(d)), 'items': lambda d: dict(d.items()), '|': lambda d: d | {},
+            '| d': lambda d: {} | d, 'zip': lambda d: dict(zip(d, d.values())), 'repr': lambda d: eval(repr(d)),
+            'state': lambda d: (lambda state: state.set('v', d) and state.get('v'))(state_at(State(), 0)),
+            'update': lambda d: (lambda new: new.update(d) or new)({}), 'get': lambda d: {name: d.get(name) for name in names},
+        }
+        for what, read in whole.items():
+            for look in ([], ['last'], ['syn', 'dstip']):
+                data = decode()
+                for name in look:
+                    self.assertEqual(data[name], plain[name])
+                found = read(data)
+                self.assertEqual((found, list(found)), (plain, names), (what, look))
+        self.assertTrue(decode() == plain and plain == decode() and not decode() != plain)
+        self.assertTrue('last' in decode() and 'colour' not in decode() and len(decode()) == len(plain))
+        self.assertEqual((list(reversed(decode())), decode().get('colour', 5)), (names[::-1], 5))
+        with self.assertRaises(KeyError):
+            decode()['colour']
+        texts = Schema(17, 'texts', 16, [('ip', 'ip', 0, 16)]).decode(address('10.0.0.1'), 0)
+        self.assertEqual(json.dumps(texts), '{"ip": "10.0.0.1"}')
+
+    def test_a_record_can_be_changed_as_any_dict(self):
+        data = PORT.decode(event(syn=3), 40)
+        data['srcip'] = 'changed'
+        data['new'] = 1
+        self.assertEqual(data.pop('dstip'), '10.0.0.1')
+        del data['syn']
+        self.assertEqual((data['srcip'], data['new'], data.get('dstip')), ('changed', 1, None))
+        for name in ('dstip', 'syn'):
+            with self.assertRaises(KeyError):
+                data[name]
+        self.assertEqual(list(data)[:2] + list(data)[-1:], ['srcip', 'dstport', 'new'])
+        self.assertEqual(data.setdefault('first', 'x'), '')
 
     def test_ipv6_text_follows_rfc_5952(self):
         for groups, text in [
