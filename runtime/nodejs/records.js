@@ -92,8 +92,9 @@ const readInt = {
   8: (b, at) => Number(BigInt.asIntN(64, readBigU64(b, at))),
 };
 
-/* "000" to "999". */
+/* "000" to "999", and what ends a time. */
 const threeDigits = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
+const lastDigits = threeDigits.map((text) => `${text}Z`);
 
 /* The text of the second that was asked for last: events come close together in time. */
 let lastSecond = NaN;
@@ -108,20 +109,23 @@ function secondText(second) {
 }
 
 /*
- * RFC 3339 with nanoseconds; "" for 0, which means unknown. In doubles, without loss:
- * 2^48 ns = 281474 s + 976710656 ns, and 2^32 ns = 4 s + 294967296 ns.
+ * RFC 3339 with nanoseconds; "" for 0, which means unknown. Without loss:
+ * 2^48 ns = 281474 s + 976710656 ns, and 2^32 ns = 4 s + 294967296 ns. In integers where it can be, which
+ * halves the time it takes: the estimate of whole seconds in the rest is off by one at most.
  */
 function readTime(b, at) {
   const upper = readU32(b, at + high);
   const lower = readU32(b, at + 4 - high);
   if (upper === 0 && lower === 0) return '';
   const rest = (upper >>> 16) * 976710656 + (upper & 0xffff) * 294967296 + lower;
-  const carry = Math.floor(rest / 1e9);
-  const ns = rest - carry * 1e9;
-  const us = Math.floor(ns / 1000);
-  const ms = Math.floor(us / 1000);
+  let carry = (rest * 1e-9) >>> 0;
+  if (carry * 1e9 > rest) carry--;
+  else if ((carry + 1) * 1e9 <= rest) carry++;
+  const ns = (rest - carry * 1e9) | 0;
+  const us = (ns / 1000) | 0;
+  const ms = (us / 1000) | 0;
   const prefix = secondText((upper >>> 16) * 281474 + (upper & 0xffff) * 4 + carry);
-  return `${prefix}${threeDigits[ms]}${threeDigits[us - ms * 1000]}${threeDigits[ns - us * 1000]}Z`;
+  return prefix + threeDigits[ms] + threeDigits[us - ms * 1000] + lastDigits[ns - us * 1000];
 }
 
 /* Milliseconds since the epoch, with a fraction. */

@@ -174,4 +174,4 @@ class Bench {
   }
 }
 
-module.exports = { Bench, batch, readResult, schemas, PORT, FLOW, ROOT };
+module.exports = { Bench, batch, putUint, readResult, schemas, PORT, FLOW, ROOT };

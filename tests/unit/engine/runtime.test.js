@@ -9,10 +9,10 @@ const path = require('node:path');
 const { test } = require('node:test');
 const util = require('node:util');
 
-const { Bench, batch, schemas, ROOT } = require('./harness.js');
+const { Bench, batch, putUint, schemas, ROOT } = require('./harness.js');
 const { Splitter, Writer, Reader, TYPE } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
 const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
-const { compileSchema } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
+const { compileSchema, readTime } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
 
 const START = 1763884800000;
 const event = (ms, values = {}) => ({ id: 1, ms: START + ms, srcip: '10.0.0.3', dstip: '10.0.0.1', ...values });
@@ -113,6 +113,22 @@ test('a counter beyond 2^53 is the nearest number', async () => {
   const flow = { id: 2, ms: START, srcip: '10.0.0.1', dstip: '10.0.0.2' };
   assert.strictEqual((await seen({ ...flow, size: 2n ** 53n - 1n })).size, Number.MAX_SAFE_INTEGER);
   assert.strictEqual((await seen({ ...flow, size: 2n ** 64n - 1n })).size, 2 ** 64);
+});
+
+test('a time is exact to the nanosecond, at all edges', () => {
+  const bytes = Buffer.alloc(8);
+  const text = (ns) => {
+    putUint(bytes, 0, 8, ns);
+    return readTime(bytes, 0);
+  };
+  const expected = (ns) => `${new Date(Number(ns / 1000000000n) * 1000).toISOString().slice(0, 19)}.${String(ns % 1000000000n).padStart(9, '0')}Z`;
+  const check = (ns) => assert.strictEqual(text(ns), expected(ns), `${ns}`);
+  assert.strictEqual(text(0n), '');
+  for (let second = 1n; second < 2n ** 33n; second = second * 3n + 1n) {
+    for (const ns of [-1n, 0n, 1n, 999999999n]) check(second * 1000000000n + ns);
+  }
+  for (let i = 32n; i < 63n; i++) for (const ns of [-1n, 0n, 1n]) check(2n ** i + ns);
+  for (let i = 0; i < 20000; i++) check(BigInt(Math.floor(Math.random() * 2 ** 31)) * 2n ** 32n + BigInt(Math.floor(Math.random() * 2 ** 32)));
 });
 
 test('signed fields of every size are signed', () => {
