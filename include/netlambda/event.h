@@ -31,6 +31,7 @@ enum event_id {
 	EVENT_TARGET = 4,
 	EVENT_INTERFACE = 5,
 	EVENT_TIMER = 6,     /* of the server: no switch sends it */
+	EVENT_HTTP = 7,      /* likewise */
 	EVENT_USER_MIN = 16, /* this and above: records of users' own BPF programs */
 };
 
@@ -138,6 +139,15 @@ struct timer_event {
 	__u32 missed;      /* how many times it was due before, and not told */
 };
 
+/*
+ * Id 7, http: a request that the server took for a function. What it says is text of any size and
+ * stands beside the record: a function sees it as `event.data`.
+ */
+struct http_event {
+	__u32 size; /* bytes of the body */
+	__u32 pad;
+};
+
 #ifndef __cplusplus
 _Static_assert(sizeof(struct port_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct flow_event) == 72, "a record has no hidden padding");
@@ -145,6 +155,7 @@ _Static_assert(sizeof(struct source_event) == 80, "a record has no hidden paddin
 _Static_assert(sizeof(struct target_event) == 80, "a record has no hidden padding");
 _Static_assert(sizeof(struct interface_event) == 64, "a record has no hidden padding");
 _Static_assert(sizeof(struct timer_event) == 16, "a record has no hidden padding");
+_Static_assert(sizeof(struct http_event) == 8, "a record has no hidden padding");
 #endif
 
 /* No built-in record is larger; nor may a user's be. */

@@ -56,6 +56,7 @@ struct lambda_event {
 		const struct target_event *target;
 		const struct interface_event *interface;
 		const struct timer_event *timer;
+		const struct http_event *http;
 	};
 	size_t size; /* bytes of the record */
 };
@@ -93,6 +94,17 @@ const char *lambda_ip(struct lambda_context *context, const ip_addr *ip);
 
 /* A text that is the event's alone, and the same if it comes again: to make side effects harmless. */
 const char *lambda_event_id(struct lambda_context *context);
+
+/* ---- calls ---- */
+
+/*
+ * What an event of type http says, a JSON text: {"method", "path", "query", "headers", "body"}. NULL: the
+ * event is another, and its record says all.
+ */
+const char *lambda_request(struct lambda_context *context);
+
+/* Answers whoever called and waits, with a JSON text, which is copied; the last one counts. If nobody waits it is forgotten. */
+void lambda_reply(struct lambda_context *context, const char *json);
 
 /* ---- state ----
  *
@@ -214,7 +226,7 @@ uint64_t lambda_config_length(struct lambda_context *context, const char *path, 
  */
 
 #define LAMBDA_ABI     1
-#define LAMBDA_RECORDS 6 /* events with the ids 1, 2 ... */
+#define LAMBDA_RECORDS 7 /* events with the ids 1, 2 ... */
 
 struct lambda_abi {
 	uint32_t version;
@@ -229,7 +241,7 @@ const struct lambda_abi lambda_abi = {
 	LAMBDA_RECORDS,
 	{sizeof(struct port_event), sizeof(struct flow_event), sizeof(struct source_event),
 		sizeof(struct target_event), sizeof(struct interface_event),
-		sizeof(struct timer_event)},
+		sizeof(struct timer_event), sizeof(struct http_event)},
 };
 #endif
 

@@ -16,7 +16,7 @@ use Socket qw(AF_INET6 inet_ntop);
 
 use constant { HELLO => 1, SCHEMA => 2, STATE => 3, START => 4, BATCH => 5, DROP => 6 };
 use constant { READY => 64, RESULT => 65, FAILED => 66 };
-use constant { COLLECT => 1, EVENT_FAILED => 1, EVENT_SKIPPED => 2, EVENT_BYTES => 40, NS => 1_000_000_000 };
+use constant { COLLECT => 1, REPLY => 2, EVENT_FAILED => 1, EVENT_SKIPPED => 2, EVENT_BYTES => 40, NS => 1_000_000_000 };
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my (%hello, %schemas, $main, @generations);
@@ -114,12 +114,13 @@ sub load {
     return;
 }
 
-# Runs one event. Gives its alerts; dies if it fails.
+# Runs one event. Gives what it returned, or undef, and its alerts; dies if it fails. %$called: its key and data,
+# if they stand beside its record.
 sub call {
-    my ($header, $schema, $record) = @_;
+    my ($header, $schema, $record, $called) = @_;
     my ($hash, $time, $sequence, undef, $switch, $epoch, $index) = @$header;
-    my $data = decode($schema, $record);
-    my $key = join '|', map { $data->{$_} // '' } @{ $hello{key} };
+    my $data = $called ? $json->decode($called->{data}) : decode($schema, $record);
+    my $key = $called ? $called->{key} : join '|', map { $data->{$_} // '' } @{ $hello{key} };
     my %usual = (severity => 'medium', category => 'Network anomaly');
     my @alerts;
     my %event = (
@@ -134,24 +135,34 @@ sub call {
         state  => bless({ key => $key, hash => $hash }, 'State'),
         alert  => sub { my ($alert) = @_; push @alerts, $json->encode({ %usual, %$alert }); return },
     );
-    $main->(\%event, \%context);
-    return @alerts;
+    my $value = $main->(\%event, \%context);
+    return ($value, @alerts);
 }
 
 sub run {
     my ($payload) = @_;
     my ($count, $flags) = unpack 'V V', $payload;
-    my ($at, $failed, @exceptions, @alerts) = (8, 0);
+    my ($at, $failed, $reply, @exceptions, @alerts) = (8, 0, '');
     for my $i (0 .. $count - 1) {
         my @header = unpack 'Q< Q< Q< V V V v C', substr $payload, $at, EVENT_BYTES;
         my ($hash, $generation) = @header[0, 7];
         my $schema = $schemas{ $header[3] };
         my $record = substr $payload, $at + EVENT_BYTES, $schema->{size};
         my $current = \$generations[$hash >> 60];
+        my ($called, $value);
         $at += EVENT_BYTES + $schema->{size} + -$schema->{size} % 8;
+        if ($flags & REPLY) {    # the only event; its key and data follow, empty if the record has them
+            my ($key, $data) = unpack 'V/a x V/a x', substr $payload, $at;
+            $called = { key => $key, data => $data } if $data ne '';
+        }
         if ($generation != ($$current //= 0)) {    # it was sent before the engine knew that one failed
             push @exceptions, pack 'V C', $i, EVENT_SKIPPED;
-        } elsif (eval { push @alerts, map { pack 'V V/a x', $i, $_ } call(\@header, $schema, $record); 1 }) {
+        } elsif (eval {
+            ($value, my @raised) = call(\@header, $schema, $record, $called);
+            $reply = $json->encode($value) if $flags & REPLY && defined $value;
+            push @alerts, map { pack 'V V/a x', $i, $_ } @raised;
+            1;
+        }) {
             @undo = ();
         } else {
             print STDERR my $reason = substr $@ =~ s/\0/?/gr, 0, 500;
@@ -164,7 +175,9 @@ sub run {
     my $collects = $flags & COLLECT || $failed || @alerts;
     my @changes = $collects ? changes() : ();
     my $lists = join '', map { pack('V', scalar @$_), @$_ } \@exceptions, \@alerts, \@changes;
-    put_frame(RESULT, pack('V V', $count, $collects ? COLLECT : 0) . $lists) if $count > 0 || $flags & COLLECT;
+    my $said = ($collects ? COLLECT : 0) | ($reply ne '' ? REPLY : 0);
+    $lists .= pack 'V/a x', $reply if $reply ne '';
+    put_frame(RESULT, pack('V V', $count, $said) . $lists) if $count > 0 || $flags & COLLECT;
     return;
 }
 
@@ -189,7 +202,7 @@ my %take = (
     HELLO, sub {
         (my $version, @hello{qw(name dir handler config timeout memory)}, my @key) =
             unpack 'v (V/a x)4 V V v/(V/a x)', $_[0];
-        die "the engine speaks version $version of the pipe\n" if $version != 3;
+        die "the engine speaks version $version of the pipe\n" if $version != 4;
         @hello{qw(config key)} = ($json->decode($hello{config}), \@key);
     },
     SCHEMA, sub {

@@ -7,6 +7,9 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#define REPLY_MAX (1U << 20) /* bytes of JSON */
 
 const char *lambda_format(struct lambda_context *context, const char *format, ...)
 {
@@ -51,6 +54,36 @@ const char *lambda_event_id(struct lambda_context *context)
 			context, "%" PRIu32 "-%" PRIu64 "-%u", id, sequence, le16toh(event->index));
 	return lambda_format(context, "%" PRIu32 "-%" PRIu32 "-%u-%" PRIu64, id, epoch,
 		le16toh(event->index), sequence);
+}
+
+const char *lambda_request(struct lambda_context *context)
+{
+	return context->event ? context->around->call.data : NULL;
+}
+
+void lambda_reply(struct lambda_context *context, const char *json)
+{
+	struct call *call = &context->around->call;
+	json_error_t error;
+	json_t *value;
+
+	if (!context->event || !call->waits)
+		return;
+	value = json ? json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error) : NULL;
+	if (!value) {
+		context_refuse(
+			context, "reply: expected JSON: %s", json ? error.text : "found NULL");
+		return;
+	}
+	json_decref(value);
+	if (strlen(json) > REPLY_MAX) {
+		context_refuse(context, "reply: %zu bytes of JSON", strlen(json));
+		return;
+	}
+	free(call->reply);
+	call->reply = strdup(json);
+	if (!call->reply)
+		api_refuse_error(context, -ENOMEM);
 }
 
 void lambda_log(struct lambda_context *context _unused_, const char *format, ...)

@@ -17,6 +17,14 @@
 
 #define CONTEXT_ERROR_MAX 500 /* bytes */
 
+/* Of an event whose handler's return value somebody waits for. */
+struct call {
+	bool waits;
+	const char *key,
+		*data; /* beside its record, borrowed from the frame; NULL: the record says them */
+	char *reply;   /* JSON; NULL: none */
+};
+
 /* What the contexts of events that run together have in common. */
 struct surroundings {
 	const json_t *config; /* an object */
@@ -24,7 +32,8 @@ struct surroundings {
 	struct pipe_buffer
 		alerts; /* of each the event's index (u32) and JSON (text), as in a RESULT */
 	uint32_t alert_count;
-	bool together; /* several events run: what is too much for one is not */
+	bool together;    /* several events run: what is too much for one is not */
+	struct call call; /* of the event that is alone in its batch */
 };
 
 struct lambda_context {

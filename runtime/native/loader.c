@@ -28,6 +28,7 @@ static int check_abi(void *object, const char *file, char error[static LOADER_ER
 		{"target_event", sizeof(struct target_event)},
 		{"interface_event", sizeof(struct interface_event)},
 		{"timer_event", sizeof(struct timer_event)},
+		{"http_event", sizeof(struct http_event)},
 	};
 	const struct lambda_abi *abi = dlsym(object, "lambda_abi");
 

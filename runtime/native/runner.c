@@ -14,6 +14,7 @@
 #define AHEAD       8              /* events whose memory is fetched ahead; a power of two */
 
 #define FLAG_COLLECTED (1U << 0)
+#define FLAG_REPLIED   (1U << 1)
 
 /* ---- an event ---- */
 
@@ -34,7 +35,10 @@ int occurrence_read(struct occurrence *occurrence, const struct runner *runner, 
 		return -EBADMSG;
 	occurrence->event = event;
 	occurrence->form = form;
-	key_words_read(&form->key, record, &occurrence->words);
+	if (!runner->around.call.data)
+		key_words_read(&form->key, record, &occurrence->words);
+	else if (!state_parse_key(runner->state, runner->around.call.key, &occurrence->words))
+		return -EBADMSG;
 	occurrence->place = state_hash_key(runner->state, &occurrence->words);
 	return 0;
 }
@@ -127,13 +131,14 @@ static void put_result(struct runner *runner, bool collects)
 	struct surroundings *around = &runner->around;
 	struct pipe_buffer *out = runner->out;
 	bool collected = collects || runner->failed || around->alert_count > 0;
+	bool replied = around->call.reply && runner->exception_count == 0;
 	size_t frame;
 
 	if (runner->covered > 0)
 		sweep(runner);
 	frame = pipe_begin(out, PIPE_RESULT);
 	frame_put_u32(out, runner->covered);
-	frame_put_u32(out, collected ? FLAG_COLLECTED : 0);
+	frame_put_u32(out, (collected ? FLAG_COLLECTED : 0) | (replied ? FLAG_REPLIED : 0));
 	frame_put_u32(out, runner->exception_count);
 	json_put_bytes(out, (const char *)runner->exceptions.bytes, runner->exceptions.size);
 	frame_put_u32(out, around->alert_count);
@@ -142,6 +147,8 @@ static void put_result(struct runner *runner, bool collects)
 		state_collect(runner->state, out);
 	else
 		frame_put_u32(out, 0);
+	if (replied)
+		frame_put_text(out, around->call.reply, strlen(around->call.reply));
 	pipe_end(out, frame);
 	out->failed |= runner->exceptions.failed || around->alerts.failed;
 	runner->exceptions.size = around->alerts.size = 0;
@@ -238,24 +245,69 @@ static int run_each(struct runner *runner, struct cursor *c, uint32_t count)
 	return r;
 }
 
+/* What stands behind the only event. It is read before the event is, and skipped after it has run. */
+static int read_call(struct runner *runner, struct cursor c)
+{
+	struct occurrence occurrence = {0};
+	struct call *call = &runner->around.call;
+	const char *key, *data;
+
+	if (occurrence_read(&occurrence, runner, &c) < 0)
+		return -EBADMSG;
+	key = pipe_get_text(&c, NULL);
+	data = pipe_get_text(&c, NULL);
+	if (!data)
+		return -EBADMSG;
+	*call = (struct call){.waits = true};
+	if (*data) {
+		call->key = key;
+		call->data = data;
+	}
+	return 0;
+}
+
+static void end_call(struct runner *runner, struct cursor *c)
+{
+	if (runner->around.call.waits) {
+		pipe_get_text(c, NULL);
+		pipe_get_text(c, NULL);
+	}
+}
+
+static void forget_call(struct runner *runner)
+{
+	free(runner->around.call.reply);
+	runner->around.call = (struct call){0};
+}
+
+static int run_batch(struct runner *runner, struct cursor *c, uint32_t count)
+{
+	int r = runner->handler ? run_each(runner, c, count) : many_run(runner, c, count);
+
+	if (r < 0)
+		return r;
+	end_call(runner, c);
+	return cursor_ok(c) && cursor_left(c) == 0 ? 0 : -EBADMSG;
+}
+
 int runner_run(struct runner *runner, const uint8_t *payload, size_t size, struct pipe_buffer *out)
 {
 	uint32_t count, flags;
 	struct cursor c;
-	int r;
+	int r = 0;
 
 	cursor_read_init(&c, payload, size);
 	count = cursor_get_le32(&c);
 	flags = cursor_get_le32(&c);
 	runner->out = out;
-	r = runner->handler ? run_each(runner, &c, count) : many_run(runner, &c, count);
-	if (r < 0)
-		return r;
-	if (!cursor_ok(&c) || cursor_left(&c) > 0)
-		return -EBADMSG;
-	if (runner->covered > 0 || flags & PIPE_BATCH_COLLECT)
+	if (flags & PIPE_BATCH_REPLY)
+		r = count == 1 ? read_call(runner, c) : -EBADMSG;
+	if (r == 0)
+		r = run_batch(runner, &c, count);
+	if (r == 0 && (runner->covered > 0 || flags & PIPE_BATCH_COLLECT))
 		put_result(runner, flags & PIPE_BATCH_COLLECT);
-	return out->failed ? -ENOMEM : 0;
+	forget_call(runner);
+	return r == 0 && out->failed ? -ENOMEM : r;
 }
 
 void runner_drop(struct runner *runner, uint32_t partitions)

@@ -539,6 +539,11 @@ size_t state_event_bytes(const struct state *state)
 
 /* ---- what comes from the store and goes there ---- */
 
+bool state_parse_key(const struct state *state, const char *text, struct key_words *ret_key)
+{
+	return key_words_parse(text, state->fields, ret_key);
+}
+
 int state_load(struct state *state, const struct state_row *row)
 {
 	struct key_words words;
@@ -546,7 +551,7 @@ int state_load(struct state *state, const struct state_row *row)
 	struct entry *entry;
 	int r;
 
-	if (!key_words_parse(row->key, state->fields, &words))
+	if (!state_parse_key(state, row->key, &words))
 		return -EINVAL;
 	view.place = state_hash_key(state, &words);
 	r = state_claim(&view, row->name, &entry);

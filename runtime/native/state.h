@@ -70,6 +70,8 @@ int state_load(struct state *state, const struct state_row *row) _must_check_;
 void state_drop(struct state *state, uint32_t partitions);
 
 uint64_t state_hash_key(const struct state *state, const struct key_words *key);
+/* A key from its text. False: it is none of this function's. */
+bool state_parse_key(const struct state *state, const char *text, struct key_words *ret_key);
 
 /* Fetch memory ahead of use, one step after the other: where a key is looked for, the key, its entry. */
 void state_prefetch_place(const struct state *state, uint64_t place);

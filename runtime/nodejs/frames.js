@@ -7,7 +7,7 @@
  * zero byte.
  */
 
-const VERSION = 3;
+const VERSION = 4;
 const FRAME_MAX = 16 << 20;
 const HEADER_BYTES = 8;
 const SHORT = 64; // characters, up to which a text is written by hand: a call into Buffer costs more

@@ -6,8 +6,6 @@
  * taken back, and the handler is called again, with those that may be all right after all.
  */
 
-const { Event } = require('./event.js');
-
 const ALERTS_MAX = 4096; // that a result can hold; an event has 64 at most
 const SIZE_MAX = 8 << 20; // likewise, characters of changes and alerts
 
@@ -40,14 +38,21 @@ class Many {
   #generations;
   #Context;
   #BatchContext;
+  #eventAt;
+  #keepReply;
 
-  /* `Context` is of one event, `BatchContext` of all that the handler is called with. */
-  constructor({ main, state, generations, Context, BatchContext }) {
+  /*
+   * `Context` is of one event, `BatchContext` of all that the handler is called with; `eventAt(bytes, at, schema)`
+   * makes an event, `keepReply(value)` takes what the handler returned.
+   */
+  constructor({ main, state, generations, Context, BatchContext, eventAt, keepReply }) {
     this.#main = main;
     this.#state = state;
     this.#generations = generations;
     this.#Context = Context;
     this.#BatchContext = BatchContext;
+    this.#eventAt = eventAt;
+    this.#keepReply = keepReply;
   }
 
   /*
@@ -87,12 +92,12 @@ class Many {
 
   /* Why all have failed, or which. If neither, they are done. */
   *#call(chosen) {
-    const events = chosen.map(({ bytes, at, schema }) => new Event(bytes, at, schema));
+    const events = chosen.map(({ bytes, at, schema }) => this.#eventAt(bytes, at, schema));
     const contexts = chosen.map(({ bytes, at, schema }) => new this.#Context(bytes, at, schema));
     let fault;
     try {
-      const pending = this.#main(events, new this.#BatchContext(events, contexts));
-      if (typeof pending?.then === 'function') yield pending;
+      const value = this.#main(events, new this.#BatchContext(events, contexts));
+      this.#keepReply(typeof value?.then === 'function' ? yield value : value);
     } catch (error) {
       fault = { error };
     }
@@ -134,8 +139,8 @@ async function settle(generator, first) {
   while (!step.done) {
     let resume;
     try {
-      await step.value;
-      resume = () => generator.next();
+      const value = await step.value;
+      resume = () => generator.next(value);
     } catch (error) {
       resume = () => generator.throw(error);
     }

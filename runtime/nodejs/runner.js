@@ -9,6 +9,7 @@
 const { Writer, TYPE } = require('./frames.js');
 const event = require('./event.js');
 const { FATE, Many, Occurrence, drive } = require('./many.js');
+const { CalledEvent, readCall, replyText } = require('./call.js');
 const { readLe32 } = require('./records.js');
 const { State } = require('./state.js');
 
@@ -21,6 +22,7 @@ const MESSAGE_MAX = 500; // characters
 const SWEEP_LEAST = 32; // entries looked at with each result
 const PARTITIONS = 16;
 const COLLECT = 1; // of a batch and of a result: with what has changed
+const REPLY = 2; // of a batch: what its only event's handler returns is wanted; of a result: here it is
 const [FAILED, SKIPPED] = [1, 2];
 
 function deepFreeze(value) {
@@ -52,6 +54,7 @@ class Runner {
   #writer = new Writer();
   #emit;
   #told = 0;
+  #called = undefined; // {key, data, reply} of the event that runs, if somebody waits for what its handler returns
   #generations = new Uint8Array(PARTITIONS); // one more with each failure: what was sent before it is not run
   state;
 
@@ -75,13 +78,22 @@ class Runner {
     this.#Context = event.contextClass(constants, (bytes, at, schema) => this.#openState(bytes, at, schema));
     if (!BATCH_HANDLER.test(hello.handler)) return;
     const BatchContext = event.batchContextClass(constants);
-    this.#many = new Many({ main, state, generations: this.#generations, Context: this.#Context, BatchContext });
+    this.#many = new Many({
+      main,
+      state,
+      generations: this.#generations,
+      Context: this.#Context,
+      BatchContext,
+      eventAt: (...place) => this.#eventAt(...place),
+      keepReply: (value) => this.#keepReply(value),
+    });
   }
 
   #openState(bytes, at, schema) {
     const readers = this.#keyReaders.get(schema.id);
     const record = at + HEADER_BYTES;
     const [low, high] = [readLe32(bytes, at + HASH_AT), readLe32(bytes, at + HASH_AT + 4)];
+    if (this.#called?.data !== undefined) return this.state.at(this.#called.key, low, high, eventTimeMs(bytes, at, schema));
     if (readers.length === 0) return this.state.at('', low, high, eventTimeMs(bytes, at, schema));
     let key = readers[0](bytes, record);
     if (typeof key !== 'string') key = String(key);
@@ -109,6 +121,7 @@ class Runner {
       context: undefined, // of the event that runs ...
       partition: 0, // ... and whose it is
     };
+    this.#called = bytes[4] & REPLY ? readCall(bytes, batch.at, this.#schemaAt(bytes, batch.at)) : undefined;
     if (this.#many !== undefined) return this.#runMany(batch);
     const pending = this.#advance(batch);
     if (pending !== undefined) return this.#wait(batch, pending);
@@ -183,13 +196,22 @@ class Runner {
     batch.index++;
   }
 
+  #eventAt(bytes, at, schema) {
+    const data = this.#called?.data;
+    return data === undefined ? new Event(bytes, at, schema) : new CalledEvent(bytes, at, schema, data);
+  }
+
+  #keepReply(value) {
+    if (this.#called !== undefined) this.#called.reply = replyText(value);
+  }
+
   /* Gives a promise, or undefined and the event is over. */
   #call(batch, at, schema) {
     batch.context = new this.#Context(batch.bytes, at, schema);
     try {
-      const pending = this.#main(new Event(batch.bytes, at, schema), batch.context);
-      if (typeof pending?.then === 'function') return pending;
-      this.#succeed(batch);
+      const value = this.#main(this.#eventAt(batch.bytes, at, schema), batch.context);
+      if (typeof value?.then === 'function') return value;
+      this.#succeed(batch, value);
     } catch (error) {
       this.#fail(batch, error);
     }
@@ -199,8 +221,7 @@ class Runner {
   async #wait(batch, first) {
     for (let pending = first; pending !== undefined; pending = this.#advance(batch)) {
       try {
-        await pending;
-        this.#succeed(batch);
+        this.#succeed(batch, await pending);
       } catch (error) {
         this.#fail(batch, error);
       }
@@ -208,7 +229,8 @@ class Runner {
     this.#finish(batch);
   }
 
-  #succeed(batch) {
+  #succeed(batch, value) {
+    this.#keepReply(value);
     const alerts = batch.context.close();
     if (batch.context.failure !== undefined) {
       this.#fail(batch);
@@ -252,10 +274,11 @@ class Runner {
   #result(batch, collects) {
     const writer = this.#writer;
     const collected = collects || batch.failed || batch.alerts.length > 0;
+    const reply = batch.exceptions.length > 0 ? undefined : this.#called?.reply;
     if (batch.index > 0) this.#sweep();
     writer.begin(TYPE.RESULT);
     writer.u32(batch.index);
-    writer.u32(collected ? COLLECT : 0);
+    writer.u32((collected ? COLLECT : 0) | (reply === undefined ? 0 : REPLY));
     this.#putExceptions(batch.exceptions);
     writer.u32(batch.alerts.length);
     for (const [index, text] of batch.alerts) {
@@ -264,6 +287,7 @@ class Runner {
     }
     const count = writer.hole();
     if (collected) writer.fill(count, this.#putChanges());
+    if (reply !== undefined) writer.text(reply);
     batch.left -= batch.index;
     Object.assign(batch, { index: 0, exceptions: [], alerts: [], failed: false });
     this.#emit(writer.end());

@@ -173,7 +173,7 @@ class Context:
 
 
 def check_answer(answer):
-    """What a function returns says nothing. Of a coroutine that it returns, nothing would run."""
+    """Of a coroutine that a function returns, nothing would run."""
     if answer is not None and hasattr(answer, '__await__'):
         raise TypeError('the function returned a coroutine: nothing of it has run')
 

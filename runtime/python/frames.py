@@ -8,7 +8,7 @@ byte.
 import functools
 import struct
 
-VERSION = 3
+VERSION = 4
 FRAME_MAX = 16 << 20
 HEADER_BYTES = 8
 

@@ -7,7 +7,7 @@ taken back, and the handler is called again, with those that may be all right af
 import sys
 import traceback
 
-from event import BatchContext, Context, Event, check_answer
+from event import BatchContext, Context
 
 ALERTS_MAX = 4096  # that a result can hold; an event has 64 at most
 SIZE_MAX = 8 << 20  # likewise, characters of changes and alerts
@@ -36,15 +36,20 @@ class Occurrence:
 
 
 class Many:
-    """`constants`, `config` and `open_state` as Context has them."""
+    """
+    `constants`, `config` and `open_state` as Context has them; `make_event(place)`; `keep_reply(value)` takes what the
+    function returned.
+    """
 
-    def __init__(self, main, state, generations, constants, config, open_state):
+    def __init__(self, main, state, generations, constants, config, open_state, make_event, keep_reply):
         self._main = main
         self._state = state
         self._generations = generations
         self._constants = constants
         self._config = config
         self._open_state = open_state
+        self._make_event = make_event
+        self._keep_reply = keep_reply
 
     def run(self, occurrences):
         """
@@ -77,13 +82,13 @@ class Many:
 
     def _call(self, chosen):
         """(why all have failed, or which). If neither, they are done."""
-        events = [Event(*occurrence.place) for occurrence in chosen]
+        events = [self._make_event(occurrence.place) for occurrence in chosen]
         contexts = [
             Context(self._constants, self._config, self._open_state, occurrence.place) for occurrence in chosen
         ]
         reason = None
         try:
-            check_answer(self._main(events, BatchContext(self._constants, self._config, events, contexts)))
+            self._keep_reply(self._main(events, BatchContext(self._constants, self._config, events, contexts)))
         except Exception as error:
             reason = error
         alerts = [context.close() for context in contexts]

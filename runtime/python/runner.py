@@ -12,6 +12,7 @@ import sys
 import types
 
 import many
+from call import CalledEvent, read_call, reply_text
 from event import HEADER, Context, Event, check_answer, event_time_ms
 from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes, u64_bytes
 from many import Many, Occurrence
@@ -25,6 +26,7 @@ MESSAGE_MAX = 500  # characters
 SWEEP_LEAST = 32  # entries looked at with each result
 PARTITIONS = 16
 COLLECT = 1  # of a batch and of a result: with what has changed
+REPLY = 2  # of a batch: what its only event's handler returns is wanted; of a result: here it is
 FAILED, SKIPPED = u8_bytes(1), u8_bytes(2)
 
 KEPT, DELETED = u8_bytes(0), u8_bytes(1)
@@ -80,11 +82,12 @@ class Runner:
             'runtime': f'python{sys.version_info.major}.{sys.version_info.minor}',
             'memory-limit': f'{hello["memory_mb"]}Mi',
         }
+        self._called = None  # of the event that runs, if somebody waits for what its handler returns
         self._told = 0
         self._generations = [0] * PARTITIONS  # one more with each failure: what was sent before it is not run
         self._many = None  # for a batch handler
         if BATCH_HANDLER.search(hello['handler']):
-            shared = (self._constants, self._config, self._open_state)
+            shared = (self._constants, self._config, self._open_state, self._event, self._keep_reply)
             self._many = Many(main, self.state, self._generations, *shared)
 
     def drop(self, partitions):
@@ -96,6 +99,8 @@ class Runner:
 
     def _open_state(self, payload, at, schema):
         record = at + HEADER.size
+        if self._called is not None and self._called.has_data:
+            return self.state.at(self._called.key, HEADER.unpack_from(payload, at)[0], event_time_ms(payload, at, schema))
         key = '|'.join(str(reader(payload, record)) for reader in self._key_readers[schema.id])
         return self.state.at(key, HEADER.unpack_from(payload, at)[0], event_time_ms(payload, at, schema))
 
@@ -103,6 +108,7 @@ class Runner:
         """BATCH payload -> RESULT frames."""
         _, flags = _batch.unpack_from(payload)
         part, events = Part(), self._read(payload)
+        self._called = read_call(payload, _batch.size, self._schemas) if flags & REPLY else None
         yield from self._run_many(events, part) if self._many else self._run_each(events, part)
         if part.count > 0 or flags & COLLECT:
             yield self._result(part, flags & COLLECT)
@@ -158,11 +164,21 @@ class Runner:
             part.alerts.append((part.count, text))
             self.state.change_size += len(text)
 
+    def _event(self, place):
+        if self._called is None or not self._called.has_data:
+            return Event(*place)
+        return CalledEvent(place, self._called.data)
+
+    def _keep_reply(self, value):
+        check_answer(value)
+        if self._called is not None:
+            self._called.reply = reply_text(value)
+
     def _call(self, place, part):
         """Runs one event; why it failed, or None."""
         context = Context(self._constants, self._config, self._open_state, place)
         try:
-            check_answer(self._main(Event(*place), context))
+            self._keep_reply(self._main(self._event(place), context))
         except Exception as error:
             context.fail(error)
         texts = context.close()
@@ -188,7 +204,9 @@ class Runner:
         collected = collects or part.alerts or any(reason is not None for _, reason in part.exceptions)
         if part.count > 0:
             self._sweep()
-        parts = [u32_bytes(part.count), u32_bytes(COLLECT if collected else 0), u32_bytes(len(part.exceptions))]
+        reply = None if part.exceptions or self._called is None else self._called.reply
+        flags = (COLLECT if collected else 0) | (0 if reply is None else REPLY)
+        parts = [u32_bytes(part.count), u32_bytes(flags), u32_bytes(len(part.exceptions))]
         for index, reason in part.exceptions:
             parts.append(u32_bytes(index))
             parts += (SKIPPED,) if reason is None else (FAILED, text_bytes(reason))
@@ -201,4 +219,6 @@ class Runner:
         for key, name, text in writes:
             parts += (u64_bytes(key.hash), name_bytes(key.text), name_bytes(name))
             parts += (DELETED,) if text is None else (KEPT, text_bytes(text))
+        if reply is not None:
+            parts.append(text_bytes(reply))
         return frame(RESULT, parts)

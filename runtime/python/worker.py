@@ -19,7 +19,7 @@ from state import State
 
 PIPE_FD = 3
 READ_BYTES = 256 << 10
-OWN_MODULES = ('distinct', 'event', 'frames', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows')
+OWN_MODULES = ('call', 'distinct', 'event', 'frames', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows')
 
 
 def read_hello(reader):

@@ -36,6 +36,7 @@ struct builder {
 	struct write_set writes;
 	struct event_list events;
 	uint32_t counts[PARTITIONS]; /* of them */
+	bool urgent;                 /* somebody waits for one of them */
 	size_t bytes;
 };
 
@@ -376,10 +377,14 @@ int builder_add_dead_letter(struct builder *builder, struct event *event, const 
 		.record_size = event->record_size,
 	};
 	char json[RECORD_JSON_MAX];
+	const char *data = event->request ? event->request->data : "";
 
-	record_render_json(event_schema(event), event->record, json, sizeof(json));
+	if (*data == '\0') {
+		record_render_json(event_schema(event), event->record, json, sizeof(json));
+		data = json;
+	}
 	letter.reason = builder_strdup(builder, reason);
-	letter.data = builder_strdup(builder, json);
+	letter.data = builder_strdup(builder, data);
 	if (!letter.reason || !letter.data ||
 		list_reserve(&builder->dead_letters, builder->dead_letter_count, 1,
 			sizeof(letter)) < 0) {
@@ -387,9 +392,16 @@ int builder_add_dead_letter(struct builder *builder, struct event *event, const 
 		return -ENOMEM;
 	}
 	((struct dead_letter *)builder->dead_letters.items)[builder->dead_letter_count++] = letter;
+	if (event->request)
+		event->request->reason = letter.reason;
 	event_list_push(&builder->events, event);
 	builder->counts[event->partition]++;
 	return 0;
+}
+
+void builder_set_urgent(struct builder *builder)
+{
+	builder->urgent = true;
 }
 
 size_t builder_bytes(const struct builder *builder)
@@ -399,7 +411,7 @@ size_t builder_bytes(const struct builder *builder)
 
 bool builder_is_urgent(const struct builder *builder)
 {
-	return builder->alert_count > 0 || builder->dead_letter_count > 0;
+	return builder->alert_count > 0 || builder->dead_letter_count > 0 || builder->urgent;
 }
 
 struct result *builder_result(struct builder *builder)

@@ -44,10 +44,13 @@ void builder_add_events(struct builder *builder, struct event_list *events,
 int builder_add_dead_letter(
 	struct builder *builder, struct event *event, const char *reason) _must_check_;
 
+/* Somebody waits for an event that was added. */
+void builder_set_urgent(struct builder *builder);
+
 /* Rough size of what is held, to bound it. */
 size_t builder_bytes(const struct builder *builder);
 
-/* Somebody waits for what is in it: an alert, or a dead letter. */
+/* Somebody waits for what is in it: an alert, a dead letter, or a reply. */
 bool builder_is_urgent(const struct builder *builder);
 
 /* Complete until the next addition. */

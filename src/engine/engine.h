@@ -52,6 +52,16 @@ struct function;
 struct event;
 
 /*
+ * A call: an event whose handler's return value somebody waits for. Where an event says more than
+ * fits a record, `data` has it, a JSON text that the handler finds as its event's data; then `key` is
+ * the text of its key (event/key.h). Both "": the record says it.
+ */
+struct event_call {
+	const char *key;
+	const char *data;
+};
+
+/*
  * Events of one kind that follow each other: record i has the position `position + i`, by which its
  * sender's events are counted. Records are copied.
  */
@@ -75,6 +85,8 @@ struct event_run {
 	/* One is added for each event that is taken. NULL: not wanted. */
 	uint8_t *waits;
 	bool droppable; /* unacknowledged: if the function gets nothing done they are dropped */
+	/* What the handler returns is wanted; then there is one event. NULL: it is not. Copied. */
+	const struct event_call *call;
 };
 
 /* Finished events of one function. Owned by the engine until engine_committed(). */
@@ -92,6 +104,9 @@ struct finished_event {
 	uint32_t event_id;
 	uint32_t switch_id;
 	unsigned int partition;
+	/* Of a call, borrowed: what the handler returned, JSON; NULL: nothing. And why it was put aside. */
+	const char *reply;
+	const char *reason;
 };
 
 struct result_iterator {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/event_list.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK_BYTES (64U << 10)
 #define CHUNKS_KEPT 16 /* of an empty pool */
@@ -102,14 +104,52 @@ struct event *event_pool_take(struct event_pool *pool, uint16_t record_size)
 	event = pool->classes[class].free;
 	pool->classes[class].free = event->next;
 	event->record_size = record_size;
+	event->request = NULL;
 	pool->used++;
 	return event;
+}
+
+static void request_free(struct event_request *request)
+{
+	if (!request)
+		return;
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+	free(request->key);
+	free(request->data);
+	free(request->reply);
+	free(request);
+}
+
+int event_pool_add_request(
+	struct event_pool *pool, struct event *event, const char *key, const char *data)
+{
+	struct event_request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return -ENOMEM;
+	request->next = pool->requests;
+	request->link = &pool->requests;
+	if (request->next)
+		request->next->link = &request->next;
+	pool->requests = request;
+	request->key = strdup(key);
+	request->data = strdup(data);
+	if (!request->key || !request->data) {
+		request_free(request);
+		return -ENOMEM;
+	}
+	event->request = request;
+	return 0;
 }
 
 void event_pool_give(struct event_pool *pool, struct event *event)
 {
 	size_t class = class_of(event->record_size);
 
+	request_free(event->request);
+	event->request = NULL;
 	event->next = pool->classes[class].free;
 	pool->classes[class].free = event;
 	if (--pool->used == 0 && pool->chunk_count > CHUNKS_KEPT)
@@ -126,6 +166,8 @@ void event_pool_give_all(struct event_pool *pool, struct event_list *list)
 
 void event_pool_done(struct event_pool *pool)
 {
+	while (pool->requests)
+		request_free(pool->requests);
 	for (size_t i = 0; i < EVENT_POOL_CLASSES; i++) {
 		struct event_chunk *chunk = pool->classes[i].chunks;
 

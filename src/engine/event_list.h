@@ -11,11 +11,21 @@
 
 #include "engine/pipe.h"
 
+/* What somebody waits for: the event is with its function alone, and brings back a reply. */
+struct event_request {
+	struct event_request *next, **link; /* among its pool's */
+	char *key;                          /* "" and ... */
+	char *data;                         /* ... "": the record has them */
+	char *reply;        /* JSON; NULL: none yet, or the handler returned nothing */
+	const char *reason; /* why it was put aside; borrowed from its builder */
+};
+
 struct event {
 	struct event *next;
-	void *origin;     /* who waits for it; NULL: nobody */
-	uint32_t arrival; /* counts the function's events, modulo 2^32: their order */
-	uint32_t tick;    /* when it came (latency.h) */
+	void *origin;                  /* who waits for it; NULL: nobody */
+	struct event_request *request; /* NULL: it is none */
+	uint32_t arrival;              /* counts the function's events, modulo 2^32: their order */
+	uint32_t tick;                 /* when it came (latency.h) */
 	uint16_t record_size;
 	uint8_t partition;
 	uint8_t attempts; /* that failed */
@@ -69,6 +79,7 @@ struct event_pool {
 		struct event *free;
 		struct event_chunk *chunks;
 	} classes[EVENT_POOL_CLASSES]; /* by the record's size, in steps of 16 bytes */
+	struct event_request *requests;
 	size_t used;
 	size_t chunk_count;
 };
@@ -76,6 +87,9 @@ struct event_pool {
 /* NULL: no memory. `record_size`: 1 to EVENT_RECORD_MAX. */
 struct event *event_pool_take(struct event_pool *pool, uint16_t record_size);
 void event_pool_give(struct event_pool *pool, struct event *event);
+/* Makes an event a request. 0 or -ENOMEM. The texts are copied. */
+int event_pool_add_request(struct event_pool *pool, struct event *event, const char *key,
+	const char *data) _must_check_;
 void event_pool_give_all(struct event_pool *pool, struct event_list *list);
 /* Frees all memory, that of events in use as well. */
 void event_pool_done(struct event_pool *pool);

@@ -177,7 +177,9 @@ static bool function_push_one(
 {
 	const struct schema *schema = schema_builtin(run->event_id);
 	const void *record = (const uint8_t *)run->records + i * run->stride;
-	uint64_t hash = key_hash(&function->plans[run->event_id], record);
+	const bool has_data = run->call && run->call->data[0];
+	uint64_t hash = has_data ? key_hash_text(run->call->key)
+				 : key_hash(&function->plans[run->event_id], record);
 	uint64_t position = (run->epoch == 0 ? run->index : run->sequence) + i;
 	struct partition *partition = &function->partitions[key_partition(hash)];
 	struct event *event;
@@ -190,6 +192,11 @@ static bool function_push_one(
 	if (!event)
 		return false;
 	event_fill(event, run, i, hash);
+	if (run->call && event_pool_add_request(
+				 &function->events, event, run->call->key, run->call->data) < 0) {
+		event_pool_give(&function->events, event);
+		return false;
+	}
 	event->arrival = function->arrivals++;
 	event->tick = tick;
 	partition_push(partition, event);
@@ -205,7 +212,8 @@ size_t function_push(struct function *function, const struct event_run *run)
 	uint32_t tick = latency_tick(loop_now_ns(function->engine->loop));
 	size_t taken = 0;
 
-	if (run->event_id < EVENT_USER_MIN && schema_builtin(run->event_id))
+	if (run->event_id < EVENT_USER_MIN && schema_builtin(run->event_id) &&
+		(!run->call || run->count == 1))
 		while (taken < run->count && function_push_one(function, run, taken, tick))
 			taken++;
 	function->stats.refused += run->count - taken;

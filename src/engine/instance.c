@@ -90,10 +90,11 @@ static bool instance_may_dispatch(const struct instance *instance)
 		function_is_choked(instance->function))
 		return false;
 	if (instance->batch_count == 0)
-		return !instance_lingers(instance);
-	/* One more only if it is full: what comes meanwhile fills it. */
+		return first->request || !instance_lingers(instance);
+	/* One more only if it is full: what comes meanwhile fills it. A request is full. */
 	return instance->batch_count < INSTANCE_IN_FLIGHT && !first->suspect &&
-	       !instance->batches[0].alone && instance->waiting.count >= instance->batch_limit;
+	       !instance->batches[0].alone &&
+	       (first->request || instance->waiting.count >= instance->batch_limit);
 }
 
 /* Moves one event to the worker. */
@@ -104,6 +105,8 @@ static void instance_put_event(struct instance *instance)
 
 	event->pipe.generation = partition->generation;
 	pipe_put_event(&instance->buffer, &event->pipe, event->record, event->record_size);
+	if (event->request)
+		pipe_put_request(&instance->buffer, event->request->key, event->request->data);
 	partition->sent++;
 	event_list_push(&instance->sent, event);
 }
@@ -115,8 +118,8 @@ static bool may_join(const struct instance *instance, const struct batch *batch,
 		return false;
 	if (batch->left == 0)
 		return true;
-	return !batch->alone && !instance->waiting.first->suspect &&
-	       instance->buffer.size - frame <= BATCH_BYTES;
+	return !batch->alone && !batch->request && !instance->waiting.first->suspect &&
+	       !instance->waiting.first->request && instance->buffer.size - frame <= BATCH_BYTES;
 }
 
 /* Whether the batch that is being made shall bring back what has changed. */
@@ -146,7 +149,9 @@ static void put_le32(struct instance *instance, size_t at, uint32_t value)
 static void instance_end_batch(struct instance *instance, const struct batch *batch, size_t frame)
 {
 	put_le32(instance, frame + PIPE_HEADER_BYTES, batch->left);
-	put_le32(instance, frame + PIPE_HEADER_BYTES + 4, batch->collect ? PIPE_BATCH_COLLECT : 0);
+	put_le32(instance, frame + PIPE_HEADER_BYTES + 4,
+		(batch->collect ? PIPE_BATCH_COLLECT : 0) |
+			(batch->request ? PIPE_BATCH_REPLY : 0));
 	pipe_end(&instance->buffer, frame);
 	instance->batches[instance->batch_count] = *batch;
 	instance->batches_sent++;
@@ -157,7 +162,10 @@ static void instance_end_batch(struct instance *instance, const struct batch *ba
 static void instance_send_batch(struct instance *instance)
 {
 	size_t frame = pipe_begin_batch(&instance->buffer, 0, 0);
-	struct batch batch = {.alone = instance->waiting.first->suspect};
+	struct batch batch = {
+		.alone = instance->waiting.first->suspect,
+		.request = instance->waiting.first->request != NULL,
+	};
 
 	instance->linger_until_ns =
 		loop_now_ns(instance->function->engine->loop) + instance->function->linger_ns;
@@ -166,7 +174,7 @@ static void instance_send_batch(struct instance *instance)
 		batch.left++;
 	}
 	batch.full = batch.left == instance->batch_limit;
-	batch.collect = wants_collecting(instance);
+	batch.collect = wants_collecting(instance) || batch.request;
 	instance_end_batch(instance, &batch, frame);
 }
 
@@ -397,6 +405,8 @@ static void instance_take_result(struct instance *instance, const struct result_
 	instance_settle(instance, *frame, &failed, &skipped);
 	if (frame->collected)
 		instance_gather(instance);
+	if (batch->request && function_gather(instance->function))
+		builder_set_urgent(instance->function->gathering);
 	if (frame->count > failed.count + skipped.count) {
 		instance->failures = 0;
 		function_note_success(instance->function);
@@ -424,6 +434,16 @@ static void instance_go_on(struct instance *instance)
 	instance_dispatch(instance);
 }
 
+/* Takes the reply to the oldest batch's only event. */
+static int instance_take_reply(struct instance *instance, const char *reply)
+{
+	struct event_request *request = instance->sent.first->request;
+
+	free(request->reply);
+	request->reply = reply ? strdup(reply) : NULL;
+	return reply && !request->reply ? -ENOMEM : 0;
+}
+
 static int instance_on_result(struct instance *instance, const struct pipe_frame *frame)
 {
 	struct function *function = instance->function;
@@ -438,7 +458,11 @@ static int instance_on_result(struct instance *instance, const struct pipe_frame
 		return r;
 	if (result.count == batch->left ? batch->collect && !result.collected : result.count == 0)
 		return -EBADMSG;
-	if (result.collected) {
+	if (result.reply && !batch->request)
+		return -EBADMSG;
+	if (batch->request)
+		r = instance_take_reply(instance, result.reply);
+	if (r == 0 && result.collected) {
 		struct builder *builder = function_gather(function);
 
 		r = builder ? builder_add_result(builder, &result, instance_partitions(instance),

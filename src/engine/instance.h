@@ -32,8 +32,9 @@ enum instance_phase {
 struct batch {
 	uint32_t left; /* events without a result */
 	bool collect;
-	bool full;  /* it had as many events as it might */
-	bool alone; /* it has one event, a suspect, and no other is to be out */
+	bool full;    /* it had as many events as it might */
+	bool alone;   /* it has one event, a suspect, and no other is to be out */
+	bool request; /* it has one event, whose reply is wanted */
 };
 
 struct instance {

@@ -196,6 +196,12 @@ void pipe_put_event(struct pipe_buffer *buffer, const struct pipe_event *event, 
 	buffer->size += size;
 }
 
+void pipe_put_request(struct pipe_buffer *buffer, const char *key, const char *data)
+{
+	put_text(buffer, key);
+	put_text(buffer, data);
+}
+
 const char *pipe_get_text(struct cursor *c, size_t *ret_len)
 {
 	size_t len = cursor_get_le32(c);

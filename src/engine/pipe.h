@@ -14,7 +14,7 @@
 #include "event/schema.h"
 #include "event/state.h"
 
-#define PIPE_VERSION      3
+#define PIPE_VERSION      4
 #define PIPE_FRAME_MAX    (16U << 20) /* bytes of payload */
 #define PIPE_HEADER_BYTES 8           /* u32 length of the payload, u8 type, 3 reserved */
 #define PIPE_FD           3           /* where a worker finds the pipe */
@@ -54,7 +54,9 @@ struct pipe_event {
 };
 _Static_assert(sizeof(struct pipe_event) == 40, "as it is on the pipe");
 
-#define PIPE_BATCH_COLLECT (1U << 0) /* flag of a BATCH: answer with what has changed */
+/* Flags of a BATCH: answer with what has changed; with what the only event's handler returns. */
+#define PIPE_BATCH_COLLECT (1U << 0)
+#define PIPE_BATCH_REPLY   (1U << 1)
 
 enum pipe_exception {
 	PIPE_FAILED_EVENT = 1,
@@ -112,6 +114,8 @@ size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t fla
 /* `event` is in the pipe's byte order. */
 void pipe_put_event(struct pipe_buffer *buffer, const struct pipe_event *event, const void *record,
 	uint16_t record_size);
+/* Behind the only event of a batch that wants a reply: its key and its data, both "" if the record has them. */
+void pipe_put_request(struct pipe_buffer *buffer, const char *key, const char *data);
 
 /*
  * A text inside a frame, which is borrowed. NULL, and the cursor has failed, if it is not one: it does

@@ -8,6 +8,7 @@
 #define WRITE_BYTES_MIN  19   /* a hash, two texts, a kind */
 
 #define FLAG_COLLECTED (1U << 0)
+#define FLAG_REPLIED   (1U << 1)
 
 bool result_frame_exception(struct result_frame *frame, struct exception *ret_exception)
 {
@@ -124,6 +125,16 @@ static bool check_writes(struct result_frame *frame)
 	return cursor_ok(&frame->writes);
 }
 
+/* What follows the changes: nothing, or one event's reply. */
+static bool read_reply(struct result_frame *frame, bool replied, struct cursor rest)
+{
+	if (replied)
+		frame->reply = pipe_get_text(&rest, NULL);
+	if (replied && (frame->count != 1 || frame->exception_count > 0))
+		return false;
+	return cursor_ok(&rest) && cursor_left(&rest) == 0;
+}
+
 /* How many of something there are, and where the first one is. */
 static bool read_count(struct cursor *c, uint32_t *ret_count, struct cursor *ret_part)
 {
@@ -144,7 +155,7 @@ int result_frame_read(
 	frame.count = cursor_get_le32(&c);
 	flags = cursor_get_le32(&c);
 	frame.collected = flags & FLAG_COLLECTED;
-	if (frame.count > most || flags & ~FLAG_COLLECTED ||
+	if (frame.count > most || flags & ~(FLAG_COLLECTED | FLAG_REPLIED) ||
 		!read_count(&c, &frame.exception_count, &frame.exceptions))
 		return -EBADMSG;
 	walk = frame;
@@ -160,7 +171,7 @@ int result_frame_read(
 	if (!read_count(&c, &frame.write_count, &frame.writes))
 		return -EBADMSG;
 	walk = frame;
-	if (!check_writes(&walk) || cursor_left(&walk.writes) > 0)
+	if (!check_writes(&walk) || !read_reply(&frame, flags & FLAG_REPLIED, walk.writes))
 		return -EBADMSG;
 	/* Each covers something, or at least tells what has changed; alerts and failures wait for no other. */
 	speaks = failed || frame.alert_count > 0 || frame.write_count > 0;

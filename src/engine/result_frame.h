@@ -17,6 +17,7 @@ struct result_frame {
 	/* Where the next of each is. */
 	struct cursor exceptions, alerts, writes;
 	uint32_t last_alert, alerts_of_event;
+	const char *reply; /* JSON: what the only event's handler returned; NULL: nothing */
 };
 
 struct exception {
@@ -31,7 +32,10 @@ struct frame_alert {
 	size_t len;
 };
 
-/* `most`: the events that it can cover. 0, or -EBADMSG: not a valid one. */
+/*
+ * `most`: the events that it can cover. A reply stands only in one that covers one event, which is done.
+ * 0, or -EBADMSG: not a valid one.
+ */
 int result_frame_read(const uint8_t *payload, size_t size, uint32_t most,
 	struct result_frame *ret_frame) _must_check_;
 

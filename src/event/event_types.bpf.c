@@ -11,3 +11,4 @@ struct source_event source_event;
 struct target_event target_event;
 struct interface_event interface_event;
 struct timer_event timer_event;
+struct http_event http_event;

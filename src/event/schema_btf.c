@@ -35,6 +35,7 @@ static const struct {
 	{EVENT_TARGET, "target", "target_event"},
 	{EVENT_INTERFACE, "interface", "interface_event"},
 	{EVENT_TIMER, "timer", "timer_event"},
+	{EVENT_HTTP, "http", "http_event"},
 };
 
 static struct schema builtin_schemas[ARRAY_SIZE(builtins)];
@@ -178,5 +179,5 @@ const struct schema *schema_builtin(uint32_t event_id)
 
 bool schema_is_sent(uint32_t event_id)
 {
-	return event_id != EVENT_TIMER && schema_builtin(event_id);
+	return event_id != EVENT_TIMER && event_id != EVENT_HTTP && schema_builtin(event_id);
 }

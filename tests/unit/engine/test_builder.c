@@ -206,7 +206,8 @@ static void frame_with_a_wrong_byte_is_refused(void **state _unused_)
 		{0, 6, "covers more than was sent"},
 		{0, 3, "an exception beyond what it covers"},
 		{4, 0, "a failure without what has changed"},
-		{4, 3, "an unknown flag"},
+		{4, 3, "a reply that is not there"},
+		{4, 5, "an unknown flag"},
 		{8, 3, "more exceptions than there are"},
 		{12, 3, "the same exception twice"},
 		{12, 4, "exceptions out of order"},
@@ -238,6 +239,30 @@ static void frame_with_a_wrong_byte_is_refused(void **state _unused_)
 	memcpy(bytes, result_text, RESULT_SIZE);
 	assert_refused(&fixture, bytes, sizeof(bytes)); /* a byte too many */
 	fixture_done(&fixture);
+}
+
+static const uint8_t reply_text[] = /* clang-format off */
+	"\1\0\0\0"               /* 0: one event */
+	"\3\0\0\0"               /* 4: with what has changed, and a reply */
+	"\0\0\0\0" "\0\0\0\0" "\0\0\0\0" /* 8: no exception, alert, change */
+	"\2\0\0\0" "42";        /* 20: the reply */
+/* clang-format on */
+
+static void a_reply_is_that_of_one_event_which_is_done(void **state _unused_)
+{
+	uint8_t bytes[sizeof(reply_text)];
+	struct result_frame frame;
+
+	assert_int_equal(result_frame_read(reply_text, sizeof(reply_text), 1, &frame), 0);
+	assert_string_equal(frame.reply, "42");
+	for (size_t size = 0; size < sizeof(reply_text); size++)
+		assert_int_equal(result_frame_read(reply_text, size, 1, &frame), -EBADMSG);
+	memcpy(bytes, reply_text, sizeof(bytes));
+	bytes[0] = 2;
+	assert_int_equal(result_frame_read(bytes, sizeof(bytes), 2, &frame), -EBADMSG);
+	memcpy(bytes, reply_text, sizeof(bytes));
+	bytes[24] = 0;
+	assert_int_equal(result_frame_read(bytes, sizeof(bytes), 1, &frame), -EBADMSG);
 }
 
 static void frame_that_says_nothing_is_refused(void **state _unused_)
@@ -401,6 +426,7 @@ int main(void)
 		cmocka_unit_test(changes_of_partitions_that_were_taken_away_are_left_out),
 		cmocka_unit_test(frame_cut_short_anywhere_is_refused_and_changes_nothing),
 		cmocka_unit_test(frame_with_a_wrong_byte_is_refused),
+		cmocka_unit_test(a_reply_is_that_of_one_event_which_is_done),
 		cmocka_unit_test(frame_that_says_nothing_is_refused),
 		cmocka_unit_test(later_change_takes_the_place_of_an_earlier_one),
 		cmocka_unit_test(changes_are_one_a_key_and_name_however_many),

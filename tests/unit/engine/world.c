@@ -82,6 +82,16 @@ static void take_letters(struct world *world, const struct outcome *outcome)
 	}
 }
 
+static void take_reply(struct world *world, const struct finished_event *event)
+{
+	__typeof__(&world->replies[0]) to = &world->replies[world->finished_count];
+
+	if (world->finished_count >= ARRAY_SIZE(world->replies))
+		return;
+	snprintf(to->text, sizeof(to->text), "%s", event->reply ? event->reply : "(none)");
+	snprintf(to->reason, sizeof(to->reason), "%s", event->reason ? event->reason : "(none)");
+}
+
 static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
 	struct world *world = timer->user;
@@ -103,6 +113,7 @@ static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 	while (result_next(&iterator, &event)) {
 		assert_ptr_equal(event.origin, world);
 		assert_true(world->finished_count < EVENTS_MAX);
+		take_reply(world, &event);
 		world->finished[world->finished_count++] = (uint32_t)event.position;
 	}
 	world->largest = MAX(world->largest, result->event_count);

@@ -59,6 +59,9 @@ struct world {
 		int srcport, dstport, protocol;
 	} alerts[64];
 	size_t alert_count;
+	struct {
+		char text[256], reason[128]; /* "(none)" */
+	} replies[256];                      /* to events, in order of commit */
 	size_t largest;
 	size_t want; /* events, for `until` */
 };
