@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_NS 300000000ULL /* the least between two HELLOs */
+#define ASK_NS         300000000ULL    /* the least between two HELLOs */
+#define STALE_NS       2000000000ULL   /* before the place is taken back that another took ... */
+#define STALE_GROWTHS  6               /* ... and so often twice as long, each time that ... */
+#define STALE_AGAIN_NS 300000000000ULL /* ... it is taken again within this time */
 
 /* A connection and what is said on it. */
 struct conversation {
@@ -33,6 +36,10 @@ struct control_client {
 	struct v2_aead *aead;            /* the session's; NULL: there is none */
 	struct conversation *session_on; /* where it was welcomed; NULL: that is gone */
 	uint64_t ask_at_ns;
+	uint64_t stale_ns;    /* as in the options */
+	uint64_t stale_at_ns; /* when our place was taken last; 0: never */
+	unsigned int stale_growths;
+	uint64_t patient_until_ns; /* until then we leave it to the other */
 	bool leaving;
 };
 
@@ -153,6 +160,8 @@ static void ask(struct conversation *conversation)
 	uint64_t now = loop_now_ns(client->loop);
 	struct v2_hello hello = {0};
 
+	if (now < client->patient_until_ns)
+		return;
 	client->callbacks->hello(client->user, &hello);
 	hello.cipher_count = v2_aead_ciphers(hello.ciphers);
 	if (v2_control_agent_open(&conversation->talk, &hello, now))
@@ -175,10 +184,27 @@ static void leave_others(struct conversation *conversation)
 	}
 }
 
-static void restart(struct control_client *client, struct conversation *conversation)
+/* How long another agent is left in our place. */
+static uint64_t be_patient(struct control_client *client)
 {
+	uint64_t now = loop_now_ns(client->loop), pause;
+
+	if (client->stale_at_ns == 0 || now > client->stale_at_ns + STALE_AGAIN_NS)
+		client->stale_growths = 0;
+	pause = client->stale_ns << client->stale_growths;
+	client->stale_growths = MIN(client->stale_growths + 1, STALE_GROWTHS);
+	client->stale_at_ns = now;
+	client->patient_until_ns = now + pause;
+	return pause;
+}
+
+static void restart(struct conversation *conversation, enum v2_error why)
+{
+	struct control_client *client = conversation->client;
+	uint64_t pause_ns = why == V2_STALE_EPOCH ? be_patient(client) : 0;
+
 	end_session(client);
-	client->callbacks->restart(client->user);
+	client->callbacks->restart(client->user, why, pause_ns);
 	ask(conversation);
 }
 
@@ -187,8 +213,8 @@ static enum v2_error take_session(struct conversation *conversation, struct v2_a
 {
 	struct control_client *client = conversation->client;
 	struct v2_seal seal = v2_aead_seal(aead);
-	enum v2_error error =
-		client->callbacks->open(client->user, &conversation->talk.welcome, &seal);
+	enum v2_error error = client->callbacks->open(client->user,
+		tls_channel_peer(conversation->channel), &conversation->talk.welcome, &seal);
 
 	if (error != V2_OK) {
 		v2_aead_free(aead);
@@ -227,7 +253,7 @@ static void welcomed(struct conversation *conversation)
 	if (error == V2_OK)
 		leave_others(conversation);
 	else if (v2_error_action(error) == V2_ACTION_RESTART)
-		restart(client, conversation);
+		restart(conversation, error);
 	else
 		v2_control_agent_leave(&conversation->talk, V2_BYE_ERROR, error);
 	look_after_session(client);
@@ -241,7 +267,7 @@ static void refused(struct conversation *conversation, enum v2_error error)
 			     .peer = tls_channel_peer(conversation->channel),
 			     .error = error});
 	if (v2_error_action(error) == V2_ACTION_RESTART)
-		restart(client, conversation);
+		restart(conversation, error);
 	else
 		v2_control_agent_leave(&conversation->talk, V2_BYE_DONE, V2_OK);
 }
@@ -384,6 +410,7 @@ int control_client_new(struct loop *loop, struct tls_context *context,
 	client->alive = options->alive;
 	client->alive.random = random_bits;
 	client->key_log = options->key_log;
+	client->stale_ns = options->stale_ns ? options->stale_ns : STALE_NS;
 	client->timer = (struct loop_timer){.fn = on_session_timer, .user = client};
 	client->grant.ended = on_grant_ended;
 	client->grant.user = client;
@@ -417,6 +444,18 @@ void control_client_want_session(struct control_client *client)
 	talk_on(client->conversations);
 }
 
+void control_client_break(struct control_client *client, enum v2_error error)
+{
+	struct conversation *conversation = client->session_on;
+
+	end_session(client);
+	look_after_session(client);
+	if (!conversation)
+		return;
+	v2_control_agent_leave(&conversation->talk, V2_BYE_ERROR, error);
+	talk_on(conversation);
+}
+
 void control_client_renew(struct control_client *client)
 {
 	tls_client_renew(client->tls);
@@ -437,6 +476,11 @@ void control_client_leave(struct control_client *client)
 			forget(conversation);
 		}
 	}
+}
+
+bool control_client_connected(const struct control_client *client)
+{
+	return client->conversations != NULL;
 }
 
 struct tls_client *control_client_tls(struct control_client *client)

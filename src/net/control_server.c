@@ -259,6 +259,14 @@ void control_server_refuse(struct control_server *server, uint64_t ticket, enum 
 	(void)talk_on(conversation);
 }
 
+void control_server_dismiss(struct control_server *server, uint64_t ticket, enum v2_bye bye)
+{
+	struct conversation *conversation = find_conversation(server, ticket);
+
+	if (conversation)
+		(void)leave(conversation, bye, V2_OK);
+}
+
 /* ---- what is heard ---- */
 
 static void hear_last_word(struct conversation *conversation, const struct v2_control_event *event)
@@ -511,6 +519,13 @@ void control_server_leave(struct control_server *server)
 
 		conversation = goes_on ? conversation->next : server->conversations;
 	}
+}
+
+bool control_server_connected(const struct control_server *server, uint32_t switch_id)
+{
+	const struct session *session = find_session(server, switch_id);
+
+	return session && session->on;
 }
 
 void control_server_stats(

@@ -76,6 +76,8 @@ int control_server_keys(struct control_server *server, uint64_t ticket, uint64_t
 int control_server_welcome(struct control_server *server, uint64_t ticket,
 	const struct v2_welcome *welcome) _must_check_;
 void control_server_refuse(struct control_server *server, uint64_t ticket, enum v2_error error);
+/* Answers nothing, and ends the connection with this last word. */
+void control_server_dismiss(struct control_server *server, uint64_t ticket, enum v2_bye bye);
 
 /* Settings of some switches have changed: asks for all of them again. */
 void control_server_settings_changed(struct control_server *server);
@@ -84,6 +86,9 @@ void control_server_expel(
 	struct control_server *server, uint32_t switch_id, enum v2_bye bye, enum v2_error error);
 /* Says goodbye to all: connections close in order while the loop runs on. For the program's end. */
 void control_server_leave(struct control_server *server);
+
+/* Whether the connection is up on which the session of a switch was welcomed. */
+bool control_server_connected(const struct control_server *server, uint32_t switch_id);
 
 struct control_server_stats {
 	struct tls_server_stats tls;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST_TEXT_MAX 256 /* a DNS name's 253 characters and room */
 #define PORT_TEXT_MAX 6
 
 static int refuse(char **ret_error, const char *text, const char *why)
@@ -30,7 +29,8 @@ static bool port_is_valid(const char *text)
 }
 
 /* Splits HOST:PORT, [V6]:PORT or PORT; `host` is then empty. NULL or what is wrong with it. */
-static const char *split(const char *text, char host[static HOST_TEXT_MAX], const char **ret_port)
+static const char *split(
+	const char *text, char host[static ENDPOINT_HOST_MAX], const char **ret_port)
 {
 	const char *colon = strrchr(text, ':');
 	size_t len = colon ? (size_t)(colon - text) : 0;
@@ -46,7 +46,7 @@ static const char *split(const char *text, char host[static HOST_TEXT_MAX], cons
 	} else if (colon && len == 0) {
 		return "expected a host before \":PORT\" (for any address, the port alone)";
 	}
-	if (len >= HOST_TEXT_MAX)
+	if (len >= ENDPOINT_HOST_MAX)
 		return "the host name is too long";
 	memcpy(host, start, len);
 	host[len] = '\0';
@@ -56,29 +56,92 @@ static const char *split(const char *text, char host[static HOST_TEXT_MAX], cons
 	return NULL;
 }
 
-int endpoint_parse(const char *text, struct endpoint *ret_endpoint, char **ret_error)
+/* HOST alone, or with a port. */
+static const char *split_host(
+	const char *text, char host[static ENDPOINT_HOST_MAX], const char **ret_port)
+{
+	size_t len = strlen(text);
+	const char *colon = strrchr(text, ':');
+	bool bracketed = text[0] == '[' && len > 2 && text[len - 1] == ']';
+
+	if (len == 0)
+		return "expected HOST, HOST:PORT or [IPV6]:PORT";
+	if (!bracketed && colon)
+		return split(text, host, ret_port);
+	if (bracketed)
+		text++, len -= 2;
+	if (len >= ENDPOINT_HOST_MAX)
+		return "the host name is too long";
+	memcpy(host, text, len);
+	host[len] = '\0';
+	*ret_port = NULL;
+	return NULL;
+}
+
+static int look_up(const char *host, const char *port, int flags, struct addrinfo **ret_found)
 {
 	struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_DGRAM,
-		.ai_flags = AI_NUMERICSERV,
+		.ai_flags = AI_NUMERICSERV | flags,
 	};
+
+	return getaddrinfo(host, port, &hints, ret_found);
+}
+
+static struct endpoint to_endpoint(const struct addrinfo *found)
+{
+	struct endpoint endpoint = {.len = found->ai_addrlen};
+
+	memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
+	return endpoint;
+}
+
+int endpoint_parse(const char *text, struct endpoint *ret_endpoint, char **ret_error)
+{
+	char host[ENDPOINT_HOST_MAX];
 	struct addrinfo *found;
-	char host[HOST_TEXT_MAX];
 	const char *port, *wrong;
 	int r;
 
 	wrong = split(text, host, &port);
 	if (wrong)
 		return refuse(ret_error, text, wrong);
-	if (text[0] == '[')
-		hints.ai_flags |= AI_NUMERICHOST;
-	r = getaddrinfo(host[0] ? host : "::", port, &hints, &found);
+	r = look_up(host[0] ? host : "::", port, text[0] == '[' ? AI_NUMERICHOST : 0, &found);
 	if (r != 0)
 		return refuse(ret_error, text, gai_strerror(r));
-	*ret_endpoint = (struct endpoint){.len = found->ai_addrlen};
-	memcpy(&ret_endpoint->address, found->ai_addr, found->ai_addrlen);
+	*ret_endpoint = to_endpoint(found);
 	freeaddrinfo(found);
+	return 0;
+}
+
+int endpoint_resolve(
+	const char *text, uint16_t port, struct endpoint_list *ret_list, char **ret_error)
+{
+	struct endpoint_list list = {0};
+	struct addrinfo *found = NULL;
+	const char *given, *wrong;
+	char usual[PORT_TEXT_MAX];
+	int r;
+
+	wrong = split_host(text, list.host, &given);
+	if (!wrong && !list.host[0])
+		wrong = "expected a host";
+	if (!wrong && given && strtoul(given, NULL, 10) == 0)
+		wrong = "port 0 cannot be sent to";
+	if (wrong)
+		return refuse(ret_error, text, wrong);
+	snprintf(usual, sizeof(usual), "%u", port);
+	r = look_up(list.host, given ? given : usual, text[0] == '[' ? AI_NUMERICHOST : 0, &found);
+	if (r != 0) {
+		refuse(ret_error, text, gai_strerror(r));
+		return -EAGAIN;
+	}
+	for (const struct addrinfo *at = found; at && list.count < ARRAY_SIZE(list.endpoints);
+		at = at->ai_next)
+		list.endpoints[list.count++] = to_endpoint(at);
+	freeaddrinfo(found);
+	*ret_list = list;
 	return 0;
 }
 
@@ -104,6 +167,11 @@ const char *endpoint_render(const struct endpoint *endpoint, char text[static EN
 }
 
 /* What makes a peer's address: family, address and port, but no scope, flow label or padding. */
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->len == b->len && memcmp(&a->address, &b->address, a->len) == 0;
+}
+
 uint64_t endpoint_digest(const struct endpoint *endpoint, const struct siphash_key *key)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&endpoint->address;

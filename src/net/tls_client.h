@@ -15,7 +15,7 @@
 
 #include "net/tls_channel.h"
 
-#define TLS_ADDRESSES_MAX 8
+#define TLS_ADDRESSES_MAX 8 /* as struct endpoint_list has */
 
 struct tls_client_options {
 	struct endpoint addresses[TLS_ADDRESSES_MAX];

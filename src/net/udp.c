@@ -123,6 +123,29 @@ int udp_connect(const struct endpoint *remote)
 	return TAKE_FD(fd);
 }
 
+int udp_open(sa_family_t family)
+{
+	_cleanup_fd_ int fd = udp_socket(family);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = udp_forbid_fragments(fd);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int udp_set_peer(int fd, const struct endpoint *remote)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	/* An address that is ours no more would be kept. */
+	if (connect(fd, &none, sizeof(none)) < 0 && errno != EAFNOSUPPORT)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&remote->address, remote->len) < 0)
+		return -errno;
+	return 0;
+}
+
 int udp_forbid_fragments(int fd)
 {
 	int family, r;

@@ -33,6 +33,13 @@ int udp_listen(const struct endpoint *local) _must_check_;
 int udp_listen_shared(const struct endpoint *local) _must_check_;
 /* A connected socket. fd or negative errno. */
 int udp_connect(const struct endpoint *remote) _must_check_;
+/* One that is not connected yet, AF_INET's or AF_INET6's, and fragments nothing. fd or negative errno. */
+int udp_open(sa_family_t family) _must_check_;
+/*
+ * Connects it; when it was already, also to the same peer, the kernel chooses address and port of ours
+ * anew. 0 or negative errno; on failure it is not connected.
+ */
+int udp_set_peer(int fd, const struct endpoint *remote) _must_check_;
 
 /*
  * Sets DF and takes no ICMP message's word for the path's MTU (RFC 8899 probes for it): a datagram

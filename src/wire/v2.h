@@ -21,7 +21,8 @@
 #include <stdint.h>
 
 #define V2_VERSION       2
-#define V2_HEADER_BYTES  16 /* the associated data of the seal */
+#define V2_PORT          5005 /* TCP and UDP, unless another is chosen */
+#define V2_HEADER_BYTES  16   /* the associated data of the seal */
 #define V2_TAG_BYTES     16
 #define V2_MTU_FLOOR     1200 /* UDP payload, bytes; every path carries it */
 #define V2_DATAGRAM_MAX  8972 /* UDP payload on a 9000-byte link */

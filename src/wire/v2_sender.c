@@ -63,6 +63,11 @@ uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t
 		sender->config.schemas.list[schema].record_bytes, count);
 }
 
+uint64_t v2_sender_room(const struct v2_sender *sender, enum v2_lane_id lane)
+{
+	return v2_spool_room(&sender->lanes[lane]);
+}
+
 void v2_sender_shed(struct v2_sender *sender, enum v2_lane_id lane, uint64_t count)
 {
 	v2_spool_shed(&sender->lanes[lane], count);

@@ -99,6 +99,8 @@ void v2_sender_done(struct v2_sender *sender);
 uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema,
 	const void *records, uint64_t count);
 
+/* So many events would be taken, none of them shed. */
+uint64_t v2_sender_room(const struct v2_sender *sender, enum v2_lane_id lane);
 /* Events that the caller had no room for itself: they are declared as shed, behind what was pushed. */
 void v2_sender_shed(struct v2_sender *sender, enum v2_lane_id lane, uint64_t count);
 

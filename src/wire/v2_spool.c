@@ -66,6 +66,14 @@ static uint64_t room(const struct v2_spool *spool)
 	return spool->places.count - (spool->tail - spool->head);
 }
 
+/* A range that waits comes before the next event, and takes a slot. */
+uint64_t v2_spool_room(const struct v2_spool *spool)
+{
+	uint64_t free_slots = room(spool), range = spool->shed_count > 0;
+
+	return free_slots - MIN(free_slots, range);
+}
+
 /* `count` slots from the tail on come into use. */
 static void begin_slots(struct v2_spool *spool, uint64_t sequence, uint64_t count)
 {
@@ -106,11 +114,8 @@ void v2_spool_shed(struct v2_spool *spool, uint64_t count)
 uint64_t v2_spool_push(
 	struct v2_spool *spool, uint8_t schema, const void *records, uint16_t size, uint64_t count)
 {
-	/* A range that waits comes before these events, and takes a slot. */
-	uint64_t range = spool->shed_count > 0, free_slots = room(spool), taken = 0;
+	uint64_t taken = size <= spool->places.stride ? MIN(count, v2_spool_room(spool)) : 0;
 
-	if (free_slots > range && size <= spool->places.stride)
-		taken = MIN(count, free_slots - range);
 	if (spool->head == spool->tail)
 		v2_places_restart(&spool->places, spool->tail);
 	if (taken > 0) {

@@ -47,6 +47,8 @@ void v2_spool_done(struct v2_spool *spool);
 /* Empty, and sequences begin at 0: another incarnation. */
 void v2_spool_reset(struct v2_spool *spool);
 
+/* So many events are taken now, none of them shed. */
+uint64_t v2_spool_room(const struct v2_spool *spool);
 /*
  * Takes events of one schema, which get the next sequences; their records lie one behind the other.
  * Returns how many it took: the others were shed, and will be declared.

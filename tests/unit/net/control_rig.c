@@ -163,12 +163,13 @@ static size_t describe(void *user _unused_, uint16_t index, uint8_t *bytes, size
 	return 5;
 }
 
-static enum v2_error on_open(
-	void *user, const struct v2_welcome *welcome, const struct v2_seal *seal)
+static enum v2_error on_open(void *user, const struct tls_peer *peer,
+	const struct v2_welcome *welcome, const struct v2_seal *seal)
 {
 	struct control_rig *c = user;
 	enum v2_error error = v2_sender_open(&c->sender, welcome, seal, loop_now_ns(c->rig->loop));
 
+	assert_int_equal(peer->switch_id, 0);
 	c->opened += error == V2_OK;
 	c->cipher = welcome->cipher;
 	return error;
@@ -182,11 +183,13 @@ static void on_close(void *user)
 	v2_sender_close(&c->sender);
 }
 
-static void on_restart(void *user)
+static void on_restart(void *user, enum v2_error why, uint64_t pause_ns)
 {
 	struct control_rig *c = user;
 
 	c->restarts++;
+	c->restart_error = why;
+	c->pause_ns = pause_ns;
 	c->pushed = 0;
 	v2_sender_restart(&c->sender, ++c->boot);
 }

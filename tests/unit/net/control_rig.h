@@ -52,6 +52,8 @@ struct control_rig {
 	uint64_t boot;
 	uint8_t cipher; /* of the session */
 	unsigned int opened, closed, restarts, sets;
+	enum v2_error restart_error; /* the last one's */
+	uint64_t pause_ns;
 	uint64_t pushed;
 	struct v2_settings applied;
 

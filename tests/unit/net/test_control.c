@@ -228,6 +228,59 @@ static void closed_incarnation_begins_another(void **state)
 	control_wait_events(c, 50);
 }
 
+/* Two agents with one certificate do not take turns in haste. */
+static void one_whose_place_is_taken_again_waits_longer_each_time(void **state)
+{
+	struct control_rig *c = *state;
+
+	c->client_options.stale_ns = 30 * NS_PER_MS;
+	control_start(c);
+	for (unsigned int i = 0; i < 3; i++) {
+		const uint64_t before = loop_now_ns(c->rig->loop);
+
+		c->idle = true;
+		rig_run(c->rig, 20);
+		c->mark = (struct v2_mark){.boot = 99 + i, .epoch = c->mark.epoch + 1};
+		proxy_cut(c->proxy);
+		rig_wait_count(c->rig, &c->restarts, i + 1);
+		c->idle = false;
+		assert_int_equal(c->restart_error, V2_STALE_EPOCH);
+		assert_int_equal(c->pause_ns, (30 * NS_PER_MS) << i);
+		rig_wait_count(c->rig, &c->opened, i + 2);
+		assert_true(loop_now_ns(c->rig->loop) >= before + c->pause_ns);
+		control_wait_events(c, 10);
+	}
+}
+
+static void server_that_sent_what_none_may_is_told(void **state)
+{
+	struct control_rig *c = *state;
+
+	control_start(c);
+	control_client_break(c->client, V2_ACK_UNSENT);
+	assert_int_equal(c->closed, 1);
+	rig_wait_count(c->rig, &c->over, 1);
+	rig_wait_count(c->rig, &c->opened, 2);
+	control_wait_events(c, 50);
+}
+
+static void agent_that_is_dismissed_comes_back(void **state)
+{
+	struct control_rig *c = *state;
+
+	c->ask_later = true;
+	control_start_server(c);
+	control_start_agent(c);
+	rig_wait_count(c->rig, &c->asked, 1);
+	assert_false(control_server_connected(c->server, 7));
+	c->ask_later = false;
+	control_server_dismiss(c->server, c->ticket, V2_BYE_BUSY);
+	rig_wait_count(c->rig, &c->opened, 1);
+	assert_true(control_server_connected(c->server, 7));
+	assert_false(control_server_connected(c->server, 8));
+	control_wait_events(c, 10);
+}
+
 static bool pause_is_longest(void *user)
 {
 	struct control_rig *c = user;
@@ -388,6 +441,9 @@ int main(void)
 		WITH_RIG(session_ends_with_the_servers_certificate),
 		WITH_RIG(settings_converge_whatever_the_connection_does),
 		WITH_RIG(closed_incarnation_begins_another),
+		WITH_RIG(one_whose_place_is_taken_again_waits_longer_each_time),
+		WITH_RIG(server_that_sent_what_none_may_is_told),
+		WITH_RIG(agent_that_is_dismissed_comes_back),
 		WITH_RIG(refused_agent_does_not_hammer),
 		WITH_RIG(answer_may_come_later),
 		WITH_RIG(answer_to_a_connection_that_is_gone_is_told),
