@@ -13,8 +13,7 @@
 #include "pki/credentials.h"
 #include "pki/key.h"
 
-#define PKI_DIRECTORY   "/etc/netlambda/pki"
-#define PKI_CREDENTIALS "/etc/netlambda/credentials.pem"
+#define PKI_DIRECTORY "/etc/netlambda/pki"
 
 extern const struct command pki_init, pki_issue, pki_renew, pki_revoke, pki_crl, pki_list, pki_show,
 	pki_enroll;

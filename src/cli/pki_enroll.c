@@ -23,19 +23,31 @@ static void title_of(X509 *certificate, char title[static PKI_TITLE_MAX])
 		snprintf(title, PKI_TITLE_MAX, "\"%s\"", name);
 }
 
-/* What is enrolled so far; NULL if nothing is. */
-static int load_old(const char *path, bool force, struct credentials **ret_old)
-{
-	const struct credentials_files files = {.credentials = path};
-	_cleanup_free_ char *error = NULL;
+/* What is put where, and what was there. */
+struct enrolment {
+	const struct pki_options *options;
+	const char *to;          /* NULL: not known yet */
+	struct credentials *old; /* NULL: nothing was */
+	bool failed;             /* which was said */
+};
 
-	*ret_old = NULL;
-	if (access(path, F_OK) < 0 && errno == ENOENT)
-		return 0;
-	if (credentials_load(&files, ret_old, &error) == 0 || force)
-		return 0;
+/* What is enrolled so far at the place where this certificate belongs. */
+static const struct credentials *load_old(void *user, X509 *certificate)
+{
+	struct enrolment *enrolment = user;
+	const char *to = enrolment->options->to;
+	_cleanup_free_ char *error = NULL;
+	struct credentials_files files;
+
+	enrolment->to = to ? to : credentials_place(certificate_kind_of(certificate));
+	files = (struct credentials_files){.credentials = enrolment->to};
+	if (access(enrolment->to, F_OK) < 0 && errno == ENOENT)
+		return NULL;
+	if (credentials_load(&files, &enrolment->old, &error) == 0 || enrolment->options->force)
+		return enrolment->old;
 	cli_error("%s: --force overwrites it", error ? error : "out of memory");
-	return EXIT_FAILURE;
+	enrolment->failed = true;
+	return NULL;
 }
 
 /* A renewal takes the old one's place; somebody else's certificate does not. */
@@ -50,7 +62,8 @@ static int check_same(const char *path, const struct credentials *old,
 	title_of(credentials->certificate, now);
 	if (strcmp(before, now) == 0)
 		return 0;
-	cli_error("%s is of %s, and not of %s: --force overwrites it", path, before, now);
+	cli_error("%s is of %s, and not of %s: --to puts it elsewhere, --force overwrites it", path,
+		before, now);
 	return EXIT_FAILURE;
 }
 
@@ -89,32 +102,43 @@ static int give(const char *path, const char *owner)
 	return EXIT_FAILURE;
 }
 
-static int enroll(const char *from, const struct pki_options *options)
+static int put(const struct enrolment *enrolment, const struct credentials *credentials)
 {
-	const char *to = options->to ? options->to : PKI_CREDENTIALS;
-	_cleanup_(credentials_freep) struct credentials *old = NULL, *credentials = NULL;
-	_cleanup_free_ char *error = NULL;
+	const struct pki_options *options = enrolment->options;
 	char title[PKI_TITLE_MAX], until[TIME_TEXT_MAX];
 	int64_t from_s, until_s;
 
-	if (load_old(to, options->force, &old) != 0)
-		return EXIT_FAILURE;
-	if (credentials_merge(from, old, &credentials, &error) < 0) {
-		cli_error("%s", error ? error : "out of memory");
-		return EXIT_FAILURE;
-	}
 	title_of(credentials->certificate, title);
-	if (check_same(to, old, credentials, options->force) != 0 ||
+	if (check_same(enrolment->to, enrolment->old, credentials, options->force) != 0 ||
 		check_dates(credentials->certificate) != 0 ||
-		pki_write_credentials(to, credentials, title, old || options->force) != 0 ||
-		give(to, options->owner) != 0)
+		pki_write_credentials(
+			enrolment->to, credentials, title, enrolment->old || options->force) != 0 ||
+		give(enrolment->to, options->owner) != 0)
 		return EXIT_FAILURE;
 	certificate_validity(credentials->certificate, &from_s, &until_s);
 	printf("this is %s now, until %s\n", title, time_text(until_s, until));
-	printf("%s %s\n", old ? "renewed" : "wrote", to);
+	printf("%s %s\n", enrolment->old ? "renewed" : "wrote", enrolment->to);
 	if (credentials->server)
 		printf("its server is %s\n", credentials->server);
 	return 0;
+}
+
+static int enroll(const char *from, const struct pki_options *options)
+{
+	_cleanup_(credentials_freep) struct credentials *credentials = NULL;
+	struct enrolment enrolment = {.options = options};
+	_cleanup_free_ char *error = NULL;
+	int status = EXIT_FAILURE;
+
+	if (credentials_merge(from, load_old, &enrolment, &credentials, &error) < 0) {
+		if (!enrolment.failed)
+			cli_error("%s", error ? error : "out of memory");
+	} else if (!enrolment.failed) {
+		status = put(&enrolment, credentials);
+	}
+	if (enrolment.old)
+		credentials_free(enrolment.old);
+	return status;
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -135,11 +159,12 @@ const struct command pki_enroll = {
 	.name = "pki enroll",
 	.usage = "FILE [--to FILE] [--owner USER] [--force]",
 	.summary = "On a switch or server: puts the file from 'pki issue' into place",
-	.help = "Checks that key, certificate and CA belong together, and writes " PKI_CREDENTIALS
-		",\n"
-		"which agent and server read. A renewed certificate, which comes without a key, is "
-		"joined\n"
-		"with the key that is there. FILE may be -, standard input.\n"
+	.help = "Checks that key, certificate and CA belong together, and "
+		"writes\n" CREDENTIALS_SWITCH " or " CREDENTIALS_SERVER
+		", which agent and server read. A\n"
+		"renewed certificate, which comes without a key, is joined with the key that is "
+		"there.\n"
+		"FILE may be -, standard input.\n"
 		"\n"
 		"Options:\n"
 		"      --to FILE            another place\n"

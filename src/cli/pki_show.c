@@ -205,6 +205,6 @@ const struct command pki_show = {
 		"Examples:\n"
 		"  netlambda pki show\n"
 		"  netlambda pki show switch 7\n"
-		"  netlambda pki show /etc/netlambda/credentials.pem\n",
+		"  netlambda pki show /etc/netlambda/switch.pem\n",
 	.run = run,
 };

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/rand.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -246,6 +247,14 @@ int certificate_make(const struct certificate_issuer *issuer,
 }
 
 /* ---- reading ---- */
+
+enum certificate_kind certificate_kind_of(X509 *certificate)
+{
+	uint32_t uses = X509_get_extended_key_usage(certificate);
+
+	return uses != UINT32_MAX && (uses & XKU_SSL_SERVER) ? CERTIFICATE_SERVER
+							     : CERTIFICATE_SWITCH;
+}
 
 void certificate_serial(const X509 *certificate, char serial[static CERTIFICATE_SERIAL_MAX])
 {

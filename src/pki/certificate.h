@@ -57,6 +57,8 @@ int certificate_make(const struct certificate_issuer *issuer,
 	const struct certificate_subject *subject, EVP_PKEY *public_key, const int64_t validity[2],
 	X509 **ret_certificate, char **ret_error) _must_check_;
 
+/* By what it may be used for (extended key usage): a server's, if it may be a TLS server's. */
+enum certificate_kind certificate_kind_of(X509 *certificate);
 /* In hex, without leading zeros beyond the 32 digits of ours; "" for a serial that is too long. */
 void certificate_serial(const X509 *certificate, char serial[static CERTIFICATE_SERIAL_MAX]);
 /* INT64_MIN and INT64_MAX where the certificate's date cannot be read, which no clock lies between. */

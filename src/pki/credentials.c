@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 void credentials_free(struct credentials *credentials)
@@ -37,6 +40,31 @@ static struct credentials *new_credentials(void)
 	return NULL;
 }
 
+const char *credentials_place(enum certificate_kind kind)
+{
+	return kind == CERTIFICATE_SERVER ? CREDENTIALS_SERVER : CREDENTIALS_SWITCH;
+}
+
+/* A unit passes an empty one where there is none. */
+static bool is_there(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && status.st_size > 0;
+}
+
+void credentials_find(enum certificate_kind kind, char path[static CREDENTIALS_PATH_MAX])
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY"), *place = credentials_place(kind);
+
+	if (directory &&
+		snprintf(path, CREDENTIALS_PATH_MAX, "%s/%s", directory,
+			place + strlen(CREDENTIALS_PLACE)) < CREDENTIALS_PATH_MAX &&
+		is_there(path))
+		return;
+	snprintf(path, CREDENTIALS_PATH_MAX, "%s", place);
+}
+
 /* ---- which certificate is what ---- */
 
 static bool is_anchor(X509 *certificate)
@@ -52,6 +80,14 @@ static bool is_own(X509 *certificate, const EVP_PKEY *key)
 
 	ERR_clear_error();
 	return own;
+}
+
+static X509 *find_own(STACK_OF(X509) * certificates, const EVP_PKEY *key)
+{
+	for (int i = 0; i < sk_X509_num(certificates); i++)
+		if (is_own(sk_X509_value(certificates, i), key))
+			return sk_X509_value(certificates, i);
+	return NULL;
 }
 
 /* Takes the certificates out of `from`. */
@@ -77,16 +113,27 @@ static int sort_certificates(
 
 /* ---- the parts ---- */
 
+/* Where to ask for credentials that are to be replaced; `find` may be NULL. */
+struct older {
+	credentials_old_fn find;
+	void *user;
+};
+
 static int read_own(const struct credentials_files *files, struct credentials *credentials,
-	const struct credentials *old, char **ret_error)
+	const struct older *older, char **ret_error)
 {
 	_cleanup_(pem_contents_done) struct pem_contents contents = {0};
 	int r = pem_read(files->credentials, PEM_FILE_MAX, &contents, ret_error);
+	const struct credentials *old = NULL;
+	X509 *own;
 
 	if (r < 0)
 		return r;
 	credentials->key = TAKE_PTR(contents.key);
 	credentials->server = TAKE_PTR(contents.server);
+	own = find_own(contents.certificates, credentials->key);
+	if (older->find && own)
+		old = older->find(older->user, own);
 	if (files->key) {
 		EVP_PKEY_free(TAKE_PTR(credentials->key));
 		r = pem_read_key(files->key, NULL, NULL, &credentials->key, ret_error);
@@ -177,7 +224,7 @@ out:
 	return r;
 }
 
-static int load(const struct credentials_files *files, const struct credentials *old,
+static int load(const struct credentials_files *files, const struct older *older,
 	struct credentials **ret_credentials, char **ret_error)
 {
 	_cleanup_(credentials_freep) struct credentials *credentials = new_credentials();
@@ -185,7 +232,7 @@ static int load(const struct credentials_files *files, const struct credentials 
 
 	if (!credentials)
 		return -ENOMEM;
-	r = read_own(files, credentials, old, ret_error);
+	r = read_own(files, credentials, older, ret_error);
 	if (r == 0)
 		r = read_anchors(files, credentials, ret_error);
 	if (r == 0)
@@ -200,14 +247,14 @@ static int load(const struct credentials_files *files, const struct credentials 
 int credentials_load(const struct credentials_files *files, struct credentials **ret_credentials,
 	char **ret_error)
 {
-	return load(files, NULL, ret_credentials, ret_error);
+	return load(files, &(struct older){0}, ret_credentials, ret_error);
 }
 
-int credentials_merge(const char *path, const struct credentials *old,
+int credentials_merge(const char *path, credentials_old_fn find, void *user,
 	struct credentials **ret_credentials, char **ret_error)
 {
-	return load(
-		&(struct credentials_files){.credentials = path}, old, ret_credentials, ret_error);
+	return load(&(struct credentials_files){.credentials = path}, &(struct older){find, user},
+		ret_credentials, ret_error);
 }
 
 /* ---- writing ---- */

@@ -18,10 +18,21 @@
  */
 
 #include "base/attr.h"
+#include "pki/certificate.h"
 
 #include <openssl/types.h>
 #include <openssl/x509.h>
 #include <stdint.h>
+
+/* Where `netlambda pki enroll` puts them, and agent and server look for them. */
+#define CREDENTIALS_SWITCH   CREDENTIALS_PLACE "switch.pem"
+#define CREDENTIALS_SERVER   CREDENTIALS_PLACE "server.pem"
+#define CREDENTIALS_PLACE    "/etc/netlambda/"
+#define CREDENTIALS_PATH_MAX 4096
+
+const char *credentials_place(enum certificate_kind kind);
+/* Where they are: in the directory that systemd passes (LoadCredential=), or at that place. */
+void credentials_find(enum certificate_kind kind, char path[static CREDENTIALS_PATH_MAX]);
 
 struct credentials_files {
 	const char *credentials; /* certificate and CAs; key and anchors unless they are apart */
@@ -50,10 +61,12 @@ void credentials_free(struct credentials *credentials);
 DEFINE_CLEANUP(struct credentials, credentials_free)
 
 /*
- * Reads one file as credentials_load() does, but takes the key from `old` (may be NULL) if it holds
- * none: a renewed certificate. What `old` knows of the server is kept likewise.
+ * Reads one file as credentials_load() does, but takes the key from older credentials if it holds none:
+ * a renewed certificate. What these know of the server is kept likewise. `find` returns those that this
+ * certificate takes the place of, or NULL.
  */
-int credentials_merge(const char *path, const struct credentials *old,
+typedef const struct credentials *(*credentials_old_fn)(void *user, X509 *certificate);
+int credentials_merge(const char *path, credentials_old_fn find, void *user,
 	struct credentials **ret_credentials, char **ret_error) _must_check_;
 
 /* The text of a file. Without the key if it has none. `heading` is one line for people. */

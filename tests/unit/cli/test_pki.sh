@@ -96,7 +96,7 @@ shows 'this is switch 7 (edge-7) now'
 shows 'its server is lambda.example.net:9000'
 [ "$(stat -c %a credentials.pem)" = 600 ] || fail 'mode of credentials.pem'
 pki 1 enroll switch-8.pem --to credentials.pem
-says 'credentials.pem is of switch 7 (edge-7), and not of switch 8 (switch-8): --force overwrites it'
+says 'credentials.pem is of switch 7 (edge-7), and not of switch 8 (switch-8): --to puts it elsewhere, --force overwrites it'
 pki 0 renew switch 7 --days 400
 ! grep -q PRIVATE switch-7.renewed.pem || fail 'a renewed certificate came with a key'
 pki 0 enroll switch-7.renewed.pem --to credentials.pem

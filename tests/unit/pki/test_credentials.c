@@ -176,6 +176,11 @@ static void what_is_written_is_loaded_again(void **state _unused_)
 	assert_string_equal(again->server, "[2001:db8::1]:9000");
 }
 
+static const struct credentials *give_old(void *user, X509 *certificate _unused_)
+{
+	return user;
+}
+
 static void renewed_certificate_joins_the_key_that_is_there(void **state _unused_)
 {
 	const struct credentials_files files = {.credentials = "c.pem"};
@@ -188,14 +193,14 @@ static void renewed_certificate_joins_the_key_that_is_there(void **state _unused
 	old->server = strdup("lambda.example.net:9000");
 	mint_issue(&ca, &(struct mint_order){.switch_id = 7, .key = edge.key}, &renewed);
 	mint_write("renewed.pem", NULL, renewed.certificate, ca.certificate);
-	assert_int_equal(credentials_merge("renewed.pem", old, &joined, &error), 0);
+	assert_int_equal(credentials_merge("renewed.pem", give_old, old, &joined, &error), 0);
 	assert_int_equal(X509_cmp(joined->certificate, renewed.certificate), 0);
 	assert_string_equal(joined->server, "lambda.example.net:9000");
 	mint_free(&renewed);
 	/* For another key it is refused. */
 	mint_write("renewed.pem", NULL, lambda.certificate, ca.certificate);
 	credentials_free(TAKE_PTR(joined));
-	assert_int_equal(credentials_merge("renewed.pem", old, &joined, &why), -EBADMSG);
+	assert_int_equal(credentials_merge("renewed.pem", give_old, old, &joined, &why), -EBADMSG);
 }
 
 /* X509_V_OK, or why a peer with this certificate is not believed. */
