@@ -80,8 +80,8 @@ pid_t agent_start(const char *interface, const char *server)
 		return -errno;
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		execl(path, path, "--id", "1", "--interface", interface, "--server", server,
-			"--log-level", "error", (char *)NULL);
+		execl(path, path, "--protocol", "1", "--id", "1", "--interface", interface,
+			"--server", server, "--log-level", "error", (char *)NULL);
 		_exit(EXIT_NOEXEC);
 	}
 	r = wait_for_start(pid, interface);

@@ -33,9 +33,8 @@ struct counted {
 
 static int agent_defaults(struct agent_options *ret_options)
 {
-	static char program[] = "netlambda-agent", id[] = "--id=1",
-		    interface[] = "--interface=veth", server[] = "--server=127.0.0.1:1";
-	char *argv[] = {program, id, interface, server, NULL};
+	static char program[] = "netlambda-agent", interface[] = "--interface=veth";
+	char *argv[] = {program, interface, NULL};
 	_cleanup_free_ char *error = NULL;
 	enum options_outcome outcome;
 

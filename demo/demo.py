@@ -154,8 +154,11 @@ def summarize(demo):
 def tell_real_interface(story):
     story.heading("The same on a real interface")
     story.line("  sudo ./dev install")
+    story.line("  sudo netlambda pki init")
+    story.line("  sudo netlambda pki issue server localhost --to /etc/netlambda/server.pem")
+    story.line("  sudo netlambda pki issue switch 1 --server localhost --to /etc/netlambda/switch.pem")
     story.line("  sudo systemctl daemon-reload && sudo systemctl enable --now netlambda-server")
-    story.line("  sudo netlambda-agent --id 1 --interface eth0 --server 127.0.0.1:5005")
+    story.line("  sudo netlambda-agent --interface eth0")
     story.line("  sudo netlambda alerts --follow")
 
 

@@ -10,7 +10,7 @@ does not cross what it watches.
 """
 import sys
 
-from lab import daemons, network
+from lab import authority, daemons, network
 
 PREFIX = "nldemo"
 HOSTS = {"h1": ("10.61.0.1", "fd61::1"), "h2": ("10.61.0.2", "fd61::2"), "h3": ("10.61.0.3", "fd61::3")}
@@ -64,10 +64,14 @@ class Scene:
         return {int(line.split()[3].rsplit(":", 1)[1]) for line in lines}
 
     def daemons(self):
+        """Server and agent, with certificates of a CA that lives as long as the demo."""
         endpoint = f"{SERVER_ADDRESS}:{SERVER_PORT}"
-        self.server = daemons.Server(self.lab, self.build, "lambda", endpoint,
+        issuer = authority.Authority(self.lab.directory / "pki", self.build)
+        tls = {"credentials": str(issuer.server(SERVER_ADDRESS)), "crl": str(issuer.crl)}
+        self.server = daemons.Server(self.lab, self.build, "lambda", endpoint, tls=tls,
                                      triggers=TRIGGERS, functions=FUNCTIONS).start()
-        self.agent = daemons.Agent(self.lab, self.build, "s1", self.ports(), endpoint).start()
+        self.agent = daemons.Agent(self.lab, self.build, "s1", self.ports(), endpoint,
+                                   credentials=issuer.switch(1)).start()
 
     def packets(self, port):
         """What entered the switch by a port, by the kernel's own count."""

@@ -7,12 +7,15 @@
 #include "agent/sandbox.h"
 #include "agent/spool.h"
 #include "agent/statistics.h"
-#include "agent/uplink.h"
+#include "agent/uplink_v1.h"
+#include "agent/uplink_v2.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
+#include "event/schema.h"
+#include "pki/identity.h"
 #include "wire/v1.h"
 
 #include <errno.h>
@@ -26,6 +29,8 @@
 
 struct agent {
 	const struct agent_options *options;
+	struct endpoint_list server;
+	uint32_t switch_id; /* 0: rules of the server say it */
 	struct loop *loop;
 	struct spool *spool;
 	struct uplink *uplink;
@@ -257,19 +262,88 @@ static int counting_init(struct agent *agent)
 	return r;
 }
 
-static int uplink_init(struct agent *agent)
+/* What to do where there is no certificate, in full: it is what everybody meets first. */
+static int read_credentials(struct agent *agent, char **ret_server, char **ret_error)
 {
-	const struct uplink_options options = {
-		.server = agent->options->server,
+	const struct agent_options *options = agent->options;
+	const struct credentials_files files = {.credentials = options->credentials};
+	_cleanup_free_ char *nameless = NULL;
+	_cleanup_(credentials_freep) struct credentials *credentials = NULL;
+	int r;
+
+	if (access(options->credentials, F_OK) < 0 && errno == ENOENT)
+		return error_set(ret_error, -ENOENT,
+			"no certificate: %s is not there.\n"
+			"  on the machine of your CA:  sudo netlambda pki issue switch N --server "
+			"HOST[:PORT]\n"
+			"  here, with its file:        sudo netlambda pki enroll switch-N.pem\n"
+			"(docs/pki.md; in the clear, for trusted networks only: --protocol 1)",
+			options->credentials);
+	r = credentials_load(&files, &credentials, ret_error);
+	if (r < 0)
+		return r;
+	(void)!identity_find(
+		credentials->certificate, &identity_rule_default, 1, &agent->switch_id, &nameless);
+	*ret_server = strdup(options->server       ? options->server
+			     : credentials->server ? credentials->server
+						   : "");
+	if (!*ret_server)
+		return -ENOMEM;
+	return **ret_server ? 0
+			    : error_set(ret_error, -EINVAL,
+				      "%s does not say where the server is: give --server "
+				      "HOST[:PORT]",
+				      options->credentials);
+}
+
+static int uplink_init_v2(struct agent *agent, char **ret_error)
+{
+	const struct agent_options *options = agent->options;
+	const struct uplink_v2_options uplink = {
+		.server = &agent->server,
+		.files = {.credentials = options->credentials, .crl = options->crl},
+		.key_log = options->key_log,
+		.lane_events = options->spool_max,
+	};
+	_cleanup_free_ char *server = NULL;
+	int r = schema_init();
+
+	if (r == 0)
+		r = read_credentials(agent, &server, ret_error);
+	if (r == 0)
+		r = endpoint_resolve(server, V2_PORT, &agent->server, ret_error);
+	return r < 0 ? r
+		     : uplink_v2_new(agent->loop, agent->spool, &uplink, &agent->uplink, ret_error);
+}
+
+static int uplink_init_v1(struct agent *agent, char **ret_error)
+{
+	struct uplink_v1_options uplink = {
 		.switch_id = agent->options->switch_id,
 		.resend_ns = V1_RESEND_NS,
 	};
-	char text[ENDPOINT_TEXT_MAX];
-	int r = uplink_new(agent->loop, agent->spool, &options, &agent->uplink);
+	int r = endpoint_resolve(agent->options->server, V2_PORT, &agent->server, ret_error);
 
 	if (r < 0)
-		log_error("cannot reach the server server=%s reason=\"%s\"",
-			endpoint_render(&options.server, text), strerror(-r));
+		return r;
+	uplink.server = agent->server.endpoints[0];
+	agent->switch_id = agent->options->switch_id;
+	r = uplink_v1_new(agent->loop, agent->spool, &uplink, &agent->uplink);
+	if (r < 0)
+		return error_set(ret_error, r, "cannot reach the server %s: %s",
+			agent->options->server, strerror(-r));
+	log_warning("PROTOCOL VERSION 1: what is sent is neither authenticated nor encrypted");
+	return 0;
+}
+
+static int uplink_init(struct agent *agent)
+{
+	_cleanup_free_ char *error = NULL;
+	int r = agent->options->protocol == 1 ? uplink_init_v1(agent, &error)
+					      : uplink_init_v2(agent, &error);
+
+	if (r < 0)
+		log_error("%s", error ? error : strerror(-r));
 	return r;
 }
 
@@ -316,6 +390,12 @@ static int check_stats_file(const struct agent *agent, char **ret_error)
 	return 0;
 }
 
+/* At the same place in struct sockaddr_in and struct sockaddr_in6. */
+static uint16_t port_of(const struct endpoint *endpoint)
+{
+	return ntohs(((const struct sockaddr_in *)&endpoint->address)->sin_port);
+}
+
 /* Gives up all that counting does not need, and begins to count. */
 static int start(struct agent *agent)
 {
@@ -324,6 +404,10 @@ static int start(struct agent *agent)
 		.user = agent->options->user,
 		.stats_file = agent->options->stats_file,
 		.alarm_file = agent->options->alarm_file,
+		.connects = agent->options->protocol != 1,
+		.port = port_of(&agent->server.endpoints[0]),
+		.credentials = agent->options->credentials, /* NULL with version 1 */
+		.crl = agent->options->crl,
 	};
 	_cleanup_free_ char *error = NULL;
 	int r = sandbox_enter(&agent->sandbox, &options, agent->counting, &error);
@@ -348,9 +432,9 @@ static int agent_loop(struct agent *agent)
 		struct slots_stats stats;
 
 		slots_get_stats(counting_slots(agent->counting), &stats);
-		log_info("counting id=%u interfaces=%u server=%s period_ms=%llu",
-			agent->options->switch_id, stats.attached,
-			endpoint_render(&agent->options->server, text),
+		log_info("counting id=%u interfaces=%u protocol=%u server=%s period_ms=%llu",
+			agent->switch_id, stats.attached, agent->options->protocol,
+			endpoint_render(&agent->server.endpoints[0], text),
 			(unsigned long long)(agent->options->period_ns / NS_PER_MS));
 		notify_manager("READY=1");
 		on_housekeeping(&agent->housekeeping, loop_now_ns(agent->loop));

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/suggest.h"
+#include "pki/credentials.h"
+#include "wire/v2.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,16 +19,20 @@
 #include <string.h>
 
 const char agent_help[] =
-	"Usage: netlambda-agent --id N --interface IF... --server HOST:PORT [OPTION...]\n"
+	"Usage: netlambda-agent --interface IF... [--server HOST[:PORT]] [OPTION...]\n"
 	"\n"
 	"Counts in XDP what network interfaces receive, and sends it as events to a\n"
 	"netlambda-server.\n"
 	"\n"
-	"  -n, --id N                this switch's number, 1 to 4294967295\n"
 	"  -i, --interface IF...     interfaces to count on: several, comma-separated, or\n"
 	"                            the option again; patterns such as 'eth*' follow those\n"
 	"                            that come and go\n"
-	"  -s, --server HOST:PORT    the server; an IPv6 address stands in brackets\n"
+	"  -s, --server HOST[:PORT]  the server, TCP and UDP port 5005 unless another is given;\n"
+	"                            an IPv6 address stands in brackets. Default: as the\n"
+	"                            credentials say\n"
+	"  -c, --credentials FILE    this switch's certificate; default\n"
+	"                            " CREDENTIALS_SWITCH ", where 'netlambda pki\n"
+	"                            enroll' puts it\n"
 	"\n"
 	"Attaching:\n"
 	"  -m, --mode MODE           auto (native XDP, or generic where the driver refuses;\n"
@@ -62,8 +68,12 @@ const char agent_help[] =
 	"                            all, with commas between; default none\n"
 	"\n"
 	"Sending:\n"
-	"      --spool N             events of each class that may wait; default 65536\n"
+	"      --spool N             events of each lane that may wait; default 65536\n"
 	"      --flush-timeout TIME  at exit, to send what is left; default 2s\n"
+	"\n"
+	"      --crl FILE            refuse a server whose certificate this list revokes\n"
+	"      --protocol N          2, sealed (the default), or 1, in the clear\n"
+	"  -n, --id N                version 1: this switch's number, 1 to 4294967295\n"
 	"\n"
 	"Privileges:\n"
 	"  -u, --user NAME           to become after attaching; default netlambda, if there is\n"
@@ -71,6 +81,7 @@ const char agent_help[] =
 	"      --no-sandbox          give up nothing, for debugging\n"
 	"\n"
 	"      --stats-file FILE     keep statistics there, in Prometheus text format\n"
+	"      --key-log FILE        write the secrets of all sessions there, for a dissector\n"
 	"      --log-level LEVEL     error, warning, info (the default) or debug\n"
 	"  -h, --help                this text\n"
 	"  -V, --version             the version\n"
@@ -81,10 +92,11 @@ const char agent_help[] =
 	"exit; a second one exits at once. With --pin, SIGTERM does not detach.\n"
 	"\n"
 	"Examples:\n"
-	"  netlambda-agent --id 1 --interface eth0 --server 192.0.2.10:9000\n"
-	"  netlambda-agent --id 7 -i swp1 swp2 swp3 -s [2001:db8::10]:9000 --mode native\n"
-	"  netlambda-agent --id 2 -i eth0,eth1 -s collector.example.net:9000 --period 1s \\\n"
+	"  netlambda-agent --interface eth0\n"
+	"  netlambda-agent -i swp1 swp2 swp3 -s collector.example.net --mode native\n"
+	"  netlambda-agent -i eth0,eth1 -s [2001:db8::10]:6000 --period 1s \\\n"
 	"      --stats-file /run/netlambda/agent.prom\n"
+	"  netlambda-agent --protocol 1 --id 1 --interface eth0 --server 192.0.2.10:5005\n"
 	"\n"
 	"netlambda-agent(8) tells the rest.\n";
 
@@ -106,12 +118,19 @@ enum long_only {
 	OPT_UNPIN,
 	OPT_STATS_FILE,
 	OPT_LOG_LEVEL,
+	OPT_CRL,
+	OPT_PROTOCOL,
+	OPT_KEY_LOG,
 };
 
 static const struct option long_options[] = {
 	{"id", required_argument, NULL, 'n'},
 	{"interface", required_argument, NULL, 'i'},
 	{"server", required_argument, NULL, 's'},
+	{"credentials", required_argument, NULL, 'c'},
+	{"crl", required_argument, NULL, OPT_CRL},
+	{"protocol", required_argument, NULL, OPT_PROTOCOL},
+	{"key-log", required_argument, NULL, OPT_KEY_LOG},
 	{"mode", required_argument, NULL, 'm'},
 	{"force", no_argument, NULL, 'f'},
 	{"wait", no_argument, NULL, 'w'},
@@ -140,11 +159,10 @@ static const struct option long_options[] = {
 };
 
 /* ':' first: a missing argument is told from an unknown option. */
-static const char short_options[] = ":n:i:s:m:fwu:p:hV";
+static const char short_options[] = ":n:i:s:c:m:fwu:p:hV";
 
 struct parsing {
 	struct agent_options *options;
-	const char *server;
 	char **ret_error;
 };
 
@@ -314,7 +332,18 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 	case 'i':
 		return take_interfaces(parsing, optarg);
 	case 's':
-		parsing->server = optarg;
+		options->server = optarg;
+		return 0;
+	case 'c':
+		options->credentials = optarg;
+		return 0;
+	case OPT_CRL:
+		options->crl = optarg;
+		return 0;
+	case OPT_PROTOCOL:
+		return take_number(parsing, "protocol", 2, &options->protocol);
+	case OPT_KEY_LOG:
+		options->key_log = optarg;
 		return 0;
 	case 'm':
 		return take_mode(parsing);
@@ -374,16 +403,31 @@ static int take_option(struct parsing *parsing, int option, char **argv)
 	}
 }
 
-static bool has_port(const struct endpoint *endpoint)
+static int check_version1(struct parsing *parsing)
 {
-	/* At the same place in struct sockaddr_in and struct sockaddr_in6. */
-	return ((const struct sockaddr_in *)&endpoint->address)->sin_port != 0;
+	const struct agent_options *options = parsing->options;
+
+	if (options->credentials || options->crl || options->key_log)
+		return fail(parsing, "--credentials, --crl and --key-log have no use with "
+				     "--protocol 1, which is in the clear");
+	if (options->switch_id == 0)
+		return fail(parsing, "--id N is missing: this switch's number");
+	if (!options->server)
+		return fail(parsing, "--server HOST[:PORT] is missing: where to send the events");
+	return 0;
+}
+
+static const char *usual_credentials(void)
+{
+	static char path[CREDENTIALS_PATH_MAX];
+
+	credentials_find(CERTIFICATE_SWITCH, path);
+	return path;
 }
 
 static int check_complete(struct parsing *parsing)
 {
 	struct agent_options *options = parsing->options;
-	_cleanup_free_ char *why = NULL;
 
 	if (options->unpin)
 		return 0;
@@ -392,16 +436,18 @@ static int check_complete(struct parsing *parsing)
 				     "not put back what this one displaced");
 	if (options->alarm_file && options->fanout.window_ns == 0)
 		return fail(parsing, "--alarm-file has no use with --fanout 0s");
-	if (options->switch_id == 0)
-		return fail(parsing, "--id N is missing: this switch's number");
 	if (options->interface_count == 0)
 		return fail(parsing, "--interface IF is missing: where to count");
-	if (!parsing->server)
-		return fail(parsing, "--server HOST:PORT is missing: where to send the events");
-	if (endpoint_parse(parsing->server, &options->server, &why) < 0)
-		return fail(parsing, "--server %s", why ? why : parsing->server);
-	if (!has_port(&options->server))
-		return fail(parsing, "--server %s: port 0 cannot be sent to", parsing->server);
+	if (options->protocol == 1 && check_version1(parsing) < 0)
+		return -EINVAL;
+	if (options->protocol == 2 && options->switch_id != 0)
+		return fail(parsing,
+			"--id is of --protocol 1, in the clear; with version 2 the "
+			"certificate says which switch this is (netlambda pki issue "
+			"switch %u)",
+			options->switch_id);
+	if (options->protocol == 2 && !options->credentials)
+		options->credentials = usual_credentials();
 	return options->attach.chain ? check_chain(parsing) : 0;
 }
 
@@ -409,6 +455,7 @@ int agent_options_parse(int argc, char **argv, struct agent_options *ret_options
 	enum options_outcome *ret_outcome, char **ret_error)
 {
 	struct agent_options options = {
+		.protocol = V2_VERSION,
 		.period_ns = 200 * NS_PER_MS,
 		.flow_idle_ns = 15 * NS_PER_SEC,
 		.flush_timeout_ns = 2 * NS_PER_SEC,

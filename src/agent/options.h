@@ -2,7 +2,7 @@
 #ifndef AGENT_OPTIONS_H
 #define AGENT_OPTIONS_H
 
-/* The command line of netlambda-agent. Pure but for resolving the server's name. */
+/* The command line of netlambda-agent. Pure, but for looking where the credentials are. */
 
 #include "agent/attach.h"
 #include "agent/fanout.h"
@@ -15,12 +15,16 @@
 #define AGENT_INTERFACES_MAX 256
 
 struct agent_options {
-	uint32_t switch_id;
+	unsigned int protocol;                        /* the version: 2, or 1 */
+	uint32_t switch_id;                           /* version 1; 0: not given */
 	const char *interfaces[AGENT_INTERFACES_MAX]; /* names and patterns; point into argv */
 	unsigned int interface_count;
 	uint32_t follow_max; /* interfaces at a time that match patterns */
 	bool wait;
-	struct endpoint server;
+	const char *server; /* NULL: the credentials say it */
+	const char *credentials;
+	const char *crl;     /* NULL: revocation of the server is not looked at */
+	const char *key_log; /* NULL: none is kept */
 	struct attach_options attach;
 	uint64_t period_ns;
 	uint64_t flow_idle_ns;

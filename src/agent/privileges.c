@@ -132,21 +132,39 @@ int privileges_try_without_bpf(int (*fn)(void *user), void *user)
 	(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |                            \
 		LANDLOCK_ACCESS_FS_REMOVE_DIR)
 
-/* To read, /sys, where facts about interfaces are, and what is told. */
-static int restrict_files(const struct privileges_options *options)
+/* To read, /sys, where facts about interfaces are, and what is told or renewed. */
+/* -ENOENT: `ret_missing` is not there. */
+static int restrict_reach(const struct privileges_options *options, const char **ret_missing)
 {
-	const struct landlock_denied denied = {.files = LANDLOCK_FILES_VERSION_1};
+	const struct landlock_denied denied = {
+		.files = LANDLOCK_FILES_VERSION_1,
+		.tcp = LANDLOCK_TCP_BIND | LANDLOCK_TCP_CONNECT,
+	};
+	const struct {
+		const char *path; /* NULL: nowhere */
+		uint64_t access;
+		bool may_fail; /* what the user cannot read needs no leave */
+	} places[] = {
+		{"/sys", LANDLOCK_READ, false},
+		{options->readable_dirs[0], LANDLOCK_READ, true},
+		{options->readable_dirs[1], LANDLOCK_READ, true},
+		{options->readable_dirs[2], LANDLOCK_READ, true},
+		{options->writable_dir, LANDLOCK_READ | WRITE, false},
+		{options->pin_dir, LANDLOCK_READ | PIN, false},
+	};
 	_cleanup_(landlock_close) struct landlock landlock = {.fd = -1};
 	int r = landlock_open(&denied, &landlock);
 
-	if (r == 0)
-		r = landlock_allow(&landlock, "/sys", LANDLOCK_READ);
-	if (r == 0 && options->readable_dir)
-		r = landlock_allow(&landlock, options->readable_dir, LANDLOCK_READ);
-	if (r == 0 && options->writable_dir)
-		r = landlock_allow(&landlock, options->writable_dir, LANDLOCK_READ | WRITE);
-	if (r == 0 && options->pin_dir)
-		r = landlock_allow(&landlock, options->pin_dir, LANDLOCK_READ | PIN);
+	for (size_t i = 0; i < ARRAY_SIZE(places) && r == 0; i++) {
+		if (!places[i].path)
+			continue;
+		*ret_missing = places[i].path;
+		r = landlock_allow(&landlock, places[i].path, places[i].access);
+		if (r == -EACCES && places[i].may_fail)
+			r = 0;
+	}
+	if (r == 0 && options->tcp_port != 0)
+		r = landlock_allow_port(&landlock, options->tcp_port, LANDLOCK_TCP_CONNECT);
 	return r < 0 ? r : landlock_enforce(&landlock);
 }
 
@@ -156,6 +174,7 @@ int privileges_drop(const struct privileges_options *options, struct privileges 
 	char **ret_error)
 {
 	struct privileges privileges = {0};
+	const char *missing = "";
 	int r;
 
 	/* First, while CAP_SETPCAP is effective. */
@@ -168,10 +187,9 @@ int privileges_drop(const struct privileges_options *options, struct privileges 
 		return error_set(ret_error, r, "cannot give up capabilities: %s", strerror(-r));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(ret_error, -errno, "cannot set no_new_privs: %s", strerror(errno));
-	r = options->files ? restrict_files(options) : -EOPNOTSUPP;
+	r = options->files ? restrict_reach(options, &missing) : -EOPNOTSUPP;
 	if (r == -ENOENT)
-		return error_set(ret_error, r, "%s: no such directory",
-			options->writable_dir ? options->writable_dir : "/sys");
+		return error_set(ret_error, r, "%s: no such directory", missing);
 	if (r < 0 && options->files)
 		log_warning("files are not out of reach, as Landlock is not there (Linux 5.13) "
 			    "reason=\"%s\"",

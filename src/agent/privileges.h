@@ -27,10 +27,11 @@ int privileges_find_user(
 struct privileges_options {
 	const char *user; /* NULL: PRIVILEGES_USER if it exists and we are root, else no change */
 	uint64_t keep;    /* capabilities */
-	const char *writable_dir; /* where files are written; NULL = nowhere */
-	const char *readable_dir; /* where files are read again; NULL = nowhere */
-	const char *pin_dir;      /* where maps and links are pinned; NULL = nowhere */
-	bool files;               /* put all others out of reach */
+	const char *writable_dir;     /* where files are written; NULL = nowhere */
+	const char *pin_dir;          /* where maps and links are pinned; NULL = nowhere */
+	const char *readable_dirs[3]; /* where files are read again; NULL = nowhere */
+	uint16_t tcp_port;            /* the only one to connect to, over TCP; 0: none */
+	bool files;                   /* put all others out of reach */
 };
 
 struct privileges {

@@ -62,18 +62,29 @@ static int give_pins(const char *user, const struct pins *pins, char **ret_error
 	return 0;
 }
 
+/* The folder of a file, in which another may take its place. */
+static char *copy_dir(const char *file)
+{
+	_cleanup_free_ char *copy = file ? strdup(file) : NULL;
+
+	return copy ? strdup(dirname(copy)) : NULL;
+}
+
 int sandbox_enter(struct sandbox *sandbox, const struct sandbox_options *options,
 	const struct counting *counting, char **ret_error)
 {
 	const struct pins *pins = counting_pins(counting);
-	_cleanup_free_ char *read = options->alarm_file ? strdup(options->alarm_file) : NULL;
-	_cleanup_free_ char *path = options->stats_file ? strdup(options->stats_file) : NULL;
+	_cleanup_free_ char *stats = copy_dir(options->stats_file);
+	_cleanup_free_ char *alarms = copy_dir(options->alarm_file);
+	_cleanup_free_ char *credentials = copy_dir(options->credentials);
+	_cleanup_free_ char *crl = copy_dir(options->crl);
 	const struct privileges_options privileges = {
 		.user = options->user,
 		.keep = options->off ? 0 : capabilities_to_keep(counting),
-		.writable_dir = path ? dirname(path) : NULL,
-		.readable_dir = read ? dirname(read) : NULL,
+		.writable_dir = stats,
 		.pin_dir = pins ? pins_directory(pins) : NULL,
+		.readable_dirs = {alarms, credentials, crl},
+		.tcp_port = options->connects ? options->port : 0,
 		.files = !IS_SANITIZED,
 	};
 	int r;
@@ -85,7 +96,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct sandbox_options *options
 			    "only");
 		return 0;
 	}
-	if ((options->stats_file && !path) || (options->alarm_file && !read))
+	if ((options->stats_file && !stats) || (options->alarm_file && !alarms))
 		return -ENOMEM;
 	r = pins ? give_pins(options->user, pins, ret_error) : 0;
 	if (r < 0)
@@ -100,6 +111,7 @@ int sandbox_seal(struct sandbox *sandbox, char **ret_error)
 {
 	const struct syscall_filter_options seccomp = {
 		.writes_files = sandbox->options.stats_file != NULL,
+		.connects = sandbox->options.connects,
 		.pins = sandbox->pins,
 		.notifies_manager = getenv("NOTIFY_SOCKET") != NULL,
 	};

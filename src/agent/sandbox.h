@@ -16,6 +16,10 @@ struct sandbox_options {
 	const char *user; /* as in struct privileges_options */
 	const char *stats_file;
 	const char *alarm_file; /* is read again */
+	bool connects;          /* over TCP, to this port, again and again: version 2 */
+	uint16_t port;
+	const char *credentials; /* are read again when they change; NULL: there are none */
+	const char *crl;         /* likewise */
 };
 
 struct sandbox {

@@ -90,6 +90,16 @@ void spool_pop(struct spool *spool, enum spool_class class)
 	ring_pop(spool->queues[class].ring);
 }
 
+size_t spool_peek_run(const struct spool *spool, enum spool_class class, const void **ret_first)
+{
+	return ring_peek_run(spool->queues[class].ring, ret_first);
+}
+
+void spool_pop_run(struct spool *spool, enum spool_class class, size_t count)
+{
+	ring_pop_run(spool->queues[class].ring, count);
+}
+
 size_t spool_count(const struct spool *spool, enum spool_class class)
 {
 	return ring_count(spool->queues[class].ring);

@@ -47,6 +47,10 @@ bool spool_has_room(const struct spool *spool, enum spool_class class);
 const void *spool_peek(const struct spool *spool, enum spool_class class);
 void spool_pop(struct spool *spool, enum spool_class class);
 
+/* The same for several that lie one behind the other; how many. */
+size_t spool_peek_run(const struct spool *spool, enum spool_class class, const void **ret_first);
+void spool_pop_run(struct spool *spool, enum spool_class class, size_t count);
+
 /* Any thread. */
 size_t spool_count(const struct spool *spool, enum spool_class class);
 uint64_t spool_pushed(

@@ -200,6 +200,79 @@ static void write_fanout(FILE *out, const struct counting *counting)
 		"Alarms that came later, the ring being full", counters.put_off);
 }
 
+static void write_version1(FILE *out, const struct uplink_stats *uplink)
+{
+	write_plain(out, "stale_acks_total", "counter", "Answers to what was not outstanding",
+		uplink->stale_acks);
+	write_plain(out, "strange_datagrams_total", "counter", "Datagrams that are no answer",
+		uplink->strange);
+	write_plain(out, "clamped_total", "counter", "Counters too large for their field",
+		uplink->clamped);
+}
+
+static void write_lanes(FILE *out, const struct uplink_session *session)
+{
+	static const char *const names[V2_LANES] = {"urgent", "port", "last", "update"};
+	static const struct {
+		const char *name, *type, *help;
+		size_t offset;
+	} metrics[] = {
+#define LANE(field) offsetof(__typeof__(session->lanes[0]), field)
+		{"lane_waiting", "gauge", "Events of a lane that are not processed yet",
+			LANE(waiting)},
+		{"lane_shed_total", "counter", "Events of a lane that are declared as given up",
+			LANE(shed)},
+#undef LANE
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
+		write_head(out, metrics[i].name, metrics[i].type, metrics[i].help);
+		for (int lane = 0; lane < V2_LANES; lane++) {
+			uint64_t value;
+
+			memcpy(&value, (const char *)&session->lanes[lane] + metrics[i].offset,
+				sizeof(value));
+			fprintf(out, PREFIX "%s{lane=\"%s\"} %" PRIu64 "\n", metrics[i].name,
+				names[lane], value);
+		}
+	}
+}
+
+static void write_session(FILE *out, const struct uplink_session *session)
+{
+	write_plain(out, "connected", "gauge", "Whether the control connection is up",
+		session->connected);
+	write_plain(out, "session_open", "gauge", "Whether there is a session", session->open);
+	write_plain(out, "epoch", "gauge",
+		"Which of this switch's agents the server takes this for; 0: not said yet",
+		session->epoch);
+	write_plain(out, "connects_total", "counter", "Control connections that came up",
+		session->connects);
+	write_plain(out, "connect_failures_total", "counter", "Attempts to connect that failed",
+		session->connect_failures);
+	write_plain(out, "sessions_total", "counter", "Sessions opened", session->sessions);
+	write_plain(out, "restarts_total", "counter",
+		"Times that the server had all this agent held given up", session->restarts);
+	write_plain(out, "abandoned_total", "counter", "Events lost by that", session->abandoned);
+	write_plain(out, "packets_lost_total", "counter", "Datagrams taken for lost",
+		session->packets_lost);
+	write_plain(out, "packets_spurious_total", "counter", "Of these, that arrived after all",
+		session->spurious);
+	write_plain(out, "probe_timeouts_total", "counter", "Times that no answer came in time",
+		session->probe_timeouts);
+	write_plain(out, "black_holes_total", "counter",
+		"Times that the path did not carry large datagrams any more", session->black_holes);
+	write_plain(out, "answers_refused_total", "counter",
+		"Datagrams of the server's that were not taken", session->refused);
+	write_plain(out, "datagram_bytes", "gauge", "Datagrams that the path is known to carry",
+		session->datagram_bytes);
+	write_plain(out, "window_bytes", "gauge", "What may fly at a time", session->window_bytes);
+	write_plain(out, "flying_bytes", "gauge", "What flies now", session->flying_bytes);
+	write_plain(out, "certificate_expires_timestamp_seconds", "gauge",
+		"When this switch's certificate does", (uint64_t)session->certificate_until_s);
+	write_lanes(out, session);
+}
+
 void statistics_write(
 	const struct statistics *statistics, const struct counting *counting, FILE *out)
 {
@@ -233,15 +306,14 @@ void statistics_write(
 	write_plain(out, "predecessor_lost_port_records", "gauge", "Records of event 1, likewise",
 		statistics->counting.lost_ports);
 	write_plain(out, "datagrams_total", "counter", "Datagrams sent", uplink->datagrams);
-	write_plain(out, "resends_total", "counter", "Transactions sent again", uplink->resends);
-	write_plain(out, "stale_acks_total", "counter", "Answers to what was not outstanding",
-		uplink->stale_acks);
-	write_plain(out, "strange_datagrams_total", "counter", "Datagrams that are no answer",
-		uplink->strange);
+	write_plain(out, "resends_total", "counter",
+		"Events sent again; with version 1, transactions", uplink->resends);
 	write_plain(out, "send_errors_total", "counter", "Datagrams that the network refused",
 		uplink->send_errors);
-	write_plain(out, "clamped_total", "counter", "Counters too large for their field",
-		uplink->clamped);
+	if (uplink->has_session)
+		write_session(out, &uplink->session);
+	else
+		write_version1(out, uplink);
 	write_head(out, "rtt_seconds", "gauge", "The last answer's delay; 0: none came yet");
 	fprintf(out, PREFIX "rtt_seconds %.9f\n", (double)uplink->rtt_ns / 1e9);
 }

@@ -140,6 +140,19 @@ static int allow_sockets(scmp_filter_ctx ctx, bool notifies_manager)
 	return r;
 }
 
+static int allow_connecting(scmp_filter_ctx ctx)
+{
+	static const int connecting[] = {SCMP_SYS(connect), SCMP_SYS(shutdown)};
+	static const int families[] = {AF_INET, AF_INET6};
+	int r = allow_calls(ctx, connecting, ARRAY_SIZE(connecting));
+
+	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, WORD, (scmp_datum_t)families[i]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
+	return r;
+}
+
 static int allow_writing(scmp_filter_ctx ctx)
 {
 	int r = allow_calls(ctx, writing, ARRAY_SIZE(writing));
@@ -176,6 +189,8 @@ int syscall_filter_load(const struct syscall_filter_options *options)
 		r = allow_abort(ctx);
 	if (r == 0)
 		r = allow_sockets(ctx, options->notifies_manager);
+	if (r == 0 && options->connects)
+		r = allow_connecting(ctx);
 	if (r == 0 && options->writes_files)
 		r = allow_writing(ctx);
 	if (r == 0 && options->pins)

@@ -5,7 +5,8 @@
 /*
  * The system calls that a running agent has left, for all its threads: an allow-list. No program is
  * loaded, no map or thread made, no process begun, and no socket opened but to ask the kernel about
- * interfaces and to tell the service manager. What is not on the list fails with EPERM.
+ * interfaces, to connect to the server over TCP, and to tell the service manager. What is not on the list
+ * fails with EPERM.
  */
 
 #include "base/attr.h"
@@ -15,6 +16,7 @@
 struct syscall_filter_options {
 	bool writes_files;     /* the statistics' */
 	bool pins;             /* links of interfaces that come later */
+	bool connects;         /* over TCP; where to is for Landlock to say */
 	bool notifies_manager; /* $NOTIFY_SOCKET is set */
 };
 

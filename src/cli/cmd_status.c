@@ -55,6 +55,10 @@ static void print_status(const struct cli *cli, const json_t *status, bool healt
 		format_duration(get_count(status, "uptime_seconds"), up),
 		format_time(get_text(status, "started"), since), get_count(status, "pid"));
 	print_line("listens at", get_text(status, "listen"));
+	print_line("protocol", get_text(status, "protocol"));
+	if (get_count(status, "version1_refused") > 0)
+		printf("                %" PRId64 " datagrams of version 1 refused, which is off\n",
+			get_count(status, "version1_refused"));
 	print_line("configuration", get_text(status, "config"));
 	print_counts(status);
 	print_isolation(status);

@@ -67,6 +67,20 @@ const char *format_ago(const char *rfc3339, char text[static FORMAT_MAX])
 	return text;
 }
 
+bool format_in(const char *rfc3339, int64_t *ret_seconds, char text[static FORMAT_MAX])
+{
+	int64_t us = parse_time_us(rfc3339), left_s;
+	char duration[FORMAT_MAX];
+
+	if (us < 0)
+		return false;
+	left_s = us / 1000000 - (int64_t)(clock_realtime_ns() / NS_PER_SEC);
+	format_duration(left_s < 0 ? -left_s : left_s, duration);
+	snprintf(text, FORMAT_MAX, left_s < 0 ? "%.*s ago" : "in %.*s", FORMAT_MAX - 8, duration);
+	*ret_seconds = left_s;
+	return true;
+}
+
 const char *format_bytes(int64_t bytes, char text[static FORMAT_MAX])
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

@@ -17,6 +17,9 @@ const char *format_time(const char *rfc3339, char text[static FORMAT_MAX]);
 /* "3s ago", by the clock of this machine; "never" if it is no time. */
 const char *format_ago(const char *rfc3339, char text[static FORMAT_MAX]);
 
+/* "in 3d 2h", or "3d 2h ago"; how many seconds that is. False if it is no time. */
+bool format_in(const char *rfc3339, int64_t *ret_seconds, char text[static FORMAT_MAX]);
+
 /* "2d 3h", the two largest units. */
 const char *format_duration(int64_t seconds, char text[static FORMAT_MAX]);
 

@@ -22,7 +22,7 @@ enum color {
 	COLOR_BOLD,
 };
 
-#define TABLE_COLUMNS_MAX 12
+#define TABLE_COLUMNS_MAX 16
 
 struct column {
 	const char *header;

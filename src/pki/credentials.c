@@ -2,18 +2,20 @@
 #include "pki/credentials.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "pki/crypto.h"
 #include "pki/key.h"
 #include "pki/pem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 void credentials_free(struct credentials *credentials)
 {
@@ -45,12 +47,15 @@ const char *credentials_place(enum certificate_kind kind)
 	return kind == CERTIFICATE_SERVER ? CREDENTIALS_SERVER : CREDENTIALS_SWITCH;
 }
 
-/* A unit passes an empty one where there is none. */
+#define NONE "none" /* what a unit passes where there are none */
+
 static bool is_there(const char *path)
 {
-	struct stat status;
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char begin[sizeof(NONE) - 1];
 
-	return stat(path, &status) == 0 && status.st_size > 0;
+	return fd >= 0 && (read(fd, begin, sizeof(begin)) != (ssize_t)sizeof(begin) ||
+				  memcmp(begin, NONE, sizeof(begin)) != 0);
 }
 
 void credentials_find(enum certificate_kind kind, char path[static CREDENTIALS_PATH_MAX])

@@ -17,31 +17,62 @@
 #include "engine/engine.h"
 #include "server/metrics.h"
 #include "server/peer.h"
+#include "wire/v2.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct api;
 
 struct api_status {
 	const char *config_path;
-	const char *listen;    /* "0.0.0.0:5000" */
-	uint64_t started_ns;   /* UNIX epoch */
-	uint64_t datagrams;    /* received, malformed ones included */
-	uint64_t malformed;    /* of these, refused by the parser */
-	uint64_t events;       /* in accepted transactions, resends not counted again */
-	uint64_t dropped;      /* events given up, all causes */
-	uint64_t alerts;       /* since start */
-	uint64_t dead_letters; /* since start */
+	const char *listen;        /* "0.0.0.0:5000" */
+	const char *protocol;      /* what is taken there, in words */
+	bool version1;             /* in the clear */
+	uint64_t version1_refused; /* datagrams of version 1 that came though it is off */
+	uint64_t started_ns;       /* UNIX epoch */
+	uint64_t datagrams;        /* received, malformed ones included */
+	uint64_t malformed;        /* of these, refused by the parser */
+	uint64_t events;           /* in accepted transactions, resends not counted again */
+	uint64_t dropped;          /* events given up, all causes */
+	uint64_t alerts;           /* since start */
+	uint64_t dead_letters;     /* since start */
 	uint64_t switches;
 	uint64_t functions;
 	const struct isolation_level *isolation; /* what this system has */
 };
 
+struct api_lane {
+	const char *name;   /* "urgent", "port", "last", "update" */
+	uint64_t received;  /* events, each once, since the server started */
+	uint64_t processed; /* sequences below are processed, or declared lost, durably */
+	uint64_t waiting;   /* events that functions have, or wait for */
+	uint64_t shed;      /* by the agent, as it declared */
+	uint64_t lost;      /* in ranges that were declared, whatever the cause */
+};
+
+/* What version 2 has beside. */
+struct api_session {
+	const char *name;        /* of its certificate */
+	const char *serial;      /* likewise */
+	uint64_t until_ns;       /* when that expires, UNIX epoch */
+	uint64_t opened_ns;      /* 0: there is no session */
+	const char *cipher;      /* of the session */
+	bool connected;          /* the control connection is up */
+	bool validated;          /* the address */
+	uint64_t epoch;          /* of its incarnation */
+	uint64_t since_ns;       /* when that was met, UNIX epoch */
+	uint32_t datagram_bytes; /* the longest datagram of the session */
+	uint64_t datagrams, refused, path_changes, sessions, takeovers;
+	struct api_lane lanes[V2_LANES];
+};
+
 struct api_switch {
 	uint32_t id;
-	const char *address;    /* where its last datagram came from */
-	uint64_t first_seen_ns; /* UNIX epoch */
+	const struct api_session *session; /* NULL: it speaks version 1 */
+	const char *address;               /* where its last datagram came from */
+	uint64_t first_seen_ns;            /* UNIX epoch */
 	uint64_t last_seen_ns;
 	uint32_t sequence;     /* of the newest acknowledged transaction; 0 = none yet */
 	uint64_t transactions; /* both kinds */

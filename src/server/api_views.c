@@ -144,6 +144,9 @@ static void put_server(json_t **object, const struct api_status *status)
 	json_put(object, "uptime_seconds", json_count(up_ns / NS_PER_SEC));
 	json_put(object, "config", json_text(status->config_path));
 	json_put(object, "listen", json_text(status->listen));
+	json_put(object, "protocol", json_text(status->protocol));
+	json_put(object, "version1", json_boolean(status->version1));
+	json_put(object, "version1_refused", json_count(status->version1_refused));
 }
 
 static void put_totals(json_t **object, const struct api_status *status)
@@ -175,11 +178,63 @@ enum MHD_Result api_answer_status(struct api *api, struct MHD_Connection *connec
 
 /* ---- switches ---- */
 
+static json_t *describe_lanes(const struct api_session *session)
+{
+	json_t *array = json_array();
+
+	for (int i = 0; i < V2_LANES; i++) {
+		const struct api_lane *lane = &session->lanes[i];
+		json_t *object = json_object();
+
+		json_put(&object, "lane", json_text(lane->name));
+		json_put(&object, "received", json_count(lane->received));
+		json_put(&object, "processed", json_count(lane->processed));
+		json_put(&object, "waiting", json_count(lane->waiting));
+		json_put(&object, "shed", json_count(lane->shed));
+		json_put(&object, "lost", json_count(lane->lost));
+		json_push(&array, object);
+	}
+	return array;
+}
+
+/* What there is of a session that is open; null: none is. */
+static json_t *describe_session(const struct api_session *session)
+{
+	json_t *object;
+
+	if (session->opened_ns == 0)
+		return json_null();
+	object = json_object();
+	json_put(&object, "opened", json_time(session->opened_ns));
+	json_put(&object, "cipher", json_text(session->cipher));
+	json_put(&object, "connected", json_boolean(session->connected));
+	json_put(&object, "address_validated", json_boolean(session->validated));
+	json_put(&object, "datagram_bytes", json_count(session->datagram_bytes));
+	return object;
+}
+
+static void put_version2(json_t **object, const struct api_session *session)
+{
+	json_put(object, "name", json_text(session->name));
+	json_put(object, "serial", json_text(session->serial));
+	json_put(object, "certificate_expires", json_time(session->until_ns));
+	json_put(object, "session", describe_session(session));
+	json_put(object, "epoch", json_count(session->epoch));
+	json_put(object, "epoch_began", json_time(session->since_ns));
+	json_put(object, "sessions", json_count(session->sessions));
+	json_put(object, "takeovers", json_count(session->takeovers));
+	json_put(object, "datagrams", json_count(session->datagrams));
+	json_put(object, "refused", json_count(session->refused));
+	json_put(object, "address_changes", json_count(session->path_changes));
+	json_put(object, "lanes", describe_lanes(session));
+}
+
 static void push_switch(void *arg, const struct api_switch *item)
 {
 	json_t *object = json_object();
 
 	json_put(&object, "id", json_count(item->id));
+	json_put(&object, "version", json_integer(item->session ? 2 : 1));
 	json_put(&object, "address", json_text(item->address));
 	json_put(&object, "first_seen", json_time(item->first_seen_ns));
 	json_put(&object, "last_seen", json_time(item->last_seen_ns));
@@ -192,6 +247,8 @@ static void push_switch(void *arg, const struct api_switch *item)
 	json_put(&object, "packets", json_count(item->packets));
 	json_put(&object, "bytes", json_count(item->bytes));
 	json_put(&object, "shed", json_count(item->shed));
+	if (item->session)
+		put_version2(&object, item->session);
 	json_push(arg, object);
 }
 

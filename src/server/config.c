@@ -13,19 +13,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #ifndef NETLAMBDA_DATA_DIR
 #define NETLAMBDA_DATA_DIR "/usr/share/netlambda"
 #endif
 
-#define SWITCHES_MAX 65536
-#define SPARES       4 /* workers */
-#define TIMER_PREFIX "timer:"
+#define SWITCHES_MAX    65536
+#define WORKERS_DEFAULT 4 /* at most; otherwise one a core */
+#define WINDOW_MAX      (1U << 20)
+#define SPARES          4 /* workers */
+#define TIMER_PREFIX    "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
 	"functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers", "switches_max",
-	"isolation", "version1_switches", "alerts_keep", "dead_letters_keep", "functions",
-	"triggers"};
+	"isolation", "version1", "version1_switches", "tls", "receive_workers", "window",
+	"alerts_keep", "dead_letters_keep", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -41,6 +44,7 @@ void config_free(struct config *config)
 	free(config->code_dir);
 	free(config->runtime_dir);
 	runtime_config_done(&config->runtimes);
+	tls_config_done(&config->tls);
 	for (size_t i = 0; i < config->function_count; i++)
 		function_config_done(&config->functions[i]);
 	free(config->version1_switches);
@@ -406,6 +410,11 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_range(reader, "", root, "spare_workers", &(struct number_range){0, SPARES_MAX},
 		&config->spare_workers);
 	read_version1_switches(reader, config);
+	reader_count(
+		reader, "", root, "receive_workers", CONFIG_WORKERS_MAX, &config->receive_workers);
+	reader_count(reader, "", root, "window", WINDOW_MAX, &config->window);
+	reader_bool(reader, "", root, "version1", &config->version1);
+	tls_config_read(reader, &config->tls);
 	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);
 	reader_keep(reader, "", root, "dead_letters_keep", &config->dead_letters_keep_ns);
 	if (durability && strcmp(durability, "full") != 0 && strcmp(durability, "relaxed") != 0)
@@ -423,6 +432,9 @@ static int config_defaults(struct config *config, const char *path)
 	config->runtime_dir = strdup(NETLAMBDA_DATA_DIR "/runtime");
 	config->switches_max = 4096;
 	config->spare_workers = SPARES;
+	config->receive_workers =
+		(unsigned int)MIN(MAX(sysconf(_SC_NPROCESSORS_ONLN), 1), WORKERS_DEFAULT);
+	config->window = 16384;
 	return config->path && config->listen && config->api && config->store &&
 			       config->functions_dir && config->runtime_dir
 		       ? 0
@@ -432,7 +444,8 @@ static int config_defaults(struct config *config, const char *path)
 static int resolve_paths(struct config *config, const char *base_dir)
 {
 	char **paths[] = {&config->api, &config->store, &config->alerts, &config->functions_dir,
-		&config->code_dir, &config->runtime_dir};
+		&config->code_dir, &config->runtime_dir, &config->tls.credentials, &config->tls.key,
+		&config->tls.ca, &config->tls.crl};
 	_cleanup_free_ char *store = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -469,6 +482,8 @@ int config_load(const char *path, struct config **ret_config, char **ret_error)
 	}
 	if (r == 0)
 		r = resolve_paths(config, base_dir);
+	if (r == 0)
+		r = tls_config_find(&config->tls, !config->version1);
 	if (r < 0)
 		reader_fail(&reader, "", "%s", strerror(-r));
 	loading.base_dir = base_dir;

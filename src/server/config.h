@@ -9,6 +9,7 @@
  */
 
 #include "base/cron.h"
+#include "server/config_tls.h"
 #include "server/function_config.h"
 #include "server/runtime_config.h"
 
@@ -17,6 +18,7 @@
 #include <stdint.h>
 
 #define CONFIG_FUNCTIONS_MAX 64
+#define CONFIG_WORKERS_MAX   64
 
 struct trigger_config {
 	uint32_t event_id;
@@ -43,6 +45,10 @@ struct config {
 	bool relaxed_durability;
 	unsigned int switches_max;
 	unsigned int spare_workers;
+	struct tls_config tls;
+	bool version1; /* protocol version 1, which is in the clear, is taken as well */
+	unsigned int receive_workers;
+	unsigned int window; /* events of each lane of a switch that may wait for functions */
 	uint32_t *version1_switches; /* ids, sorted */
 	size_t version1_switch_count;
 	uint64_t alerts_keep_ns, dead_letters_keep_ns; /* 0: for ever */

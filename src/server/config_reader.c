@@ -177,6 +177,20 @@ void reader_string(struct config_reader *reader, const char *prefix, const json_
 	*value = copy;
 }
 
+void reader_bool(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, bool *value)
+{
+	char name[KEY_TEXT_MAX];
+	const json_t *json = member(reader, prefix, object, key, name);
+
+	if (!json)
+		return;
+	if (!json_is_boolean(json))
+		reader_fail(reader, name, "expected true or false, found %s", type_name(json));
+	else
+		*value = json_is_true(json);
+}
+
 void reader_range(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, const struct number_range *range, unsigned int *value)
 {

@@ -41,6 +41,8 @@ void reader_allow_keys(struct config_reader *reader, const char *prefix, const j
  */
 void reader_string(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, char **value);
+void reader_bool(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, bool *value);
 void reader_count(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, unsigned int max, unsigned int *value);
 /* A number above 0 and at most `max`, in hundredths, rounded up. */

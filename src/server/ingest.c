@@ -100,7 +100,7 @@ static void note_interfaces(struct switch_ *sw, const struct records *records)
 		struct interface_event event;
 
 		memcpy(&event, records->bytes[i], sizeof(event));
-		switch_note_interface(sw, &event);
+		interface_table_note(&sw->interfaces, &event);
 	}
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 #include "event/schema.h"
+#include "server/link.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ static const char usage_text[] =
 	"  -c, --config FILE      configuration (default /etc/netlambda/server.json)\n"
 	"      --check            check the configuration and exit\n"
 	"      --drop-rate P      throw away this share of received datagrams, 0 to 1 (for tests)\n"
+	"      --key-log FILE     write the secrets of all sessions there, for a dissector\n"
 	"  -l, --log-level LEVEL  error, warning, info (default) or debug\n"
 	"  -h, --help             show this help\n"
 	"  -V, --version          show the version\n"
@@ -72,11 +74,12 @@ static int set_log_level(const char *text)
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret_arguments)
 {
-	enum { OPTION_CHECK = 256, OPTION_DROP_RATE };
+	enum { OPTION_CHECK = 256, OPTION_DROP_RATE, OPTION_KEY_LOG };
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPTION_CHECK},
 		{"drop-rate", required_argument, NULL, OPTION_DROP_RATE},
+		{"key-log", required_argument, NULL, OPTION_KEY_LOG},
 		{"log-level", required_argument, NULL, 'l'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -95,6 +98,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
 			break;
 		case OPTION_DROP_RATE:
 			status = parse_drop_rate(optarg, &ret_arguments->server.drop_rate);
+			break;
+		case OPTION_KEY_LOG:
+			ret_arguments->server.key_log = optarg;
 			break;
 		case 'l':
 			status = set_log_level(optarg);
@@ -170,6 +176,11 @@ int main(int argc, char **argv)
 	r = schema_init();
 	if (r == 0)
 		r = config_load(arguments.config_path, &config, &error);
+	if (r == 0 && arguments.check) {
+		r = link_check(config, &error);
+		if (r < 0)
+			config_free(config);
+	}
 	if (r != 0) {
 		fprintf(stderr, "netlambda-server: %s\n", error ? error : strerror(-r));
 		free(error);

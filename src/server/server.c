@@ -11,63 +11,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-/* Batches of datagrams taken in one go before other sources get their turn. */
-#define RECEIVE_ROUNDS 16
-#define SETTLE_NS      (50 * NS_PER_MS)
-#define STOP_NS        (2 * NS_PER_SEC)
-
-/* splitmix64: good enough to throw datagrams away with. */
-static double random_unit(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return (double)((z ^ (z >> 31)) >> 11) / (double)(1ULL << 53);
-}
-
-static void receive_one(struct server *server, const struct datagram *datagram, uint64_t now_ns)
-{
-	if (server->options.drop_rate > 0 &&
-		random_unit(&server->random) < server->options.drop_rate) {
-		server->simulated_drops++;
-		return;
-	}
-	ingest_datagram(&server->ingest, datagram->from, datagram->bytes, datagram->size, now_ns);
-}
-
-static void on_datagrams(struct loop_io *io, uint32_t events _unused_)
-{
-	struct server *server = io->user;
-
-	for (int round = 0; round < RECEIVE_ROUNDS; round++) {
-		int n = udp_receive(server->receiver, io->fd);
-		uint64_t now_ns = clock_realtime_ns();
-		struct datagram datagram;
-
-		if (n < 0) {
-			server->receive_failures++;
-			log_limited(LOG_LEVEL_WARNING, "cannot receive error=\"%s\"", strerror(-n));
-		}
-		if (n <= 0)
-			break;
-		while (udp_receiver_next(server->receiver, &datagram))
-			receive_one(server, &datagram, now_ns);
-	}
-}
-
-/* An answer that cannot be sent now is as one lost on the way: the switch asks again. */
-static void on_reply(void *user, const struct endpoint *to, const void *bytes, size_t size)
-{
-	struct server *server = user;
-
-	if (sendto(server->udp_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL,
-		    (const struct sockaddr *)&to->address, to->len) != (ssize_t)size)
-		server->reply_failures++;
-}
+#define SETTLE_NS (50 * NS_PER_MS)
+#define STOP_NS   (2 * NS_PER_SEC)
 
 static int on_load_state(void *user, const struct state_range *range, state_row_fn row, void *arg)
 {
@@ -93,6 +40,13 @@ static void on_output(void *user, const char *function, const char *line)
 		api_logs_added(server->api, function);
 }
 
+static bool is_version1(const struct finished_event *event)
+{
+	const struct stream *stream = event->origin;
+
+	return !stream || (stream->id & 0xff) == STREAM_V1;
+}
+
 static void on_dropped(void *user, struct function *function, const struct finished_event *event)
 {
 	struct server *server = user;
@@ -102,9 +56,14 @@ static void on_dropped(void *user, struct function *function, const struct finis
 		letters_release(&server->letters, event->origin);
 		return;
 	}
-	if (unit) /* else it was but called */
+	if (!unit) /* it was but called */
+		return;
+	if (is_version1(event))
 		ingest_drop(
 			&server->ingest, unit_slot(server->units, unit), event, unit->next != NULL);
+	else
+		agents_drop(link_agents(server->link), unit_slot(server->units, unit), event,
+			unit->next != NULL);
 }
 
 static const struct engine_ops engine_ops = {
@@ -118,8 +77,10 @@ static void on_unit_removed(void *user, size_t slot, bool replaced)
 {
 	struct server *server = user;
 
-	if (!replaced)
-		ingest_forget_unit(&server->ingest, slot);
+	if (replaced)
+		return;
+	ingest_forget_unit(&server->ingest, slot);
+	agents_forget_unit(link_agents(server->link), slot);
 }
 
 static void settle_units(struct server *server)
@@ -135,6 +96,9 @@ static void settle_units(struct server *server)
 	}
 	if (waiting)
 		loop_arm_timer(server->loop, &server->settle_timer, now_ns + SETTLE_NS);
+	/* What was started has room. */
+	if (server->link)
+		agents_after_commits(link_agents(server->link));
 }
 
 static void on_settle_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
@@ -152,31 +116,42 @@ static void on_wake(void *user)
 	struct server *server = user;
 
 	commits_collect(&server->commits);
+	link_take(server->link);
 	if (server->stopping && server->commits.under_way == 0)
 		loop_stop(server->loop);
+}
+
+/* Where the marks of a stream belong; NULL: it is forgotten. */
+static struct stream *find_stream(const struct server *server, uint64_t id)
+{
+	struct switch_ *sw;
+	struct agent *agent;
+
+	if ((id & 0xff) == STREAM_V1) {
+		sw = switches_get(server->switches, stream_switch(id), clock_realtime_ns());
+		return sw ? &sw->stream : NULL;
+	}
+	agent = (id & 0xff) < V2_LANES ? agents_get(link_agents(server->link), stream_switch(id))
+				       : NULL;
+	return agent ? &agent->lanes[id & 0xff].stream : NULL;
 }
 
 static int restore_mark(void *user, const char *function, const struct mark *mark)
 {
 	struct server *server = user;
-	struct switch_ *sw;
+	struct stream *stream;
 
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		const struct unit *unit = &server->units->units[i];
 
 		if (!unit->config || strcmp(unit->config->name, function) != 0)
 			continue;
-		if ((mark->stream & 0xff) != STREAM_V1)
-			return 0;
-		sw = switches_get(
-			server->switches, stream_switch(mark->stream), clock_realtime_ns());
-		if (!sw) {
-			log_warning("switch=%u is forgotten: more switches in the store than "
-				    "switches_max",
-				stream_switch(mark->stream));
-			return 0;
-		}
-		return stream_restore(&sw->stream, i, mark);
+		stream = find_stream(server, mark->stream);
+		if (stream)
+			return stream_restore(stream, i, mark);
+		log_warning("switch=%u is forgotten: more switches in the store than switches_max",
+			stream_switch(mark->stream));
+		return 0;
 	}
 	return 0;
 }
@@ -206,21 +181,29 @@ static int open_stores(struct server *server, char **ret_error)
 	return 0;
 }
 
-static int open_socket(struct server *server, char **ret_error)
+/* Version 2, and version 1 beside it or alone, if that is on. */
+static int open_link(struct server *server, char **ret_error)
 {
-	struct endpoint endpoint;
-	int r;
+	const struct link_options options = {
+		.config = server->config,
+		.drop_rate = server->options.drop_rate,
+		.key_log = server->options.key_log,
+	};
+	const struct agents_source source = {
+		.loop = server->loop,
+		.units = server->units,
+		.commits = &server->commits,
+	};
+	int version1_fd = -1, r;
 
-	r = endpoint_parse(server->config->listen, &endpoint, ret_error);
-	if (r < 0)
-		return error_set(ret_error, r, "listen: %s", strerror(-r));
-	r = udp_listen(&endpoint);
-	if (r < 0)
-		return error_set(ret_error, r, "cannot listen on udp %s: %s",
-			server->config->listen, strerror(-r));
-	server->udp_fd = r;
-	r = udp_receiver_new(UDP_MESSAGES_MAX, &server->receiver);
-	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
+	r = link_new(&options, &source, server->reader, &server->link, &version1_fd, ret_error);
+	if (r == 0) {
+		server->commits.agents = link_agents(server->link);
+		if (version1_fd >= 0)
+			r = version1_new(server->loop, version1_fd, &server->ingest,
+				server->options.drop_rate, &server->version1);
+	}
+	return r < 0 ? error_set(ret_error, r, "cannot open the ports: %s", strerror(-r)) : 0;
 }
 
 /* ---- timers ---- */
@@ -342,8 +325,7 @@ static int start_functions(struct server *server, char **ret_error)
 	server->ingest = (struct ingest){
 		.switches = server->switches,
 		.units = server->units,
-		.reply = on_reply,
-		.user = server,
+		.reply = version1_reply,
 	};
 	allow_switches(server);
 	server->commits = (struct commits){
@@ -355,6 +337,8 @@ static int start_functions(struct server *server, char **ret_error)
 	server->letters.units = server->units;
 	server->letters.reader = server->reader;
 	r = engine_new(server->loop, &options, &engine_ops, server, &server->engine);
+	if (r == 0)
+		r = open_link(server, ret_error);
 	if (r == 0)
 		r = open_registry(server, ret_error);
 	if (r == 0)
@@ -387,14 +371,13 @@ static int open_api(struct server *server, char **ret_error)
 }
 
 /* Whoever can send to the socket can say what a switch saw: worth a line at every start. */
-static void warn_if_open(const char *listen)
+static void warn_of_version1(const struct config *config)
 {
-	if (strncmp(listen, "127.", 4) != 0 && strncmp(listen, "[::1]", 5) != 0 &&
-		strncmp(listen, "localhost", 9) != 0)
-		log_warning(
-			"listen=%s: protocol version 1 is neither authenticated nor encrypted; let "
-			"only the switches reach this port",
-			listen);
+	if (config->version1)
+		log_warning("PROTOCOL VERSION 1 IS ON at %s: it is neither authenticated nor "
+			    "encrypted; let only the switches reach this port, and give them "
+			    "certificates (netlambda-pki(1))",
+			config->listen);
 }
 
 int server_new(struct loop *loop, struct config *config, const struct server_options *options,
@@ -410,29 +393,20 @@ int server_new(struct loop *loop, struct config *config, const struct server_opt
 	server->loop = loop;
 	server->config = config;
 	server->options = *options;
-	server->udp_fd = -1;
 	server->started_ns = clock_realtime_ns();
 	server->settle_timer = (struct loop_timer){.fn = on_settle_timer, .user = server};
 	server->schedule_timer = (struct loop_timer){.fn = on_schedule_timer, .user = server};
-	if (getrandom(&server->random, sizeof(server->random), 0) < 0)
-		return -errno;
 	loop_on_wake(loop, on_wake, server);
 	r = open_stores(server, ret_error);
-	if (r == 0)
-		r = open_socket(server, ret_error);
 	if (r == 0)
 		r = start_functions(server, ret_error);
 	if (r == 0)
 		r = open_api(server, ret_error);
 	if (r < 0)
 		return r;
-	server->udp_io = (struct loop_io){.fn = on_datagrams, .user = server};
-	r = loop_add_io(loop, &server->udp_io, server->udp_fd, EPOLLIN);
-	if (r < 0)
-		return r;
-	warn_if_open(server->config->listen);
-	log_info("ready listen=%s api=%s triggers=%zu", server->config->listen, server->config->api,
-		server->units->trigger_count);
+	warn_of_version1(server->config);
+	log_info("ready listen=%s protocol=\"%s\" api=%s triggers=%zu", server->config->listen,
+		link_describe(server->link), server->config->api, server->units->trigger_count);
 	notify_manager("READY=1");
 	*ret_server = TAKE_PTR(server);
 	return 0;
@@ -442,8 +416,10 @@ void server_free(struct server *server)
 {
 	if (!server)
 		return;
-	if (server->udp_io.loop)
-		loop_remove_io(&server->udp_io);
+	if (server->version1)
+		version1_stop(server->version1);
+	if (server->link)
+		link_stop(server->link);
 	loop_disarm_timer(&server->settle_timer);
 	loop_disarm_timer(&server->stop_timer);
 	loop_disarm_timer(&server->schedule_timer);
@@ -463,6 +439,10 @@ void server_free(struct server *server)
 		engine_free(server->engine);
 	}
 	committer_free(server->committer);
+	if (server->link)
+		link_free(server->link);
+	if (server->version1)
+		version1_free(server->version1);
 	registry_done(&server->registry);
 	log_rings_free(server->logs);
 	timers_done(&server->timers);
@@ -471,9 +451,6 @@ void server_free(struct server *server)
 	alert_log_close(server->alert_log);
 	store_close(server->reader);
 	store_close(server->store);
-	udp_receiver_free(server->receiver);
-	if (server->udp_fd >= 0)
-		close(server->udp_fd);
 	config_free(server->config);
 	free(server);
 }
@@ -493,6 +470,10 @@ static void warn_restart_needed(const struct config *running, const struct confi
 		{"store", running->store, wanted->store},
 		{"alerts", running->alerts, wanted->alerts},
 		{"runtime_dir", running->runtime_dir, wanted->runtime_dir},
+		{"tls.credentials", running->tls.credentials, wanted->tls.credentials},
+		{"tls.key", running->tls.key, wanted->tls.key},
+		{"tls.ca", running->tls.ca, wanted->tls.ca},
+		{"tls.crl", running->tls.crl, wanted->tls.crl},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
@@ -502,9 +483,11 @@ static void warn_restart_needed(const struct config *running, const struct confi
 		log_warning("key=runtimes takes effect at the next start");
 	if (running->switches_max != wanted->switches_max ||
 		running->spare_workers != wanted->spare_workers ||
-		running->relaxed_durability != wanted->relaxed_durability)
-		log_warning("switches_max, spare_workers and durability take effect at the next "
-			    "start");
+		running->relaxed_durability != wanted->relaxed_durability ||
+		running->version1 != wanted->version1 || running->window != wanted->window ||
+		running->receive_workers != wanted->receive_workers)
+		log_warning("switches_max, spare_workers, durability, version1, window and "
+			    "receive_workers take effect at the next start");
 }
 
 void server_reload(struct server *server)
@@ -552,7 +535,9 @@ void server_stop(struct server *server)
 	}
 	server->stopping = true;
 	notify_manager("STOPPING=1");
-	loop_remove_io(&server->udp_io);
+	if (server->version1)
+		version1_stop(server->version1);
+	link_stop(server->link);
 	if (server->commits.under_way == 0) {
 		loop_stop(server->loop);
 		return;

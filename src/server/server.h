@@ -3,10 +3,11 @@
 #define SERVER_SERVER_H
 
 /*
- * The lambda server (thesis 5.3): receives transactions, routes their events to functions, and
- * acknowledges what is committed. The tour: net/udp -> ingest (wire/v1, switches) -> units (engine)
- * -> commits (store) -> back to ingest, which acknowledges. One thread runs all of this on a loop;
- * one more commits. The engine's functions are processes of their own.
+ * The lambda server (thesis 5.3): receives events, routes them to functions, and acknowledges what is
+ * committed. The tour: link (version 2: TLS, receive workers, agents) and version1 (ingest, switches) ->
+ * units (engine) -> commits (store) -> back to where they came from, which acknowledges. One thread runs
+ * this on a loop; each receive worker has one of its own, and one more commits. The engine's functions are
+ * processes of their own.
  */
 
 #include "base/loop.h"
@@ -16,6 +17,7 @@ struct server;
 
 struct server_options {
 	double drop_rate; /* of received datagrams, thrown away at random (thesis 6.2.2); 0 to 1 */
+	const char *key_log; /* where the secrets of sessions are written to; NULL: nowhere */
 };
 
 /*

@@ -5,13 +5,13 @@
 /* The server's parts, for server.c and for server_status.c, which shows them to the API. */
 
 #include "engine/engine.h"
-#include "net/udp_receiver.h"
 #include "server/alert_log.h"
 #include "server/api.h"
 #include "server/commits.h"
 #include "server/deploy.h"
 #include "server/ingest.h"
 #include "server/letters.h"
+#include "server/link.h"
 #include "server/log_ring.h"
 #include "server/prune.h"
 #include "server/rehearsal.h"
@@ -19,6 +19,7 @@
 #include "server/switches.h"
 #include "server/timers.h"
 #include "server/units.h"
+#include "server/version1.h"
 #include "store/committer.h"
 #include "store/store.h"
 
@@ -27,16 +28,11 @@ struct server {
 	struct config *config;
 	struct server_options options;
 	uint64_t started_ns; /* UNIX epoch */
-	uint64_t random;     /* the state of the loss simulation */
-	uint64_t simulated_drops;
-	uint64_t reply_failures;
-	uint64_t receive_failures;
 	unsigned int reloads, reload_failures;
 	bool stopping;
 
-	int udp_fd;
-	struct loop_io udp_io;
-	struct udp_receiver *receiver;
+	struct link *link;         /* version 2 */
+	struct version1 *version1; /* NULL: it is off */
 
 	struct store *store;  /* for writing; NULL once the committer has it */
 	struct store *reader; /* this thread's */

@@ -27,6 +27,11 @@ static uint64_t count_malformed(const struct ingest_counters *counters)
 	return sum;
 }
 
+static size_t count_switches(const struct server *server)
+{
+	return switches_count(server->switches) + agents_count(link_agents(server->link));
+}
+
 static void show_health(void *user, api_reason_fn fn, void *arg)
 {
 	const struct server *server = user;
@@ -63,53 +68,61 @@ static void show_status(void *user, struct api_status *ret_status)
 {
 	const struct server *server = user;
 	const struct ingest_counters *counters = &server->ingest.counters;
+	struct link_totals totals;
 
+	link_get_totals(server->link, &totals);
 	*ret_status = (struct api_status){
 		.config_path = server->config->path,
 		.listen = server->config->listen,
+		.protocol = link_describe(server->link),
+		.version1 = server->config->version1,
+		.version1_refused = totals.version1,
 		.started_ns = server->started_ns,
-		.datagrams = counters->datagrams,
-		.malformed = count_malformed(counters),
-		.events = counters->events[0] + counters->events[1],
-		.dropped = counters->shed,
+		.datagrams = counters->datagrams + totals.datagrams,
+		.malformed = count_malformed(counters) + totals.malformed,
+		.events = counters->events[0] + counters->events[1] + totals.events[0] +
+			  totals.events[1],
+		.dropped = counters->shed + totals.shed,
 		.alerts = server->commits.alerts,
 		.dead_letters = server->commits.dead_letters,
-		.switches = switches_count(server->switches),
+		.switches = count_switches(server),
 		.functions = count_live_units(server->units),
 		.isolation = engine_level(server->engine),
 	};
+}
+
+static void show_switch(const struct switch_ *sw, api_switch_fn fn, void *arg)
+{
+	struct interface_sums sums = interface_table_sum(&sw->interfaces);
+	char address[ENDPOINT_TEXT_MAX] = "";
+	const struct api_switch item = {
+		.id = sw->id,
+		.address = address,
+		.first_seen_ns = sw->first_seen_ns,
+		.last_seen_ns = sw->last_seen_ns,
+		.sequence = sw->transaction.sequence,
+		.transactions = sw->counters.transactions,
+		.events = sw->counters.events,
+		.duplicates = sw->receiver.duplicates,
+		.stale = sw->receiver.stale,
+		.restarts = sw->receiver.restarts,
+		.packets = sums.packets,
+		.bytes = sums.bytes,
+		.shed = sums.shed,
+	};
+
+	if (sw->first_seen_ns != 0) /* else known from the store only */
+		endpoint_render(&sw->address, address);
+	fn(arg, &item);
 }
 
 static void show_switches(void *user, api_switch_fn fn, void *arg)
 {
 	const struct server *server = user;
 
-	for (size_t i = 0; i < switches_count(server->switches); i++) {
-		const struct switch_ *sw = switches_at(server->switches, i);
-		char address[ENDPOINT_TEXT_MAX] = "";
-		struct api_switch item = {
-			.id = sw->id,
-			.address = address,
-			.first_seen_ns = sw->first_seen_ns,
-			.last_seen_ns = sw->last_seen_ns,
-			.sequence = sw->transaction.sequence,
-			.transactions = sw->counters.transactions,
-			.events = sw->counters.events,
-			.duplicates = sw->receiver.duplicates,
-			.stale = sw->receiver.stale,
-			.restarts = sw->receiver.restarts,
-		};
-
-		if (sw->first_seen_ns != 0) /* else known from the store only */
-			endpoint_render(&sw->address, address);
-		for (size_t j = 0; j < ARRAY_SIZE(sw->interfaces); j++) {
-			item.packets += sw->interfaces[j].last.packets;
-			item.bytes += sw->interfaces[j].last.size;
-			item.shed +=
-				sw->interfaces[j].last.flow_shed + sw->interfaces[j].last.port_shed;
-		}
-		fn(arg, &item);
-	}
+	for (size_t i = 0; i < switches_count(server->switches); i++)
+		show_switch(switches_at(server->switches, i), fn, arg);
+	link_each_switch(server->link, fn, arg);
 }
 
 /* The names of the events that go to a unit, "port,flow". */
@@ -208,16 +221,20 @@ static bool is_code_needed(void *user, const char *code)
 	return registry_needs(&server->registry, code);
 }
 
-static void write_ingest_metrics(struct metrics *m, const struct server *server)
+static void write_version1(struct metrics *m, const struct server *server)
 {
 	const struct ingest_counters *c = &server->ingest.counters;
-	struct udp_memory memory;
 
-	metrics_single(m, "netlambda_datagrams_total", METRIC_COUNTER, "Datagrams received.",
-		c->datagrams);
-	metrics_single(m, "netlambda_datagram_bytes_total", METRIC_COUNTER,
+	metrics_single(m, "netlambda_version1_enabled", METRIC_GAUGE,
+		"Whether protocol version 1 is taken, which is in the clear.",
+		server->version1 != NULL);
+	if (!server->version1)
+		return;
+	metrics_single(m, "netlambda_version1_datagrams_total", METRIC_COUNTER,
+		"Datagrams received.", c->datagrams);
+	metrics_single(m, "netlambda_version1_bytes_total", METRIC_COUNTER,
 		"UDP payload received, in bytes.", c->bytes);
-	metrics_family(m, "netlambda_malformed_total", METRIC_COUNTER,
+	metrics_family(m, "netlambda_version1_malformed_total", METRIC_COUNTER,
 		"Datagrams refused by the parser, by cause.");
 	for (int i = V1_OK + 1; i < V1_ERROR_COUNT; i++)
 		metrics_sample(m,
@@ -228,32 +245,37 @@ static void write_ingest_metrics(struct metrics *m, const struct server *server)
 		c->too_many_switches);
 	metrics_sample(m, (const struct metric_label[]){{"cause", "foreign-switch"}, {0}},
 		c->foreign_switches);
-	metrics_family(m, "netlambda_events_total", METRIC_COUNTER,
-		"Events in accepted transactions, by class; resends are not counted again.");
-	metrics_sample(
-		m, (const struct metric_label[]){{"class", "unacknowledged"}, {0}}, c->events[0]);
-	metrics_sample(
-		m, (const struct metric_label[]){{"class", "acknowledged"}, {0}}, c->events[1]);
-	metrics_single(m, "netlambda_events_unrouted_total", METRIC_COUNTER,
-		"Events that no trigger names.", c->unrouted);
-	metrics_single(m, "netlambda_events_shed_total", METRIC_COUNTER,
-		"Unacknowledged events given up since a function's queue was full.", c->shed);
-	metrics_single(m, "netlambda_transactions_put_off_total", METRIC_COUNTER,
+	metrics_single(m, "netlambda_version1_put_off_total", METRIC_COUNTER,
 		"Transactions not acknowledged since a function's queue was full; they come again.",
 		c->put_off);
-	metrics_single(m, "netlambda_pending_resends_total", METRIC_COUNTER,
+	metrics_single(m, "netlambda_version1_pending_resends_total", METRIC_COUNTER,
 		"Resends of transactions that were being processed.", c->pending_resends);
-	metrics_single(m, "netlambda_acknowledgements_total", METRIC_COUNTER,
+	metrics_single(m, "netlambda_version1_acknowledgements_total", METRIC_COUNTER,
 		"Acknowledgements sent.", c->acks);
-	metrics_single(m, "netlambda_reply_failures_total", METRIC_COUNTER,
-		"Acknowledgements that could not be sent.", server->reply_failures);
-	metrics_single(m, "netlambda_receive_failures_total", METRIC_COUNTER,
-		"System calls for receiving that failed.", server->receive_failures);
-	if (udp_get_memory(server->udp_fd, &memory) == 0)
-		metrics_single(m, "netlambda_socket_drops_total", METRIC_COUNTER,
-			"Datagrams that found the socket's buffer full.", memory.drops);
+	version1_write_metrics(server->version1, m);
+}
+
+/* Of both versions. */
+static void write_event_metrics(struct metrics *m, const struct server *server)
+{
+	const struct ingest_counters *c = &server->ingest.counters;
+	static const char *const classes[] = {"unacknowledged", "acknowledged"};
+	struct link_totals totals;
+
+	link_get_totals(server->link, &totals);
+	metrics_family(m, "netlambda_events_total", METRIC_COUNTER,
+		"Events taken, by class; resends are not counted again.");
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		metrics_sample(m, (const struct metric_label[]){{"class", classes[i]}, {0}},
+			c->events[i] + totals.events[i]);
+	metrics_single(m, "netlambda_events_unrouted_total", METRIC_COUNTER,
+		"Events that no trigger names.", c->unrouted + totals.unrouted);
+	metrics_single(m, "netlambda_events_shed_total", METRIC_COUNTER,
+		"Unacknowledged events given up since the server or a function was too slow.",
+		c->shed + totals.shed);
 	metrics_single(m, "netlambda_simulated_drops_total", METRIC_COUNTER,
-		"Datagrams thrown away as --drop-rate asks.", server->simulated_drops);
+		"Datagrams thrown away as --drop-rate asks.",
+		totals.simulated_drops + version1_simulated_drops(server->version1));
 }
 
 static void write_store_metrics(struct metrics *m, const struct server *server)
@@ -289,52 +311,111 @@ struct switch_metric {
 	const char *name;
 	enum metric_type type;
 	const char *help;
-	uint64_t (*read)(const struct switch_ *sw);
+	uint64_t (*read)(const struct api_switch *item);
+	bool version2; /* it is of version 2 only */
 };
 
-static uint64_t switch_events(const struct switch_ *sw)
+static uint64_t switch_events(const struct api_switch *item)
 {
-	return sw->counters.events;
+	return item->events;
 }
 
-static uint64_t switch_duplicates(const struct switch_ *sw)
+static uint64_t switch_duplicates(const struct api_switch *item)
 {
-	return sw->receiver.duplicates;
+	return item->duplicates;
 }
 
-static uint64_t switch_restarts(const struct switch_ *sw)
+static uint64_t switch_restarts(const struct api_switch *item)
 {
-	return sw->receiver.restarts;
+	return item->restarts;
 }
 
-static uint64_t switch_last_seen(const struct switch_ *sw)
+static uint64_t switch_last_seen(const struct api_switch *item)
 {
-	return sw->last_seen_ns / NS_PER_SEC;
+	return item->last_seen_ns / NS_PER_SEC;
 }
 
-static void write_switch_metrics(struct metrics *m, const struct server *server)
+static uint64_t switch_up(const struct api_switch *item)
 {
-	static const struct switch_metric families[] = {
-		{"netlambda_switch_events_total", METRIC_COUNTER, "Events accepted from a switch.",
-			switch_events},
-		{"netlambda_switch_duplicates_total", METRIC_COUNTER,
-			"Resends of committed transactions.", switch_duplicates},
-		{"netlambda_switch_restarts_total", METRIC_COUNTER, "Restarts of a switch's agent.",
-			switch_restarts},
-		{"netlambda_switch_last_seen_timestamp_seconds", METRIC_GAUGE,
-			"When a switch was last heard of.", switch_last_seen},
-	};
+	return item->session->opened_ns != 0;
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		metrics_family(m, families[i].name, families[i].type, families[i].help);
-		for (size_t j = 0; j < switches_count(server->switches); j++) {
-			const struct switch_ *sw = switches_at(server->switches, j);
-			char id[16];
+static uint64_t switch_shed(const struct api_switch *item)
+{
+	uint64_t sum = 0;
 
-			snprintf(id, sizeof(id), "%" PRIu32, sw->id);
-			metrics_sample(m, (const struct metric_label[]){{"switch", id}, {0}},
-				families[i].read(sw));
-		}
+	for (int lane = 0; lane < V2_LANES; lane++)
+		sum += item->session->lanes[lane].shed;
+	return sum;
+}
+
+static uint64_t switch_lost(const struct api_switch *item)
+{
+	uint64_t sum = 0;
+
+	for (int lane = 0; lane < V2_LANES; lane++)
+		sum += item->session->lanes[lane].lost;
+	return sum;
+}
+
+static uint64_t switch_takeovers(const struct api_switch *item)
+{
+	return item->session->takeovers;
+}
+
+static uint64_t switch_expires(const struct api_switch *item)
+{
+	return item->session->until_ns / NS_PER_SEC;
+}
+
+static const struct switch_metric switch_metrics[] = {
+	{"netlambda_switch_events_total", METRIC_COUNTER, "Events accepted from a switch.",
+		switch_events, false},
+	{"netlambda_switch_duplicates_total", METRIC_COUNTER, "Events that came again.",
+		switch_duplicates, false},
+	{"netlambda_switch_restarts_total", METRIC_COUNTER, "Restarts of a switch's agent.",
+		switch_restarts, false},
+	{"netlambda_switch_last_seen_timestamp_seconds", METRIC_GAUGE,
+		"When a switch was last heard of.", switch_last_seen, false},
+	{"netlambda_switch_up", METRIC_GAUGE, "Whether a switch has a session.", switch_up, true},
+	{"netlambda_switch_shed_total", METRIC_COUNTER,
+		"Events that a switch had no room for, as it declared.", switch_shed, true},
+	{"netlambda_switch_lost_total", METRIC_COUNTER,
+		"Events of a switch declared lost, whatever the cause.", switch_lost, true},
+	{"netlambda_switch_takeovers_total", METRIC_COUNTER,
+		"Times that an agent took over from another one with the same certificate.",
+		switch_takeovers, true},
+	{"netlambda_switch_certificate_expires_timestamp_seconds", METRIC_GAUGE,
+		"When a switch's certificate expires.", switch_expires, true},
+};
+
+struct switch_samples {
+	struct metrics *metrics;
+	const struct switch_metric *metric;
+};
+
+static void write_switch(void *arg, const struct api_switch *item)
+{
+	const struct switch_samples *samples = arg;
+	char id[16];
+
+	if (samples->metric->version2 && !item->session)
+		return;
+	snprintf(id, sizeof(id), "%" PRIu32, item->id);
+	metrics_sample(samples->metrics,
+		(const struct metric_label[]){
+			{"switch", id}, {"version", item->session ? "2" : "1"}, {0}},
+		samples->metric->read(item));
+}
+
+static void write_switch_metrics(struct metrics *m, struct server *server)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(switch_metrics); i++) {
+		struct switch_samples samples = {m, &switch_metrics[i]};
+
+		metrics_family(
+			m, switch_metrics[i].name, switch_metrics[i].type, switch_metrics[i].help);
+		show_switches(server, write_switch, &samples);
 	}
 }
 
@@ -349,17 +430,19 @@ static void write_isolation_metrics(struct metrics *m, const struct isolation_le
 
 static void show_metrics(void *user, struct metrics *m)
 {
-	const struct server *server = user;
+	struct server *server = user;
 
-	write_ingest_metrics(m, server);
+	write_event_metrics(m, server);
+	link_write_metrics(server->link, m);
+	write_version1(m, server);
 	write_store_metrics(m, server);
 	metrics_single(m, "netlambda_timer_ticks_total", METRIC_COUNTER,
 		"Times that functions were called by their schedule.", server->timers.ticks);
 	metrics_single(m, "netlambda_timer_missed_total", METRIC_COUNTER,
 		"Times due that were not made up for, since the function could not take them.",
 		server->timers.missed);
-	metrics_single(m, "netlambda_switches", METRIC_GAUGE, "Switches known.",
-		switches_count(server->switches));
+	metrics_single(
+		m, "netlambda_switches", METRIC_GAUGE, "Switches known.", count_switches(server));
 	write_switch_metrics(m, server);
 	write_isolation_metrics(m, engine_level(server->engine));
 	write_function_metrics(m, server->units, server->engine);

@@ -172,17 +172,3 @@ struct switch_ *switches_at(struct switches *switches, size_t index)
 {
 	return switches->by_age[index];
 }
-
-void switch_note_interface(struct switch_ *sw, const struct interface_event *event)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(sw->interfaces); i++) {
-		struct interface_counters *interface = &sw->interfaces[i];
-
-		if (interface->ifindex != event->ifindex && interface->ifindex != 0)
-			continue;
-		interface->ifindex = event->ifindex;
-		interface->last = *event;
-		return;
-	}
-	sw->interfaces_ignored++;
-}

@@ -13,6 +13,7 @@
 #include "base/attr.h"
 #include "base/clock.h"
 #include "net/endpoint.h"
+#include "server/interface_table.h"
 #include "server/stream.h"
 #include "wire/v1.h"
 
@@ -44,11 +45,7 @@ struct switch_ {
 	struct switch_counters counters;
 	struct transaction transaction; /* under way while receiver.pending */
 	struct stream stream;           /* of its acknowledged events */
-	struct interface_counters {
-		uint32_t ifindex; /* 0 = free */
-		struct interface_event last;
-	} interfaces[64];
-	uint64_t interfaces_ignored; /* events of interfaces beyond these */
+	struct interface_table interfaces;
 };
 
 #define SWITCH_IDLE_NS (600 * NS_PER_SEC) /* after which one may be forgotten */
@@ -67,8 +64,5 @@ struct switch_ *switches_get(struct switches *switches, uint32_t id, uint64_t no
 /* In the order they were first seen. */
 size_t switches_count(const struct switches *switches);
 struct switch_ *switches_at(struct switches *switches, size_t index);
-
-/* Keeps the newest state of an interface, from its event. */
-void switch_note_interface(struct switch_ *sw, const struct interface_event *event);
 
 #endif

@@ -87,7 +87,8 @@ static void what_was_sent_is_what_the_server_adds_up(void **state _unused_)
 	uint64_t bytes = 0;
 	struct told told;
 
-	agent_start(&agent, "--id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms", port);
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "attached interface=veth0"));
 	assert_non_null(strstr(agent.output, "mode=native"));
@@ -117,7 +118,8 @@ static void acknowledged_events_survive_loss_exactly_once(void **state _unused_)
 	struct told told;
 
 	agent_start(&agent,
-		"--id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms --flush-timeout 9s",
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms "
+		"--flush-timeout 9s",
 		port);
 	agent_wait_output(&agent, "counting id=3");
 	for (int i = 0; i < 3; i++) {
@@ -137,7 +139,8 @@ static void sigterm_flushes_what_was_never_collected(void **state _unused_)
 	struct told told;
 	uint64_t bytes;
 
-	agent_start(&agent, "--id 3 --interface veth0 --server 127.0.0.1:%u --period 60s", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 60s", port);
 	agent_wait_output(&agent, "counting id=3");
 	bytes = send_mix();
 	assert_int_equal(agent_end(&agent, SIGINT), 0);
@@ -152,7 +155,7 @@ static void flush_is_bounded_and_says_what_is_left(void **state _unused_)
 
 	receiver_set_deaf(true);
 	agent_start(&agent,
-		"--id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms "
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms "
 		"--flush-timeout 300ms",
 		port);
 	agent_wait_output(&agent, "counting id=3");
@@ -171,7 +174,8 @@ static void spool_that_is_full_sheds_and_declares_it(void **state _unused_)
 
 	receiver_set_deaf(true);
 	agent_start(&agent,
-		"--id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms --spool 64 "
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms --spool "
+		"64 "
 		"--flush-timeout 100ms",
 		port);
 	agent_wait_output(&agent, "counting id=3");
@@ -188,8 +192,9 @@ static void second_signal_ends_at_once(void **state _unused_)
 	struct told told;
 
 	receiver_set_deaf(true);
-	agent_start(
-		&agent, "--id 3 --interface veth0 --server 127.0.0.1:%u --flush-timeout 60s", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --flush-timeout 60s",
+		port);
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
 	kill(agent.pid, SIGTERM);
@@ -202,7 +207,7 @@ static void second_signal_ends_at_once(void **state _unused_)
 
 static void killed_agent_leaves_nothing_attached(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 --interface veth0 veth1 --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 --interface veth0 veth1 --server 127.0.0.1:9");
 	agent_wait_output(&agent, "counting id=3");
 	assert_int_not_equal(lab_xdp_id("veth0"), 0);
 	assert_int_not_equal(lab_xdp_id("veth1"), 0);
@@ -218,7 +223,8 @@ static void several_interfaces_are_counted(void **state _unused_)
 	struct frame f;
 	int fd;
 
-	agent_start(&agent, "--id 3 --interface veth0,veth1 --server 127.0.0.1:%u --mode generic",
+	agent_start(&agent,
+		"--protocol 1 --id 3 --interface veth0,veth1 --server 127.0.0.1:%u --mode generic",
 		port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	assert_non_null(strstr(agent.output, "interface=veth1 ifindex="));
@@ -262,7 +268,7 @@ static void foreign_program_is_refused_and_left_alone(void **state _unused_)
 		bpf_xdp_attach((int)if_nametoindex("veth0"), fd, XDP_FLAGS_DRV_MODE, NULL), 0);
 	id = lab_xdp_id("veth0");
 	/* veth1 is attached first, and must be given up again. */
-	agent_start(&agent, "--id 3 --interface veth1,veth0 --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 --interface veth1,veth0 --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	agent.pid = 0;
 	snprintf(named, sizeof(named), "veth0: XDP program \"foreign\" (id %u)", id);
@@ -281,7 +287,7 @@ static void dispatcher_of_libxdp_is_named(void **state _unused_)
 
 	assert_int_equal(
 		bpf_xdp_attach((int)if_nametoindex("veth0"), fd, XDP_FLAGS_DRV_MODE, NULL), 0);
-	agent_start(&agent, "--id 3 --interface veth0 --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	agent.pid = 0;
 	assert_non_null(strstr(agent.output, "veth0: libxdp's dispatcher (id "));
@@ -301,7 +307,7 @@ static void forced_agent_puts_back_what_it_displaced(void **state _unused_)
 		assert_int_equal(
 			bpf_xdp_attach((int)if_nametoindex("veth0"), fd, modes[i], NULL), 0);
 		id = lab_xdp_id("veth0");
-		agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --force "
+		agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --force "
 				    "--flush-timeout 0s");
 		agent_wait_output(&agent, "counting id=3");
 		assert_non_null(strstr(agent.output, "displaced"));
@@ -320,9 +326,10 @@ static void forced_agent_displaces_a_link(void **state _unused_)
 	int link = bpf_link_create(fd, (int)if_nametoindex("veth0"), BPF_XDP, NULL);
 
 	assert_true(link >= 0);
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --force --flush-timeout 0s");
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --force --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "put_back_at_exit=no"));
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
@@ -335,7 +342,7 @@ static void forced_agent_displaces_a_link(void **state _unused_)
 
 static void mistyped_interface_is_named_with_a_suggestion(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 --interface vet0 --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 --interface vet0 --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	agent.pid = 0;
 	assert_non_null(strstr(agent.output, "vet0: no such interface (did you mean \"veth0\"?)"));
@@ -343,10 +350,10 @@ static void mistyped_interface_is_named_with_a_suggestion(void **state _unused_)
 
 static void usage_errors_exit_with_2(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 --interface veth0");
+	agent_start(&agent, "--protocol 1 --id 3 --interface veth0");
 	assert_int_equal(agent_wait_exit(&agent), 2);
 	agent.pid = 0;
-	assert_non_null(strstr(agent.output, "--server HOST:PORT is missing"));
+	assert_non_null(strstr(agent.output, "--server HOST[:PORT] is missing"));
 }
 
 /* Runs the agent through setpriv(1), as root with these capabilities only. */
@@ -357,7 +364,8 @@ static void start_with_capabilities(const char *capabilities)
 	snprintf(program, sizeof(program), "%s", getenv("NETLAMBDA_AGENT"));
 	assert_int_equal(setenv("NETLAMBDA_AGENT", "/usr/bin/setpriv", 1), 0);
 	agent_start(&agent,
-		"--bounding-set %s --inh-caps -all %s --id 3 -i veth0 --server 127.0.0.1:9 "
+		"--bounding-set %s --inh-caps -all %s --protocol 1 --id 3 -i veth0 --server "
+		"127.0.0.1:9 "
 		"--flush-timeout 0s",
 		capabilities, program);
 	assert_int_equal(setenv("NETLAMBDA_AGENT", program, 1), 0);
@@ -396,10 +404,10 @@ static void facts_of_a_real_interface_are_read(void **state _unused_)
 static void native_is_insisted_on(void **state _unused_)
 {
 	/* The loopback interface has no native XDP. */
-	agent_start(&agent, "--id 3 -i lo --server 127.0.0.1:9 --mode native");
+	agent_start(&agent, "--protocol 1 --id 3 -i lo --server 127.0.0.1:9 --mode native");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "the driver refuses native XDP"));
-	agent_start(&agent, "--id 3 -i lo --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i lo --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "the driver refuses native XDP, so generic is used"));
 	/* The kernel's own words. */
@@ -411,7 +419,7 @@ static void native_is_insisted_on(void **state _unused_)
 static void interface_that_goes_away_is_reported(void **state _unused_)
 {
 	lab_run("ip link add gone0 type veth peer name gone1 && ip link set gone0 up");
-	agent_start(&agent, "--id 3 -i gone0 --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i gone0 --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	lab_run("ip link del gone0");
 	agent_wait_output(&agent, "interface gone");
@@ -445,7 +453,9 @@ static void statistics_are_written_in_prometheus_form(void **state _unused_)
 	assert_true(fd >= 0);
 	close(fd);
 	agent_start(&agent,
-		"--id 3 -i veth0 --server 127.0.0.1:9 --stats-file %s --flush-timeout 0s", path);
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --stats-file %s --flush-timeout "
+		"0s",
+		path);
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
 	send_cut(3);
@@ -479,7 +489,7 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 	struct told told;
 
 	agent_start(&agent,
-		"--id 3 -i veth0 --server 127.0.0.1:%u --period 60s "
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --period 60s "
 		"--alarm source-ports=100,target-ports=0",
 		port);
 	agent_wait_output(&agent, "counting id=3");
@@ -499,7 +509,8 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 
 static void sigusr1_writes_statistics_at_once(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --period 60s --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --period 60s "
+			    "--flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
 	kill(agent.pid, SIGUSR1);

@@ -88,7 +88,7 @@ static void need_chain(void)
 
 static void start_with(const char *options)
 {
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u %s", port, options);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u %s", port, options);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 }
 
@@ -188,7 +188,8 @@ static void killed_agent_is_taken_out_by_its_keeper(void **state _unused_)
 static void several_interfaces_are_chained(void **state _unused_)
 {
 	need_chain();
-	agent_start(&agent, "--id 3 -i veth0,veth1 --chain --server 127.0.0.1:%u", port);
+	agent_start(
+		&agent, "--protocol 1 --id 3 -i veth0,veth1 --chain --server 127.0.0.1:%u", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	lab_send_packets("veth0", 3);
 	lab_send_packets("veth1", 4);
@@ -209,7 +210,7 @@ static void plain_program_in_the_way_is_named(void **state _unused_)
 	fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "plain", "GPL", pass, ARRAY_SIZE(pass), NULL);
 	link = bpf_link_create(fd, (int)if_nametoindex("veth0"), BPF_XDP, NULL);
 	assert_true(link >= 0);
-	agent_start(&agent, "--id 3 -i veth0 --chain --server 127.0.0.1:%u", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --chain --server 127.0.0.1:%u", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "not by way of libxdp's dispatcher"));
 	close(link);
@@ -223,7 +224,8 @@ static void missing_capability_is_named(void **state _unused_)
 	snprintf(program, sizeof(program), "%s", getenv("NETLAMBDA_AGENT"));
 	assert_int_equal(setenv("NETLAMBDA_AGENT", "/usr/bin/setpriv", 1), 0);
 	agent_start(&agent,
-		"--bounding-set -all,+bpf,+perfmon,+net_admin --inh-caps -all %s --id 3 -i veth0 "
+		"--bounding-set -all,+bpf,+perfmon,+net_admin --inh-caps -all %s --protocol 1 --id "
+		"3 -i veth0 "
 		"--chain --server 127.0.0.1:9",
 		program);
 	assert_int_equal(setenv("NETLAMBDA_AGENT", program, 1), 0);
@@ -235,7 +237,7 @@ static void kernel_without_it_is_told(void **state _unused_)
 {
 	if (possible)
 		skip();
-	agent_start(&agent, "--id 3 -i veth0 --chain --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --chain --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "this kernel cannot run several XDP programs"));
 	assert_int_equal(lab_xdp_id("veth0"), 0);

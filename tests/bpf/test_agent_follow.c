@@ -42,7 +42,7 @@ static void what_matches_is_counted_from_its_coming_to_its_going(void **state _u
 	struct told told;
 
 	lab_add_pair("in0", "out0");
-	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:%u --period 50ms", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i in* --server 127.0.0.1:%u --period 50ms", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 	lab_send_packets("out0", 100);
 	lab_add_pair("in1", "out1");
@@ -69,7 +69,7 @@ static void interface_that_comes_back_begins_at_zero(void **state _unused_)
 	struct told told;
 
 	/* A long period: its packets are collected after it is gone. */
-	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:%u --period 10s", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i in* --server 127.0.0.1:%u --period 10s", port);
 	agent_wait_output(&agent, "no interface to count on yet");
 	for (unsigned int i = 1; i <= 10; i++) {
 		agent_forget_output(&agent);
@@ -92,7 +92,8 @@ static void named_interface_is_attached_to_again(void **state _unused_)
 	struct told told;
 
 	lab_add_pair("in0", "out0");
-	agent_start(&agent, "--id 3 -i in0 -i veth0 --server 127.0.0.1:%u --period 50ms", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i in0 -i veth0 --server 127.0.0.1:%u --period 50ms", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	lab_send_packets("out0", 5);
 	lab_run("ip link del in0");
@@ -113,11 +114,11 @@ static void absent_interface_is_waited_for_only_when_told(void **state _unused_)
 	uint16_t port = receiver_start(0);
 	struct told told;
 
-	agent_start(&agent, "--id 3 -i later0 --server 127.0.0.1:%u", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i later0 --server 127.0.0.1:%u", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "later0: no such interface"));
 	assert_non_null(strstr(agent.output, "--wait waits for it"));
-	agent_start(&agent, "--id 3 -i later0 --wait --server 127.0.0.1:%u", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i later0 --wait --server 127.0.0.1:%u", port);
 	agent_wait_output(&agent, "counting id=3 interfaces=0");
 	assert_non_null(strstr(
 		agent.output, "waiting for an interface that is not there interface=later0"));
@@ -135,7 +136,8 @@ static void no_more_than_the_limit_are_followed(void **state _unused_)
 	lab_add_pair("in0", "out0");
 	lab_add_pair("in1", "out1");
 	lab_add_pair("in2", "out2");
-	agent_start(&agent, "--id 3 -i in* --follow-max 2 --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i in* --follow-max 2 --server 127.0.0.1:9 "
+			    "--flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	assert_non_null(strstr(agent.output, "more interfaces match than can be followed"));
 	assert_int_equal(!!lab_xdp_id("in0") + !!lab_xdp_id("in1") + !!lab_xdp_id("in2"), 2);
@@ -152,7 +154,7 @@ static void no_more_than_the_limit_are_followed(void **state _unused_)
 static void renamed_interface_is_let_go_when_no_pattern_matches(void **state _unused_)
 {
 	lab_add_pair("in0", "out0");
-	agent_start(&agent, "--id 3 -i in* --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i in* --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 	lab_run("ip link set in0 down && ip link set in0 name in7 && ip link set in7 up");
 	agent_wait_output(&agent, "interface renamed interface=in7 was=in0");
@@ -171,7 +173,7 @@ static void program_detached_by_somebody_is_attached_again(void **state _unused_
 	uint32_t id = 0, size = sizeof(info);
 	int fd = -1;
 
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	while (bpf_link_get_next_id(id, &id) == 0) {
 		fd = bpf_link_get_fd_by_id(id);
@@ -193,8 +195,8 @@ static void program_detached_by_somebody_is_attached_again(void **state _unused_
 static void metrics_tell_generic_mode_and_what_is_gone(void **state _unused_)
 {
 	lab_add_pair("in0", "out0");
-	agent_start(
-		&agent, "--id 3 -i in0 -i lo --server 127.0.0.1:9 --flush-timeout 0s --mode auto");
+	agent_start(&agent, "--protocol 1 --id 3 -i in0 -i lo --server 127.0.0.1:9 --flush-timeout "
+			    "0s --mode auto");
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	kill(agent.pid, SIGUSR1);
 	agent_wait_output(&agent, "netlambda_agent_interfaces_generic 1\n");

@@ -32,7 +32,8 @@ static void make_or_skip(const char *command)
 
 static void assert_counts_with_hint(const char *interface, const char *hint)
 {
-	agent_start(&agent, "--id 3 -i %s --server 127.0.0.1:9 --flush-timeout 0s", interface);
+	agent_start(&agent, "--protocol 1 --id 3 -i %s --server 127.0.0.1:9 --flush-timeout 0s",
+		interface);
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "mode=generic"));
 	if (!strstr(agent.output, hint))
@@ -46,7 +47,7 @@ static void vlan_device_is_sent_to_its_parent(void **state _unused_)
 	lab_run("ip link set veth0.5 up");
 	assert_counts_with_hint(
 		"veth0.5", "a VLAN device has no native XDP: count on its parent veth0 instead");
-	agent_start(&agent, "--id 3 -i veth0.5 --mode native --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0.5 --mode native --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "count on its parent veth0"));
 }

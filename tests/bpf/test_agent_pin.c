@@ -113,7 +113,8 @@ static unsigned int stream_stop(uint64_t *ret_bytes)
 static void start_with(const char *options)
 {
 	receiver_expect_another();
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --flush-timeout 9s --pin %s",
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --flush-timeout 9s --pin %s",
 		port, options);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 }
@@ -332,7 +333,7 @@ static void another_layout_drains_the_maps_of_before(void **state _unused_)
 		assert_int_equal(agent_end(&agent, SIGTERM), 0);
 		stream_wait();
 		agent_start(&agent,
-			"--id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms "
+			"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms "
 			"--flush-timeout 9s %s",
 			port, layouts[i]);
 		agent_wait_output(&agent, "counting id=3");
@@ -435,7 +436,8 @@ static void window_of_sources_goes_on_across_agents(void **state _unused_)
 static void start_following(const char *user, const char *period)
 {
 	agent_start(&agent,
-		"--id 3 -i in* --server 127.0.0.1:%u --pin --user %s --period %s --follow-max 4",
+		"--protocol 1 --id 3 -i in* --server 127.0.0.1:%u --pin --user %s --period %s "
+		"--follow-max 4",
 		port, user, period);
 	agent_wait_output(&agent, "counting id=3");
 }
@@ -491,7 +493,9 @@ static void interface_that_is_asked_for_no_more_is_let_go(void **state _unused_)
 {
 	struct told told;
 
-	agent_start(&agent, "--id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin --period 60s", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin --period 60s",
+		port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	lab_send_packets("veth0", 3);
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
@@ -531,7 +535,7 @@ static void second_agent_is_refused(void **state _unused_)
 
 	start_with("");
 	snprintf(named, sizeof(named), "another agent has it (process %d)", agent.pid);
-	agent_start(&second, "--id 4 -i veth1 --server 127.0.0.1:%u --pin", port);
+	agent_start(&second, "--protocol 1 --id 4 -i veth1 --server 127.0.0.1:%u --pin", port);
 	assert_int_equal(agent_wait_exit(&second), 1);
 	assert_non_null(strstr(second.output, named));
 	agent_start(&second, "--unpin");
@@ -539,7 +543,8 @@ static void second_agent_is_refused(void **state _unused_)
 	assert_non_null(strstr(second.output, named));
 	/* It has a directory of its own, then. */
 	agent_start(&second,
-		"--id 4 -i veth1 --server 127.0.0.1:%u --pin=/sys/fs/bpf/second --flush-timeout 0s",
+		"--protocol 1 --id 4 -i veth1 --server 127.0.0.1:%u --pin=/sys/fs/bpf/second "
+		"--flush-timeout 0s",
 		port);
 	agent_wait_output(&second, "counting id=4");
 	assert_int_equal(agent_end(&second, SIGINT), 0);
@@ -551,20 +556,21 @@ static void agent_without_pins_names_who_left_them(void **state _unused_)
 {
 	start_with("");
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "netlambda-agent --unpin"));
 }
 
 static void missing_file_system_is_told_with_the_command(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin=/tmp/a/b", port);
+	agent_start(
+		&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin=/tmp/a/b", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "there is no BPF file system"));
 	assert_non_null(strstr(agent.output, "mount -t bpf bpf /tmp"));
 	/* There may be another below. */
 	lab_run("while umount /sys/fs/bpf 2>&-; do :; done");
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	lab_run("mount -t bpf bpf /sys/fs/bpf");
 	assert_non_null(strstr(agent.output, "mount -t bpf bpf /sys/fs/bpf"));
@@ -600,13 +606,13 @@ static void foreign_objects_under_our_names_are_refused(void **state _unused_)
 {
 	lab_run("mkdir -m 700 /sys/fs/bpf/netlambda");
 	close(pin_map("/sys/fs/bpf/netlambda/link_7"));
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "link_7: it is not the link that an agent left"));
 	lab_run("rm /sys/fs/bpf/netlambda/link_7; mkdir /sys/fs/bpf/netlambda/maps_1");
 	close(pin_map("/sys/fs/bpf/netlambda/maps_1/agent_state"));
 	close(pin_map("/sys/fs/bpf/netlambda/maps_1/agent_slots"));
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "is not what an agent left"));
 	assert_int_equal(lab_xdp_id("veth0"), 0);
@@ -615,11 +621,11 @@ static void foreign_objects_under_our_names_are_refused(void **state _unused_)
 static void directory_that_others_can_write_is_refused(void **state _unused_)
 {
 	lab_run("mkdir -m 770 /sys/fs/bpf/netlambda");
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "others than its owner can write there"));
 	lab_run("chmod 700 /sys/fs/bpf/netlambda && chown 65533 /sys/fs/bpf/netlambda");
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin", port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "it belongs to user 65533"));
 }
@@ -629,15 +635,17 @@ static void failed_start_leaves_as_it_was(void **state _unused_)
 	struct told told;
 
 	/* First with nothing there: nothing stays. */
-	agent_start(
-		&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin --stats-file /proc/no", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin --stats-file /proc/no",
+		port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_nothing_is_left();
 	start_with("");
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	send_rounds(1);
-	agent_start(
-		&agent, "--id 3 -i veth0 --server 127.0.0.1:%u --pin --stats-file /proc/no", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin --stats-file /proc/no",
+		port);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_int_not_equal(lab_xdp_id("veth0"), 0);
 	send_rounds(2);
@@ -669,7 +677,7 @@ static void another_network_namespace_is_refused(void **state _unused_)
 	child = fork();
 	if (child == 0) {
 		lab_enter();
-		agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --pin");
+		agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --pin");
 		_exit(agent_wait_exit(&agent) == 1 &&
 					strstr(agent.output, "of another network namespace")
 				? 0

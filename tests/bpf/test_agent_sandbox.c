@@ -107,7 +107,8 @@ static void nothing_is_left_of_root(void **state _unused_)
 	assert_non_null(nobody);
 	snprintf(uid, sizeof(uid), "Uid:\t%1$u\t%1$u\t%1$u\t%1$u\n", nobody->pw_uid);
 	snprintf(gid, sizeof(gid), "Gid:\t%1$u\t%1$u\t%1$u\t%1$u\n", nobody->pw_gid);
-	agent_start(&agent, "--id 3 -i veth0 --user nobody --server 127.0.0.1:%u", port);
+	agent_start(
+		&agent, "--protocol 1 --id 3 -i veth0 --user nobody --server 127.0.0.1:%u", port);
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "capabilities=none no_new_privs=yes"));
 	count = threads_of(agent.pid, threads);
@@ -134,7 +135,8 @@ static void nothing_is_left_of_root(void **state _unused_)
 
 static void staying_root_is_said(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 -i veth0 --user root --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --user root --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	assert_non_null(strstr(agent.output, "staying root, as told by --user"));
 	assert_non_null(strstr(agent.output, "sandboxed uid=0 capabilities=none"));
@@ -144,7 +146,7 @@ static void staying_root_is_said(void **state _unused_)
 
 static void unknown_user_is_refused(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 -i veth0 --user nobody-here --server 127.0.0.1:9");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --user nobody-here --server 127.0.0.1:9");
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "--user nobody-here: no such user"));
 	assert_int_equal(lab_xdp_id("veth0"), 0);
@@ -218,7 +220,9 @@ static void no_thread_can_do_what_it_need_not(void **state _unused_)
 	struct told told;
 
 	/* Root, lest a file's owner or a missing capability do the refusing. */
-	agent_start(&agent, "--id 3 -i veth0 --user root --server 127.0.0.1:%u --period 10s", port);
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --user root --server 127.0.0.1:%u --period 10s",
+		port);
 	need_sandbox();
 	count = threads_of(agent.pid, threads);
 	assert_int_equal(count, 2);
@@ -250,7 +254,8 @@ static void without_sandbox_all_is_open_and_that_is_said(void **state _unused_)
 		{"signal to another process", SYS_kill, {1, 0}, NULL, 0},
 	};
 
-	agent_start(&agent, "--id 3 -i veth0 --no-sandbox --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --no-sandbox --server 127.0.0.1:9 "
+			    "--flush-timeout 0s");
 	agent_wait_output(&agent, "NO SANDBOX: all privileges are kept");
 	agent_wait_output(&agent, "counting id=3");
 	if (!inject_is_possible())
@@ -286,7 +291,7 @@ static void statistics_are_written_and_nothing_beside(void **state _unused_)
 	assert_int_equal(chown(directory, nobody->pw_uid, nobody->pw_gid), 0);
 	snprintf(path, sizeof(path), "%s/agent.prom", directory);
 	agent_start(&agent,
-		"--id 3 -i veth0 --user nobody --stats-file %s --server 127.0.0.1:9 "
+		"--protocol 1 --id 3 -i veth0 --user nobody --stats-file %s --server 127.0.0.1:9 "
 		"--flush-timeout 0s",
 		path);
 	agent_wait_output(&agent, "counting id=3");
@@ -310,7 +315,8 @@ static void statistics_that_the_user_cannot_write_are_an_error(void **state _unu
 	char directory[] = "/tmp/netlambda-sandbox-XXXXXX";
 
 	assert_non_null(mkdtemp(directory)); /* root's, mode 0700 */
-	agent_start(&agent, "--id 3 -i veth0 --user nobody --stats-file %s/x --server 127.0.0.1:9",
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i veth0 --user nobody --stats-file %s/x --server 127.0.0.1:9",
 		directory);
 	assert_int_equal(agent_wait_exit(&agent), 1);
 	assert_non_null(strstr(agent.output, "give the directory to that user"));
@@ -329,7 +335,8 @@ static void interfaces_are_followed_in_the_sandbox(void **state _unused_)
 	int fd;
 
 	agent_start(&agent,
-		"--id 3 -i in* --wait -i late0 --user nobody --server 127.0.0.1:%u --period 50ms",
+		"--protocol 1 --id 3 -i in* --wait -i late0 --user nobody --server 127.0.0.1:%u "
+		"--period 50ms",
 		port);
 	agent_wait_output(&agent, "counting id=3 interfaces=0");
 	for (int i = 0; i < 3; i++) {
@@ -354,7 +361,8 @@ static void interfaces_are_followed_in_the_sandbox(void **state _unused_)
 /* Asking why native is refused, and falling back, take sockets, files and a link. */
 static void refusal_in_the_sandbox_ends_in_generic_mode(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 -i br* --user nobody --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent,
+		"--protocol 1 --id 3 -i br* --user nobody --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3 interfaces=0");
 	lab_run("ip link add br0 mtu 9000 type bridge && ip link set br0 up");
 	agent_wait_output(&agent, "attached interface=br0 ");
@@ -378,7 +386,8 @@ static void start_as_unit(const char *options)
 	snprintf(agent_path, sizeof(agent_path), "%s", program);
 	assert_int_equal(setenv("NETLAMBDA_AGENT", "/usr/bin/unshare", 1), 0);
 	agent_start(&agent,
-		"--mount -- /bin/sh tests/bpf/as_unit.sh %s --id 3 -i veth0 --period 50ms %s",
+		"--mount -- /bin/sh tests/bpf/as_unit.sh %s --protocol 1 --id 3 -i veth0 --period "
+		"50ms %s",
 		agent_path, options);
 	assert_int_equal(setenv("NETLAMBDA_AGENT", agent_path, 1), 0);
 	agent_wait_output(&agent, "counting id=3");
@@ -449,7 +458,7 @@ static void thresholds_are_read_again_in_the_sandbox(void **state _unused_)
 	snprintf(path, sizeof(path), "%s/alarms", directory);
 	write_alarms(path, NO_TARGETS);
 	agent_start(&agent,
-		"--id 3 -i veth0 --user nobody --fanout 60s --alarm source-ports=1000 "
+		"--protocol 1 --id 3 -i veth0 --user nobody --fanout 60s --alarm source-ports=1000 "
 		"--alarm-file %s --server 127.0.0.1:%u",
 		path, port);
 	agent_wait_output(&agent, "counting id=3");
@@ -478,7 +487,7 @@ static void thresholds_are_read_again_in_the_sandbox(void **state _unused_)
 
 static void hangup_without_a_file_ends_nothing(void **state _unused_)
 {
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	kill(agent.pid, SIGHUP);
 	agent_wait_output(&agent, "there being no --alarm-file");
@@ -522,8 +531,8 @@ static void pins_open_one_directory_only(void **state _unused_)
 		{"create a file", SYS_openat, {AT_CWD, 0, O_WRONLY | O_CREAT, 0600}, PINS "/no", 1},
 	};
 
-	agent_start(&agent,
-		"--id 3 -i veth0 --user root --server 127.0.0.1:9 --flush-timeout 0s --pin=" PINS);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --user root --server 127.0.0.1:9 "
+			    "--flush-timeout 0s --pin=" PINS);
 	need_sandbox();
 	lab_run("mkdir -p /sys/fs/bpf/other");
 	if (strstr(agent.output, "files=landlock")) {
@@ -571,7 +580,7 @@ static void watchdog_is_fed_by_collections(void **state _unused_)
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/netlambda-notify-%d", getpid());
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
-	agent_start(&agent, "--id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --flush-timeout 0s");
 	assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
 	agent_wait_output(&agent, "counting id=3");
 	wait_fed(fd, 3);

@@ -21,7 +21,7 @@ BUILD = pathlib.Path(os.environ.get("NETLAMBDA_BUILD", HERE.parents[1] / "build"
 sys.path.insert(0, str(HERE.parents[1] / "tools"))
 
 # pylint: disable=wrong-import-position
-from lab import daemons, network  # noqa: E402
+from lab import authority, daemons, network  # noqa: E402
 
 SERVER_IP = "10.63.0.2"
 ENDPOINT = f"{SERVER_IP}:5005"
@@ -60,9 +60,12 @@ class Checker:
 
 
 class Path:
-    """The whole path of one test: namespaces, server and agent, with the function `sum`."""
+    """The whole path of one test: namespaces, server and agent, with the function `sum`.
 
-    def __init__(self):
+    `protocol` is the version that the agent speaks; the server takes version 1 only if it does.
+    """
+
+    def __init__(self, protocol=2, **settings):
         self.lab = network.Network("nltest")
         lab = self.lab
         for name in ("sender", "s1", "lambda"):
@@ -73,9 +76,13 @@ class Path:
         lab.link("s1", "uplink", "lambda", "eth0")
         lab.address("s1", "uplink", "10.63.0.1/30")
         lab.address("lambda", "eth0", f"{SERVER_IP}/30")
+        self.authority = authority.Authority(lab.directory / "pki", BUILD)
+        tls = {"credentials": str(self.authority.server(SERVER_IP)), "crl": str(self.authority.crl)}
         self.server = daemons.Server(lab, BUILD, "lambda", ENDPOINT, functions_dir=HERE / "functions",
-                                     triggers={"1": "sum", "2": "sum"})
-        self.agent = daemons.Agent(lab, BUILD, "s1", ["port"], ENDPOINT)
+                                     triggers={"1": "sum", "2": "sum"},
+                                     **{"tls": tls, "version1": protocol == 1, **settings})
+        credentials = self.authority.switch(1) if protocol == 2 else None
+        self.agent = daemons.Agent(lab, BUILD, "s1", ["port"], ENDPOINT, credentials=credentials)
         self.sent_total = 0
 
     def __enter__(self):

@@ -4,7 +4,7 @@
 # words, and either counts or ends with an error; it does not crash, and leaves nothing attached.
 ip link add old0 type veth peer name old1
 ip link set old0 up
-"$1" --id 1 -i old0 --server 127.0.0.1:9 --flush-timeout 0s >/tmp/old.log 2>&1 &
+"$1" --protocol 1 --id 1 -i old0 --server 127.0.0.1:9 --flush-timeout 0s >/tmp/old.log 2>&1 &
 agent=$!
 sleep 20
 if kill -TERM $agent 2>/dev/null; then
@@ -27,7 +27,7 @@ if [ $code -gt 1 ]; then
 fi
 # Maps count into the limit of locked memory there; who cannot raise it is told.
 # shellcheck disable=SC3045 # dash has it
-(ulimit -l 64; setpriv --bounding-set -sys_resource --inh-caps -all "$1" --id 1 -i old0 \
+(ulimit -l 64; setpriv --bounding-set -sys_resource --inh-caps -all "$1" --protocol 1 --id 1 -i old0 \
 	--server 127.0.0.1:9 --flush-timeout 0s) >/tmp/memlock.log 2>&1
 cat /tmp/memlock.log
 if ! grep -q 'LimitMEMLOCK=infinity' /tmp/memlock.log; then

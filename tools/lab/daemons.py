@@ -114,17 +114,19 @@ class Server:
 
 
 class Agent:
-    """A netlambda-agent on interfaces of one namespace."""
+    """A netlambda-agent on interfaces of one namespace: with a certificate, or version 1 without."""
 
-    def __init__(self, lab, build, name, interfaces, server, switch_id=1):
-        self.lab, self.name, self.interfaces = lab, name, interfaces
-        self.argv = [program("netlambda-agent", build), "--id", switch_id, "--server", server]
+    def __init__(self, lab, build, name, interfaces, server, *, credentials=None, switch_id=1,
+                 log="agent.log"):
+        self.lab, self.name, self.interfaces, self.log = lab, name, interfaces, log
+        self.argv = [program("netlambda-agent", build), "--server", server]
+        self.argv += ["--credentials", credentials] if credentials else ["--protocol", 1, "--id", switch_id]
         for interface in interfaces:
             self.argv += ["--interface", interface]
         self.process = None
 
     def start(self, *options, wrapper=(), seconds=10):
-        self.process = self.lab.start(self.name, [*wrapper, *self.argv, *options], "agent.log")
+        self.process = self.lab.start(self.name, [*wrapper, *self.argv, *options], self.log)
         network.wait_for(self._ready, seconds, "the agent to attach")
         return self
 

@@ -2,13 +2,14 @@
 #include "agent/options.h"
 #include "base/clock.h"
 #include "parse_types.bpf.h"
+#include "pki/credentials.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define ARGS_MAX 32
+#define ARGS_MAX 40
 
 /* Splits a command line at its spaces and parses it; `line` must live as long as the options. */
 static int parse(char *line, struct agent_options *ret_options, enum options_outcome *ret_outcome,
@@ -27,18 +28,20 @@ static int parse(char *line, struct agent_options *ret_options, enum options_out
 
 static void minimal_command_line_has_the_documented_defaults(void **state _unused_)
 {
-	char line[] = "--id 7 --interface eth0 --server 127.0.0.1:9000";
+	char line[] = "--interface eth0";
 	enum options_outcome outcome = OPTIONS_HELP;
 	struct agent_options options;
-	char text[ENDPOINT_TEXT_MAX];
 	char *error;
 
 	assert_int_equal(parse(line, &options, &outcome, &error), 0);
 	assert_int_equal(outcome, OPTIONS_RUN);
-	assert_int_equal(options.switch_id, 7);
+	assert_int_equal(options.protocol, 2);
+	assert_int_equal(options.switch_id, 0);
 	assert_int_equal(options.interface_count, 1);
 	assert_string_equal(options.interfaces[0], "eth0");
-	assert_string_equal(endpoint_render(&options.server, text), "127.0.0.1:9000");
+	assert_null(options.server); /* as the credentials say */
+	assert_string_equal(options.credentials, CREDENTIALS_SWITCH);
+	assert_null(options.crl);
 	assert_int_equal(options.attach.mode, ATTACH_AUTO);
 	assert_false(options.attach.force);
 	assert_int_equal(options.period_ns, 200 * NS_PER_MS);
@@ -53,8 +56,8 @@ static void minimal_command_line_has_the_documented_defaults(void **state _unuse
 
 static void tunnels_are_given_by_name(void **state _unused_)
 {
-	char some[] = "-n 1 -i a -s 127.0.0.1:1 --inside gre,vxlan,gtp";
-	char all[] = "-n 1 -i a -s 127.0.0.1:1 --inside all";
+	char some[] = "-i a -s 127.0.0.1:1 --inside gre,vxlan,gtp";
+	char all[] = "-i a -s 127.0.0.1:1 --inside all";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
@@ -67,7 +70,7 @@ static void tunnels_are_given_by_name(void **state _unused_)
 
 static void unknown_tunnel_is_named(void **state _unused_)
 {
-	char line[] = "-n 1 -i a -s 127.0.0.1:1 --inside gre,vxlam";
+	char line[] = "-i a -s 127.0.0.1:1 --inside gre,vxlam";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
@@ -81,9 +84,9 @@ static void unknown_tunnel_is_named(void **state _unused_)
 
 static void alarms_have_thresholds_by_name(void **state _unused_)
 {
-	char plain[] = "-n 1 -i a -s 127.0.0.1:1";
-	char off[] = "-n 1 -i a -s 127.0.0.1:1 --fanout 0s";
-	char some[] = "-n 1 -i a -s 127.0.0.1:1 --fanout 30s "
+	char plain[] = "-i a -s 127.0.0.1:1";
+	char off[] = "-i a -s 127.0.0.1:1 --fanout 0s";
+	char some[] = "-i a -s 127.0.0.1:1 --fanout 30s "
 		      "--alarm source-ports=7,target-half-open=0 --alarm target-sources=5000 "
 		      "--alarm target-packets=1000000,source-bytes=18446744073709551615";
 	enum options_outcome outcome;
@@ -119,7 +122,7 @@ static void impossible_alarms_are_refused(void **state _unused_)
 		struct agent_options options;
 		char line[128], *error;
 
-		snprintf(line, sizeof(line), "-n 1 -i a -s 127.0.0.1:1 --alarm %s", bad[i]);
+		snprintf(line, sizeof(line), "-i a -s 127.0.0.1:1 --alarm %s", bad[i]);
 		assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
 		assert_non_null(strstr(error, "--alarm"));
 		free(error);
@@ -128,7 +131,7 @@ static void impossible_alarms_are_refused(void **state _unused_)
 
 static void interfaces_may_be_given_in_each_way(void **state _unused_)
 {
-	char line[] = "-n 1 -i a,b -s 127.0.0.1:1 --interface c d -f -i e";
+	char line[] = "-i a,b -s 127.0.0.1:1 --interface c d -f -i e";
 	enum options_outcome outcome;
 	struct agent_options options;
 	/* What is no option comes last. */
@@ -144,16 +147,20 @@ static void interfaces_may_be_given_in_each_way(void **state _unused_)
 
 static void all_values_are_taken(void **state _unused_)
 {
-	char line[] = "--id=4294967295 -i x -s [::1]:65535 -m generic -p 1s --flow-idle 2m "
-		      "--flows 10 --flow-events 0 --ports 20 --spool 30 --flush-timeout 0s "
-		      "--stats-file /f "
-		      "--log-level debug --wait --follow-max 256 --user someone --no-sandbox";
+	char line[] =
+		"--protocol 1 --id=4294967295 -i x -s [::1]:65535 -m generic -p 1s --flow-idle 2m "
+		"--flows 10 --flow-events 0 --ports 20 --spool 30 --flush-timeout 0s "
+		"--stats-file /f "
+		"--log-level debug --wait --follow-max 256 --user someone --no-sandbox";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
 
 	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	assert_int_equal(options.protocol, 1);
 	assert_int_equal(options.switch_id, UINT32_MAX);
+	assert_string_equal(options.server, "[::1]:65535");
+	assert_null(options.credentials);
 	assert_int_equal(options.attach.mode, ATTACH_GENERIC);
 	assert_int_equal(options.period_ns, NS_PER_SEC);
 	assert_int_equal(options.flow_idle_ns, 120 * NS_PER_SEC);
@@ -170,9 +177,24 @@ static void all_values_are_taken(void **state _unused_)
 	assert_true(options.no_sandbox);
 }
 
+static void sealed_version_takes_files(void **state _unused_)
+{
+	char line[] = "-i x --server lambda.example.net -c /c --crl /r --key-log /k --protocol 2";
+	enum options_outcome outcome;
+	struct agent_options options;
+	char *error;
+
+	assert_int_equal(parse(line, &options, &outcome, &error), 0);
+	assert_int_equal(options.protocol, 2);
+	assert_string_equal(options.server, "lambda.example.net");
+	assert_string_equal(options.credentials, "/c");
+	assert_string_equal(options.crl, "/r");
+	assert_string_equal(options.key_log, "/k");
+}
+
 static void patterns_may_be_longer_than_names(void **state _unused_)
 {
-	char line[] = "-n 1 -s 127.0.0.1:1 -i [abcdefghijklmnop]*,eth?";
+	char line[] = "-s 127.0.0.1:1 -i [abcdefghijklmnop]*,eth?";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
@@ -192,17 +214,18 @@ static void errors_say_what_was_expected(void **state _unused_)
 		const char *line;
 		const char *message;
 	} cases[] = {
-		{"-i x -s 127.0.0.1:1", "--id N is missing"},
-		{"-n 1 -s 127.0.0.1:1", "--interface IF is missing"},
-		{"-n 1 -i x", "--server HOST:PORT is missing"},
+		{"--protocol 1 -i x -s 127.0.0.1:1", "--id N is missing"},
+		{"-s 127.0.0.1:1", "--interface IF is missing"},
+		{"--protocol 1 -n 1 -i x", "--server HOST[:PORT] is missing"},
+		{"--protocol 1 -n 1 -i x -s a -c b", "--credentials, --crl and --key-log"},
+		{"-n 1 -i x", "--id is of --protocol 1"},
+		{"--protocol 3", "--protocol 3: expected a number from 1 to 2"},
 		{"--follow-max 257", "--follow-max 257: expected a number from 1 to 256"},
 		{"-n 0", "--id 0: expected a number from 1 to 4294967295"},
 		{"-n 4294967296", "expected a number"},
 		{"-n 99999999999999999999999", "expected a number"},
 		{"-n 1x", "expected a number"},
 		{"-n -1", "expected a number"},
-		{"-n 1 -i x -s 127.0.0.1", "--server \"127.0.0.1\": expected HOST:PORT"},
-		{"-n 1 -i x -s 127.0.0.1:0", "--server 127.0.0.1:0: port 0"},
 		{"-i aaaaaaaaaaaaaaaa", "cannot be an interface"},
 		{"-i a,,b", "cannot be an interface"},
 		{"-m fast", "--mode fast: expected auto, native or generic"},
@@ -247,10 +270,10 @@ static void help_and_version_need_nothing_else(void **state _unused_)
 
 static void pins_have_a_default_directory_and_no_relative_one(void **state _unused_)
 {
-	char line[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin";
-	char other[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin=/run/bpf/x";
-	char relative[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin=x";
-	char forced[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --pin --force";
+	char line[] = "-i eth0 -s 127.0.0.1:9000 --pin";
+	char other[] = "-i eth0 -s 127.0.0.1:9000 --pin=/run/bpf/x";
+	char relative[] = "-i eth0 -s 127.0.0.1:9000 --pin=x";
+	char forced[] = "-i eth0 -s 127.0.0.1:9000 --pin --force";
 	char unpin[] = "--unpin";
 	enum options_outcome outcome;
 	struct agent_options options;
@@ -286,7 +309,7 @@ static void chain_excludes_what_would_be_done_later(void **state _unused_)
 		{"--chain -i in*", "--chain takes names of interfaces, and in* is a pattern"},
 		{"--chain=0", "--chain 0: expected a number from 1 to 1000"},
 	};
-	char fine[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --chain", early[128];
+	char fine[] = "-i eth0 -s 127.0.0.1:9000 --chain", early[128];
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
@@ -294,13 +317,13 @@ static void chain_excludes_what_would_be_done_later(void **state _unused_)
 	assert_int_equal(parse(fine, &options, &outcome, &error), 0);
 	assert_true(options.attach.chain);
 	assert_int_equal(options.attach.priority, 10);
-	snprintf(early, sizeof(early), "%s=3", "--id 7 -i eth0 -s 127.0.0.1:9000 --chain");
+	snprintf(early, sizeof(early), "%s=3", "-i eth0 -s 127.0.0.1:9000 --chain");
 	assert_int_equal(parse(early, &options, &outcome, &error), 0);
 	assert_int_equal(options.attach.priority, 3);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char line[128];
 
-		snprintf(line, sizeof(line), "--id 7 -i eth0 -s 127.0.0.1:9000 %s", cases[i].line);
+		snprintf(line, sizeof(line), "-i eth0 -s 127.0.0.1:9000 %s", cases[i].line);
 		assert_int_equal(parse(line, &options, &outcome, &error), -EINVAL);
 		assert_string_equal(error, cases[i].error);
 		free(error);
@@ -309,7 +332,7 @@ static void chain_excludes_what_would_be_done_later(void **state _unused_)
 
 static void offload_is_explained(void **state _unused_)
 {
-	char line[] = "--id 7 -i eth0 -s 127.0.0.1:9000 --mode offload";
+	char line[] = "-i eth0 -s 127.0.0.1:9000 --mode offload";
 	enum options_outcome outcome;
 	struct agent_options options;
 	char *error;
@@ -332,6 +355,7 @@ int main(void)
 		cmocka_unit_test(impossible_alarms_are_refused),
 		cmocka_unit_test(interfaces_may_be_given_in_each_way),
 		cmocka_unit_test(all_values_are_taken),
+		cmocka_unit_test(sealed_version_takes_files),
 		cmocka_unit_test(patterns_may_be_longer_than_names),
 		cmocka_unit_test(errors_say_what_was_expected),
 		cmocka_unit_test(help_and_version_need_nothing_else),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The uplink against a receiver on the loopback interface that loses what it is told to lose. */
-#include "agent/uplink.h"
+#include "agent/uplink_v1.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "net/udp_receiver.h"
@@ -144,14 +144,14 @@ static void on_done(void *user)
 static int setup(void **state)
 {
 	static struct rig rig;
-	struct uplink_options options = {.switch_id = SWITCH_ID, .resend_ns = RESEND_NS};
+	struct uplink_v1_options options = {.switch_id = SWITCH_ID, .resend_ns = RESEND_NS};
 
 	rig = (struct rig){.deadline = {.fn = on_deadline}};
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(spool_new(4096, &rig.spool), 0);
 	server_init(&rig.server, rig.loop);
 	options.server = rig.server.endpoint;
-	assert_int_equal(uplink_new(rig.loop, rig.spool, &options, &rig.uplink), 0);
+	assert_int_equal(uplink_v1_new(rig.loop, rig.spool, &options, &rig.uplink), 0);
 	*state = &rig;
 	return 0;
 }

@@ -262,6 +262,22 @@ static void tables_are_aligned(void **state)
 	assert_int_equal(column_of(result.out, "ready"), column_of(result.out, "STATE"));
 }
 
+static void switches_say_how_they_speak(void **state)
+{
+	static struct run result;
+
+	run(*state, "switches", &result);
+	assert_int_equal(column_of(result.out, "edge-7"), column_of(result.out, "NAME"));
+	assert_int_equal(column_of(result.out, "AES-256-GCM"), column_of(result.out, "PROTOCOL"));
+	assert_int_equal(
+		column_of(result.out, "1, in the clear"), column_of(result.out, "PROTOCOL"));
+	assert_int_equal(column_of(result.out, "up"), column_of(result.out, "SESSION"));
+	assert_contains(result.out, "in 10d 0h");
+	assert_int_equal(column_of(result.out, " 42 ") + 3, column_of(result.out, "LOST") + 4);
+	run(*state, "switches -o json", &result);
+	assert_contains(result.out, "\"address_validated\": true");
+}
+
 static void lack_of_isolation_is_shown(void **state)
 {
 	static struct run result;
@@ -483,6 +499,7 @@ int main(int argc, char **argv)
 		LIVE(status_is_0_or_1_as_the_server_is_well),
 		LIVE(socket_option_wins_over_the_environment),
 		LIVE(tables_are_aligned),
+		LIVE(switches_say_how_they_speak),
 		LIVE(lack_of_isolation_is_shown),
 		LIVE(what_functions_write_cannot_drive_the_terminal),
 		LIVE(json_is_valid_and_complete),

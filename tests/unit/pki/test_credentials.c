@@ -7,6 +7,7 @@
 #include "tests/unit/test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 static struct mint ca, other_ca, edge, lambda;
@@ -306,6 +307,34 @@ static void store_is_whole_or_none(void **state _unused_)
 	}
 }
 
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void credentials_are_where_systemd_puts_them(void **state _unused_)
+{
+	char path[CREDENTIALS_PATH_MAX];
+
+	unsetenv("CREDENTIALS_DIRECTORY");
+	credentials_find(CERTIFICATE_SWITCH, path);
+	assert_string_equal(path, CREDENTIALS_SWITCH);
+	setenv("CREDENTIALS_DIRECTORY", ".", 1);
+	credentials_find(CERTIFICATE_SERVER, path);
+	assert_string_equal(path, CREDENTIALS_SERVER);
+	write_text("server.pem", "none");
+	credentials_find(CERTIFICATE_SERVER, path);
+	assert_string_equal(path, CREDENTIALS_SERVER);
+	write_text("server.pem", "-----BEGIN");
+	credentials_find(CERTIFICATE_SERVER, path);
+	assert_string_equal(path, "./server.pem");
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 int main(void)
 {
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_new, scratch_free)
@@ -321,6 +350,7 @@ int main(void)
 		IN_SCRATCH(old_list_still_counts),
 		IN_SCRATCH(failure_while_loading_is_told),
 		IN_SCRATCH(store_is_whole_or_none),
+		IN_SCRATCH(credentials_are_where_systemd_puts_them),
 	};
 
 	faults_init();

@@ -34,8 +34,23 @@ static void report_status(void *user _unused_, struct api_status *ret_status)
 	};
 }
 
+static const struct api_session sealed = {
+	.name = "edge-7",
+	.serial = "ab12",
+	.cipher = "AES-256-GCM",
+	.connected = true,
+	.validated = true,
+	.epoch = 3,
+	.datagram_bytes = 1472,
+	.datagrams = 12,
+	.sessions = 2,
+	.lanes = {{.name = "urgent"}, {.name = "port", .received = 9, .processed = 7, .waiting = 2},
+		{.name = "last", .shed = 4, .lost = 4}, {.name = "update", .lost = 38}},
+};
+
 static void report_switches(void *user _unused_, api_switch_fn fn, void *arg)
 {
+	struct api_session session = sealed;
 	const struct api_switch switches[] = {
 		{.id = 1,
 			.address = "10.0.0.1:4000",
@@ -48,7 +63,11 @@ static void report_switches(void *user _unused_, api_switch_fn fn, void *arg)
 			.packets = 123456789,
 			.bytes = 98765432100},
 		{.id = 4294967295, .address = "[2001:db8::1]:4000"},
+		{.id = 7, .session = &session, .address = "10.0.0.7:5005", .events = 47},
 	};
+
+	session.opened_ns = clock_realtime_ns() - 5 * NS_PER_SEC;
+	session.until_ns = clock_realtime_ns() + 10 * 86400 * NS_PER_SEC + NS_PER_SEC / 2;
 
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		fn(arg, &switches[i]);

@@ -143,10 +143,17 @@ static void switches_and_functions_are_listed(void **state)
 	json_t *functions = get_json(*state, "/v1/functions");
 	json_t *item;
 
-	assert_int_equal(json_array_size(json_object_get(switches, "switches")), 2);
+	assert_int_equal(json_array_size(json_object_get(switches, "switches")), 3);
 	item = json_array_get(json_object_get(switches, "switches"), 1);
 	assert_int_equal(json_integer_value(json_object_get(item, "id")), 4294967295);
 	assert_true(json_is_null(json_object_get(item, "last_seen")));
+	assert_null(json_object_get(item, "lanes"));
+	item = json_array_get(json_object_get(switches, "switches"), 2);
+	assert_int_equal(json_integer_value(json_object_get(item, "version")), 2);
+	assert_int_equal(json_array_size(json_object_get(item, "lanes")), V2_LANES);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(item, "session"), "cipher")),
+		"AES-256-GCM");
 	item = json_array_get(json_object_get(functions, "functions"), 0);
 	assert_string_equal(json_string_value(json_object_get(item, "name")), "port-scan");
 	assert_string_equal(json_string_value(json_object_get(item, "error")),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "agent/uplink.h"
+#include "agent/uplink_v1.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -27,7 +27,8 @@ struct load {
 	uint16_t events[SPOOL_CLASSES];
 };
 
-struct uplink {
+struct uplink_v1 {
+	struct uplink base;
 	struct loop *loop;
 	struct spool *spool;
 	uint32_t switch_id;
@@ -45,8 +46,6 @@ struct uplink {
 	struct load builder_load;
 	struct loop_timer pause_timer;
 
-	void (*done_fn)(void *user);
-	void *done_user;
 	struct uplink_stats stats;
 };
 
@@ -57,7 +56,7 @@ struct uplink {
  * not take it now. ECONNREFUSED is the ICMP answer to an earlier datagram, and this one was not
  * sent: so once more.
  */
-static int uplink_send(struct uplink *uplink, const struct v1_builder *builder)
+static int uplink_send(struct uplink_v1 *uplink, const struct v1_builder *builder)
 {
 	ssize_t n = send(uplink->fd, builder->bytes, builder->size, MSG_DONTWAIT);
 
@@ -75,7 +74,7 @@ static int uplink_send(struct uplink *uplink, const struct v1_builder *builder)
 }
 
 /* Moves events of the given classes into the builder, until either is exhausted. */
-static void fill(struct uplink *uplink, struct v1_builder *builder, struct load *load,
+static void fill(struct uplink_v1 *uplink, struct v1_builder *builder, struct load *load,
 	const enum spool_class *classes, size_t class_count, bool wants_ack)
 {
 	for (size_t i = 0; i < class_count; i++) {
@@ -102,7 +101,7 @@ static void load_finished(struct load *load, uint64_t counters[static SPOOL_CLAS
 
 /* ---- not acknowledged ---- */
 
-static bool send_unacknowledged(struct uplink *uplink)
+static bool send_unacknowledged(struct uplink_v1 *uplink)
 {
 	struct v1_builder *builder = &uplink->builder;
 	int r;
@@ -121,13 +120,13 @@ static bool send_unacknowledged(struct uplink *uplink)
 	return true;
 }
 
-static bool has_unacknowledged(const struct uplink *uplink)
+static bool has_unacknowledged(const struct uplink_v1 *uplink)
 {
 	return uplink->builder.event_count > 0 || spool_peek(uplink->spool, SPOOL_INTERFACE) ||
 	       spool_peek(uplink->spool, SPOOL_FLOW);
 }
 
-static void pump_unacknowledged(struct uplink *uplink)
+static void pump_unacknowledged(struct uplink_v1 *uplink)
 {
 	if (uplink->pause_timer.at_ns != 0)
 		return;
@@ -139,7 +138,7 @@ static void pump_unacknowledged(struct uplink *uplink)
 
 /* ---- acknowledged ---- */
 
-static void pump_acknowledged(struct uplink *uplink)
+static void pump_acknowledged(struct uplink_v1 *uplink)
 {
 	struct v1_builder *builder;
 
@@ -156,7 +155,7 @@ static void pump_acknowledged(struct uplink *uplink)
 	loop_arm_timer(uplink->loop, &uplink->resend_timer, uplink->sender.resend_at_ns);
 }
 
-static void note_silence(struct uplink *uplink, uint64_t now_ns)
+static void note_silence(struct uplink_v1 *uplink, uint64_t now_ns)
 {
 	if (uplink->silent || now_ns - uplink->sender.sent_ns < SILENCE_NS)
 		return;
@@ -166,7 +165,7 @@ static void note_silence(struct uplink *uplink, uint64_t now_ns)
 		spool_count(uplink->spool, SPOOL_PORT), spool_count(uplink->spool, SPOOL_FLOW_END));
 }
 
-static void note_answer(struct uplink *uplink, uint64_t now_ns)
+static void note_answer(struct uplink_v1 *uplink, uint64_t now_ns)
 {
 	if (!uplink->resent)
 		uplink->stats.rtt_ns = now_ns - uplink->sender.sent_ns;
@@ -176,7 +175,7 @@ static void note_answer(struct uplink *uplink, uint64_t now_ns)
 	uplink->silent = false;
 }
 
-static void take_answer(struct uplink *uplink, const struct datagram *datagram, uint64_t now_ns)
+static void take_answer(struct uplink_v1 *uplink, const struct datagram *datagram, uint64_t now_ns)
 {
 	uint64_t stale_before = uplink->sender.stale_acks;
 
@@ -194,19 +193,19 @@ static void take_answer(struct uplink *uplink, const struct datagram *datagram, 
 
 static void on_readable(struct loop_io *io, uint32_t events _unused_)
 {
-	struct uplink *uplink = io->user;
+	struct uplink_v1 *uplink = io->user;
 	struct datagram datagram;
 
 	/* An error here is an ICMP message's; it is cleared by having been read. */
 	(void)!udp_receive(uplink->receiver, uplink->fd);
 	while (udp_receiver_next(uplink->receiver, &datagram))
 		take_answer(uplink, &datagram, clock_monotonic_ns());
-	uplink_pump(uplink);
+	uplink_pump(&uplink->base);
 }
 
 static void on_resend(struct loop_timer *timer, uint64_t now_ns)
 {
-	struct uplink *uplink = timer->user;
+	struct uplink_v1 *uplink = timer->user;
 
 	if (v1_sender_resend_due(&uplink->sender, now_ns)) {
 		(void)uplink_send(uplink, &uplink->sender.builder);
@@ -219,19 +218,85 @@ static void on_resend(struct loop_timer *timer, uint64_t now_ns)
 
 static void on_pause_over(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
-	uplink_pump(timer->user);
+	struct uplink_v1 *uplink = timer->user;
+
+	uplink_pump(&uplink->base);
 }
 
 /* ---- the whole ---- */
 
-int uplink_new(struct loop *loop, struct spool *spool, const struct uplink_options *options,
+static struct uplink_v1 *of(const struct uplink *base)
+{
+	return container_of(base, struct uplink_v1, base);
+}
+
+static void v1_free(struct uplink *base)
+{
+	struct uplink_v1 *uplink = of(base);
+
+	loop_disarm_timer(&uplink->resend_timer);
+	loop_disarm_timer(&uplink->pause_timer);
+	loop_remove_io(&uplink->io);
+	if (uplink->fd >= 0)
+		close(uplink->fd);
+	udp_receiver_free(uplink->receiver);
+	free(uplink);
+}
+
+static void v1_pump(struct uplink *base)
+{
+	struct uplink_v1 *uplink = of(base);
+
+	pump_acknowledged(uplink);
+	pump_unacknowledged(uplink);
+	uplink_tell_done(base);
+}
+
+static bool v1_is_done(const struct uplink *base)
+{
+	const struct uplink_v1 *uplink = of(base);
+
+	for (size_t i = 0; i < ARRAY_SIZE(acknowledged); i++)
+		if (spool_peek(uplink->spool, acknowledged[i]))
+			return false;
+	return v1_sender_idle(&uplink->sender) && !has_unacknowledged(uplink);
+}
+
+static uint64_t v1_outstanding(const struct uplink *base, enum spool_class class)
+{
+	const struct uplink_v1 *uplink = of(base);
+
+	return (uint64_t)uplink->sender_load.events[class] + uplink->builder_load.events[class];
+}
+
+static void v1_get_stats(const struct uplink *base, struct uplink_stats *ret_stats)
+{
+	const struct uplink_v1 *uplink = of(base);
+
+	*ret_stats = uplink->stats;
+	ret_stats->resends = uplink->sender.resends;
+	ret_stats->stale_acks = uplink->sender.stale_acks;
+	ret_stats->clamped = uplink->sender.builder.clamped + uplink->builder.clamped;
+}
+
+static const struct uplink_ops v1_ops = {
+	.free = v1_free,
+	.pump = v1_pump,
+	.is_done = v1_is_done,
+	.outstanding = v1_outstanding,
+	.get_stats = v1_get_stats,
+};
+
+int uplink_v1_new(struct loop *loop, struct spool *spool, const struct uplink_v1_options *options,
 	struct uplink **ret_uplink)
 {
-	_cleanup_(uplink_freep) struct uplink *uplink = calloc(1, sizeof(*uplink));
+	struct uplink_v1 *uplink = calloc(1, sizeof(*uplink));
+	_cleanup_(uplink_freep) struct uplink *base = uplink ? &uplink->base : NULL;
 	int r;
 
 	if (!uplink)
 		return -ENOMEM;
+	uplink->base.ops = &v1_ops;
 	uplink->fd = -1;
 	uplink->loop = loop;
 	uplink->spool = spool;
@@ -251,54 +316,6 @@ int uplink_new(struct loop *loop, struct spool *spool, const struct uplink_optio
 	r = loop_add_io(loop, &uplink->io, uplink->fd, EPOLLIN);
 	if (r < 0)
 		return r;
-	*ret_uplink = TAKE_PTR(uplink);
+	*ret_uplink = TAKE_PTR(base);
 	return 0;
-}
-
-void uplink_free(struct uplink *uplink)
-{
-	if (!uplink)
-		return;
-	loop_disarm_timer(&uplink->resend_timer);
-	loop_disarm_timer(&uplink->pause_timer);
-	loop_remove_io(&uplink->io);
-	if (uplink->fd >= 0)
-		close(uplink->fd);
-	udp_receiver_free(uplink->receiver);
-	free(uplink);
-}
-
-void uplink_pump(struct uplink *uplink)
-{
-	pump_acknowledged(uplink);
-	pump_unacknowledged(uplink);
-	if (uplink->done_fn && uplink_is_done(uplink))
-		uplink->done_fn(uplink->done_user);
-}
-
-bool uplink_is_done(const struct uplink *uplink)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(acknowledged); i++)
-		if (spool_peek(uplink->spool, acknowledged[i]))
-			return false;
-	return v1_sender_idle(&uplink->sender) && !has_unacknowledged(uplink);
-}
-
-void uplink_on_done(struct uplink *uplink, void (*fn)(void *user), void *user)
-{
-	uplink->done_fn = fn;
-	uplink->done_user = user;
-}
-
-uint64_t uplink_outstanding(const struct uplink *uplink, enum spool_class class)
-{
-	return (uint64_t)uplink->sender_load.events[class] + uplink->builder_load.events[class];
-}
-
-void uplink_get_stats(const struct uplink *uplink, struct uplink_stats *ret_stats)
-{
-	*ret_stats = uplink->stats;
-	ret_stats->resends = uplink->sender.resends;
-	ret_stats->stale_acks = uplink->sender.stale_acks;
-	ret_stats->clamped = uplink->sender.builder.clamped + uplink->builder.clamped;
 }
