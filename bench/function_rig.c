@@ -382,6 +382,7 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 		.attempts = 3,
 		.batch_max = options->batch_max,
 		.queue_max = QUEUE_MAX,
+		.state_keys = 100000, /* as a function has it that does not say */
 		.min = options->spare ? 0 : options->workers,
 		.max = options->workers,
 	};

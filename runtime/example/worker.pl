@@ -14,7 +14,7 @@ use warnings;
 use JSON::PP;
 use Socket qw(AF_INET6 inet_ntop);
 
-use constant { HELLO => 1, SCHEMA => 2, STATE => 3, START => 4, BATCH => 5, DROP => 6 };
+use constant { HELLO => 1, SCHEMA => 2, STATE => 3, START => 4, BATCH => 5, DROP => 6, EVICT => 7 };
 use constant { READY => 64, RESULT => 65, FAILED => 66 };
 use constant { COLLECT => 1, REPLY => 2, EVENT_FAILED => 1, EVENT_SKIPPED => 2, EVENT_BYTES => 40, NS => 1_000_000_000 };
 
@@ -219,6 +219,12 @@ my %take = (
     },
     START, sub { put_frame(eval { load(); 1 } ? (READY, '') : (FAILED, pack 'V/a x', $@)) },
     BATCH, \&run,
+    EVICT, sub {
+        my %evicted = map { $_ => 1 } unpack 'Q<*', $_[0];
+        my @gone = grep { $evicted{ $keys{$_}{hash} } } keys %keys;
+        delete @keys{@gone};
+        delete @changed{@gone};
+    },
     DROP, sub {
         my ($partitions) = unpack 'v', $_[0];
         my @gone = grep { $partitions >> ($keys{$_}{hash} >> 60) & 1 } keys %keys;

@@ -608,19 +608,37 @@ void state_collect(struct state *state, struct pipe_buffer *to)
 
 /* ---- forgetting ---- */
 
-static bool is_of(const struct entry *entry, uint32_t partitions)
+/* Those of partitions (bit p), or of hashes. */
+struct selection {
+	uint32_t partitions;
+	const uint64_t *hashes;
+	size_t count;
+};
+
+static int compare_hash(const void *wanted, const void *item)
 {
-	return partitions >> (entry->key->hash >> 60) & 1;
+	uint64_t x = *(const uint64_t *)wanted, y = le64toh(*(const uint64_t *)item);
+
+	return (x > y) - (x < y);
 }
 
-void state_drop(struct state *state, uint32_t partitions)
+static bool is_of(const struct entry *entry, const struct selection *selection)
+{
+	uint64_t hash = entry->key->hash;
+
+	return selection->partitions >> (hash >> 60) & 1 ||
+	       (selection->count > 0 && bsearch(&hash, selection->hashes, selection->count,
+						sizeof(hash), compare_hash));
+}
+
+static void forget(struct state *state, const struct selection *selection)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < state->changed.count; i++) {
 		struct entry *entry = state->changed.items[i];
 
-		if (!is_of(entry, partitions))
+		if (!is_of(entry, selection))
 			state->changed.items[kept++] = entry;
 		else if (entry->gone)
 			free_entry(state, entry);
@@ -629,13 +647,23 @@ void state_drop(struct state *state, uint32_t partitions)
 	for (size_t i = state->all.count; i > 0; i--) {
 		struct entry *entry = state->all.items[i - 1];
 
-		if (!is_of(entry, partitions))
+		if (!is_of(entry, selection))
 			continue;
 		strike(state, entry);
 		unlink_entry(state, entry);
 		free_entry(state, entry);
 	}
 	free_unused_keys(state);
+}
+
+void state_drop(struct state *state, uint32_t partitions)
+{
+	forget(state, &(struct selection){.partitions = partitions});
+}
+
+void state_evict(struct state *state, const uint64_t *hashes, size_t count)
+{
+	forget(state, &(struct selection){.hashes = hashes, .count = count});
 }
 
 /* The next entry of an endless round. There must be one. */

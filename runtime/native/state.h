@@ -17,7 +17,7 @@
 #include "map.h"
 #include "value.h"
 
-#define STATE_ENTRIES_MAX 100000
+#define STATE_ENTRIES_MAX 400000
 
 struct state;
 
@@ -68,6 +68,9 @@ int state_load(struct state *state, const struct state_row *row) _must_check_;
 
 /* Forgets partitions (bit p), which another worker has now. */
 void state_drop(struct state *state, uint32_t partitions);
+
+/* Forgets keys by the engine's hashes, which ascend, little-endian: they are in the store, and come back. */
+void state_evict(struct state *state, const uint64_t *hashes, size_t count);
 
 uint64_t state_hash_key(const struct state *state, const struct key_words *key);
 /* A key from its text. False: it is none of this function's. */

@@ -176,6 +176,16 @@ static int take_drop(struct worker *worker, struct cursor *c)
 	return 0;
 }
 
+static int take_evict(struct worker *worker, struct cursor *c)
+{
+	size_t count = cursor_left(c) / sizeof(uint64_t);
+	const void *hashes = cursor_get(c, count * sizeof(uint64_t)); /* a payload is aligned */
+
+	if (worker->state && hashes)
+		state_evict(worker->state, hashes, count);
+	return 0;
+}
+
 int worker_take(struct worker *worker, const struct pipe_frame *frame, struct pipe_buffer *out)
 {
 	struct cursor c;
@@ -200,6 +210,9 @@ int worker_take(struct worker *worker, const struct pipe_frame *frame, struct pi
 		break;
 	case PIPE_DROP:
 		r = take_drop(worker, &c);
+		break;
+	case PIPE_EVICT:
+		r = take_evict(worker, &c);
 		break;
 	default:
 		return -EBADMSG;

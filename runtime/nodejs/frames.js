@@ -19,6 +19,7 @@ const TYPE = Object.freeze({
   START: 4,
   BATCH: 5,
   DROP: 6,
+  EVICT: 7,
   READY: 64,
   RESULT: 65,
   FAILED: 66,

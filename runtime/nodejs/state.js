@@ -9,10 +9,11 @@
  */
 
 const { Distinct } = require('./distinct.js');
+const { readLe32 } = require('./records.js');
 const { Top } = require('./top.js');
 const { Window, Growth, Once, checkAmount, parseLength } = require('./windows.js');
 
-const ENTRIES_MAX = 100000;
+const ENTRIES_MAX = 400000;
 const VALUE_MAX = 64 << 10; // characters of JSON
 const EVENT_CHANGES_MAX = 8 << 20; // characters of JSON that one event may set
 const NAME_MAX = 128; // characters
@@ -163,7 +164,21 @@ class State {
 
   /* Forgets partitions (bit p), which another worker has now. */
   drop(partitions) {
-    const isGone = (key) => (partitions & (1 << key.partition)) !== 0;
+    this.#forget((key) => (partitions & (1 << key.partition)) !== 0);
+  }
+
+  /* Forgets keys by their hashes, as an EVICT frame has them: they are in the database, and come back. */
+  evict(bytes) {
+    const evicted = new Map(); // high -> Set of low
+    for (let at = 0; at < bytes.length; at += 8) {
+      const [low, high] = [readLe32(bytes, at), readLe32(bytes, at + 4)];
+      if (evicted.has(high)) evicted.get(high).add(low);
+      else evicted.set(high, new Set([low]));
+    }
+    this.#forget((key) => evicted.get(key.high)?.has(key.low) === true);
+  }
+
+  #forget(isGone) {
     for (const key of this.#keys.values()) {
       if (!isGone(key)) continue;
       this.#keys.delete(key.text);

@@ -95,6 +95,9 @@ class Worker {
       case TYPE.DROP:
         (this.#runner ?? this.#state).drop(reader.u16());
         break;
+      case TYPE.EVICT:
+        this.#state.evict(payload);
+        break;
       case TYPE.START:
         this.#load();
         break;

@@ -12,7 +12,7 @@ VERSION = 4
 FRAME_MAX = 16 << 20
 HEADER_BYTES = 8
 
-HELLO, SCHEMA, STATE, START, BATCH, DROP = range(1, 7)
+HELLO, SCHEMA, STATE, START, BATCH, DROP, EVICT = range(1, 8)
 READY, RESULT, FAILED = range(64, 67)
 
 _u8 = struct.Struct('<B')
@@ -71,6 +71,10 @@ class Reader:
 
     def u64(self):
         return self._take(_u64)
+
+    def hashes(self):
+        """All that is left."""
+        return [self.u64() for _ in range((len(self._bytes) - self._at) // 8)]
 
     def text(self):
         end = self.u32() + self._at

@@ -14,7 +14,7 @@ from distinct import Distinct
 from top import Top
 from windows import Growth, Once, Window, check_amount, dumps, parse_length
 
-ENTRIES_MAX = 100_000
+ENTRIES_MAX = 400_000
 VALUE_MAX = 64 << 10  # characters of JSON
 EVENT_CHANGES_MAX = 8 << 20  # characters of JSON that one event may set
 NAME_MAX = 128  # characters
@@ -148,9 +148,14 @@ class State:
     def drop(self, partitions):
         """Forgets partitions (bit p), which another worker has now."""
 
-        def is_gone(entry):
-            return partitions >> (entry.key.hash >> 60) & 1
+        self._forget(lambda entry: partitions >> (entry.key.hash >> 60) & 1)
 
+    def evict(self, hashes):
+        """Forgets keys by their hashes: they are in the database, and come back."""
+        gone = set(hashes)
+        self._forget(lambda entry: entry.key.hash in gone)
+
+    def _forget(self, is_gone):
         for entry in [entry for entry in self._ring if is_gone(entry)]:
             self._remove(entry)
         self._changed = [entry for entry in self._changed if not is_gone(entry)]

@@ -12,7 +12,7 @@ import resource
 import sys
 import traceback
 
-from frames import BATCH, DROP, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
+from frames import BATCH, DROP, EVICT, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
 from records import read_schema
 from runner import Runner, message_of
 from state import State
@@ -102,6 +102,8 @@ class Worker:
                 self._state.load(key, key_hash, name, text)
         elif kind == DROP:
             (self._runner or self._state).drop(reader.u16())
+        elif kind == EVICT:
+            self._state.evict(reader.hashes())
         elif kind == START:
             self._load()
         else:

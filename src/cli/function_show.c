@@ -110,6 +110,19 @@ static void print_isolation(const struct cli *cli, const json_t *function)
 	print_row(cli, "in force", text);
 }
 
+static void print_keys(const struct cli *cli, const json_t *function)
+{
+	char text[128];
+
+	if (get_count(function, "state_keys") == 0)
+		return;
+	snprintf(text, sizeof(text), "%lld in memory; %lld left it, %lld came back",
+		(long long)get_count(function, "state_keys"),
+		(long long)get_count(function, "state_keys_evicted"),
+		(long long)get_count(function, "state_keys_fetched"));
+	print_row(cli, "keys", text);
+}
+
 static void print_latency(const struct cli *cli, const json_t *function)
 {
 	const json_t *latency = json_object_get(function, "latency_seconds");
@@ -144,6 +157,7 @@ static void print_description(const struct cli *cli, const json_t *function)
 	print_isolation(cli, function);
 	print_workers(cli, function);
 	print_latency(cli, function);
+	print_keys(cli, function);
 	print_figures(cli, function);
 }
 

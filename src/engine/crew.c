@@ -217,6 +217,8 @@ void function_stats(const struct function *function, struct function_stats *ret_
 	count_phases(function, &phases);
 	*ret_stats = function->stats;
 	ret_stats->queued = function->queued;
+	for (unsigned int i = 0; i < PARTITIONS; i++)
+		ret_stats->keys += function->partitions[i].residents.count;
 	ret_stats->stalled = function->stalled;
 	ret_stats->workers = phases.up;
 	ret_stats->workers_wanted = function->scaler.workers;

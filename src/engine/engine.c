@@ -320,6 +320,7 @@ static int function_copy_options(struct function *function, const struct functio
 			return -ENOMEM;
 	}
 	function->queue_max = options->queue_max;
+	function->state_keys = options->state_keys;
 	function->memory_mb = options->memory_mb;
 	function->cpu = options->cpu;
 	return 0;

@@ -159,7 +159,9 @@ struct function_options {
 	uint64_t linger_ns;
 	size_t queue_max;      /* events; function_push() refuses above it */
 	unsigned int min, max; /* workers, at most PARTITIONS; max 0: one, always */
-	uint64_t patience_ns;  /* 0: for ever; none of its rules holds */
+	/* Keys whose state workers have in memory, at most; the others' is in the store. 0: no limit. */
+	size_t state_keys;
+	uint64_t patience_ns; /* 0: for ever; none of its rules holds */
 	enum isolation isolation;
 	/* That its file is not there, or isolation is lacking, is no error, but shows and may change. */
 	bool keep_trying;
@@ -188,11 +190,14 @@ struct function_stats {
 	uint64_t dead_letters;
 	uint64_t dropped; /* unacknowledged events, since the function got nothing done */
 	uint64_t alerts;
-	uint64_t refused;     /* events that function_push() refused */
-	uint64_t moves;       /* of partitions from one worker to another */
-	uint64_t busy_ns;     /* sum over batches, dispatch to result */
-	size_t queued;        /* events now waiting or running */
-	unsigned int workers; /* that are ready */
+	uint64_t refused;      /* events that function_push() refused */
+	uint64_t moves;        /* of partitions from one worker to another */
+	uint64_t keys_evicted; /* that left the memory of workers ... */
+	uint64_t keys_fetched; /* ... and came back */
+	size_t keys;           /* that are there, if there is a limit to that */
+	uint64_t busy_ns;      /* sum over batches, dispatch to result */
+	size_t queued;         /* events now waiting or running */
+	unsigned int workers;  /* that are ready */
 	unsigned int workers_wanted;
 	int worker_pids[PARTITIONS]; /* of workers that run, 0 after the last */
 	struct latency_summary latency;

@@ -70,6 +70,8 @@ void function_submit(struct function *function)
 	loop_disarm_timer(&function->submit);
 	function->submit_after_ns = now + GATHER_NS;
 	function->committing = TAKE_PTR(function->gathering);
+	for (unsigned int i = 0; i < function->instance_count; i++)
+		function->instances[i]->submitted = function->instances[i]->gathered;
 	engine->ops->commit(engine->user, builder_result(function->committing));
 }
 
@@ -275,6 +277,8 @@ static void function_on_durable(
 	function->stats.dead_letters += result->outcome.dead_letter_count;
 	function->stats.alerts += result->outcome.alert_count;
 	function->queued -= result->event_count;
+	for (unsigned int i = 0; i < function->instance_count; i++)
+		function->instances[i]->durable = function->instances[i]->submitted;
 	for (unsigned int i = 0; i < PARTITIONS; i++) {
 		function->partitions[i].undurable -= builder_counts(builder)[i];
 		function->partitions[i].queued -= builder_counts(builder)[i];
@@ -390,6 +394,8 @@ void function_free(struct function *function)
 	builder_free(function->gathering);
 	builder_free(function->committing);
 	event_pool_done(&function->events);
+	for (unsigned int i = 0; i < PARTITIONS; i++)
+		residents_done(&function->partitions[i].residents);
 	for (size_t i = 0; i < KEY_FIELDS_MAX; i++)
 		free(function->key[i]);
 	free(function->handler);

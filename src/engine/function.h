@@ -22,6 +22,7 @@
 #include "engine/event_list.h"
 #include "engine/isolation.h"
 #include "engine/latency.h"
+#include "engine/residents.h"
 #include "engine/runtime.h"
 #include "engine/scaler.h"
 #include "engine/spare.h"
@@ -63,6 +64,10 @@ struct partition {
 	uint32_t undurable;  /* events in results */
 	uint8_t generation; /* of events to be sent: one more with each failure, as the worker counts */
 	uint64_t since;     /* the owner's `batches_sent` when it got the partition */
+	struct residents
+		residents;  /* keys that the owner's worker has; none of them if all may be there */
+	bool is_partial;    /* the store has others */
+	uint64_t looked_at; /* the owner's `durable` plus 1 when too few could leave */
 };
 
 struct function {
@@ -86,6 +91,7 @@ struct function {
 	unsigned int batch_max;
 	uint64_t linger_ns;
 	size_t queue_max;
+	size_t state_keys; /* in memory; 0: all */
 
 	struct key_plan plans[EVENT_USER_MIN]; /* by event id */
 	struct event_pool events;

@@ -14,10 +14,6 @@
 #define COLLECT_NS                                                                                 \
 	(10 * NS_PER_MS) /* under load: a value that changes often is written once in it */
 #define BATCH_BYTES (1U << 20)
-#define LOAD_ROWS   1000 /* in a piece: a millisecond or two */
-#define UNSENT_MAX                                                                                 \
-	(1U << 20) /* bytes that a worker has yet to take, above which no more state is read */
-#define LOAD_WAIT_NS (NS_PER_MS) /* then */
 
 static void instance_arm(struct instance *instance, uint64_t after_ns)
 {
@@ -78,7 +74,8 @@ static bool instance_lingers(const struct instance *instance)
 {
 	const struct event *first = instance->waiting.first;
 
-	return first && !first->suspect && instance->waiting.count < instance->batch_limit &&
+	return first && !first->suspect && !first->request &&
+	       instance->waiting.count < instance->batch_limit &&
 	       loop_now_ns(instance->function->engine->loop) < instance->linger_until_ns;
 }
 
@@ -161,15 +158,20 @@ static void instance_end_batch(struct instance *instance, const struct batch *ba
 
 static void instance_send_batch(struct instance *instance)
 {
-	size_t frame = pipe_begin_batch(&instance->buffer, 0, 0);
 	struct batch batch = {
 		.alone = instance->waiting.first->suspect,
 		.request = instance->waiting.first->request != NULL,
 	};
+	const bool is_single = batch.alone || batch.request;
+	size_t most = instance_fetch(instance, is_single ? 1 : instance->batch_limit);
+	size_t frame;
 
+	if (most == 0)
+		return;
+	frame = pipe_begin_batch(&instance->buffer, 0, 0);
 	instance->linger_until_ns =
 		loop_now_ns(instance->function->engine->loop) + instance->function->linger_ns;
-	while (may_join(instance, &batch, frame)) {
+	while (batch.left < most && may_join(instance, &batch, frame)) {
 		instance_put_event(instance);
 		batch.left++;
 	}
@@ -191,96 +193,7 @@ void instance_collect(struct instance *instance)
 	worker_send(instance->worker, &instance->buffer);
 }
 
-/* ---- loading state ---- */
-
-struct piece {
-	struct instance *instance;
-	size_t frame;
-};
-
-static int put_row(void *user, const struct state_row *row)
-{
-	struct piece *piece = user;
-	struct instance *instance = piece->instance;
-
-	if (strlen(row->key) > STATE_KEY_MAX || strlen(row->name) > STATE_NAME_MAX ||
-		!pipe_put_row(&instance->buffer, piece->frame, row))
-		return -E2BIG;
-	instance->loaded.hash = row->hash;
-	snprintf(instance->loaded.key, sizeof(instance->loaded.key), "%s", row->key);
-	snprintf(instance->loaded.name, sizeof(instance->loaded.name), "%s", row->name);
-	return instance->buffer.failed ? -ENOMEM : 0;
-}
-
-static bool choose_partition_to_load(struct instance *instance)
-{
-	struct function *function = instance->function;
-
-	instance->loaded = (struct state_place){0};
-	for (unsigned int i = 0; i < PARTITIONS && !instance->loading; i++) {
-		struct partition *partition = &function->partitions[i];
-
-		if (partition->owner == instance && partition_may_load(function, partition))
-			instance->loading = partition;
-	}
-	return instance->loading != NULL;
-}
-
-static void instance_load_done(struct instance *instance)
-{
-	struct partition *partition = instance->loading;
-
-	instance->loading = NULL;
-	partition->loaded = true;
-	partition_advance(instance->function, partition);
-}
-
-/* One piece of the state of one partition. Returns its rows; -1: it cannot be read. */
-static int instance_load_piece(struct instance *instance)
-{
-	struct function *function = instance->function;
-	struct engine *engine = function->engine;
-	struct piece piece = {.instance = instance};
-	const struct state_range range = {
-		.function = function->name,
-		.partition = partition_number(function, instance->loading),
-		.after = instance->loaded.name[0] ? &instance->loaded : NULL,
-		.limit = LOAD_ROWS,
-	};
-	int r;
-
-	piece.frame = pipe_begin_state(&instance->buffer);
-	r = engine->ops->load_state(engine->user, &range, put_row, &piece);
-	pipe_end_state(&instance->buffer, piece.frame, (uint32_t)MAX(r, 0));
-	if (r < 0) {
-		instance->buffer.size = piece.frame;
-		function_set_error(function, "committed state could not be read", strerror(-r));
-		instance_replace(instance, "committed state could not be read");
-		return -1;
-	}
-	if (r < LOAD_ROWS)
-		instance_load_done(instance);
-	return r;
-}
-
-/* Reads on, so much that the loop is not held up for long. */
-static void instance_load(struct instance *instance)
-{
-	int rows = 0, r;
-
-	while (instance_is_up(instance) &&
-		(instance->loading || choose_partition_to_load(instance))) {
-		if (rows >= LOAD_ROWS || worker_unsent(instance->worker) > UNSENT_MAX) {
-			function_dispatch_later(
-				instance->function, rows >= LOAD_ROWS ? 0 : LOAD_WAIT_NS);
-			return;
-		}
-		r = instance_load_piece(instance);
-		if (r < 0)
-			return;
-		rows += r;
-	}
-}
+/* ---- sending ---- */
 
 void instance_drop(struct instance *instance, struct partition *partition)
 {
@@ -403,8 +316,10 @@ static void instance_take_result(struct instance *instance, const struct result_
 	struct event_list failed = {0}, skipped = {0};
 
 	instance_settle(instance, *frame, &failed, &skipped);
-	if (frame->collected)
+	if (frame->collected) {
 		instance_gather(instance);
+		instance->gathered = instance->batches_done + (frame->count == batch->left);
+	}
 	if (batch->request && function_gather(instance->function))
 		builder_set_urgent(instance->function->gathering);
 	if (frame->count > failed.count + skipped.count) {

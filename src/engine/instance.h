@@ -50,6 +50,8 @@ struct instance {
 	struct batch batches[INSTANCE_IN_FLIGHT]; /* oldest first */
 	unsigned int batch_count;
 	uint64_t batches_sent, batches_done;
+	/* Up to which batch what has changed is in a result, with the store, and committed. */
+	uint64_t gathered, submitted, durable;
 	uint64_t batch_start_ns;   /* of the oldest */
 	uint64_t linger_until_ns;  /* monotonic: before, only a full batch is sent */
 	uint64_t collect_after_ns; /* monotonic: under load, not before */
@@ -72,6 +74,19 @@ static inline bool instance_is_up(const struct instance *instance)
 {
 	return instance->phase == INSTANCE_STARTING || instance->phase == INSTANCE_READY;
 }
+
+/* ---- loading.c ---- */
+
+/* Reads on in the state of its partitions, so much that the loop is not held up for long. */
+void instance_load(struct instance *instance);
+
+/*
+ * Before a batch of the first `most` events that wait: what there is of their keys comes to the worker, and
+ * other keys leave it. Returns how many of the events may go; 0: it cannot be read, and the worker goes.
+ */
+size_t instance_fetch(struct instance *instance, size_t most);
+
+/* ---- instance.c ---- */
 
 /* Sends what may be sent now: state that is to be loaded, then events. */
 void instance_dispatch(struct instance *instance);

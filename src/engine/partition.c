@@ -43,6 +43,9 @@ void partition_unload(struct partition *partition)
 	partition_hold(partition);
 	partition->loaded = false;
 	partition->generation = 0;
+	residents_done(&partition->residents);
+	partition->is_partial = false;
+	partition->looked_at = 0;
 	partition->sent = 0;
 	partition->done = 0;
 }

@@ -172,6 +172,15 @@ void pipe_put_drop(struct pipe_buffer *buffer, uint16_t partitions)
 	pipe_end(buffer, frame);
 }
 
+void pipe_put_evict(struct pipe_buffer *buffer, const uint64_t *hashes, size_t count)
+{
+	size_t frame = pipe_begin(buffer, PIPE_EVICT);
+
+	for (size_t i = 0; i < count; i++)
+		put_uint(buffer, hashes[i], 8);
+	pipe_end(buffer, frame);
+}
+
 size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t flags)
 {
 	size_t frame = pipe_begin(buffer, PIPE_BATCH);

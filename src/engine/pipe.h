@@ -27,6 +27,7 @@ enum pipe_type {
 	PIPE_START = 4,
 	PIPE_BATCH = 5,
 	PIPE_DROP = 6,
+	PIPE_EVICT = 7,
 	/* to the engine */
 	PIPE_READY = 64,
 	PIPE_RESULT = 65,
@@ -108,6 +109,9 @@ void pipe_end_state(struct pipe_buffer *buffer, size_t frame, uint32_t rows);
 
 /* Bit p: the worker is to forget partition p. */
 void pipe_put_drop(struct pipe_buffer *buffer, uint16_t partitions);
+
+/* The worker is to forget keys, by their hashes, which ascend. */
+void pipe_put_evict(struct pipe_buffer *buffer, const uint64_t *hashes, size_t count);
 
 /* A batch is begun, filled with `count` events, and ended with pipe_end(). */
 size_t pipe_begin_batch(struct pipe_buffer *buffer, uint32_t count, uint32_t flags);

@@ -26,10 +26,11 @@ struct state_place {
 	char name[STATE_NAME_MAX + 1];
 };
 
-/* A piece of what a function remembers in one partition. */
+/* A piece of what a function remembers in one partition, or of keys with one hash. */
 struct state_range {
 	const char *function;
 	unsigned int partition;
+	const uint64_t *hash;            /* NULL: any */
 	const struct state_place *after; /* NULL: from the first row on */
 	unsigned int limit;              /* rows */
 };

@@ -314,6 +314,9 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "moves", json_count(stats->moves));
 	json_put(object, "alerts", json_count(stats->alerts));
 	json_put(object, "refused", json_count(stats->refused));
+	json_put(object, "state_keys", json_count(stats->keys));
+	json_put(object, "state_keys_evicted", json_count(stats->keys_evicted));
+	json_put(object, "state_keys_fetched", json_count(stats->keys_fetched));
 	json_put(object, "queued", json_count(stats->queued));
 	json_put(object, "busy_seconds", json_seconds(stats->busy_ns));
 }

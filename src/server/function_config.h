@@ -22,7 +22,7 @@
 #define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \
 	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "linger",         \
-		"queue", "min", "max", "memory", "cpu", "env", "config"
+		"queue", "min", "max", "state_keys", "memory", "cpu", "env", "config"
 
 struct config_reader;
 
@@ -40,7 +40,8 @@ struct function_config {
 	unsigned int batch_max;
 	uint64_t linger_ns; /* 0: a batch is sent at once */
 	unsigned int queue_max;
-	unsigned int min, max;  /* workers */
+	unsigned int min, max; /* workers */
+	unsigned int state_keys;
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 	enum isolation isolation;

@@ -26,6 +26,9 @@ READ(dropped)
 READ(moves)
 READ(alerts)
 READ(refused)
+READ(keys)
+READ(keys_evicted)
+READ(keys_fetched)
 READ(queued)
 READ(workers)
 READ(workers_wanted)
@@ -62,6 +65,12 @@ static const struct figure figures[] = {
 	{"netlambda_function_alerts_total", METRIC_COUNTER, "Alerts raised.", read_alerts},
 	{"netlambda_function_refused_total", METRIC_COUNTER, "Events that the full queue refused.",
 		read_refused},
+	{"netlambda_function_state_keys", METRIC_GAUGE, "Keys whose state is in memory.",
+		read_keys},
+	{"netlambda_function_state_keys_evicted_total", METRIC_COUNTER,
+		"Keys whose state left memory; it is in the store.", read_keys_evicted},
+	{"netlambda_function_state_keys_fetched_total", METRIC_COUNTER,
+		"Keys whose state came back.", read_keys_fetched},
 	{"netlambda_function_queued", METRIC_GAUGE, "Events waiting or running.", read_queued},
 	{"netlambda_function_workers", METRIC_GAUGE, "Workers that are up.", read_workers},
 	{"netlambda_function_workers_wanted", METRIC_GAUGE, "Workers that it should have.",

@@ -79,6 +79,7 @@ void unit_options(const struct function_config *config, struct function_options 
 		.queue_max = config->queue_max,
 		.min = config->min,
 		.max = config->max,
+		.state_keys = config->state_keys,
 		.isolation = config->isolation,
 		.keep_trying = true,
 		.memory_mb = config->memory_mb,

@@ -32,6 +32,7 @@ struct store {
 	char *path;
 	char error[256];
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL when read only */
+	sqlite3_stmt *load; /* of store_load_state(); NULL before its first time */
 };
 
 static inline void statement_finalizep(sqlite3_stmt **statement)

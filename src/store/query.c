@@ -83,11 +83,14 @@ int store_each_state(struct store *store, const char *function, state_row_fn fn,
 /* A partition's hashes differ in their lower bits only, so they lie together for SQLite, too. */
 static int bind_range(struct store *store, sqlite3_stmt *statement, const struct state_range *range)
 {
-	const uint64_t first = (uint64_t)range->partition << (64 - KEY_PARTITION_BITS);
-	const uint64_t last = first | UINT64_MAX >> KEY_PARTITION_BITS;
+	const uint64_t start = (uint64_t)range->partition << (64 - KEY_PARTITION_BITS);
+	const uint64_t first = range->hash ? *range->hash : start;
+	const uint64_t last = range->hash ? first : start | UINT64_MAX >> KEY_PARTITION_BITS;
 	const struct state_place *after = range->after;
-	int rc = sqlite3_bind_int64(statement, 2, (sqlite3_int64)last);
+	int rc = sqlite3_bind_text(statement, 1, range->function, -1, SQLITE_STATIC);
 
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(statement, 2, (sqlite3_int64)last);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_bind_int64(statement, 3, (sqlite3_int64)(after ? after->hash : first));
 	if (rc == SQLITE_OK)
@@ -102,17 +105,21 @@ static int bind_range(struct store *store, sqlite3_stmt *statement, const struct
 int store_load_state(
 	struct store *store, const struct state_range *range, state_row_fn fn, void *user)
 {
-	_cleanup_statement_ sqlite3_stmt *statement = NULL;
-	int r;
+	int r = 0;
 
 	/* A name is never empty, so ("", "") is in front of all. */
-	r = query_prepare(store,
-		"SELECT hash, key, name, value FROM state WHERE function = ?1 AND hash <= ?2"
-		" AND (hash, key, name) > (?3, ?4, ?5) ORDER BY hash, key, name LIMIT ?6",
-		range->function, &statement);
+	if (!store->load)
+		r = query_prepare(store,
+			"SELECT hash, key, name, value FROM state WHERE function = ?1"
+			" AND hash <= ?2 AND (hash, key, name) > (?3, ?4, ?5)"
+			" ORDER BY hash, key, name LIMIT ?6",
+			NULL, &store->load);
 	if (r == 0)
-		r = bind_range(store, statement, range);
-	return r < 0 ? r : each_state_row(store, statement, fn, user);
+		r = bind_range(store, store->load, range);
+	if (r == 0)
+		r = each_state_row(store, store->load, fn, user);
+	sqlite3_reset(store->load);
+	return r;
 }
 
 /* ---- marks ---- */

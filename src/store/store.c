@@ -131,6 +131,7 @@ void store_close(struct store *store)
 		checkpoint(store);
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->statements[i]);
+	sqlite3_finalize(store->load);
 	sqlite3_close_v2(store->db);
 	/* After the connection: the checkpoint of closing is still the writer's. */
 	if (store->lock_fd >= 0)

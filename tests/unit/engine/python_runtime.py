@@ -530,6 +530,17 @@ class Sweeping(unittest.TestCase):
         self.assertEqual(len(state), 100)
         self.assertEqual({text for _, name, text in collected(state) if name != 'plain'}, {None})
 
+    def test_keys_that_leave_memory_take_their_entries_along_and_write_nothing(self):
+        state = State()
+        for key_hash in range(4):
+            state.load(f'k{key_hash}', key_hash, 'n', str(key_hash))
+        state.evict([0, 3])
+        self.assertEqual(len(state), 2)
+        self.assertEqual([state.at(f'k{i}', i, 0).get('n') for i in range(4)], [None, 1, 2, None])
+        self.assertEqual(list(state.collect()), [])
+        state.load('k0', 0, 'n', '7')
+        self.assertEqual(state.at('k0', 0, 0).counter('n').add(1), 8)
+
     def test_above_the_cap_what_was_not_used_for_long_is_forgotten(self):
         state = State(entries_max=100)
         for i in range(1000):

@@ -56,8 +56,8 @@ class Store:
             else:
                 self.rows[key.text, name] = text
 
-    def load(self):
-        state = State()
+    def load(self, state=None):
+        state = State() if state is None else state
         for (key, name), text in self.rows.items():
             state.load(key, 0, name, text)
         return state
@@ -88,8 +88,8 @@ class Conformance(unittest.TestCase):
         else:
             state.keep()
 
-    def play(self, events, commits, restarts):
-        """A commit after each event, a new worker after each, or one commit at the end."""
+    def play(self, events, commits, restarts, evicts):
+        """A commit after each event, a new worker after each, all leave memory and come back, or one commit at the end."""
         store, state = Store(), State()
         for event in events:
             self.run_event(state, event)
@@ -97,6 +97,10 @@ class Conformance(unittest.TestCase):
                 store.take(state)
             if restarts:
                 state = store.load()
+            if evicts:
+                state.evict([0])  # the hash of all
+                self.assertEqual(len(state), 0)
+                store.load(state)
         store.take(state)
         return store.values()
 
@@ -105,9 +109,9 @@ class Conformance(unittest.TestCase):
             cases = json.load(file)
         for case in cases:
             stored = {(key, name): normal(value) for key, names in case['stored'].items() for name, value in names.items()}
-            for commits, restarts in ((False, False), (True, False), (True, True)):
-                with self.subTest(case['name'], commits=commits, restarts=restarts):
-                    self.assertEqual(self.play(case['events'], commits, restarts), stored)
+            for how in ((False, False, False), (True, False, False), (True, True, False), (True, False, True)):
+                with self.subTest(case['name'], how=how):
+                    self.assertEqual(self.play(case['events'], *how), stored)
 
 
 if __name__ == '__main__':

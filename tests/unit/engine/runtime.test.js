@@ -547,6 +547,21 @@ test('time sweeps away empty windows and what had its time, and plain values sta
   assert.strictEqual(deleted, 101);
 });
 
+test('keys that leave memory take their entries along, and write nothing', () => {
+  const state = new State();
+  const hashes = [[1, 2], [1, 3], [2, 2], [0xffffffff, 0xffffffff]];
+  for (const [i, [low, high]] of hashes.entries()) state.load({ key: `k${i}`, low, high, name: 'n', value: `${i}` });
+  const evicted = Buffer.alloc(16);
+  [1, 2, 0xffffffff, 0xffffffff].forEach((word, i) => evicted.writeUInt32LE(word, 4 * i));
+  state.evict(evicted);
+  assert.strictEqual(state.size, 2);
+  const found = hashes.map(([low, high], i) => state.at(`k${i}`, low, high, 0).get('n'));
+  assert.deepStrictEqual(found, [undefined, 1, 2, undefined]);
+  assert.strictEqual(state.collect(() => {}), 0);
+  state.load({ key: 'k0', low: 1, high: 2, name: 'n', value: '7' });
+  assert.strictEqual(state.at('k0', 1, 2, 0).counter('n').add(1), 8);
+});
+
 test('above the cap, what was not used for long is forgotten', () => {
   const state = new State({ entriesMax: 1000 });
   for (let i = 0; i < 5000; i++) {

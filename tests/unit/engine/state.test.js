@@ -54,8 +54,7 @@ class Store {
     });
   }
 
-  load() {
-    const state = new State();
+  load(state = new State()) {
     for (const [key, names] of Object.entries(this.rows)) {
       for (const [name, value] of Object.entries(names)) state.load({ key, low: 0, high: 0, name, value });
     }
@@ -83,14 +82,18 @@ function run(state, { at, key = '7', times = 1, fails = false, do: operations })
   else state.keep();
 }
 
-/* A commit after each event, a new worker after each, or one commit at the end. */
-function play({ events }, { commits, restarts }) {
+/* A commit after each event, a new worker after each, all leave memory and come back, or one commit at the end. */
+function play({ events }, { commits, restarts, evicts }) {
   const store = new Store();
   let state = new State();
   for (const event of events) {
     run(state, event);
     if (commits) store.take(state);
     if (restarts) state = store.load();
+    if (!evicts) continue;
+    state.evict(Buffer.alloc(8)); // all have the hash 0
+    assert.strictEqual(state.size, 0);
+    store.load(state);
   }
   store.take(state);
   return store.values();
@@ -99,7 +102,7 @@ function play({ events }, { commits, restarts }) {
 for (const one of cases) {
   test(one.name, () => {
     const stored = JSON.parse(JSON.stringify(one.stored), (name, value) => normal(value));
-    for (const how of [{}, { commits: true }, { commits: true, restarts: true }]) {
+    for (const how of [{}, { commits: true }, { commits: true, restarts: true }, { commits: true, evicts: true }]) {
       assert.deepStrictEqual(play(one, how), stored, JSON.stringify(how));
     }
   });

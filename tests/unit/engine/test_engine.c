@@ -547,6 +547,7 @@ struct crowd {
 	uint32_t pushed[SOURCES];
 	uint32_t total, most;
 	unsigned int seed, ticks, rate; /* events a millisecond */
+	size_t state_keys;              /* in memory; 0: all */
 	size_t undisturbed;             /* events finished by when something was last disturbed */
 	void (*disturb)(struct crowd *crowd);
 };
@@ -589,6 +590,7 @@ static void run_crowd(struct crowd *crowd, unsigned int workers, uint32_t events
 	struct function_options o = options("sum.ordered");
 
 	o.min = o.max = workers;
+	o.state_keys = crowd->state_keys;
 	o.attempts = 100; /* the events are not to blame */
 	world_init(&crowd->world);
 	world_add(&crowd->world, &o);
@@ -751,6 +753,73 @@ static void moves_kills_and_refused_commits_at_once_lose_and_double_nothing(void
 	assert_true(stats.crashes > 2);
 	assert_true(crowd.world.refusals > 1);
 	world_done(&crowd.world);
+}
+
+/* ---- keys that leave memory ---- */
+
+static void keys_leave_memory_and_come_back_with_what_they_were(void **state _unused_)
+{
+	static struct crowd crowd;
+	struct function_stats stats;
+
+	crowd = (struct crowd){.rate = 10, .state_keys = 16}; /* one a partition, of three */
+	run_crowd(&crowd, 2, 8000);
+	function_stats(crowd.world.function, &stats);
+	assert_true(stats.keys_evicted > 100);
+	assert_true(stats.keys_fetched > 100);
+	assert_true(stats.keys_fetched <= stats.keys_evicted);
+	assert_in_range(stats.keys, 1, SOURCES);
+	assert_int_equal(stats.crashes + stats.timeouts + stats.failures, 0);
+	world_done(&crowd.world);
+}
+
+static void keys_come_back_whatever_happens_to_workers_and_store(void **state _unused_)
+{
+	static struct crowd crowd;
+	struct function_stats stats;
+
+	crowd = (struct crowd){.rate = 5, .state_keys = 20, .disturb = change_and_kill};
+	run_crowd(&crowd, 2, 12000);
+	function_stats(crowd.world.function, &stats);
+	assert_true(stats.keys_fetched > 10);
+	assert_true(stats.crashes > 0);
+	assert_true(crowd.world.refusals > 0);
+	world_done(&crowd.world);
+}
+
+/* What is there when a worker starts is loaded as far as there is room. */
+static void no_more_keys_are_loaded_than_there_is_room_for(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	o.state_keys = 32;
+	world_init(&world);
+	for (unsigned int i = 0; i < 1000; i++) {
+		struct row *row = &world.rows[i];
+
+		row->used = true;
+		snprintf(row->key, sizeof(row->key), "10.0.%u.%u", i / 250, i % 250);
+		snprintf(row->name, sizeof(row->name), "sum");
+		snprintf(row->value, sizeof(row->value), "%u", i);
+	}
+	world_add(&world, &o);
+	for (uint32_t i = 0; i < 250; i++)
+		assert_true(push_from(&world, (uint8_t)i, i, 1000, ORDER_NONE));
+	world.want = 250;
+	run_until(&world, all_finished);
+	function_stats(world.function, &stats);
+	assert_in_range(stats.keys, 32, 250);
+	assert_true(stats.keys_fetched > 200);
+	for (unsigned int i = 0; i < 250; i++) {
+		char key[32], sum[32];
+
+		snprintf(key, sizeof(key), "10.0.0.%u", i);
+		snprintf(sum, sizeof(sum), "%u", 1000 + i);
+		assert_string_equal(value_of(&world, key, "sum"), sum);
+	}
+	world_done(&world);
 }
 
 static bool others_are_done(struct world *world)
@@ -1054,7 +1123,7 @@ static void stopping_does_not_wait_for_an_endless_loop(void **state _unused_)
 	run_until(&world, all_finished);
 	start = clock_monotonic_ns();
 	world_done(&world);
-	assert_true(clock_monotonic_ns() - start < 3 * NS_PER_SEC);
+	assert_true(clock_monotonic_ns() - start < TEST_NS);
 }
 
 int main(int argc, char **argv)
@@ -1094,6 +1163,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_order),
 		cmocka_unit_test(moves_kills_and_refused_commits_at_once_lose_and_double_nothing),
+		cmocka_unit_test(keys_leave_memory_and_come_back_with_what_they_were),
+		cmocka_unit_test(keys_come_back_whatever_happens_to_workers_and_store),
+		cmocka_unit_test(no_more_keys_are_loaded_than_there_is_room_for),
 		cmocka_unit_test(an_event_that_fails_again_and_again_holds_up_only_its_partition),
 		cmocka_unit_test(a_crashing_event_is_found_among_several_partitions),
 		cmocka_unit_test(events_that_were_committed_before_are_left_out),

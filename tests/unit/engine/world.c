@@ -166,6 +166,7 @@ static int load_state(void *user, const struct state_range *range, state_row_fn 
 		struct state_row row = row_of(&world->rows[i]);
 
 		if (world->rows[i].used && key_partition(row.hash) == range->partition &&
+			(!range->hash || row.hash == *range->hash) &&
 			(!after || compare_places(&row, after->hash, after->key, after->name) > 0))
 			rows[count++] = row;
 	}

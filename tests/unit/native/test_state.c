@@ -327,14 +327,11 @@ static void commit(struct rig *rig)
 	pipe_buffer_done(&changes);
 }
 
-/* What a new worker would be given. */
-static void restart(struct rig *rig)
+static void load(struct rig *rig)
 {
 	const char *key, *name;
 	json_t *names, *value;
 
-	state_free(rig->state);
-	assert_int_equal(state_new(1, STATE_ENTRIES_MAX, &rig->state), 0);
 	json_object_foreach (rig->stored, key, names)
 		json_object_foreach (names, name, value) {
 			const struct state_row row = {
@@ -347,6 +344,29 @@ static void restart(struct rig *rig)
 
 			assert_int_equal(state_load(rig->state, &row), 0);
 		}
+}
+
+/* What a new worker would be given. */
+static void restart(struct rig *rig)
+{
+	state_free(rig->state);
+	assert_int_equal(state_new(1, STATE_ENTRIES_MAX, &rig->state), 0);
+	load(rig);
+}
+
+/* Each key leaves memory, and comes back. */
+static void evict(struct rig *rig)
+{
+	const char *key;
+	json_t *names;
+
+	json_object_foreach (rig->stored, key, names) {
+		uint64_t hash = htole64(key_hash_text(key));
+
+		state_evict(rig->state, &hash, 1);
+	}
+	assert_int_equal(state_size(rig->state), 0);
+	load(rig);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -414,8 +434,10 @@ static void assert_stored(const struct rig *rig, const json_t *expected, const c
 	json_decref(all);
 }
 
-/* A commit after each event, a new worker after each, or one commit at the end. */
-static void play(const json_t *one, bool commits, bool restarts)
+/* What happens after each event. */
+enum { COMMITS = 1, RESTARTS = 2, EVICTS = 4 };
+
+static void play(const json_t *one, unsigned int how)
 {
 	struct rig rig = {.stored = json_object()};
 	const json_t *event;
@@ -424,10 +446,12 @@ static void play(const json_t *one, bool commits, bool restarts)
 	assert_int_equal(state_new(1, STATE_ENTRIES_MAX, &rig.state), 0);
 	json_array_foreach (json_object_get(one, "events"), i, event) {
 		run_event(&rig, event);
-		if (commits)
+		if (how & COMMITS)
 			commit(&rig);
-		if (restarts)
+		if (how & RESTARTS)
 			restart(&rig);
+		if (how & EVICTS)
+			evict(&rig);
 	}
 	commit(&rig);
 	assert_stored(&rig, json_object_get(one, "stored"),
@@ -441,9 +465,10 @@ static void play_case(void **state)
 {
 	const json_t *one = *state;
 
-	play(one, false, false);
-	play(one, true, false);
-	play(one, true, true);
+	play(one, 0);
+	play(one, COMMITS);
+	play(one, COMMITS | RESTARTS);
+	play(one, COMMITS | EVICTS);
 }
 
 int main(void)

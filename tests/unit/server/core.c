@@ -129,6 +129,7 @@ static void start_function(struct core *core, const struct core_options *options
 		.queue_max = options->queue_max,
 		.min = options->workers,
 		.max = options->workers,
+		.state_keys = options->state_keys,
 	};
 	_cleanup_free_ char *error = NULL;
 

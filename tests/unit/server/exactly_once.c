@@ -233,6 +233,7 @@ static _Noreturn void server(void)
 		.functions = CORE_FUNCTIONS,
 		.queue_max = 300,
 		.workers = 1 + (unsigned int)rand_r(&shared->seed) % 4,
+		.state_keys = 16U << (unsigned int)rand_r(&shared->seed) % 4,
 		.window = 1024};
 	static struct core core;
 

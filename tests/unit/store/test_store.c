@@ -200,6 +200,35 @@ static void state_is_loaded_by_partition_in_pieces(void **state)
 	}
 }
 
+static void state_is_loaded_by_hash(void **state)
+{
+	static const struct state_row rows[] = {
+		{0x7ffffffffffffffe, "k", "a", "1", 1},
+		{0x7fffffffffffffff, "k", "b", "1", 1},
+		{0x7fffffffffffffff, "k", "c", "1", 1},
+		{0x7fffffffffffffff, "l", "d", "1", 1},
+		{0x8000000000000000, "k", "e", "1", 1},
+	};
+	static const char *const expected[] = {"a", "bcd", "bcd", "bcd", "e"};
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	const struct outcome outcome = {
+		.function = "f", .writes = rows, .write_count = ARRAY_SIZE(rows)};
+
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		struct piece piece = {0};
+		struct state_range range = {.function = "f",
+			.partition = key_partition(rows[i].hash),
+			.hash = &rows[i].hash,
+			.limit = 2};
+
+		while (store_load_state(store, &range, note_state_row, &piece) == 2)
+			range.after = &piece.place;
+		assert_string_equal(piece.names, expected[i]);
+	}
+}
+
 static void refused_outcome_takes_the_whole_commit_back(void **state)
 {
 	const struct place *place = *state;
@@ -653,6 +682,7 @@ int main(void)
 		cmocka_unit_test(reopened_store_gives_back_what_was_committed),
 		cmocka_unit_test(null_value_deletes_state),
 		cmocka_unit_test(state_is_loaded_by_partition_in_pieces),
+		cmocka_unit_test(state_is_loaded_by_hash),
 		cmocka_unit_test(refused_outcome_takes_the_whole_commit_back),
 		cmocka_unit_test(repeated_alert_id_is_one_row),
 		cmocka_unit_test(alert_filters_combine),
