@@ -277,6 +277,7 @@ static int open_registry(struct server *server, char **ret_error)
 	server->stage = (struct stage){
 		.loop = server->loop, .engine = server->engine, .logs = server->logs};
 	pruner_start(&server->pruner, server->loop, &server->commits, server->config);
+	sweeper_start(&server->sweeper, server->loop, &server->commits);
 	server->deployer = (struct deployer){
 		.loop = server->loop,
 		.engine = server->engine,
@@ -429,6 +430,7 @@ void server_free(struct server *server)
 	server->commits.api = NULL;
 	deployer_stop(&server->deployer);
 	pruner_stop(&server->pruner);
+	sweeper_stop(&server->sweeper);
 	stage_clear(&server->stage);
 	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */

@@ -16,6 +16,7 @@
 #include "server/prune.h"
 #include "server/rehearsal.h"
 #include "server/server.h"
+#include "server/sweep.h"
 #include "server/switches.h"
 #include "server/timers.h"
 #include "server/units.h"
@@ -50,6 +51,7 @@ struct server {
 	struct deployer deployer;
 	struct stage stage;
 	struct pruner pruner;
+	struct sweeper sweeper;
 
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;

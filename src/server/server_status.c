@@ -441,6 +441,9 @@ static void show_metrics(void *user, struct metrics *m)
 	metrics_single(m, "netlambda_timer_missed_total", METRIC_COUNTER,
 		"Times due that were not made up for, since the function could not take them.",
 		server->timers.missed);
+	metrics_single(m, "netlambda_state_expired_total", METRIC_COUNTER,
+		"Values and windows whose time was over, removed from the store.",
+		server->sweeper.swept);
 	metrics_single(
 		m, "netlambda_switches", METRIC_GAUGE, "Switches known.", count_switches(server));
 	write_switch_metrics(m, server);

@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include "event/key.h"
+#include "store/expire.h"
 #include "store/streams.h"
 #include "tests/unit/store/fixture.h"
 
@@ -226,6 +227,46 @@ static void state_is_loaded_by_hash(void **state)
 		while (store_load_state(store, &range, note_state_row, &piece) == 2)
 			range.after = &piece.place;
 		assert_string_equal(piece.names, expected[i]);
+	}
+}
+
+/* Of two functions; what has expired is spread over pieces of any size. */
+static void expired_state_goes_piece_by_piece(void **state)
+{
+	static const struct state_row rows[] = {
+		{1, "k", "a", "{\"$ttl\":1000,\"at\":5000,\"value\":1}", 34},
+		{1, "k", "b", "1", 1},
+		{0x8000000000000000, "k", "c", "{\"$window\":10000,\"at\":9,\"sums\":[1]}", 38},
+		{0x8000000000000000, "k", "d", "{\"$ttl\":1000,\"at\":90000,\"value\":1}", 35},
+		{0xffffffffffffffff, "k", "e", "{\"$once\":1000,\"at\":5000}", 25},
+	};
+	static const char *const functions[] = {"f", "g"};
+	const struct place *place = *state;
+
+	for (unsigned int limit = 1; limit < 12; limit++) {
+		_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+		struct expire_round round = {0};
+		uint64_t count, sum = 0;
+
+		for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+			const struct outcome outcome = {.function = functions[i],
+				.writes = rows,
+				.write_count = ARRAY_SIZE(rows)};
+
+			assert_int_equal(store_commit(store, &outcome, 1), 0);
+		}
+		do {
+			assert_int_equal(store_expire(store, &round, 50000, limit, &count), 0);
+			sum += count;
+		} while (round.function[0]);
+		assert_int_equal(sum, 2 * 3);
+		for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+			struct piece piece = {0};
+
+			assert_int_equal(
+				store_each_state(store, functions[i], note_state_row, &piece), 0);
+			assert_string_equal(piece.names, "db"); /* as SQLite has signed integers */
+		}
 	}
 }
 
@@ -683,6 +724,7 @@ int main(void)
 		cmocka_unit_test(null_value_deletes_state),
 		cmocka_unit_test(state_is_loaded_by_partition_in_pieces),
 		cmocka_unit_test(state_is_loaded_by_hash),
+		cmocka_unit_test(expired_state_goes_piece_by_piece),
 		cmocka_unit_test(refused_outcome_takes_the_whole_commit_back),
 		cmocka_unit_test(repeated_alert_id_is_one_row),
 		cmocka_unit_test(alert_filters_combine),

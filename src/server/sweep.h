@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SERVER_SWEEP_H
+#define SERVER_SWEEP_H
+
+/*
+ * Deletes from the store what has expired of functions' state. What a worker has in memory it deletes by
+ * itself, sooner; this is for the rest: keys that left memory, functions that do not run. An hour later than
+ * it might, so that no event that is tried again can miss what it found before. And not by a clock that was
+ * set ahead while the server ran.
+ */
+
+#include "server/commits.h"
+#include "store/expire.h"
+
+struct sweeper {
+	struct loop *loop;
+	struct commits *commits;
+	struct loop_timer timer;
+	struct commit_request request;
+	struct expire_round round;
+	uint64_t time_ms, count; /* of the piece under way */
+	uint64_t started_ns, started_monotonic_ns;
+	uint64_t swept; /* rows, since the start */
+};
+
+void sweeper_start(struct sweeper *sweeper, struct loop *loop, struct commits *commits);
+void sweeper_stop(struct sweeper *sweeper);
+
+/* The time of day, in nanoseconds, but for leaps ahead of more than a minute since the start. */
+uint64_t sweeper_time_ns(
+	const struct sweeper *sweeper, uint64_t realtime_ns, uint64_t monotonic_ns);
+
+#endif
