@@ -71,7 +71,7 @@ static int pile_add(struct pile *pile, const struct item *item)
 	return 0;
 }
 
-/* A flow's packets are in its last record, an interface's in its newest. */
+/* What a flow, a source or a target had is in its last record, an interface's in its newest. */
 static void tally_add(struct courier_tally *tally, const struct item *item)
 {
 	tally->events++;
@@ -85,6 +85,18 @@ static void tally_add(struct courier_tally *tally, const struct item *item)
 			break;
 		tally->packets += item->record.flow.count;
 		tally->bytes += item->record.flow.size;
+		break;
+	case EVENT_SOURCE:
+		if (!item->record.source.ended)
+			break;
+		tally->packets += item->record.source.packets;
+		tally->bytes += item->record.source.size;
+		break;
+	case EVENT_TARGET:
+		if (!item->record.target.ended)
+			break;
+		tally->packets += item->record.target.packets;
+		tally->bytes += item->record.target.size;
 		break;
 	case EVENT_INTERFACE:
 		tally->packets = item->record.interface.packets;

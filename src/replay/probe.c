@@ -322,6 +322,8 @@ int probe_end_period(struct probe *probe, uint64_t now_ns)
 	r = collector_collect(probe->collector, &sink);
 	if (r < 0)
 		return r;
+	/* What crossed a threshold did not wait for the period's end. */
+	emit_sources(probe);
 	emit_ports(probe);
 	emit_totals(probe);
 	fold_flows(probe, now_ns);

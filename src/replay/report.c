@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* Events that a switch sends. */
-static const uint32_t event_ids[] = {EVENT_PORT, EVENT_FLOW, EVENT_INTERFACE};
+static const uint32_t event_ids[] = {
+	EVENT_PORT, EVENT_FLOW, EVENT_SOURCE, EVENT_TARGET, EVENT_INTERFACE};
 
 /* What the capture's own shape kept from being replayed as it was, beside what the parser says. */
 struct remark {

@@ -11,6 +11,7 @@ import tempfile
 import captures as c
 from replaying import BUILD, HERE, Checker, alerts, event, finish, replay, require_bpf, run
 
+SHIPPED = HERE.parent.parent / "functions"
 SCAN = ("TCP SYN scan", "medium")
 SCENES = {  # packets, and the alerts they lead to
     "web traffic": (c.web_traffic, []),
@@ -18,7 +19,7 @@ SCENES = {  # packets, and the alerts they lead to
     "UDP scan": (c.udp_scan, [("UDP scan", "medium", c.ATTACKER, c.WEB, None)]),
     "flood": (c.flood, [("SYN flood suspected", "high", c.ATTACKER, c.WEB, 80)]),
     "spoofed flood": (c.spoofed_flood,
-                      [("Distributed SYN flood suspected", "high", None, c.WEB, 80)]),
+                      [("Distributed SYN flood suspected", "high", None, c.WEB, None)]),
     "big transfer": (c.transfer, [("Heavy hitter", "medium", c.WEB, c.CLIENT, 45000)]),
     "IPv6 SYN scan": (lambda: c.syn_scan(source=c.ATTACKER6, target=c.WEB6),
                       [(*SCAN, c.ATTACKER6, c.WEB6, None)]),
@@ -40,6 +41,10 @@ def accounted(checker, name, packets, result):
     checker.equal(f"{name}: packets and bytes", (len(packets), size), (totals["packets"], totals["bytes"]))
     checker.equal(f"{name}: packets and bytes in flows", (len(packets) - lost, size - lost_bytes),
                   (flows["packets"], flows["bytes"]))
+    for event_id in (3, 4):
+        row = event(result, event_id, None if event_id == 3 else "syn-flood")
+        checker.equal(f"{name}: packets and bytes in event {event_id}", (len(packets) - lost, size - lost_bytes),
+                      (row["packets"], row["bytes"]))
     checker.equal(f"{name}: the causes add up to what has no key", lost,
                   totals["not_ip"] + totals["malformed"])
     checker.that(all(row["events"] == row["handled"] for row in result["events"] if row["function"]),
@@ -52,6 +57,30 @@ def scenes(checker):
         result = replay(c.pcap(packets), name=name)
         checker.equal(f"{name}: alerts", expected, alerts(result))
         accounted(checker, name, packets, result)
+
+
+def flood_beyond_the_tables(checker):
+    """There is no place for most ports' and flows' records; the target's is exact all the same."""
+    packets = list(c.spoofed_flood())
+    result = replay(c.pcap(packets), "--ports", "16", "--flows", "512", "--function", SHIPPED / "syn-flood")
+    checker.equal("flood beyond the tables: alerts", SCENES["spoofed flood"][1], alerts(result))
+    data = result["alerts"][0]["netlambda"]["data"]
+    checker.that(data["halfOpen"] >= 1000 and 900 < data["sources"] < 1100,
+                 f"flood beyond the tables: half-open and sources: {data}")
+    checker.that(result["capture"]["port_shed"] > 3000, "flood beyond the tables: ports were shed")
+    row = event(result, 4, "syn-flood")
+    checker.equal("flood beyond the tables: packets to targets", len(packets), row["packets"])
+
+
+def flood_is_told_at_once(checker):
+    """The target's event comes with the packet that crosses the threshold, not with its window's end."""
+    with_targets = replay(c.pcap(c.spoofed_flood()))["alerts"][0]
+    without = replay(c.pcap(c.spoofed_flood()), "--fanout", "0s")["alerts"][0]
+    checker.equal("data of the alert by a target", ["halfOpen", "sources", "syn"],
+                  sorted(with_targets["netlambda"]["data"]))
+    checker.equal("title of the alert without targets", with_targets["alert"]["signature"],
+                  without["alert"]["signature"])
+    checker.that(with_targets["timestamp"] <= without["timestamp"], "with targets it comes no later")
 
 
 def what_is_not_understood(checker):
@@ -135,8 +164,7 @@ def idle_flows_end_in_a_gap(checker):
 def in_c(checker):
     """The port scan in C raises what the one in JavaScript does, to the last word."""
     packets = list(heapq.merge(c.web_traffic(), c.syn_scan(), c.udp_scan(), c.flood(), c.noise()))
-    shipped = HERE.parent.parent / "functions"
-    manifest = json.loads((shipped / "port-scan/function.json").read_text())
+    manifest = json.loads((SHIPPED / "port-scan/function.json").read_text())
     manifest.update(runtime="native", handler="port-scan.port_scan")
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
@@ -161,7 +189,7 @@ def table(checker):
 
 
 def test(checker):
-    for part in (scenes, what_is_not_understood, what_is_not_understood_in_a_tunnel, same_each_time, formats,
+    for part in (scenes, flood_beyond_the_tables, flood_is_told_at_once, what_is_not_understood, what_is_not_understood_in_a_tunnel, same_each_time, formats,
                  links, cut, capture_time, idle_flows_end_in_a_gap, in_c, table):
         part(checker)
 
