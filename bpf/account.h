@@ -55,6 +55,9 @@ struct interface_counters {
 	__u64 size;
 	__u64 flow_shed;
 	__u64 port_shed;
+	/* Came in while another was being counted there: in none of the above, and in no flow. */
+	__u64 crowded_packets;
+	__u64 crowded_bytes;
 	/* Frames without a key, by enum parse_verdict. */
 	struct {
 		__u64 packets;
@@ -66,7 +69,7 @@ struct interface_counters {
 _Static_assert(sizeof(struct flow_key) == 40, "both sides agree");
 _Static_assert(sizeof(struct port_key) == 36, "both sides agree");
 _Static_assert(sizeof(struct port_counters) == 40, "both sides agree");
-_Static_assert(sizeof(struct interface_counters) == 32 + 16 * PARSE_VERDICTS, "both sides agree");
+_Static_assert(sizeof(struct interface_counters) == 48 + 16 * PARSE_VERDICTS, "both sides agree");
 #endif
 
 #endif

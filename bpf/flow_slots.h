@@ -90,7 +90,7 @@ struct flow_cpu {
 	__u64 ring_tail;                /* a copy of struct flow_tail's, not always the latest */
 	__u64 shed_packets, shed_bytes; /* in no flow's slot and no record, the ring being full */
 	__u64 unplaced_packets, unplaced_bytes; /* of these, in no target's slot either */
-	__u64 pad;
+	__u64 busy; /* a packet is being counted there: see alone.bpf.h */
 };
 
 /* A cache line of its own, since another CPU writes it. */

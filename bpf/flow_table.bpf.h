@@ -463,6 +463,12 @@ __noinline __u32 flow_begin6(struct flow_bucket6 *bucket, __u32 way, const struc
 
 /* ---- the stage ---- */
 
+/* Whose part of the table it is. */
+static __always_inline __u32 flow_cpu_id(void)
+{
+	return flow_settings.one_cpu ? 0 : bpf_get_smp_processor_id();
+}
+
 /* Gives the slot that the packet was added to, or FLOW_WAYS: it was shed. */
 static __always_inline __u32 flow_count_in(
 	__u64 *bucket, __u32 words, const struct flow_packet *p, tcp_flags *ret_before)
@@ -514,7 +520,7 @@ static __always_inline bool flow_account(
 		.tick = tick,
 		.ports = (__u32)pkt->srcport << 16 | pkt->dstport,
 		.bytes = bytes,
-		.cpu = flow_settings.one_cpu ? 0 : bpf_get_smp_processor_id(),
+		.cpu = flow_cpu_id(),
 		.protocol = pkt->protocol,
 		.flags = pkt->flags,
 	};

@@ -179,7 +179,8 @@ static int refuse_foreign(const char *name, const struct foreign *foreign, char 
 			"agent cannot be one of them; `xdp-loader status %s` lists them; detach "
 			"them, or displace them all with --force",
 			name, foreign->program_id, name);
-	if (strcmp(foreign->name, "netlambda_count") == 0)
+	if (strcmp(foreign->name, "netlambda_count") == 0 ||
+		strcmp(foreign->name, "netlambda_alone") == 0)
 		return error_set(ret_error, -EBUSY,
 			"%s: a netlambda-agent counts there (program %u), or one with --pin left "
 			"it counting: go on with that by --pin, or end it by netlambda-agent "

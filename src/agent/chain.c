@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
-#define SECTION    "xdp.frags"
 #define LINKS_MAX  256
 #define DETACH_MS  5000 /* far longer than the keeper takes */
 #define REASON_MAX 256
@@ -140,6 +139,20 @@ static int attach_auto(struct chained *item)
 	return attach_in(item, XDP_MODE_SKB);
 }
 
+/* Of the object's forms the one that is to be loaded. */
+static struct xdp_program *program_of(struct bpf_object *object)
+{
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, options, .obj = object);
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		if (bpf_program__autoload(program))
+			options.prog_name = bpf_program__name(program);
+	}
+	return xdp_program__create(&options);
+}
+
 int chain_attach(struct chain *chain, const struct interface *interface, struct bpf_object *object,
 	enum attach_mode *mode, char **ret_error)
 {
@@ -149,7 +162,7 @@ int chain_attach(struct chain *chain, const struct interface *interface, struct 
 	if (chain->count == LINKS_MAX)
 		return -EMFILE;
 	*item = (struct chained){.ifindex = interface->ifindex};
-	item->program = xdp_program__from_bpf_obj(object, SECTION);
+	item->program = program_of(object);
 	r = (int)libxdp_get_error(item->program);
 	if (r == 0)
 		r = xdp_program__set_run_prio(item->program, chain->priority);

@@ -154,6 +154,21 @@ static bool kernel_has_frags(void)
 	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 }
 
+/* Of the two forms the one that is loaded. */
+static struct bpf_program *program_of(const struct account *program)
+{
+	return bpf_program__autoload(program->progs.netlambda_alone)
+		       ? program->progs.netlambda_alone
+		       : program->progs.netlambda_count;
+}
+
+static int choose_program(struct account *program, bool may_be_preempted)
+{
+	return bpf_program__set_autoload(
+		may_be_preempted ? program->progs.netlambda_count : program->progs.netlambda_alone,
+		false);
+}
+
 static int load_program(struct collector *collector, const struct collector_options *options,
 	unsigned int slot, bool has_frags)
 {
@@ -167,11 +182,11 @@ static int load_program(struct collector *collector, const struct collector_opti
 	program->rodata->has_frags = has_frags;
 	program->rodata->look_inside = options->inside;
 	program->rodata->clock_is_given = options->driven;
-	if (!has_frags) {
-		r = bpf_program__set_flags(program->progs.netlambda_count, 0);
-		if (r < 0)
-			return r;
-	}
+	r = choose_program(program, options->may_be_preempted);
+	if (r == 0 && !has_frags)
+		r = bpf_program__set_flags(program_of(program), 0);
+	if (r < 0)
+		return r;
 	r = owner ? share_maps(program, owner) : size_maps(program, options);
 	if (r == 0)
 		r = set_handshakes(program, owner, options);
@@ -330,7 +345,9 @@ int collector_open_object(
 	if (!collector->unloaded)
 		return -ENOMEM;
 	*program->rodata = *collector->programs[slot]->rodata;
-	r = share_maps(program, owner);
+	r = choose_program(program, bpf_program__autoload(owner->progs.netlambda_alone));
+	if (r == 0)
+		r = share_maps(program, owner);
 	if (r == 0)
 		r = flow_table_share(program->obj, owner->obj);
 	if (r < 0)
@@ -342,7 +359,7 @@ int collector_open_object(
 
 int collector_program_fd(const struct collector *collector, unsigned int slot)
 {
-	return bpf_program__fd(collector->programs[slot]->progs.netlambda_count);
+	return bpf_program__fd(program_of(collector->programs[slot]));
 }
 
 void collector_set_time(struct collector *collector, uint64_t now_ns)
@@ -550,9 +567,9 @@ static int read_counters(
 		    bpf_map__fd(collector->programs[0]->maps.interfaces), &key, counters) < 0)
 		return -errno;
 	for (int cpu = 0; cpu < collector->cpu_count; cpu++) {
-		sum.packets += counters[cpu].packets;
-		sum.size += counters[cpu].size;
-		sum.flow_shed += counters[cpu].flow_shed;
+		sum.packets += counters[cpu].packets + counters[cpu].crowded_packets;
+		sum.size += counters[cpu].size + counters[cpu].crowded_bytes;
+		sum.flow_shed += counters[cpu].flow_shed + counters[cpu].crowded_packets;
 		sum.port_shed += counters[cpu].port_shed;
 		for (int cause = 0; cause < PARSE_VERDICTS; cause++) {
 			sum.unparsed[cause].packets += counters[cpu].unparsed[cause].packets;

@@ -41,6 +41,8 @@ struct collector_options {
 	 * it collects, and says what time it is for each packet.
 	 */
 	bool driven;
+	/* A packet may come in on a CPU before another one was counted there: see bpf/alone.bpf.h. */
+	bool may_be_preempted;
 	/*
 	 * The maps outlive the collector, and are those of the one before if they have the same layout
 	 * and `pins_salt` is the same. NULL: they do not. Not if driven.

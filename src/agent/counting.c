@@ -457,6 +457,7 @@ static int collector_init(struct counting *counting, char **ret_error)
 		.port_max = counting->options.port_max,
 		.inside = counting->options.inside,
 		.fanout = counting->options.fanout,
+		.may_be_preempted = preflight_kernel_is_realtime(),
 		.pins = counting->pins,
 		.pins_salt = slots_fingerprint(&counting->options.slots),
 	};

@@ -96,6 +96,14 @@ bool preflight_kernel_is_old(void)
 	return is_older(major, minor, KERNEL_MINOR);
 }
 
+/* Which option was chosen that would make a difference, no kernel says; so the guard is for all. */
+bool preflight_kernel_is_realtime(void)
+{
+	struct utsname name;
+
+	return uname(&name) == 0 && strstr(name.version, "PREEMPT_RT");
+}
+
 void preflight_kernel(void)
 {
 	struct utsname name;

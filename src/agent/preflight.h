@@ -28,6 +28,9 @@ void preflight_kernel(void);
 /* It is older than that. */
 bool preflight_kernel_is_old(void);
 
+/* It is a PREEMPT_RT one. */
+bool preflight_kernel_is_realtime(void);
+
 /* "6.1.0-25-amd64" -> 6, 1. */
 void kernel_version_parse(const char *release, unsigned long *ret_major, unsigned long *ret_minor);
 

@@ -4,6 +4,7 @@
 #include "agent/collect.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "flow_slots.h"
 #include "tests/bpf/count_rig.h"
 #include "tests/bpf/lab.h"
 #include "tests/unit/test.h"
@@ -295,6 +296,68 @@ static void interfaces_have_their_own_totals_and_share_flows(void **state _unuse
 	assert_int_equal(taken.packets, 6);
 }
 
+/* A map of the collector's first program. */
+static int map_of(const struct collector *collector, const char *name)
+{
+	uint32_t ids[64], size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = ARRAY_SIZE(ids), .map_ids = (uintptr_t)ids};
+
+	assert_int_equal(
+		bpf_obj_get_info_by_fd(collector_program_fd(collector, 0), &info, &size), 0);
+	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+		struct bpf_map_info map = {0};
+
+		size = sizeof(map);
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &map, &size), 0);
+		if (strcmp(map.name, name) == 0)
+			return fd;
+		close(fd);
+	}
+	fail_msg("no map %s", name);
+	return -1;
+}
+
+static void set_busy(int fd, uint64_t busy)
+{
+	struct flow_cpu cpu;
+
+	for (uint32_t i = 0; bpf_map_lookup_elem(fd, &i, &cpu) == 0; i++) {
+		cpu.busy = busy;
+		assert_int_equal(bpf_map_update_elem(fd, &i, &cpu, BPF_EXIST), 0);
+	}
+}
+
+/* As a PREEMPT_RT kernel may have it. */
+static void packet_on_a_cpu_that_is_taken_is_counted_and_declared(void **state _unused_)
+{
+	const struct collector_options options = {
+		.interface_count = 1, .flow_max = 64, .port_max = 64, .may_be_preempted = true};
+	_cleanup_(collector_freep) struct collector *collector = NULL;
+	struct taken taken = {0};
+	struct interface_event totals;
+	struct frame f;
+	int fd;
+
+	assert_int_equal(collector_new(&options, &collector), 0);
+	fd = map_of(collector, "flow_cpus");
+	lab_tcp4(&f, "192.0.2.1", "192.0.2.2", web, TCP_SYN, 0);
+	count_run(collector, &f, 3);
+	set_busy(fd, 1);
+	count_run(collector, &f, 5);
+	set_busy(fd, 0);
+	/* Each gives its CPU free again. */
+	count_run(collector, &f, 2);
+	close(fd);
+	count_collect(collector, &taken);
+	totals = count_totals(collector, 0);
+	assert_int_equal(totals.packets, 10);
+	assert_int_equal(totals.size, 10 * f.size);
+	assert_int_equal(totals.flow_shed, 5);
+	assert_int_equal(taken.packets, 5);
+	assert_int_equal(taken.syn, 5);
+}
+
 static void full_tables_shed_and_say_so(void **state _unused_)
 {
 	/* More than any CPU's slots and records, so that it does not matter how many there are. */
@@ -423,6 +486,7 @@ int main(void)
 		cmocka_unit_test(tunnels_are_looked_into_on_request),
 		cmocka_unit_test(jumbo_frame_is_counted_whole),
 		cmocka_unit_test(interfaces_have_their_own_totals_and_share_flows),
+		cmocka_unit_test(packet_on_a_cpu_that_is_taken_is_counted_and_declared),
 		cmocka_unit_test(full_tables_shed_and_say_so),
 		cmocka_unit_test(swapping_under_load_is_exact),
 	};
