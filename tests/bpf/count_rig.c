@@ -2,6 +2,7 @@
 #include "tests/bpf/count_rig.h"
 
 #include "event/render.h"
+#include "tests/bpf/lab.h"
 #include "tests/unit/test.h"
 
 #include <bpf/bpf.h>
@@ -48,6 +49,7 @@ struct collector *count_new(unsigned int interfaces, uint32_t flows, uint32_t po
 	};
 	struct collector *collector = NULL;
 
+	lab_stay_here();
 	assert_int_equal(collector_new(&options, &collector), 0);
 	return collector;
 }

@@ -22,6 +22,7 @@ struct taken {
 	uint64_t syn, rst, udp, completed, refused;
 };
 
+/* The thread stays on its CPU from then on. */
 struct collector *count_new(unsigned int interfaces, uint32_t flows, uint32_t ports);
 /* Adds what is collected to `taken`. */
 void count_collect(struct collector *collector, struct taken *taken);

@@ -23,6 +23,29 @@ static void cannot(const char *what)
 	abort();
 }
 
+static void set_cpus(const cpu_set_t *cpus)
+{
+	if (sched_setaffinity(0, sizeof(*cpus), cpus) < 0)
+		cannot("sched_setaffinity");
+}
+
+void lab_stay_here(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)sched_getcpu(), &cpus);
+	set_cpus(&cpus);
+}
+
+void lab_go_anywhere(void)
+{
+	cpu_set_t cpus;
+
+	memset(&cpus, 0xff, sizeof(cpus));
+	set_cpus(&cpus);
+}
+
 static void refuse(const char *what)
 {
 	const char *required = getenv("NETLAMBDA_REQUIRE_BPF");

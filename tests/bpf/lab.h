@@ -31,6 +31,13 @@ void lab_enter(void);
  */
 void lab_mount_bpf(void);
 
+/*
+ * This thread, and those that it begins, stay on the CPU that it is on: each CPU has its own entry of a
+ * flow, so that packets that are to be in one must come in on one. And the contrary.
+ */
+void lab_stay_here(void);
+void lab_go_anywhere(void);
+
 /* Runs ip(8), say; aborts unless it succeeds. */
 void lab_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

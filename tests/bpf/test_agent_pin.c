@@ -247,9 +247,9 @@ static void killed_in_mid_traffic_an_agent_loses_no_more_than_is_said(void **sta
 
 	start_with("--period 10ms");
 	stream_start();
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 6; i++) {
 		stream_wait();
-		usleep((unsigned int)i * 1700);
+		usleep((unsigned int)i * 2300);
 		assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
 		start_with("--period 10ms");
 		lost_packets += said("packets_at_most=");

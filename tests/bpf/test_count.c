@@ -435,6 +435,7 @@ static void swapping_under_load_is_exact(void **state _unused_)
 	uint64_t deadline_ns;
 	uint64_t sent = 0;
 
+	lab_go_anywhere();
 	for (uint16_t i = 0; i < LOAD_THREADS; i++) {
 		loads[i].fd = collector_program_fd(collector, 0);
 		loads[i].number = i;

@@ -149,6 +149,7 @@ bpf/follow /kernels/test_bpf_follow
 bpf/hints /kernels/test_bpf_hints
 bpf/pin /kernels/test_bpf_pin
 bpf/chain /kernels/test_bpf_chain
+bpf/exact /kernels/test_bpf_exact
 TESTS
 }
 
