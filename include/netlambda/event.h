@@ -128,7 +128,7 @@ struct interface_event {
 	size_bytes size;
 	__u64 not_ip;    /* packets that are neither IPv4 nor IPv6 (ARP, LLDP ...) */
 	__u64 malformed; /* packets whose headers do not hold together */
-	__u64 flow_shed; /* packets counted here but in no flow record: the table was full */
+	__u64 flow_shed; /* packets counted here but in no flow record: there was no place for it */
 	__u64 port_shed; /* port counts that were given up, likewise; a refusal counts in two */
 };
 

@@ -70,7 +70,7 @@ static const struct {
 		offsetof(struct interface_event, not_ip)},
 	{"malformed_total", "Packets whose headers do not hold together",
 		offsetof(struct interface_event, malformed)},
-	{"flow_shed_total", "Packets in no flow record, the table being full",
+	{"flow_shed_total", "Packets in no flow record, there being no place for one",
 		offsetof(struct interface_event, flow_shed)},
 	{"port_shed_total", "Port counts that were given up, likewise",
 		offsetof(struct interface_event, port_shed)},
