@@ -177,7 +177,7 @@ static int load_program(struct collector *collector, const struct collector_opti
 	int r;
 
 	if (!program)
-		return errno > 0 ? -errno : -ENOMEM;
+		return -ENOMEM; /* libbpf has said what it was */
 	program->rodata->interface_slot = slot;
 	program->rodata->has_frags = has_frags;
 	program->rodata->look_inside = options->inside;
