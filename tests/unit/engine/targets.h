@@ -34,7 +34,8 @@ struct targets {
 };
 
 /*
- * What main() returns: what `run` does, or 77 if what is promised of isolation cannot be had here. With
+ * What main() returns: what `run` does, or 77 if what is promised of isolation cannot be had here. If it is
+ * root's, all of it happens in namespaces apart from the host's (mounts, names, shared memory). With
  * TESTED_USER in the environment the tests and all that they make belong to an unprivileged user, who has
  * control groups of version 1 of his own where there are any.
  */

@@ -66,6 +66,19 @@ const escapes = {
   },
 };
 
+/* What would do harm if it succeeded: not to be tried without isolation. */
+const harmful = {
+  shadow: () => fs.readFileSync('/etc/shadow'),
+  kill: () => process.kill(1, 'SIGKILL') && new Promise((resolve) => { setTimeout(resolve, 100); }),
+  killAll: () => process.kill(-1, 0),
+  root: () => process.setuid(0),
+  groups: () => process.setgroups([0]),
+  outside: () => fs.mkdirSync('/var/escaped', { recursive: true }),
+  limits: () => fs.writeFileSync('/proc/self/oom_score_adj', '-1000'),
+  priority: () => os.setPriority(-20),
+  inspector: () => process.debugPort && childProcess.execFileSync('/usr/bin/env'),
+};
+
 const needs = {
   files: () => {
     fs.writeFileSync('/tmp/file', 'x');
@@ -130,6 +143,7 @@ async function attempt(attempts, { config, state }) {
 
 module.exports = {
   escape: (event, context) => attempt(escapes, context),
+  break_out: (event, context) => attempt(harmful, context),
   need: (event, context) => attempt(needs, context),
   reach: (event, context) => attempt(reached, context),
   stray: (event, context) => attempt(strayed, context),

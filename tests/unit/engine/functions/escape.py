@@ -10,6 +10,7 @@ import os
 import resource
 import secrets
 import shutil
+import signal
 import socket
 import sqlite3
 import ssl
@@ -24,6 +25,7 @@ import zoneinfo
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWUSER = 0x10000000
 PTRACE_SEIZE = 0x4206
+SYS_BPF, SYS_ADD_KEY = (280, 217) if os.uname().machine == 'aarch64' else (321, 248)
 
 
 def libc(result):
@@ -76,9 +78,37 @@ ESCAPES = {
     'signal': lambda config: os.kill(config['server'], 0),
     'shell': lambda config: subprocess.run('true', shell=True, check=True),
     'addon': lambda config: map_written_code(),
+}
+
+
+def fork_without_end():
+    """Up to a number that no worker may have."""
+    children = []
+    try:
+        while len(children) < 300:
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            children.append(pid)
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+# What would do harm, or change what can be tried later, if it succeeded: not to be tried without isolation.
+HARMFUL = {
+    'forks': lambda config: fork_without_end(),
+    'shadow': lambda config: read('/etc/shadow'),
+    'trace': lambda config: libc(LIBC.ptrace(PTRACE_SEIZE, config['server'], None, None)),
     'namespace': lambda config: libc(LIBC.unshare(CLONE_NEWUSER)),
     'mount': lambda config: libc(LIBC.mount(b'x', b'/tmp', b'tmpfs', 0, None)),
-    'trace': lambda config: libc(LIBC.ptrace(PTRACE_SEIZE, config['server'], None, None)),
+    'chroot': lambda config: os.chroot('/tmp'),
+    'root': lambda config: os.setresuid(0, 0, 0),
+    'raw': lambda config: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close(),
+    'bpf': lambda config: libc(LIBC.syscall(SYS_BPF, 0, bytes(128), 128)),
+    'keyring': lambda config: libc(LIBC.syscall(SYS_ADD_KEY, b'user', b'escape', b'x', 1, -3)),
+    'host-name': lambda config: socket.sethostname('escaped'),
 }
 
 
@@ -171,6 +201,10 @@ def attempt(attempts, context):
 
 def escape(event, context):
     attempt(ESCAPES, context)
+
+
+def break_out(event, context):
+    attempt(HARMFUL, context)
 
 
 def need(event, context):
