@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 --
--- Shows netlambda's protocol in Wireshark and tshark, both versions (docs/protocol.md, protocol-2.md):
+-- Shows netlambda's protocol in Wireshark and tshark, both versions (docs/protocol-1.md, protocol-2.md):
 --
 --     tshark -X lua_script:netlambda.lua -i eth0 -f 'udp port 5005' -V
 --
@@ -103,7 +103,7 @@ local refused = ProtoExpert.new("netlambda.refused", "The server refuses this da
 	expert.group.MALFORMED, expert.severity.ERROR)
 netlambda.experts = { refused }
 
--- Payload layouts (docs/protocol.md 4): {field, octets}, in order.
+-- Payload layouts (docs/protocol-1.md 4): {field, octets}, in order.
 local v4 = { { f.srcip, 4 }, { f.dstip, 4 } }
 local v6 = { { f.srcip6, 16 }, { f.dstip6, 16 } }
 local port = { { f.dstport, 4 }, { f.protocol, 4 }, { f.udp, 4 }, { f.syn, 4 }, { f.rst, 4 } }

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 
-/* Where the protocol's versions have what says whose they are (docs/protocol.md 2, protocol-2.md 3). */
+/* Where the protocol's versions have what says whose they are (docs/protocol-1.md 2, protocol-2.md 3). */
 #define V1_FIRST_OCTET  1
 #define V2_SESSION_LAST 7 /* 1 octet */
 

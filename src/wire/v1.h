@@ -4,7 +4,7 @@
 
 /*
  * Protocol version 1, the thesis's (5.2): its datagrams, the sender's stop-and-wait and the
- * receiver's duplicate detection. docs/protocol.md is the normative text. Sans-I/O: bytes and time
+ * receiver's duplicate detection. docs/protocol-1.md is the normative text. Sans-I/O: bytes and time
  * come in as parameters, nothing here allocates, reads a clock, or knows of sockets. The caller
  * serializes.
  *

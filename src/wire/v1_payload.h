@@ -3,7 +3,7 @@
 #define WIRE_V1_PAYLOAD_H
 
 /*
- * The payloads of version 1 (docs/protocol.md 4): one per event id and address family. Used by the
+ * The payloads of version 1 (docs/protocol-1.md 4): one per event id and address family. Used by the
  * rest of src/wire only.
  */
 

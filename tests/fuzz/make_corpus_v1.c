@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes the vectors of docs/protocol.md 9 as files, NAME.bin, into DIRECTORY:
+ * Writes the vectors of docs/protocol-1.md 9 as files, NAME.bin, into DIRECTORY:
  *
  *     build/tests/fuzz/make_corpus_v1 tests/fuzz/corpus/v1
  *

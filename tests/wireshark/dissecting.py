@@ -9,7 +9,7 @@ VECTOR = re.compile(r"^\*\*([\w-]+)\*\*(?:, `([\w-]+)`)?: ?.*?\n(?:\n```\n(.*?)`
 
 
 def octets(text):
-    """The octets of annotated hex (docs/protocol.md 9)."""
+    """The octets of annotated hex (docs/protocol-1.md 9)."""
     result = b""
     for line in text.splitlines():
         for octet, times in re.findall(r"\b([0-9a-f]{2})\b(?: x (\d+))?", line.split("  ")[0]):

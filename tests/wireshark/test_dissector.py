@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs tshark with deploy/wireshark/netlambda.lua over the vectors of docs/protocol.md 9, as a capture:
+"""Runs tshark with deploy/wireshark/netlambda.lua over the vectors of docs/protocol-1.md 9, as a capture:
 what the document accepts must be shown field by field, what it refuses must show the error's name.
 
 usage: test_dissector.py SOURCE_ROOT        Exits 77 (skipped) where tshark with Lua is missing.
@@ -101,10 +101,10 @@ def main():
     if not shutil.which("tshark"):
         print("skipped: there is no tshark")
         return 77
-    document = (root / "docs/protocol.md").read_text(encoding="utf-8")
+    document = (root / "docs/protocol-1.md").read_text(encoding="utf-8")
     vectors, acks = read_vectors(document), read_acks(document)
     if {name for name, error, _ in vectors if not error} != set(EXPECTED) or len(acks) != 2:
-        sys.exit("docs/protocol.md has other vectors than this test knows")
+        sys.exit("docs/protocol-1.md has other vectors than this test knows")
     with tempfile.TemporaryDirectory() as directory:
         wrong = list(check(root, vectors, acks, pathlib.Path(directory)))
         wrong += check_heuristic(root, vectors, pathlib.Path(directory))

@@ -6,7 +6,7 @@
  * The seed is printed; NETLAMBDA_SEED=N runs that one again, NETLAMBDA_ROUNDS=N runs so many seeds.
  *
  * What version 1 cannot hold, and this therefore leaves out: an end that is up again sooner than a
- * datagram from before its crash can still arrive (docs/protocol.md 8).
+ * datagram from before its crash can still arrive (docs/protocol-1.md 8).
  */
 #include "tests/unit/test.h"
 #include "wire/v1.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/wire/v1_vectors.h"
 
-/* docs/protocol.md shows the same; a test compares. */
+/* docs/protocol-1.md shows the same; a test compares. */
 const struct v1_vector v1_vectors[] = {
 	{"port-v4", V1_OK,
 		"01                       version\n"

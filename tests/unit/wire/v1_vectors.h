@@ -3,7 +3,7 @@
 #define TESTS_UNIT_WIRE_V1_VECTORS_H
 
 /*
- * The datagrams of docs/protocol.md 9, as annotated hex, for the tests and for the fuzzer's corpus.
+ * The datagrams of docs/protocol-1.md 9, as annotated hex, for the tests and for the fuzzer's corpus.
  * A line: octets in hex with one space between, then, after two spaces, words. "00 x 12" is twelve
  * octets.
  */
