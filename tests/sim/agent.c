@@ -95,7 +95,7 @@ void sim_agent_push(
 	uint16_t schema = (uint16_t)sim_below(world, SIM_SCHEMAS),
 		 size = agent->sender.config.schemas.list[schema].record_bytes;
 	/* Some are kept for when all is well. */
-	uint64_t most = SIM_EVENTS_MAX - (world->healed ? 0 : 40), taken;
+	uint64_t most = SIM_EVENTS_MAX - (world->healed ? 0 : 40), room, taken;
 	uint8_t bytes[SIM_PUSH_MAX * sizeof(struct sim_record)];
 
 	count = MIN(MIN(count, SIM_PUSH_MAX), most - MIN(most, incarnation->count[lane]));
@@ -105,7 +105,11 @@ void sim_agent_push(
 		make_record(world, agent, lane, incarnation->count[lane] + i, &record);
 		memcpy(bytes + i * size, &record, size);
 	}
+	room = v2_sender_room(&agent->sender, lane);
 	taken = v2_sender_push(&agent->sender, lane, schema, bytes, count);
+	if (taken != MIN(count, room))
+		sim_fail(world, "agent %u has room for %" PRIu64 " events and takes %" PRIu64,
+			agent->index, room, taken);
 	for (uint64_t i = 0; i < count; i++)
 		sim_ledger_accepted(world, agent, lane, i < taken);
 	world->stats.events += count;

@@ -47,7 +47,7 @@ MUTANTS = [
     ("an event overtakes the range before it", "v2_spool.c",
      "		v2_spool_settle(spool);\n		v2_places_put", "		v2_places_put"),
     ("a range and an event share a slot", "v2_spool.c",
-     "MIN(count, free_slots - range)", "MIN(count, free_slots)"),
+     "return free_slots - MIN(free_slots, range);", "return free_slots;"),
     ("a shed event has no sequence", "v2_spool.c", "	spool->next_sequence += count;\n}", "}"),
     ("one event too many is freed", "v2_spool.c",
      "before - MIN(before, sequence)", "before + 1 - MIN(before + 1, sequence)"),
