@@ -3,6 +3,7 @@
 #include "cli/sample.h"
 #include "cli/starter.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,17 +13,25 @@
 #define ATTACK_SEGMENTS   300
 #define ORDINARY_SESSIONS 40
 
-struct kind {
-	const char *runtime, *suffix, *types_suffix;
-	const unsigned char *code, *types;
-	const unsigned int *code_len, *types_len;
+struct text {
+	const unsigned char *bytes;
+	const unsigned int *len;
 };
 
-static const struct kind kinds[] = {
-	{"nodejs", "js", "d.ts", starter_js, types_typescript, &starter_js_len,
-		&types_typescript_len},
-	{"python", "py", "pyi", starter_py, types_python, &starter_py_len, &types_python_len},
+static const struct kind {
+	const char *runtime, *suffix, *types_suffix;
+	struct text code, types, makefile; /* the last one for what is to be built */
+} kinds[] = {
+	{"nodejs", "js", "d.ts", {starter_js, &starter_js_len},
+		{types_typescript, &types_typescript_len}, {0}},
+	{"python", "py", "pyi", {starter_py, &starter_py_len}, {types_python, &types_python_len},
+		{0}},
+	{"native", "c", "h", {starter_c, &starter_c_len}, {types_c, &types_c_len},
+		{starter_makefile, &starter_makefile_len}},
 };
+
+static const struct text manifest = {starter_manifest, &starter_manifest_len};
+static const struct text readme = {starter_readme, &starter_readme_len};
 
 static const struct kind *find_kind(const char *runtime)
 {
@@ -36,6 +45,7 @@ static const struct kind *find_kind(const char *runtime)
 
 struct making {
 	const char *name, *dir;
+	const char *function; /* that the handler names */
 	const struct kind *kind;
 };
 
@@ -46,6 +56,8 @@ static const char *word_value(const struct making *making, const char *word, siz
 		const char *word, *value;
 	} words[] = {
 		{"@NAME@", making->name},
+		{"@FUNCTION@", making->function},
+		{"@BUILD@", making->kind->makefile.bytes ? "    make\n" : ""},
 		{"@RUNTIME@", making->kind->runtime},
 		{"@SUFFIX@", making->kind->suffix},
 		{"@TYPES@", making->kind->types_suffix},
@@ -80,8 +92,8 @@ static bool make_path(char path[static PATH_MAX], const struct making *making, c
 	return snprintf(path, PATH_MAX, "%s/%s", making->dir, name) < PATH_MAX;
 }
 
-static int make_file(const struct making *making, const char *name, const unsigned char *bytes,
-	unsigned int len, bool is_template)
+static int make_file(
+	const struct making *making, const char *name, const struct text *text, bool is_template)
 {
 	char path[PATH_MAX];
 	FILE *out;
@@ -92,16 +104,17 @@ static int make_file(const struct making *making, const char *name, const unsign
 	if (!out)
 		return -errno;
 	if (is_template)
-		put_template(making, bytes, len, out);
+		put_template(making, text->bytes, *text->len, out);
 	else
-		fwrite(bytes, 1, len, out);
+		fwrite(text->bytes, 1, *text->len, out);
 	return fclose(out) == 0 ? 0 : -EIO;
 }
 
 static int make_text(const struct making *making, const char *name, const char *text)
 {
-	return make_file(
-		making, name, (const unsigned char *)text, (unsigned int)strlen(text), false);
+	unsigned int len = (unsigned int)strlen(text);
+
+	return make_file(making, name, &(struct text){(const unsigned char *)text, &len}, false);
 }
 
 static int make_capture(
@@ -144,13 +157,15 @@ static int make_function(const struct making *making)
 	snprintf(types, sizeof(types), "netlambda.%s", kind->types_suffix);
 	if (mkdir(making->dir, 0777) < 0)
 		return -errno;
-	r = make_file(making, "function.json", starter_manifest, starter_manifest_len, true);
+	r = make_file(making, "function.json", &manifest, true);
 	if (r == 0)
-		r = make_file(making, code, kind->code, *kind->code_len, true);
+		r = make_file(making, code, &kind->code, true);
 	if (r == 0)
-		r = make_file(making, types, kind->types, *kind->types_len, false);
+		r = make_file(making, types, &kind->types, false);
+	if (r == 0 && kind->makefile.bytes)
+		r = make_file(making, "Makefile", &kind->makefile, true);
 	if (r == 0)
-		r = make_file(making, "README.md", starter_readme, starter_readme_len, true);
+		r = make_file(making, "README.md", &readme, true);
 	return r == 0 ? make_tests(making) : r;
 }
 
@@ -164,22 +179,58 @@ static bool name_is_valid(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
-static int run_new(struct cli *cli, int argc, char **argv)
+/* NULL: that was an error, or all that was asked. */
+static const struct kind *read_runtime(struct cli *cli, int argc, char **argv)
 {
 	enum { OPTION_RUNTIME = 'r' };
 	static const struct option options[] = {
 		{"runtime", required_argument, NULL, OPTION_RUNTIME}, CLI_GLOBAL_OPTIONS};
-	struct making making = {.kind = &kinds[0]};
-	int c, r;
+	const struct kind *kind = &kinds[0];
+	int c;
 
 	while ((c = cli_next_option(cli, argc, argv, options)) == OPTION_RUNTIME) {
-		making.kind = find_kind(optarg);
-		if (!making.kind)
-			return cli_usage_error(cli,
-				"--runtime: expected \"nodejs\" or \"python\", found \"%s\"",
+		kind = find_kind(optarg);
+		if (!kind) {
+			cli->status = cli_usage_error(cli,
+				"--runtime: expected \"nodejs\", \"python\" or \"native\", found "
+				"\"%s\"",
 				optarg);
+			return NULL;
+		}
 	}
-	if (c == CLI_END)
+	return c == CLI_END ? NULL : kind;
+}
+
+/* A handler in C has its function's name, which no other has: "many_syn". */
+static const char *function_in(const struct kind *kind, const char *name, char word[64])
+{
+	if (!kind->makefile.bytes)
+		return "main";
+	snprintf(word, 64, "%s", name);
+	for (char *at = word; *at; at++)
+		if (*at == '-')
+			*at = '_';
+	return word;
+}
+
+static void say_what_to_do(const struct making *making)
+{
+	printf("made %s/ with a function that counts SYN segments, and its tests; now\n",
+		making->name);
+	if (making->kind->makefile.bytes)
+		printf("  make -C %s\n", making->name);
+	printf("  sudo netlambda function test %s\n"
+	       "  sudo netlambda function deploy %s --from-file %s\n",
+		making->name, making->name, making->name);
+}
+
+static int run_new(struct cli *cli, int argc, char **argv)
+{
+	struct making making = {.kind = read_runtime(cli, argc, argv)};
+	char word[64];
+	int r;
+
+	if (!making.kind)
 		return cli->status;
 	making.name = function_operand(cli, argc, argv);
 	if (!making.name)
@@ -190,15 +241,17 @@ static int run_new(struct cli *cli, int argc, char **argv)
 			"\"%s\": expected a name of at most 63 of a-z, 0-9 and \"-\", no \"-\" at "
 			"an end",
 			making.name);
+	if (making.kind->makefile.bytes && isdigit((unsigned char)making.name[0]))
+		return cli_usage_error(cli,
+			"\"%s\": a function in C has a name that begins with a letter",
+			making.name);
+	making.function = function_in(making.kind, making.name, word);
 	r = make_function(&making);
 	if (r < 0) {
 		cli_error("%s: %s", making.dir, strerror(-r));
 		return EXIT_FAILURE;
 	}
-	printf("made %s/ with a function that counts SYN segments, and its tests; now\n"
-	       "  sudo netlambda function test %s\n"
-	       "  sudo netlambda function deploy %s --from-file %s\n",
-		making.name, making.name, making.name, making.name);
+	say_what_to_do(&making);
 	return 0;
 }
 
@@ -206,59 +259,55 @@ static int run_new(struct cli *cli, int argc, char **argv)
 
 static int run_types(struct cli *cli, int argc, char **argv)
 {
-	enum { OPTION_RUNTIME = 'r' };
-	static const struct option options[] = {
-		{"runtime", required_argument, NULL, OPTION_RUNTIME}, CLI_GLOBAL_OPTIONS};
-	const struct kind *kind = &kinds[0];
-	int c;
+	const struct kind *kind = read_runtime(cli, argc, argv);
 
-	while ((c = cli_next_option(cli, argc, argv, options)) == OPTION_RUNTIME) {
-		kind = find_kind(optarg);
-		if (!kind)
-			return cli_usage_error(cli,
-				"--runtime: expected \"nodejs\" or \"python\", found \"%s\"",
-				optarg);
-	}
-	if (c == CLI_END)
+	if (!kind)
 		return cli->status;
 	if (optind < argc)
 		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind]);
-	fwrite(kind->types, 1, *kind->types_len, stdout);
+	fwrite(kind->types.bytes, 1, *kind->types.len, stdout);
 	return 0;
 }
 
 const struct command function_new = {
 	.name = "function new",
-	.usage = "NAME [--runtime nodejs|python]",
+	.usage = "NAME [--runtime nodejs|python|native]",
 	.summary = "Makes a folder with a function to begin with, and its tests",
 	.help = "The folder, NAME, has the manifest, the code, the types of what it is called "
 		"with, and two captures\n"
-		"with the alerts that they lead to. Needs no server.\n"
+		"with the alerts that they lead to. In C (native) it has a Makefile, too: build it "
+		"before you test or\n"
+		"deploy it. Needs no server.\n"
 		"\n"
 		"Options:\n"
-		"  -r, --runtime RUNTIME         nodejs (the default) or python\n"
+		"  -r, --runtime RUNTIME         nodejs (the default), python or native\n"
 		"\n"
 		"Examples:\n"
 		"  netlambda function new many-syn\n"
-		"  netlambda function new many-syn --runtime python\n",
+		"  netlambda function new many-syn --runtime python\n"
+		"  netlambda function new many-syn --runtime native && make -C many-syn\n",
 	.run = run_new,
 	.letters = "r:",
 };
 
 const struct command function_types = {
 	.name = "function types",
-	.usage = "[--runtime nodejs|python]",
+	.usage = "[--runtime nodejs|python|native]",
 	.summary = "Prints the types of what functions are called with",
 	.help = "For editors and type checkers: TypeScript declarations, which serve JavaScript as "
-		"well, or Python\n"
-		"stubs. The events' fields are those that this version of netlambda counts.\n"
+		"well, Python stubs,\n"
+		"or the header that functions in C include, with the events as structs. The "
+		"events' "
+		"fields are those\n"
+		"that this version of netlambda counts.\n"
 		"\n"
 		"Options:\n"
-		"  -r, --runtime RUNTIME         nodejs (the default) or python\n"
+		"  -r, --runtime RUNTIME         nodejs (the default), python or native\n"
 		"\n"
 		"Examples:\n"
 		"  netlambda function types > netlambda.d.ts\n"
-		"  netlambda function types --runtime python > netlambda.pyi\n",
+		"  netlambda function types --runtime python > netlambda.pyi\n"
+		"  netlambda function types --runtime native > netlambda.h\n",
 	.run = run_types,
 	.letters = "r:",
 };

@@ -4,12 +4,13 @@
 
 /*
  * The texts that `netlambda function new` and `types` are made of, built in (starter/,
- * tools/make_types.c).
+ * tools/make_types.c, tools/join_headers.py).
  */
 
-extern const unsigned char starter_js[], starter_py[], starter_manifest[], starter_readme[],
-	types_typescript[], types_python[];
-extern const unsigned int starter_js_len, starter_py_len, starter_manifest_len, starter_readme_len,
-	types_typescript_len, types_python_len;
+extern const unsigned char starter_js[], starter_py[], starter_c[], starter_manifest[],
+	starter_makefile[], starter_readme[], types_typescript[], types_python[], types_c[];
+extern const unsigned int starter_js_len, starter_py_len, starter_c_len, starter_manifest_len,
+	starter_makefile_len, starter_readme_len, types_typescript_len, types_python_len,
+	types_c_len;
 
 #endif

@@ -463,6 +463,15 @@ static struct event *find_culprit(struct instance *instance)
 	return NULL;
 }
 
+/* Before its phase changes. */
+static const char *name_loss(const struct instance *instance)
+{
+	if (instance->load_failed)
+		return "handler does not load";
+	return instance->phase == INSTANCE_STARTING ? "worker lost while it loaded the handler"
+						    : "worker lost";
+}
+
 static void instance_on_loss(struct instance *instance, enum worker_end end, const char *reason)
 {
 	struct function *function = instance->function;
@@ -472,8 +481,6 @@ static void instance_on_loss(struct instance *instance, enum worker_end end, con
 		function->stats.timeouts++;
 	else if (end == WORKER_CRASHED)
 		function->stats.crashes++;
-	function_set_error(
-		function, instance->load_failed ? "handler does not load" : "worker lost", reason);
 	if (end != WORKER_REPLACED)
 		culprit = find_culprit(instance);
 	instance_give_back(instance);
@@ -488,6 +495,7 @@ static void on_ended(void *user, enum worker_end end, const char *reason)
 	struct instance *instance = user;
 	struct function *function = instance->function;
 
+	function_set_error(function, name_loss(instance), reason);
 	instance->worker = NULL;
 	pipe_buffer_done(&instance->buffer);
 	instance->phase = INSTANCE_WAITING;

@@ -11,9 +11,9 @@ import harness
 from harness import BUILD
 
 DOCUMENT = harness.HERE.parents[1] / "docs/functions.md"
-SECTIONS = ("## A function in fifteen minutes", "## In Python")
+SECTIONS = ("## A function in fifteen minutes", "## In Python", "## In C")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-FILE = re.compile(r"`([\w./-]+\.(?:js|py))`[^`]*:\s*\Z")
+FILE = re.compile(r"`([\w./-]+\.(?:js|py|c))`[^`]*:\s*\Z")
 
 
 def blocks(text):

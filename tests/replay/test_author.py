@@ -20,15 +20,18 @@ def cli(folder, *words):
 
 
 def new(checker, folder):
-    for runtime in ("nodejs", "python"):
+    for runtime in ("nodejs", "python", "native"):
         status, said = cli(folder, "new", runtime, "--runtime", runtime)
         checker.equal(f"new in {runtime}", 0, status)
+        if "make -C" in said:
+            subprocess.run(["make", "-s", "-C", folder / runtime], check=True)
         checker.that(f"netlambda function test {runtime}" in said, "and what to do now")
         status, said = cli(folder, "test", runtime)
         checker.equal(f"its tests in {runtime}", (0, "2 passed, 0 failed"), (status, said.splitlines()[-1]))
     for words, status, expected in (
             (("new", "nodejs"), 1, "File exists"), (("new", "Upper"), 2, "expected a name"),
-            (("new", "../up"), 2, "expected a name"), (("new", "x", "--runtime", "perl"), 2, 'found "perl"')):
+            (("new", "../up"), 2, "expected a name"), (("new", "x", "--runtime", "perl"), 2, 'found "perl"'),
+            (("new", "9x", "--runtime", "native"), 2, "begins with a letter")):
         found, said = cli(folder, *words)
         checker.that(found == status and expected in said, f"{' '.join(words)}: {found} {said.strip()}")
 
@@ -95,7 +98,19 @@ def types(checker, folder):
         status, said = mypy(folder / "python")
         checker.that(status != 0 and "python.py:" in said, f"mypy about {expected}: {said.strip()[:120]}")
     code.write_text(text)
-    for runtime, file in (("nodejs", "netlambda.d.ts"), ("python", "netlambda.pyi")):
+    code = folder / "native/native.c"
+    text = code.read_text()
+    for language, expected in (("c", 0), ("c++", 0)):
+        done = subprocess.run(["cc", "-x", language, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "netlambda.h"],
+                              cwd=folder / "native", capture_output=True, text=True, check=False)
+        checker.that(done.returncode == expected, f"the header as {language}: {done.stderr.strip()[:200]}")
+    for mistake, expected in (("event->port->syn", "event->port->sym"), ("lambda_once(", "lambda_onze(")):
+        code.write_text(text.replace(mistake, expected))
+        done = subprocess.run(["make", "-s", "-C", folder / "native", "CFLAGS=-Werror=implicit-function-declaration"],
+                              capture_output=True, text=True, check=False)
+        checker.that(done.returncode != 0 and "native.c:" in done.stderr, f"the compiler about {expected}")
+    code.write_text(text)
+    for runtime, file in (("nodejs", "netlambda.d.ts"), ("python", "netlambda.pyi"), ("native", "netlambda.h")):
         printed = cli(folder, "types", "--runtime", runtime)
         checker.that(printed == (0, (folder / runtime / file).read_text()), f"types of {runtime} are what new writes")
 
