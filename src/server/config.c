@@ -2,9 +2,11 @@
 #include "server/config.h"
 
 #include "base/suggest.h"
+#include "base/words.h"
 #include "engine/engine.h"
 #include "event/schema.h"
 #include "server/config_reader.h"
+#include "server/surroundings.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +29,7 @@
 
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
 	"functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers", "switches_max",
-	"isolation", "version1", "version1_switches", "tls", "receive_workers", "window",
+	"isolation", "network", "version1", "version1_switches", "tls", "receive_workers", "window",
 	"alerts_keep", "dead_letters_keep", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
@@ -45,6 +47,7 @@ void config_free(struct config *config)
 	free(config->runtime_dir);
 	runtime_config_done(&config->runtimes);
 	tls_config_done(&config->tls);
+	words_free(config->network);
 	for (size_t i = 0; i < config->function_count; i++)
 		function_config_done(&config->functions[i]);
 	free(config->version1_switches);
@@ -53,6 +56,15 @@ void config_free(struct config *config)
 		free(config->timers[i].schedule);
 	free(config->timers);
 	free(config);
+}
+
+int config_copy_limits(const struct config *from, struct config *to)
+{
+	to->isolation = from->isolation;
+	if (!from->network)
+		return 0;
+	to->network = words_copy((const char *const *)from->network);
+	return to->network ? 0 : -ENOMEM;
 }
 
 void config_swap_functions(struct config *a, struct config *b)
@@ -75,6 +87,10 @@ void config_swap_functions(struct config *a, struct config *b)
 	a->version1_switch_count = b->version1_switch_count;
 	b->version1_switches = held.version1_switches;
 	b->version1_switch_count = held.version1_switch_count;
+	a->isolation = b->isolation;
+	b->isolation = held.isolation;
+	a->network = b->network;
+	b->network = held.network;
 }
 
 int config_add_timer(
@@ -406,6 +422,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	runtime_config_load(reader, &config->runtimes);
 	reader_string(reader, "", root, "durability", &durability);
 	read_isolation(reader, "", root, &config->isolation);
+	read_network_limit(reader, "", root, &config->network);
 	reader_count(reader, "", root, "switches_max", SWITCHES_MAX, &config->switches_max);
 	reader_range(reader, "", root, "spare_workers", &(struct number_range){0, SPARES_MAX},
 		&config->spare_workers);

@@ -54,6 +54,7 @@ struct config {
 	uint64_t alerts_keep_ns, dead_letters_keep_ns; /* 0: for ever */
 	/* Of functions that do not say; what is deployed may not ask for less. */
 	enum isolation isolation;
+	char **network; /* the most that what is deployed may reach (surroundings.h); NULL: any */
 	struct function_config functions[CONFIG_FUNCTIONS_MAX]; /* those that a trigger names */
 	size_t function_count;
 	struct trigger_config *triggers; /* in the file's order */
@@ -73,7 +74,10 @@ void config_free(struct config *config);
 int config_add_timer(struct config *config, const char *schedule, const char *function,
 	char **ret_error) _must_check_;
 
-/* Functions, triggers and allowed switches of the one become the other's. */
+/* What is deployed has the same limits under the one as under the other, which has none yet. 0 or -ENOMEM. */
+int config_copy_limits(const struct config *from, struct config *to) _must_check_;
+
+/* Functions and triggers, what limits those that are deployed, and allowed switches become the other's. */
 void config_swap_functions(struct config *a, struct config *b);
 DEFINE_CLEANUP(struct config, config_free)
 

@@ -217,7 +217,8 @@ static int check_settings(struct deployment *deployment, char **ret_error)
 	deployment->spec_text = json_dumps(deployment->spec, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!deployment->checked || !deployment->spec_text)
 		return -ENOMEM;
-	deployment->checked->isolation = deployment->deployer->file->isolation;
+	if (r == 0)
+		r = config_copy_limits(deployment->deployer->file, deployment->checked);
 	if (r == 0)
 		r = registry_add_to(
 			deployment->deployer->registry, &source, deployment->checked, ret_error);

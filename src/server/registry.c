@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "event/schema.h"
 #include "server/config_reader.h"
+#include "server/surroundings.h"
 #include "store/registry.h"
 
 #include <errno.h>
@@ -202,6 +203,17 @@ static void add_triggers(struct config_reader *reader, struct config *config, co
 		add_trigger(reader, config, json_string_value(trigger));
 }
 
+static void check_network(struct config_reader *reader, const struct function_config *function,
+	const struct config *config)
+{
+	for (size_t i = 0; function->network && function->network[i]; i++)
+		if (!network_allows((const char *const *)config->network, function->network[i]))
+			reader_fail(reader, "network",
+				"\"%s\": this server lets nothing that is deployed reach it (its "
+				"configuration's \"network\")",
+				function->network[i]);
+}
+
 static void add_function(struct config_reader *reader, const struct registry *registry,
 	const struct deployment_source *source, struct config *config)
 {
@@ -230,6 +242,7 @@ static void add_function(struct config_reader *reader, const struct registry *re
 			"this server runs nothing that is deployed with less than \"%s\" (its "
 			"configuration's \"isolation\")",
 			isolation_name(config->isolation));
+	check_network(reader, function, config);
 	function->version = source->version;
 	config->function_count++;
 	if (reader->error_code == 0)
@@ -258,10 +271,12 @@ int registry_add_to(const struct registry *registry, const struct deployment_sou
 
 static int copy_file(const struct config *file, struct config *merged)
 {
-	merged->isolation = file->isolation;
-	for (size_t i = 0; i < file->function_count; i++) {
-		int r = function_config_copy(&file->functions[i], &merged->functions[i]);
+	int r = config_copy_limits(file, merged);
 
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < file->function_count; i++) {
+		r = function_config_copy(&file->functions[i], &merged->functions[i]);
 		if (r < 0)
 			return r;
 		merged->function_count++;
@@ -274,7 +289,8 @@ static int copy_file(const struct config *file, struct config *merged)
 	merged->trigger_count = file->trigger_count;
 	for (size_t i = 0; i < file->timer_count; i++) {
 		_cleanup_free_ char *error = NULL;
-		int r = config_add_timer(
+
+		r = config_add_timer(
 			merged, file->timers[i].schedule, file->timers[i].function, &error);
 
 		if (r < 0)

@@ -514,7 +514,6 @@ void server_reload(struct server *server)
 	log_info("reloaded file=%s triggers=%zu", config->path, server->units->trigger_count);
 	config_swap_functions(server->config, config);
 	allow_switches(server);
-	server->config->isolation = config->isolation; /* of what is deployed from now on */
 	server->config->alerts_keep_ns = config->alerts_keep_ns;
 	server->config->dead_letters_keep_ns = config->dead_letters_keep_ns;
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """On a system that gives a server no namespaces, as many containers do: what is promised of isolation and cannot be had is
 refused, with its name; who runs the server may do without it, and then it is shown what is in force and what is not."""
+import contextlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ class Place:
     def __init__(self):
         self.lab = network.Network("nlisol")
         self.lab.namespace("lambda")
-        self.server = daemons.Server(self.lab, harness.BUILD, "lambda", "127.0.0.1:5005")
+        self.server = daemons.Server(self.lab, harness.BUILD, "lambda", "127.0.0.1:5005", version1=True)
 
     def __enter__(self):
         self.server.start(wrapper=NO_NAMESPACES)
@@ -31,6 +32,15 @@ class Place:
 
     def __exit__(self, *_):
         self.lab.close()
+
+    def update(self, name, **settings):
+        """(status, body) of a change of a function's settings."""
+        connection = daemons.connect(self.server.config["api"])
+        with contextlib.closing(connection):
+            connection.request("PATCH", f"/v1/functions/{name}", json.dumps({"spec": settings}),
+                               {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
 
     def reload(self, **settings):
         before = self.server.metrics()["netlambda_reloads_total"]
@@ -46,6 +56,7 @@ def test(checker):
         promises_that_cannot_be_kept_are_refused(checker, shell, code)
         place.reload(isolation="best-effort")
         what_is_in_force_is_shown(checker, place, shell, code)
+        who_deploys_gives_no_more_of_the_network_than_there_is(checker, place, shell)
         place.reload(isolation="strict")
         who_runs_the_server_may_ask_for_more(checker, shell, code)
 
@@ -76,6 +87,16 @@ def what_is_in_force_is_shown(checker, place, shell, code):
                                                metrics['netlambda_isolation_layer{layer="system-calls"}']))
     said = shell("deploy", "strict", "-f", code, *TRIGGER, "--isolation", "strict", status=1)
     checker.that("no user-namespace here" in said, "who deploys may ask for more, in vain")
+
+
+def who_deploys_gives_no_more_of_the_network_than_there_is(checker, place, shell):
+    checker.equal("any host, if the server's file has no limit", 200, place.update("count", network=["192.0.2.7:80"])[0])
+    checker.equal("what it may reach", ["192.0.2.7:80"], shell.json("describe", "count")["settings"]["network"])
+    checker.equal("none again", 200, place.update("count", network=[])[0])
+    place.reload(isolation="best-effort", network=["*:443"])
+    status, said = place.update("count", network=["192.0.2.7:80"])
+    checker.that(status == 422 and "lets nothing that is deployed reach it" in said, f"beyond the limit: {said.strip()}")
+    checker.equal("within the limit", 200, place.update("count", network=["192.0.2.7:443"])[0])
 
 
 def who_runs_the_server_may_ask_for_more(checker, shell, code):

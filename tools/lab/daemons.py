@@ -35,6 +35,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def connect(path):
+    """A connection to a server's API, as http.client has them."""
+    return _UnixConnection(path)
+
+
 class Server:
     """A netlambda-server with its files in the network's directory. It can be killed and restarted."""
 

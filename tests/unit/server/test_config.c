@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "event/schema.h"
+#include "server/surroundings.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -311,6 +312,59 @@ static void network_lists_hosts_and_is_for_the_file_to_say(void **state _unused_
 		":2: functions.port-scan.network: a host and port that are there twice");
 }
 
+static void assert_limit(const char *limit, const char *entry, bool allowed)
+{
+	const char *const list[] = {limit, NULL};
+
+	if (network_allows(list, entry) != allowed)
+		fail_msg("%s: %s is %sallowed", limit, entry, allowed ? "not " : "");
+}
+
+static void limit_of_the_network_matches_hosts_and_ports(void **state _unused_)
+{
+	static const char *const none[] = {NULL};
+
+	assert_true(network_allows(NULL, "192.0.2.7:443"));
+	assert_false(network_allows(none, "192.0.2.7:443"));
+	assert_limit("192.0.2.7:443", "192.0.2.7:443", true);
+	assert_limit("192.0.2.7:443", "192.0.2.7:444", false);
+	assert_limit("192.0.2.7:443", "192.0.2.70:443", false);
+	assert_limit("192.0.2.7:*", "192.0.2.7:444", true);
+	assert_limit("*:443", "192.0.2.7:443", true);
+	assert_limit("*:443", "[2001:db8::1]:443", true);
+	assert_limit("*:443", "192.0.2.7:4430", false);
+	assert_limit("[2001:db8::1]:*", "[2001:db8::1]:1", true);
+	assert_limit("Api.Example.org:443", "api.example.ORG:443", true);
+	assert_limit("*.example.org:443", "api.example.org:443", true);
+	assert_limit("*.example.org:443", "a.b.example.org:443", true);
+	assert_limit("*.example.org:443", "example.org:443", false);
+	assert_limit("*.example.org:443", "badexample.org:443", false);
+	assert_limit("*.7:443", "192.0.2.7:443", false);
+}
+
+static void limit_of_the_network_is_checked(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *config =
+		load("{\"network\": [\"*:443\", \"*.example.org:*\", \"[2001:db8::1]:22\"]}");
+	_cleanup_(config_freep) struct config *plain = load("{}");
+	static const char *const wrong[] = {"*", "*:", "*:0", "example.org", "a*.org:443",
+		"*example.org:443", "*.:443", "*.192.0.2.7:443", "**:443", "*:**", "[*]:443",
+		":443"};
+
+	assert_string_equal(config->network[1], "*.example.org:*");
+	assert_null(plain->network);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char text[64], error[256];
+
+		snprintf(text, sizeof(text), "{\"network\": [\"%s\"]}", wrong[i]);
+		snprintf(error, sizeof(error),
+			":1: network: \"%s\": expected a host and a port, as \"192.0.2.7:443\", "
+			"\"*.example.org:*\" or \"*:443\"",
+			wrong[i]);
+		assert_refused(text, error);
+	}
+}
+
 static void environment_is_merged_into_the_manifests(void **state _unused_)
 {
 	_cleanup_(config_freep) struct config *config = NULL, *plain = load(WITH_SETTINGS(""));
@@ -418,6 +472,8 @@ int main(void)
 		cmocka_unit_test(isolation_of_the_file_is_that_of_functions_that_say_nothing),
 		cmocka_unit_test(limits_are_numbers_within_reason),
 		cmocka_unit_test(network_lists_hosts_and_is_for_the_file_to_say),
+		cmocka_unit_test(limit_of_the_network_matches_hosts_and_ports),
+		cmocka_unit_test(limit_of_the_network_is_checked),
 		/* Those that write the manifest anew. */
 		cmocka_unit_test(environment_is_merged_into_the_manifests),
 		cmocka_unit_test(manifest_has_no_say_in_what_it_reaches),
