@@ -81,8 +81,11 @@ static void end_session(struct session *session, enum tls_end end, const char *w
 	const struct tls_peer *peer = session->on ? tls_channel_peer(session->on->channel) : NULL;
 
 	server->stats.over++;
-	note(server, &(struct control_note){
-			     .what = "session ended", .peer = peer, .end = end, .why = why});
+	note(server, &(struct control_note){.what = "session ended",
+			     .peer = peer,
+			     .switch_id = switch_id,
+			     .end = end,
+			     .why = why});
 	free_session(session);
 	server->callbacks->over(server->user, switch_id);
 }

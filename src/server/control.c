@@ -321,6 +321,10 @@ static void log_note(const struct control_note *note, const char *from)
 			note->what, note->peer->switch_id, note->peer->name, note->peer->serial,
 			from, *cause ? " cause=" : "", cause, note->why ? ": " : "",
 			note->why ? note->why : "");
+	else if (note->switch_id != 0)
+		log_limited(level, "%s switch=%" PRIu32 "%s%s%s%s", note->what, note->switch_id,
+			*cause ? " cause=" : "", cause, note->why ? ": " : "",
+			note->why ? note->why : "");
 	else
 		log_limited(level, "%s from=%s%s%s%s%s", note->what, from, *cause ? " cause=" : "",
 			cause, note->why ? ": " : "", note->why ? note->why : "");

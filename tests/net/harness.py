@@ -24,7 +24,8 @@ sys.path.insert(0, str(HERE.parents[1] / "tools"))
 from lab import authority, daemons, network  # noqa: E402
 
 SERVER_IP = "10.63.0.2"
-ENDPOINT = f"{SERVER_IP}:5005"
+PORT, RELAY_PORT = 5005, 5006
+ENDPOINT = f"{SERVER_IP}:{PORT}"
 SOURCE4, TARGET4 = "10.64.0.2", "10.64.0.9"
 SOURCE6, TARGET6 = "fd64::2", "fd64::9"
 CLI = BUILD / "src/cli/netlambda"
@@ -59,13 +60,50 @@ class Checker:
         self.that(expected == found, f"{what}: expected {expected}, found {found}")
 
 
+class Relay:
+    """relay.py between the agents and the server; see there."""
+
+    def __init__(self, lab, seed):
+        self.seed = seed
+        argv = [sys.executable, HERE / "relay.py", SERVER_IP, RELAY_PORT, PORT, seed]
+        self.process = lab.start("lambda", argv, "relay.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._answer()
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise network.LabError("the relay ended; its log says why")
+        return json.loads(line)
+
+    def _order(self, **order):
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def set(self, **settings):
+        return self._order(set=settings)
+
+    def cut(self):
+        return self._order(cut=True)
+
+    def rebind(self):
+        return self._order(rebind=True)
+
+    def attack(self, how):
+        return self._order(attack=how)
+
+    def counts(self):
+        return self._order()
+
+
 class Path:
     """The whole path of one test: namespaces, server and agent, with the function `sum`.
 
-    `protocol` is the version that the agent speaks; the server takes version 1 only if it does.
+    `protocol` is the version that the agent speaks; the server takes version 1 only if it does. With a
+    `relay`, which is its seed, the agent reaches the server by that.
     """
 
-    def __init__(self, protocol=2, **settings):
+    def __init__(self, protocol=2, relay=None, tls_grace="5m", **settings):
         self.lab = network.Network("nltest")
         lab = self.lab
         for name in ("sender", "s1", "lambda"):
@@ -77,12 +115,15 @@ class Path:
         lab.address("s1", "uplink", "10.63.0.1/30")
         lab.address("lambda", "eth0", f"{SERVER_IP}/30")
         self.authority = authority.Authority(lab.directory / "pki", BUILD)
-        tls = {"credentials": str(self.authority.server(SERVER_IP)), "crl": str(self.authority.crl)}
+        tls = {"credentials": str(self.authority.server(SERVER_IP)), "crl": str(self.authority.crl),
+               "grace": tls_grace}
         self.server = daemons.Server(lab, BUILD, "lambda", ENDPOINT, functions_dir=HERE / "functions",
                                      triggers={"1": "sum", "2": "sum"},
                                      **{"tls": tls, "version1": protocol == 1, **settings})
         credentials = self.authority.switch(1) if protocol == 2 else None
-        self.agent = daemons.Agent(lab, BUILD, "s1", ["port"], ENDPOINT, credentials=credentials)
+        self.relay = Relay(lab, relay) if relay is not None else None
+        endpoint = f"{SERVER_IP}:{RELAY_PORT}" if self.relay else ENDPOINT
+        self.agent = daemons.Agent(lab, BUILD, "s1", ["port"], endpoint, credentials=credentials)
         self.sent_total = 0
 
     def __enter__(self):
@@ -97,6 +138,13 @@ class Path:
         self.server.start(*server_options)
         self.agent.start()
         return self
+
+    def switch(self, number=1):
+        """What the server says of a switch."""
+        for item in self.server.json("/v1/switches")["switches"]:
+            if item["id"] == number:
+                return item
+        return {}
 
     def show_logs(self):
         for log in sorted(self.lab.directory.glob("*.log")):

@@ -108,13 +108,13 @@ class Network:
         shown = json.loads(self.ip(name, "-j", "link", "show", "dev", interface))
         return "xdp" in shown[0]
 
-    def start(self, name, argv, log, **options):
+    def start(self, name, argv, log, *, stdin=subprocess.DEVNULL, stdout=None, **options):
         """Starts a program in a namespace, in a session of its own, its output in directory/`log`."""
         with open(self.directory / log, "ab") as output:
             process = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{self.full(name)}", "--", *map(str, argv)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, **options)
+                stdin=stdin, stdout=stdout or output,
+                stderr=output if stdout else subprocess.STDOUT, start_new_session=True, **options)
         process.log = self.directory / log
         self._processes.append(process)
         return process
