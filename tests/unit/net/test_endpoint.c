@@ -127,11 +127,72 @@ static void digest_overlooks_what_is_no_address(void **state _unused_)
 	assert_int_equal(endpoint_digest(&labelled, &key), endpoint_digest(&plain, &key));
 }
 
+static void server_is_resolved_with_and_without_a_port(void **state _unused_)
+{
+	static const struct {
+		const char *text, *host, *first;
+	} cases[] = {
+		{"127.0.0.1", "127.0.0.1", "127.0.0.1:5005"},
+		{"127.0.0.1:7", "127.0.0.1", "127.0.0.1:7"},
+		{"[::1]", "::1", "[::1]:5005"},
+		{"[2001:db8::1]:9", "2001:db8::1", "[2001:db8::1]:9"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *error = NULL;
+		char text[ENDPOINT_TEXT_MAX];
+		struct endpoint_list list;
+
+		if (endpoint_resolve(cases[i].text, 5005, &list, &error) < 0)
+			fail_msg("%s", error);
+		assert_true(list.count >= 1);
+		assert_string_equal(list.host, cases[i].host);
+		assert_string_equal(endpoint_render(&list.endpoints[0], text), cases[i].first);
+	}
+}
+
+static void server_that_cannot_be_is_refused_in_words(void **state _unused_)
+{
+	static const struct {
+		const char *text, *why;
+		int error;
+	} wrong[] = {
+		{"", "expected HOST, HOST:PORT or [IPV6]:PORT", -EINVAL},
+		{":5005", "expected a host", -EINVAL},
+		{"127.0.0.1:0", "port 0 cannot be sent to", -EINVAL},
+		{"127.0.0.1:65536", "", -EINVAL},
+		{"::1", "", -EINVAL},
+		{"[localhost]", "", -EAGAIN},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		_cleanup_free_ char *error = NULL;
+		struct endpoint_list list;
+		int r = endpoint_resolve(wrong[i].text, 5005, &list, &error);
+
+		if (r != wrong[i].error || !error || !strstr(error, wrong[i].why))
+			fail_msg("\"%s\" gave %d, %s", wrong[i].text, r, error);
+	}
+}
+
+static void endpoints_are_equal_by_address_and_port(void **state _unused_)
+{
+	struct endpoint a = parse("127.0.0.1:7"), b = parse("127.0.0.1:7"),
+			c = parse("127.0.0.1:8"), d = parse("[::1]:7");
+
+	assert_true(endpoint_equal(&a, &b));
+	assert_false(endpoint_equal(&a, &c));
+	assert_false(endpoint_equal(&a, &d));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(endpoint_is_rendered_as_it_was_written),
 		cmocka_unit_test(bare_port_is_any_address),
+		cmocka_unit_test(server_is_resolved_with_and_without_a_port),
+		cmocka_unit_test(server_that_cannot_be_is_refused_in_words),
+		cmocka_unit_test(endpoints_are_equal_by_address_and_port),
 		cmocka_unit_test(host_name_is_resolved),
 		cmocka_unit_test(malformed_endpoint_is_refused_in_words),
 		cmocka_unit_test(endless_host_name_is_refused),
