@@ -5,6 +5,7 @@
 Ordinary web traffic comes first and must raise no alert; then a large transfer, a TCP SYN scan, a UDP
 scan and a SYN flood, each of which must raise its own. Everything happens in network namespaces that
 are gone afterwards. The exit code is 0 only if all four attacks were found and nothing else was alerted.
+Functions of your own (--function) run beside; what they raise is shown, and not judged.
 """
 import argparse
 import dataclasses
@@ -42,8 +43,10 @@ class Finding:
 
 
 class Demo:
-    def __init__(self, scene, story):
+    def __init__(self, scene, story, folders):
         self.scene, self.story = scene, story
+        self.own = {pathlib.Path(folder).resolve().name: pathlib.Path(folder) for folder in folders}
+        self.own_alerts = []
         self.findings = []
         self.unexpected = []
         self.alert_file = None
@@ -58,6 +61,8 @@ class Demo:
         self.alert_file = AlertFile(self.scene.alerts_path())
         ports = ", ".join(self.scene.ports())
         self.story.line(f"  XDP counts on {ports}; the server runs the functions port-scan and heavy-hitter")
+        for name, folder in self.own.items():
+            self.story.line(f"  {self.scene.deploy(name, folder)}")
 
     def browse(self):
         self.story.heading("Ordinary traffic: h2 visits h1's web site, over IPv4 and IPv6")
@@ -104,7 +109,10 @@ class Demo:
     def look(self, packets_before):
         for seen, alert in self.alert_file.new():
             finding = self.attributed(alert)
-            if finding is None:
+            if alert["netlambda"]["function"] in self.own:
+                self.own_alerts.append(alert)
+                self.story.alert(describe(alert), expected=True)
+            elif finding is None:
                 self.unexpected.append(alert)
                 self.story.alert(describe(alert), expected=False)
             elif finding.latency is None:
@@ -144,6 +152,9 @@ def summarize(demo):
     story.table(rows)
     story.line("  (seconds: from the start of the attacking program to the alert;")
     story.line("  packets seen: what had entered the switch from the attacker by then)")
+    for name in demo.own:
+        raised = sum(alert["netlambda"]["function"] == name for alert in demo.own_alerts)
+        story.line(f"  {name} raised {raised} alerts.")
     if demo.success():
         story.good("All four attacks were found, and nothing else was alerted.")
     else:
@@ -170,7 +181,7 @@ def write_json(demo, path):
         "packets": finding.packets,
     } for finding in demo.findings]
     summary = {"attacks": attacks_json, "false_alerts": len(demo.unexpected),
-               "unexpected": demo.unexpected}
+               "unexpected": demo.unexpected, "own": demo.own_alerts}
     pathlib.Path(path).write_text(json.dumps(summary, indent=2) + "\n")
 
 
@@ -224,7 +235,7 @@ def play(demo, options):
 def run(options):
     story = Story()
     scene = Scene(options.build)
-    demo = Demo(scene, story)
+    demo = Demo(scene, story, options.function)
     kept = False
     try:
         handle_signals()
@@ -251,6 +262,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=str(HERE.parent / "build"), help="the build directory")
+    parser.add_argument("--function", metavar="DIR", action="append", default=[],
+                        help="a function of your own, by its folder; again for more")
     parser.add_argument("--json", metavar="FILE", help="write the summary to a file")
     parser.add_argument("--keep", action="store_true", help="leave the network up for exploring")
     parser.add_argument("--remove", action="store_true", help="remove kept networks, and do nothing else")

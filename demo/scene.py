@@ -8,6 +8,7 @@
 The link between s1 and the lambda server is not a port of the bridge: what netlambda says to itself
 does not cross what it watches.
 """
+import subprocess
 import sys
 
 from lab import authority, daemons, network
@@ -72,6 +73,15 @@ class Scene:
                                      triggers=TRIGGERS, functions=FUNCTIONS).start()
         self.agent = daemons.Agent(self.lab, self.build, "s1", self.ports(), endpoint,
                                    credentials=issuer.switch(1)).start()
+
+    def deploy(self, name, folder):
+        """Puts a function of the user's to work; gives what the command says."""
+        argv = [f"{self.build}/src/cli/netlambda", "--socket", self.server.config["api"], "function", "deploy", name,
+                "--from-file", folder]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise network.LabError(done.stderr.strip())
+        return done.stdout.strip()
 
     def packets(self, port):
         """What entered the switch by a port, by the kernel's own count."""

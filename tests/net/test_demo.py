@@ -29,7 +29,8 @@ def left_behind(pid):
 def whole_demo(checker):
     with tempfile.TemporaryDirectory() as directory:
         summary_path = pathlib.Path(directory, "summary.json")
-        process = start_demo("--json", str(summary_path))
+        subprocess.run([harness.CLI, "function", "new", "many-syn"], cwd=directory, check=True, stdout=subprocess.DEVNULL)
+        process = start_demo("--json", str(summary_path), "--function", f"{directory}/many-syn")
         output, _ = process.communicate(timeout=100)
         checker.equal("the demo's exit code", 0, process.returncode)
         if process.returncode != 0:
@@ -38,6 +39,8 @@ def whole_demo(checker):
     detected = [attack["attack"] for attack in summary["attacks"] if attack["detected"]]
     checker.equal("attacks detected", ["large transfer", "TCP SYN scan", "UDP scan", "SYN flood"], detected)
     checker.equal("false alerts", 0, summary.get("false_alerts"))
+    checker.equal("what a function of one's own raised", {"Many SYN segments"},
+                  {alert["alert"]["signature"] for alert in summary.get("own", [])})
     checker.equal("left behind", [], left_behind(process.pid))
 
 

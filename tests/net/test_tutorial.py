@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """docs/functions.md is run as a newcomer would: its shell blocks in order, with its files as it shows them, against a real server;
-what it says is printed is printed."""
+what it says is printed is printed. Its function in another language runs, too."""
+import json
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import subprocess
 
 import harness
 from harness import BUILD
+from lab import network
 
 DOCUMENT = harness.HERE.parents[1] / "docs/functions.md"
 SECTIONS = ("## A function in fifteen minutes", "## In Python", "## In C")
@@ -45,9 +47,31 @@ def run(checker, script, env, folder):
     return done.stdout
 
 
+def of_another_language(checker, path, folder):
+    """The runtime and the function that the text shows for another language: the alert is raised."""
+    shell = harness.Shell(path)
+    (folder / "many-syn.pl").write_text(find("perl", "sub main"))
+    (command,) = re.findall(r"^ +sudo netlambda function (deploy .*\.pl .*)$", DOCUMENT.read_text(), re.M)
+    shell(*command.replace("many-syn.pl", str(folder / "many-syn.pl")).split())
+    path.send("syn", 1500, ports="1-1500", rate=5000)
+    network.wait_for(lambda: path.server.json("/v1/alerts")["alerts"], 20, "its alert")
+    (alert, *_) = path.server.json("/v1/alerts")["alerts"]
+    checker.equal("what a function in Perl raises", ("Many SYN segments", harness.SOURCE4),
+                  (alert["alert"]["signature"], alert["src_ip"]))
+
+
+def find(kind, what):
+    """The block of a kind that has something in it."""
+    return next(match[2] for match in BLOCK.finditer(DOCUMENT.read_text()) if match[1] == kind and what in match[2])
+
+
 def test(checker):
     with harness.Path() as path:
-        path.server.start()
+        perl = json.loads(find("json", '"perl"'))["runtimes"]["perl"]
+        perl["command"] = [word.replace("/usr/share/netlambda", str(harness.HERE.parents[1])) for word in perl["command"]]
+        path.server.config |= {"runtimes": {"perl": perl}, "triggers": {}}
+        path.server.config_path.write_text(json.dumps(path.server.config))
+        path.start()
         folder = path.lab.directory / "work"
         folder.mkdir()
         env = environment(path, folder)
@@ -62,6 +86,7 @@ def test(checker):
                 pathlib.Path(folder, file).write_text(contents)
             count += 1
         checker.that(count > 15, f"blocks of the tutorial: {count}")
+        of_another_language(checker, path, folder)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 const assert = require('node:assert');
 const { test } = require('node:test');
 
-const { Bench } = require('./harness.js');
+const { Bench, fromText } = require('./harness.js');
 
 const START = 1763884800000; // milliseconds
 const ATTACKER = '10.0.0.3';
@@ -225,4 +225,26 @@ test('a flood from one source is left to port-scan', async () => {
   const bench = Bench.shipped('syn-flood');
   for (let i = 0; i < 50; i++) await bench.send(port(i * 200, ATTACKER, WEB, 80, { syn: 1000 }));
   assert.deepStrictEqual(bench.titles(), []);
+});
+
+test("the thesis's heavy hitter is found by what the text shows, and what is small is not", async () => {
+  const { main } = fromText('heavy-hitter-detection');
+  const key = ['srcip', 'dstip', 'srcport', 'dstport', 'protocol'];
+  for (const [total, titles] of [[2e9, ['Heavy hitter']], [0.9e9, []]]) {
+    const bench = new Bench({ main, key });
+    await transfer(bench, { total, seconds: 30, srcport: 40000, dstport: 5201, first: BigInt(START) * 1000000n });
+    assert.deepStrictEqual(bench.titles(), titles);
+  }
+});
+
+test("the thesis's port scans are found by what the text shows", async () => {
+  const bench = new Bench({ main: fromText('port-scan: thresholds').main, key: ['srcip'] });
+  for (let i = 0; i < 300; i++) {
+    await bench.send(port(i, ATTACKER, WEB, 1 + i, { syn: 1 }));
+    await bench.send(port(i, ATTACKER, WEB, 1 + i, { udp: 1 }));
+    await bench.send(port(i, WEB, ATTACKER, 40000, { rst: 1 }));
+    if (i % 3 === 0) await bench.send(port(i, CLIENT, WEB, 80, { syn: 2 }));
+  }
+  assert.deepStrictEqual(bench.titles(), ['Many udp', 'Many syn', 'Many rst']);
+  assert.deepStrictEqual(bench.alerts.map(({ data }) => data.count), [101, 201, 201]);
 });

@@ -174,4 +174,13 @@ class Bench {
   }
 }
 
-module.exports = { Bench, batch, putUint, readResult, schemas, PORT, FLOW, ROOT };
+/* The module that docs/functions.md shows with `what` in it; `around` is what its code finds besides. */
+function fromText(what, around = {}) {
+  const text = fs.readFileSync(path.join(ROOT, 'docs/functions.md'), 'utf8');
+  const code = text.split('```js\n').find((block) => block.includes(what)).split('```')[0];
+  const module = { exports: {} };
+  new Function('module', ...Object.keys(around), code)(module, ...Object.values(around));
+  return module.exports;
+}
+
+module.exports = { Bench, batch, putUint, fromText, readResult, schemas, PORT, FLOW, ROOT };

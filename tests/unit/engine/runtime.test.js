@@ -4,12 +4,11 @@
 /* The Node.js runtime: frames, records, what a function is called with, state and its windows. */
 
 const assert = require('node:assert');
-const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const util = require('node:util');
 
-const { Bench, batch, putUint, schemas, ROOT } = require('./harness.js');
+const { Bench, batch, fromText, putUint, schemas, ROOT } = require('./harness.js');
 const { Splitter, Writer, Reader, TYPE } = require(path.join(ROOT, 'runtime/nodejs/frames.js'));
 const { State } = require(path.join(ROOT, 'runtime/nodejs/state.js'));
 const { compileSchema, readTime } = require(path.join(ROOT, 'runtime/nodejs/records.js'));
@@ -478,11 +477,8 @@ test("a batch handler's contexts are over when it returns", async () => {
 });
 
 test("the text's batch handler does what it says", async () => {
-  const text = fs.readFileSync(path.join(ROOT, 'docs/functions.md'), 'utf8');
-  const code = text.split('```js\n').find((block) => block.includes('mainBatch(')).split('```')[0];
-  const module = { exports: {} };
-  new Function('module', 'lookUp', code)(module, async (all) => new Set(all.filter((ip) => ip.endsWith('.1'))));
-  const bench = manyBench(module.exports.mainBatch);
+  const lookUp = async (all) => new Set(all.filter((ip) => ip.endsWith('.1')));
+  const bench = manyBench(fromText('mainBatch(', { lookUp }).mainBatch);
   const { writes, failures } = await bench.send(from(1, 5), from(2, 6), from(1, 7));
   assert.deepStrictEqual(valuesOf(writes), { '10.0.0.1 syn': 12 });
   assert.deepStrictEqual(failures, [{ index: 1, reason: 'an address that nobody knows' }]);
