@@ -1,7 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""kill -9 of the function's worker and of the server while events flow: the sums still equal."""
+"""kill -9 of the function's worker and of the server while events flow: the sums still equal.
+
+usage: test_kill.py [--seconds N] [--seed N]
+
+With --seconds, one or the other is killed at random for so long; the check does without.
+"""
+import argparse
 import concurrent.futures
+import random
 import time
 
 import harness
@@ -10,6 +17,7 @@ from lab import network
 
 SYN, RATE = 30000, 5000
 ROUNDS = 3
+PIECE = 10  # seconds
 
 
 def test(checker):
@@ -30,6 +38,25 @@ def killed_while_sending(checker, path, what, kill):
                   path.settle(SOURCE4, "syn", SYN, 30))
 
 
+def send_pieces(path, pieces):
+    for _ in range(pieces):
+        path.send("syn", PIECE * RATE, ports="1-2000", rate=RATE)
+
+
+def killed_at_random(checker, seconds, seed):
+    print(f"# seed {seed}", flush=True)
+    chance = random.Random(seed)
+    count, kills = -(-seconds // PIECE) * PIECE * RATE, 0
+    with harness.Path().start() as path, concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(send_pieces, path, count // (PIECE * RATE))
+        while not sending.done():
+            time.sleep(chance.uniform(0.05, 3))
+            chance.choice([kill_worker, kill_worker, kill_server])(path)
+            kills += 1
+        sending.result()
+        checker.equal(f"SYN segments summed, {kills} kills", count, path.settle(SOURCE4, "syn", count, 60))
+
+
 def worker_pid(path):
     functions = path.server.json("/v1/functions")
     for function in functions["functions"]:
@@ -47,5 +74,15 @@ def kill_server(path):
     path.server.start()
 
 
-if __name__ == "__main__":
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    if options.seconds > 0:
+        harness.main(lambda checker: killed_at_random(checker, options.seconds, options.seed))
     harness.main(test)
+
+
+if __name__ == "__main__":
+    main()

@@ -84,10 +84,11 @@ static void take_letters(struct world *world, const struct outcome *outcome)
 
 static void take_reply(struct world *world, const struct finished_event *event)
 {
-	__typeof__(&world->replies[0]) to = &world->replies[world->finished_count];
+	__typeof__(&world->replies[0]) to;
 
 	if (world->finished_count >= ARRAY_SIZE(world->replies))
 		return;
+	to = &world->replies[world->finished_count];
 	snprintf(to->text, sizeof(to->text), "%s", event->reply ? event->reply : "(none)");
 	snprintf(to->reason, sizeof(to->reason), "%s", event->reason ? event->reason : "(none)");
 }

@@ -230,15 +230,17 @@ static void state_is_loaded_by_hash(void **state)
 	}
 }
 
+#define TEXT(text) text, sizeof(text) - 1
+
 /* Of two functions; what has expired is spread over pieces of any size. */
 static void expired_state_goes_piece_by_piece(void **state)
 {
 	static const struct state_row rows[] = {
-		{1, "k", "a", "{\"$ttl\":1000,\"at\":5000,\"value\":1}", 34},
+		{1, "k", "a", TEXT("{\"$ttl\":1000,\"at\":5000,\"value\":1}")},
 		{1, "k", "b", "1", 1},
-		{0x8000000000000000, "k", "c", "{\"$window\":10000,\"at\":9,\"sums\":[1]}", 38},
-		{0x8000000000000000, "k", "d", "{\"$ttl\":1000,\"at\":90000,\"value\":1}", 35},
-		{0xffffffffffffffff, "k", "e", "{\"$once\":1000,\"at\":5000}", 25},
+		{0x8000000000000000, "k", "c", TEXT("{\"$window\":10000,\"at\":9,\"sums\":[1]}")},
+		{0x8000000000000000, "k", "d", TEXT("{\"$ttl\":1000,\"at\":90000,\"value\":1}")},
+		{0xffffffffffffffff, "k", "e", TEXT("{\"$once\":1000,\"at\":5000}")},
 	};
 	static const char *const functions[] = {"f", "g"};
 	const struct place *place = *state;
