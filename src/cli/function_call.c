@@ -36,6 +36,15 @@ static void print_alerts(const json_t *alerts)
 	}
 }
 
+static void print_reply(const json_t *reply)
+{
+	_cleanup_free_ char *text = json_is_null(reply) ? NULL : json_dumps(reply, JSON_ENCODE_ANY);
+	_cleanup_free_ char *printable = text ? text_printable(text) : NULL;
+
+	if (printable)
+		printf("%-8s %s\n", "returned", printable);
+}
+
 /* The exit status is that of the call. */
 static int print_outcome(const struct cli *cli, const json_t *answer)
 {
@@ -49,6 +58,7 @@ static int print_outcome(const struct cli *cli, const json_t *answer)
 	print_lines("printed", json_object_get(answer, "output"));
 	print_alerts(json_object_get(answer, "alerts"));
 	print_lines("state", json_object_get(answer, "state"));
+	print_reply(json_object_get(answer, "reply"));
 	printf("%s\n", error ? "it failed:" : "it succeeded");
 	if (error)
 		printf("  %s\n", printable ? printable : "?");
@@ -82,17 +92,21 @@ static int call(const struct cli *cli, const char *name, const json_t *body)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
-	enum { OPTION_DATA = 'd', OPTION_EVENT = 'e' };
+	enum { OPTION_DATA = 'd', OPTION_EVENT = 'e', OPTION_LIVE = 1000 };
 	static const struct option options[] = {{"data", required_argument, NULL, OPTION_DATA},
-		{"event", required_argument, NULL, OPTION_EVENT}, CLI_GLOBAL_OPTIONS};
+		{"event", required_argument, NULL, OPTION_EVENT},
+		{"live", no_argument, NULL, OPTION_LIVE}, CLI_GLOBAL_OPTIONS};
 	const char *data_text = "{}", *event = "port", *name;
 	json_t *body, *data;
+	bool live = false;
 	uint64_t id;
 	int c, status;
 
 	while ((c = cli_next_option(cli, argc, argv, options)) >= 0) {
 		if (c == OPTION_DATA)
 			data_text = optarg;
+		else if (c == OPTION_LIVE)
+			live = true;
 		else
 			event = strncmp(optarg, "event:", 6) == 0 ? optarg + 6 : optarg;
 	}
@@ -104,7 +118,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	data = read_data(data_text);
 	if (!data)
 		return EXIT_USAGE;
-	body = json_pack("{s:o}", "data", data);
+	body = json_pack("{s:o, s:b}", "data", data, "live", live);
 	json_object_set_new(body, "event",
 		cli_parse_number(event, 0, UINT32_MAX, &id) == 0 ? json_integer((json_int_t)id)
 								 : json_string(event));
@@ -115,25 +129,34 @@ static int run(struct cli *cli, int argc, char **argv)
 
 const struct command function_call = {
 	.name = "function call",
-	.usage = "NAME [--event EVENT] [--data JSON|@FILE]",
+	.usage = "NAME [--event EVENT] [--data JSON|@FILE] [--live]",
 	.summary = "Calls a function on one event, and shows what comes of it",
 	.help = "In a worker of its own, which remembers nothing before and nothing after: the "
 		"function at work is\n"
-		"not touched, and no alert is kept. Shown are what it printed, its alerts, and "
+		"not touched, and no alert is kept. Shown are what it printed, its alerts, "
 		"what it would\n"
-		"remember. The exit status is 1 if it failed.\n"
+		"remember, and what it returned. The exit status is 1 if it failed.\n"
 		"\n"
 		"Options:\n"
 		"  -e, --event EVENT             port (the default), flow, source, target, "
-		"interface or timer\n"
-		"  -d, --data JSON|@FILE         the event's fields; those left out are 0\n"
+		"interface, timer or\n"
+		"                                http\n"
+		"  -d, --data JSON|@FILE         the event's fields; those left out are 0. Of "
+		"http: "
+		"method, path,\n"
+		"                                query, headers, body\n"
+		"  --live                        gives the event to the function at work, as any "
+		"other: what it\n"
+		"                                leads to is kept; shown is what it returned\n"
 		"\n"
 		"Examples:\n"
 		"  netlambda function call many-syn --data '{\"srcip\": \"192.0.2.2\", "
 		"\"dstport\": 80, \"syn\": 300}'\n"
 		"  netlambda function dead-letters list many-syn --limit 1 -o json | jq .data > "
 		"event.json\n"
-		"  netlambda function call many-syn --data @event.json\n",
+		"  netlambda function call many-syn --data @event.json\n"
+		"  sudo netlambda function call report --live --event http --data "
+		"'{\"path\": \"/report\"}'\n",
 	.run = run,
 	.letters = "d:e:",
 };

@@ -23,6 +23,7 @@ enum setting_kind {
 	SETTING_RUNTIME,
 	SETTING_MEMORY, /* MiB, or with a unit, as Kubeless has it: 128Mi, 1Gi */
 	SETTING_CPU,    /* processors: 0.5, or as Kubeless has it 500m */
+	SETTING_ENV,    /* NAME=VALUE, or the flag again */
 };
 
 static const struct setting {
@@ -45,6 +46,9 @@ static const struct setting {
 	{"isolation", "isolation", SETTING_TEXT},
 	{"memory", "memory", SETTING_MEMORY},
 	{"cpu", "cpu", SETTING_CPU},
+	{"linger", "linger", SETTING_TIME},
+	{"env", "env", SETTING_ENV},
+	{"network", "network", SETTING_LIST},
 };
 
 enum {
@@ -167,6 +171,23 @@ static json_t *list_value(json_t *spec, const char *key, const char *text)
 	return list;
 }
 
+/* The variables so far with one more. */
+static json_t *env_value(json_t *spec, const char *key, const char *text)
+{
+	json_t *variables = json_object_get(spec, key);
+	size_t len = strcspn(text, "=");
+	char name[128];
+
+	if (len == 0 || len >= sizeof(name) || text[len] != '=')
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)len, text);
+	variables = variables ? json_incref(variables) : json_object();
+	if (json_object_set_new(variables, name, json_string(text + len + 1)) == 0)
+		return variables;
+	json_decref(variables);
+	return NULL;
+}
+
 /* 0, or an exit status after saying why. */
 static int take_setting(
 	struct deploying *deploying, const struct setting *setting, const char *text)
@@ -179,6 +200,7 @@ static int take_setting(
 		[SETTING_RUNTIME] = "UTF-8 text",
 		[SETTING_MEMORY] = "MiB, or as 128Mi or 1Gi",
 		[SETTING_CPU] = "processors, as 0.5 or 500m",
+		[SETTING_ENV] = "NAME=VALUE",
 	};
 	json_t *value = NULL;
 
@@ -206,6 +228,9 @@ static int take_setting(
 		break;
 	case SETTING_CPU:
 		value = cpu_value(text);
+		break;
+	case SETTING_ENV:
+		value = env_value(deploying->spec, setting->key, text);
 		break;
 	}
 	if (!value && setting->kind == SETTING_JSON)
@@ -438,7 +463,7 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"again\n"                                                                                  \
 	"                                for more; timer:SCHEDULE calls it by the clock (cron "    \
 	"fields, in\n"                                                                             \
-	"                                UTC, or timer:@every 5m)\n"                               \
+	"                                UTC, or timer:@every 5m), http:/PATH by requests\n"       \
 	"      --key FIELD,...           the event's fields that make the key of its state\n"      \
 	"      --timeout TIME            for one batch: 10s, 500ms, or a number of seconds\n"      \
 	"      --attempts N              how often an event may fail before it is put aside\n"     \
@@ -447,6 +472,8 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"aside\n"                                                                                  \
 	"      --batch N                 events given to it at once, at most\n"                    \
 	"      --queue N                 events that may wait for it\n"                            \
+	"      --linger TIME             how long events of a busy function may wait for "         \
+	"company\n"                                                                                \
 	"      --min N, --max N          workers that share its keys: as many as it needs, from "  \
 	"min (0: none\n"                                                                           \
 	"                                while nothing comes) to max (16 at most); 1 and 1\n"      \
@@ -454,6 +481,8 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --config JSON|@FILE       what it finds in context.config\n"                        \
 	"      --memory SIZE             of a worker: MiB, or 128Mi, 1Gi\n"                        \
 	"      --cpu N                   processors that a worker may use: 0.5, or 500m\n"         \
+	"      --env NAME=VALUE          a variable of its environment; again for more\n"          \
+	"      --network HOST:PORT,...   whom it may reach; nobody, if not given\n"                \
 	"      --dryrun                  check all, load it in a trial worker, change nothing\n"
 
 const struct command function_deploy = {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/api.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "server/api_internal.h"
 #include "server/api_json.h"
@@ -13,15 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/*
- * libmicrohttpd runs on the server's loop: its own epoll descriptor is readable when it has
- * something to do, and its timeout becomes a timer. A connection has a fixed memory pool, out of
- * which request line and headers come; what does not fit is refused by the library (414, 431). No
- * request has a body: one that is sent all the same is not read.
- */
-
-#define CONNECTION_MEMORY_BYTES (16 << 10)
-#define CONNECTION_IDLE_SECONDS 30
+/* Requests of api_calls.c have a body. One that is sent with another is not read. */
 
 static const struct route {
 	const char *path;
@@ -187,64 +178,25 @@ static void on_completed(void *cls _unused_, struct MHD_Connection *connection _
 
 /* ---- the loop ---- */
 
-static void run(struct api *api)
-{
-	MHD_UNSIGNED_LONG_LONG timeout_ms;
-
-	MHD_run(api->daemon);
-	/* At least a nanosecond ahead: due at once, but after the descriptors of the next round. */
-	if (MHD_get_timeout(api->daemon, &timeout_ms) == MHD_YES)
-		loop_arm_timer(api->loop, &api->timer,
-			loop_now_ns(api->loop) + MAX(timeout_ms * NS_PER_MS, 1ULL));
-	else
-		loop_disarm_timer(&api->timer);
-}
-
-static void on_io(struct loop_io *io, uint32_t events _unused_)
-{
-	run(io->user);
-}
-
-static void on_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
-{
-	run(timer->user);
-}
-
 void api_run_soon(struct api *api)
 {
-	loop_arm_timer(api->loop, &api->timer, loop_now_ns(api->loop) + 1);
-}
-
-static void on_library_log(void *cls _unused_, const char *fmt, va_list ap)
-{
-	char line[256];
-	size_t len;
-
-	vsnprintf(line, sizeof(line), fmt, ap);
-	len = strcspn(line, "\n");
-	log_limited(LOG_LEVEL_DEBUG, "http: %.*s", (int)len, line);
+	http_daemon_run_soon(&api->http);
 }
 
 static int start_daemon(struct api *api)
 {
-	const union MHD_DaemonInfo *info;
+	int r = http_daemon_start(&api->http, api->loop,
+		&(struct http_daemon_options){
+			.listen_fd = api->listen_fd,
+			.connections_max = API_CONNECTIONS_MAX,
+			.answer = answer,
+			.completed = on_completed,
+			.user = api,
+		});
 
-	api->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-		0, NULL, NULL, answer, api, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_LISTEN_SOCKET,
-		api->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)API_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)CONNECTION_IDLE_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-		MHD_OPTION_END);
-	if (!api->daemon)
-		return -EIO;
-	api->listen_fd = -1;
-	info = MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info)
-		return -EIO;
-	api->timer = (struct loop_timer){.fn = on_timer, .user = api};
-	api->io = (struct loop_io){.fn = on_io, .user = api};
-	return loop_add_io(api->loop, &api->io, info->epoll_fd, EPOLLIN);
+	if (api->http.daemon)
+		api->listen_fd = -1;
+	return r;
 }
 
 int api_new(struct loop *loop, const struct api_options *options, const struct api_ops *ops,
@@ -260,7 +212,6 @@ int api_new(struct loop *loop, const struct api_options *options, const struct a
 			.loop = loop,
 			.listen_fd = -1,
 			.logs = options->logs};
-		api->io.fd = -1;
 	}
 	r = api ? store_open(options->store_path, STORE_READ_ONLY, &api->store, &error) : -ENOMEM;
 	if (r == 0 && options->code_dir)
@@ -290,12 +241,10 @@ void api_free(struct api *api)
 	if (api->socket_path)
 		unlink(api->socket_path);
 	api->closing = true;
-	if (api->daemon) {
+	if (api->http.daemon) {
 		api_streams_end(api);
 		api_requests_end(api);
-		loop_remove_io(&api->io);
-		loop_disarm_timer(&api->timer);
-		MHD_stop_daemon(api->daemon);
+		http_daemon_stop(&api->http);
 	}
 	if (api->listen_fd >= 0)
 		close(api->listen_fd);

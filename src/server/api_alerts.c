@@ -121,7 +121,7 @@ void api_streams_end(struct api *api)
 {
 	api_alerts_committed(api);
 	api_logs_added(api, NULL);
-	MHD_run(api->daemon);
+	MHD_run(api->http.daemon);
 }
 
 size_t api_streams_count(const struct api *api)

@@ -411,5 +411,5 @@ void api_requests_end(struct api *api)
 		request->call = NULL;
 		api_request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
 	}
-	MHD_run(api->daemon);
+	MHD_run(api->http.daemon);
 }

@@ -9,6 +9,7 @@
  */
 
 #include "server/api.h"
+#include "server/http_daemon.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -24,9 +25,7 @@ struct api {
 	const struct api_ops *ops;
 	void *user;
 	struct loop *loop;
-	struct loop_io io;       /* libmicrohttpd's epoll descriptor */
-	struct loop_timer timer; /* its timeout */
-	struct MHD_Daemon *daemon;
+	struct http_daemon http;
 	struct store *store; /* read only */
 	char *socket_path;
 	int listen_fd; /* -1 once the daemon has it */
@@ -124,7 +123,7 @@ uint64_t api_process_memory(int pid);
 
 void api_put_process_metrics(const struct api *api, struct metrics *metrics);
 
-/* Lets libmicrohttpd run after this round of callbacks: it does not notice resumed connections. */
+/* As http_daemon_run_soon(). */
 void api_run_soon(struct api *api);
 
 /* Ends the streams that wait for alerts, so that the daemon can be stopped. */

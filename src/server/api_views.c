@@ -53,7 +53,7 @@ static void put_own_metrics(const struct api *api, struct metrics *metrics)
 {
 	static const char *const classes[] = {NULL, "1xx", "2xx", "3xx", "4xx", "5xx"};
 	const union MHD_DaemonInfo *info =
-		MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+		MHD_get_daemon_info(api->http.daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
 	metrics_family(
 		metrics, "netlambda_build_info", METRIC_GAUGE, "Always 1; says the version.");

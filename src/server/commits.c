@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "server/agents.h"
 #include "server/api.h"
+#include "server/callers.h"
 #include "server/letters.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ struct commit {
 	struct touched *touched;
 	struct mark *marks;
 	struct stream_mark *stream_marks;
+	bool has_callers;
 	size_t settled_count, settled_room;
 	uint64_t *settled; /* rows of dead letters that were tried again */
 };
@@ -108,6 +110,15 @@ static void commit_settle(struct commit *commit, uint64_t row)
 	commit->settled[commit->settled_count++] = row;
 }
 
+/* The stream that an event came by; NULL: it came another way. */
+static struct stream *stream_of(const struct commits *commits, const struct finished_event *event)
+{
+	if (letters_own(commits->letters, event->origin, NULL) ||
+		callers_own(commits->callers, event->origin))
+		return NULL;
+	return event->origin;
+}
+
 static void note_events(struct commits *commits, struct commit *commit, size_t slot)
 {
 	struct result_iterator iterator;
@@ -115,18 +126,20 @@ static void note_events(struct commits *commits, struct commit *commit, size_t s
 
 	result_iterate(commit->result, &iterator);
 	while (result_next(&iterator, &event)) {
+		struct stream *stream = stream_of(commits, &event);
 		const struct touched *touched;
 		uint64_t row;
 
+		commit->has_callers |= callers_own(commits->callers, event.origin);
 		if (letters_own(commits->letters, event.origin, &row))
 			commit_settle(commit, row);
-		if (!event.origin || letters_own(commits->letters, event.origin, NULL))
+		if (!stream)
 			continue;
-		touched = commit_touch(commits, commit, slot, event.origin);
+		touched = commit_touch(commits, commit, slot, stream);
 		if (touched->mark != NONE)
 			commit->marks[touched->mark].positions[event.partition] =
 				event.position + 1;
-		stream_decide(event.origin, event.position);
+		stream_decide(stream, event.position);
 	}
 	note_streams(commit);
 }
@@ -213,17 +226,20 @@ static void settle_streams(struct commits *commits, const struct commit *commit)
 	}
 }
 
-static void release_letters(struct commits *commits, const struct commit *commit)
+static void release_origins(struct commits *commits, const struct commit *commit)
 {
 	struct result_iterator iterator;
 	struct finished_event event;
 
-	if (commit->settled_count == 0)
+	if (commit->settled_count == 0 && !commit->has_callers)
 		return;
 	result_iterate(commit->result, &iterator);
-	while (result_next(&iterator, &event))
+	while (result_next(&iterator, &event)) {
 		if (letters_own(commits->letters, event.origin, NULL))
 			letters_release(commits->letters, event.origin);
+		else if (callers_own(commits->callers, event.origin))
+			callers_finish(&event, false);
+	}
 }
 
 /* It is not: its events are to be decided again. */
@@ -234,7 +250,7 @@ static void unsettle_streams(const struct commits *commits, const struct commit 
 
 	result_iterate(commit->result, &iterator);
 	while (result_next(&iterator, &event))
-		if (event.origin && !letters_own(commits->letters, event.origin, NULL))
+		if (stream_of(commits, &event))
 			stream_undecide(event.origin, event.position);
 	for (size_t i = 0; i < commit->touched_count; i++) {
 		struct stream *stream = commit->touched[i].stream;
@@ -254,7 +270,7 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 	if (error == 0) {
 		publish(commits, &commit->request.outcome);
 		settle_streams(commits, commit);
-		release_letters(commits, commit);
+		release_origins(commits, commit);
 	} else {
 		commits->refused++;
 		unsettle_streams(commits, commit);

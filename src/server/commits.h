@@ -23,6 +23,7 @@ struct commits {
 	struct alert_log *alert_log; /* NULL: none is kept */
 	struct api *api;             /* NULL until it is up */
 	struct letters *letters;     /* that are tried again; NULL: none ever */
+	struct callers *callers;     /* who wait for replies; NULL: nobody ever */
 	struct agents *agents;       /* NULL: there are none of version 2 */
 	bool closed; /* the committer is stopping: what comes now stays with the engine */
 	size_t under_way;

@@ -30,7 +30,7 @@
 static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
 	"functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers", "switches_max",
 	"isolation", "network", "version1", "version1_switches", "tls", "receive_workers", "window",
-	"alerts_keep", "dead_letters_keep", "functions", "triggers"};
+	"alerts_keep", "dead_letters_keep", "http", "functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -55,6 +55,8 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->timer_count; i++)
 		free(config->timers[i].schedule);
 	free(config->timers);
+	http_settings_done(&config->http);
+	http_triggers_done(&config->http_triggers);
 	free(config);
 }
 
@@ -77,12 +79,14 @@ void config_swap_functions(struct config *a, struct config *b)
 	a->trigger_count = b->trigger_count;
 	a->timers = b->timers;
 	a->timer_count = b->timer_count;
+	a->http_triggers = b->http_triggers;
 	memcpy(b->functions, held.functions, sizeof(b->functions));
 	b->function_count = held.function_count;
 	b->triggers = held.triggers;
 	b->trigger_count = held.trigger_count;
 	b->timers = held.timers;
 	b->timer_count = held.timer_count;
+	b->http_triggers = held.http_triggers;
 	a->version1_switches = b->version1_switches;
 	a->version1_switch_count = b->version1_switch_count;
 	b->version1_switches = held.version1_switches;
@@ -295,7 +299,21 @@ static void load_timer_trigger(
 		reader_fail(loading->reader, where, "%s", error ? error : strerror(-r));
 }
 
-/* "1" or "timer:@every 5m", and one function. */
+static void load_http_trigger(
+	struct loading *loading, const char *where, const char *path, size_t function)
+{
+	struct config *config = loading->config;
+	_cleanup_free_ char *error = NULL;
+	int r = http_triggers_add(
+		&config->http_triggers, path, config->functions[function].name, &error);
+
+	if (r < 0)
+		reader_fail(loading->reader, where, "%s", error ? error : strerror(-r));
+	else if (!config->http.listen)
+		reader_fail(loading->reader, where, HTTP_NO_LISTENER);
+}
+
+/* "1", "timer:@every 5m" or "http:/scans", and one function. */
 static void load_trigger(
 	struct loading *loading, const char *where, const char *key, const json_t *json)
 {
@@ -305,6 +323,8 @@ static void load_trigger(
 		return;
 	if (strncmp(key, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0)
 		load_timer_trigger(loading, where, key + strlen(TIMER_PREFIX), function);
+	else if (strncmp(key, HTTP_PREFIX, strlen(HTTP_PREFIX)) == 0)
+		load_http_trigger(loading, where, key + strlen(HTTP_PREFIX), function);
 	else
 		load_event_trigger(loading, where, (uint32_t)strtoul(key, NULL, 10), function);
 }
@@ -314,7 +334,8 @@ static bool is_trigger(const char *key)
 	char *end;
 	unsigned long id = strtoul(key, &end, 10);
 
-	if (strncmp(key, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0)
+	if (strncmp(key, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0 ||
+		strncmp(key, HTTP_PREFIX, strlen(HTTP_PREFIX)) == 0)
 		return true;
 	return *key >= '0' && *key <= '9' && !*end && id <= UINT32_MAX &&
 	       schema_is_sent((uint32_t)id);
@@ -340,7 +361,7 @@ static void load_triggers(struct loading *loading)
 		if (!is_trigger(key)) {
 			reader_fail(reader, where,
 				"not the id of an event (1 port, 2 flow, 3 source, 4 target, "
-				"5 interface), nor timer:SCHEDULE");
+				"5 interface), nor timer:SCHEDULE or http:/PATH");
 			return;
 		}
 		if (!json_is_array(value))
@@ -420,6 +441,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "code_dir", &config->code_dir);
 	reader_string(reader, "", root, "runtime_dir", &config->runtime_dir);
 	runtime_config_load(reader, &config->runtimes);
+	http_settings_load(reader, &config->http);
 	reader_string(reader, "", root, "durability", &durability);
 	read_isolation(reader, "", root, &config->isolation);
 	read_network_limit(reader, "", root, &config->network);
@@ -462,7 +484,8 @@ static int resolve_paths(struct config *config, const char *base_dir)
 {
 	char **paths[] = {&config->api, &config->store, &config->alerts, &config->functions_dir,
 		&config->code_dir, &config->runtime_dir, &config->tls.credentials, &config->tls.key,
-		&config->tls.ca, &config->tls.crl};
+		&config->tls.ca, &config->tls.crl, &config->http.token_file,
+		&config->http.certificate, &config->http.key};
 	_cleanup_free_ char *store = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {

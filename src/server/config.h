@@ -11,6 +11,7 @@
 #include "base/cron.h"
 #include "server/config_tls.h"
 #include "server/function_config.h"
+#include "server/http_config.h"
 #include "server/runtime_config.h"
 
 #include <stdbool.h>
@@ -61,6 +62,8 @@ struct config {
 	size_t trigger_count;
 	struct timer_config *timers;
 	size_t timer_count;
+	struct http_settings http;
+	struct http_triggers http_triggers;
 };
 
 /*

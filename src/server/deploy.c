@@ -2,6 +2,7 @@
 #include "server/deploy.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "server/api_json.h"
@@ -203,6 +204,27 @@ static int check_code(const struct deployment *deployment, char **ret_error)
 }
 
 /* Checks all that can be told without running anything. */
+/* Where requests come for the function, nobody else's do. */
+static int check_paths(
+	const struct deployment *deployment, const struct config *merged, char **ret_error)
+{
+	const struct http_triggers *wanted = &deployment->checked->http_triggers;
+
+	if (wanted->count > 0 && !deployment->deployer->file->http.listen)
+		return error_set(ret_error, -EINVAL, "triggers: " HTTP_NO_LISTENER);
+	for (size_t i = 0; i < wanted->count; i++)
+		for (size_t j = 0; j < merged->http_triggers.count; j++) {
+			const struct http_trigger *other = &merged->http_triggers.items[j];
+
+			if (strcmp(other->path, wanted->items[i].path) == 0 &&
+				strcmp(other->function, deployment->name) != 0)
+				return error_set(ret_error, -EEXIST,
+					"triggers: " HTTP_PREFIX "%s is function \"%s\"'s",
+					other->path, other->function);
+		}
+	return 0;
+}
+
 static int check_settings(struct deployment *deployment, char **ret_error)
 {
 	const struct deployment_source source = {
@@ -231,6 +253,8 @@ static int check_settings(struct deployment *deployment, char **ret_error)
 		*ret_error = strdup("there are as many functions as there can be");
 		r = -ENOSPC;
 	}
+	if (r == 0)
+		r = check_paths(deployment, merged, ret_error);
 	config_free(merged);
 	return r;
 }

@@ -94,6 +94,10 @@ static json_t *triggers_json(const struct server *server, const struct unit *uni
 		if (server->timers.items[i].slot == unit_slot(units, unit))
 			json_push(&triggers,
 				json_sprintf("timer:%s", server->timers.items[i].schedule));
+	for (size_t i = 0; i < server->paths.count; i++)
+		if (strcmp(server->paths.items[i].function, unit->config->name) == 0)
+			json_push(&triggers,
+				json_sprintf(HTTP_PREFIX "%s", server->paths.items[i].path));
 	return triggers;
 }
 
@@ -130,7 +134,9 @@ void server_call(struct server *server, struct api_call *call)
 {
 	const struct unit *unit = find_unit(server->units, call->function);
 
-	if (unit)
+	if (unit && json_is_true(json_object_get(call->body, "live")))
+		live_call(&server->callers, unit, call);
+	else if (unit)
 		rehearse(&server->stage, unit->next ? unit->next : unit->config, call);
 	else
 		refuse_unknown(server->units, call);

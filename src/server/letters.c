@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "server/api_json.h"
+#include "server/call_event.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -96,21 +97,27 @@ struct retrying {
 	uint64_t counts[RETRY_OUTCOMES];
 };
 
-static struct unit *find_live(struct units *units, const char *function)
+/* What a letter's request said stands in its data. */
+static int read_request(const struct dead_letter *letter, const struct function_config *config,
+	struct call_event *ret_request)
 {
-	for (size_t i = 0; i < UNITS_MAX; i++)
-		if (unit_is_live(&units->units[i]) &&
-			strcmp(units->units[i].config->name, function) == 0)
-			return &units->units[i];
-	return NULL;
+	_cleanup_free_ char *error = NULL;
+	json_t *data = json_loads(letter->data, JSON_ALLOW_NUL, NULL);
+	int r = data ? call_event_request(data, 0, config, ret_request, &error) : -EINVAL;
+
+	json_decref(data);
+	return r;
 }
 
 static enum outcome_of_retry retry_one(struct letters *letters, uint64_t row, const char *function,
 	const struct dead_letter *letter)
 {
 	const struct schema *schema = schema_builtin(letter->event_id);
-	struct unit *unit = find_live(letters->units, function);
+	struct unit *unit = units_find_live(letters->units, function);
+	struct call_event request = {0};
 	struct letter_retry *retry;
+	struct event_call call;
+	bool given = false;
 
 	if (is_under_way(letters, row))
 		return RETRY_UNDER_WAY;
@@ -121,8 +128,11 @@ static enum outcome_of_retry retry_one(struct letters *letters, uint64_t row, co
 	retry = find_free(letters);
 	if (!retry)
 		return RETRY_NO_ROOM;
+	if (letter->event_id == EVENT_HTTP && read_request(letter, unit->config, &request) < 0)
+		return RETRY_NO_RECORD;
 	*retry = (struct letter_retry){.row = row};
 	letters->count++;
+	call = (struct event_call){request.key, request.data};
 	if (function_push(unit->function, &(struct event_run){
 						  .event_id = letter->event_id,
 						  .switch_id = letter->switch_id,
@@ -134,10 +144,13 @@ static enum outcome_of_retry retry_one(struct letters *letters, uint64_t row, co
 						  .stride = letter->record_size,
 						  .count = 1,
 						  .origin = retry,
+						  .call = request.data ? &call : NULL,
 					  }) == 1)
-		return RETRY_GIVEN;
-	letters_release(letters, retry);
-	return RETRY_NO_ROOM;
+		given = true;
+	else
+		letters_release(letters, retry);
+	call_event_done(&request);
+	return given ? RETRY_GIVEN : RETRY_NO_ROOM;
 }
 
 static int on_letter(

@@ -176,18 +176,30 @@ static void push_timer(struct config_reader *reader, struct config *config, cons
 		reader_fail(reader, "triggers", "timer:%s", error ? error : strerror(-r));
 }
 
+static void push_http(struct config_reader *reader, struct config *config, const char *path)
+{
+	_cleanup_free_ char *error = NULL;
+	int r = http_triggers_add(&config->http_triggers, path,
+		config->functions[config->function_count - 1].name, &error);
+
+	if (r < 0)
+		reader_fail(reader, "triggers", "%s", error ? error : strerror(-r));
+}
+
 static void add_trigger(struct config_reader *reader, struct config *config, const char *text)
 {
 	uint32_t event_id = text ? parse_event(text) : 0;
 
 	if (text && strncmp(text, "timer:", 6) == 0)
 		push_timer(reader, config, text + 6);
+	else if (text && strncmp(text, HTTP_PREFIX, strlen(HTTP_PREFIX)) == 0)
+		push_http(reader, config, text + strlen(HTTP_PREFIX));
 	else if (event_id != 0)
 		push_trigger(reader, config, "triggers", event_id);
 	else
 		reader_fail(reader, "triggers",
-			"\"%s\": expected event:ID, such as event:1 or event:port, or "
-			"timer:SCHEDULE, such as timer:@every 5m",
+			"\"%s\": expected event:ID, such as event:1 or event:port, "
+			"timer:SCHEDULE, such as timer:@every 5m, or http:/PATH",
 			text ? text : "?");
 }
 
@@ -253,6 +265,7 @@ int registry_add_to(const struct registry *registry, const struct deployment_sou
 	struct config *config, char **ret_error)
 {
 	size_t trigger_count = config->trigger_count, timer_count = config->timer_count;
+	size_t http_count = config->http_triggers.count;
 	struct config_reader reader = {0};
 
 	if (config->function_count == CONFIG_FUNCTIONS_MAX)
@@ -265,6 +278,7 @@ int registry_add_to(const struct registry *registry, const struct deployment_sou
 	config->trigger_count = trigger_count;
 	while (config->timer_count > timer_count)
 		free(config->timers[--config->timer_count].schedule);
+	http_triggers_cut(&config->http_triggers, http_count);
 	*ret_error = reader.error;
 	return reader.error_code;
 }
@@ -296,7 +310,7 @@ static int copy_file(const struct config *file, struct config *merged)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return http_triggers_copy(&file->http_triggers, &merged->http_triggers);
 }
 
 static int refuse_both(const struct config *file, const char *name, char **ret_error)

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "server/alert_log.h"
 #include "server/api_json.h"
-#include "server/event_json.h"
+#include "server/call_event.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -17,8 +17,7 @@ struct rehearsal {
 	struct rehearsal *next;
 	struct api_call *call;
 	struct trial trial;
-	const struct schema *schema;
-	_Alignas(8) uint8_t record[EVENT_RECORD_MAX];
+	struct call_event event;
 	struct result *result;    /* to be given back to the engine */
 	struct loop_timer finish; /* not from inside the engine's call */
 	json_t *answer;
@@ -35,6 +34,7 @@ static void rehearsal_free(struct rehearsal *rehearsal)
 	loop_disarm_timer(&rehearsal->finish);
 	trial_stop(&rehearsal->trial);
 	json_decref(rehearsal->answer);
+	call_event_done(&rehearsal->event);
 	free(rehearsal);
 }
 
@@ -96,15 +96,19 @@ bool stage_take_result(struct stage *stage, struct result *result)
 {
 	struct rehearsal *rehearsal = stage->rehearsals;
 	const struct outcome *outcome = &result->outcome;
-	const char *error;
+	struct result_iterator iterator;
+	struct finished_event event;
 
 	while (rehearsal && rehearsal->trial.function != result->function)
 		rehearsal = rehearsal->next;
 	if (!rehearsal)
 		return false;
-	error = outcome->dead_letter_count > 0 ? outcome->dead_letters[0].reason : NULL;
+	result_iterate(result, &iterator);
+	if (!result_next(&iterator, &event))
+		return false;
 	rehearsal->answer = json_object();
-	json_put(&rehearsal->answer, "error", json_text(error));
+	json_put(&rehearsal->answer, "error", json_text(event.reason));
+	json_put(&rehearsal->answer, "reply", json_embed(event.reply));
 	json_put(&rehearsal->answer, "alerts", alerts_json(outcome, rehearsal->call->function));
 	json_put(&rehearsal->answer, "state", state_json(outcome));
 	rehearsal->result = result;
@@ -118,37 +122,22 @@ bool stage_take_result(struct stage *stage, struct result *result)
 static void on_ready(struct trial *trial, const char *error)
 {
 	struct rehearsal *rehearsal = container_of(trial, struct rehearsal, trial);
+	const struct called_event called = call_event_called(&rehearsal->event, 0);
 	const struct event_run run = {
-		.event_id = rehearsal->schema->event_id,
+		.event_id = called.event_id,
 		.switch_id = 1,
 		.sequence = 1,
 		.time_ns = clock_realtime_ns(),
-		.records = rehearsal->record,
-		.stride = rehearsal->schema->record_size,
+		.records = called.record,
+		.stride = called.record_size,
 		.count = 1,
+		.call = &called.call,
 	};
 
 	if (error)
 		refuse(rehearsal, MHD_HTTP_UNPROCESSABLE_CONTENT, error);
 	else if (function_push(trial->function, &run) != 1)
 		refuse(rehearsal, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
-}
-
-static int read_event(struct rehearsal *rehearsal, char **ret_error)
-{
-	const json_t *event = json_object_get(rehearsal->call->body, "event");
-	const json_t *data = json_object_get(rehearsal->call->body, "data");
-
-	rehearsal->schema = event_find(event);
-	if (!rehearsal->schema) {
-		*ret_error = strdup("event: expected the name or the id of one, such as \"port\"");
-		return -EINVAL;
-	}
-	if (data && !json_is_object(data)) {
-		*ret_error = strdup("data: expected an object with the event's fields");
-		return -EINVAL;
-	}
-	return event_from_json(rehearsal->schema, data, rehearsal->record, ret_error);
 }
 
 static size_t count_rehearsals(const struct stage *stage)
@@ -184,7 +173,7 @@ void rehearse(struct stage *stage, const struct function_config *config, struct 
 		.finish = {.fn = on_finish, .user = rehearsal},
 	};
 	stage->rehearsals = rehearsal;
-	r = read_event(rehearsal, &error);
+	r = call_event_read(call->body, config, &rehearsal->event, &error);
 	if (r < 0) {
 		refuse(rehearsal, MHD_HTTP_BAD_REQUEST, error);
 		return;

@@ -56,6 +56,10 @@ static void on_dropped(void *user, struct function *function, const struct finis
 		letters_release(&server->letters, event->origin);
 		return;
 	}
+	if (callers_own(&server->callers, event->origin)) {
+		callers_finish(event, true);
+		return;
+	}
 	if (!unit) /* it was but called */
 		return;
 	if (is_version1(event))
@@ -229,6 +233,25 @@ static void on_schedule_timer(struct loop_timer *timer, uint64_t now_ns _unused_
 
 /* ---- functions: those of the file and those deployed ---- */
 
+/* What is in force, for all to see, and for those who ask for it. */
+static int configure_paths(struct server *server, const struct config *merged)
+{
+	struct http_triggers copy = {0};
+	int r = http_triggers_copy(&merged->http_triggers, &copy);
+
+	if (r == 0 && server->gateway)
+		r = gateway_configure(server->gateway, &copy);
+	if (r < 0) {
+		http_triggers_done(&copy);
+		return r;
+	}
+	http_triggers_done(&server->paths);
+	server->paths = copy;
+	if (copy.count > 0 && !server->config->http.listen)
+		log_warning("functions have HTTP triggers, but " HTTP_NO_LISTENER);
+	return 0;
+}
+
 /* Makes the functions and triggers of `file` and of the registry the wanted ones. */
 static int configure_units(struct server *server, const struct config *file, char **ret_error)
 {
@@ -239,6 +262,8 @@ static int configure_units(struct server *server, const struct config *file, cha
 		r = units_configure(server->units, server->engine, merged, clock_monotonic_ns());
 	if (r == 0)
 		r = timers_configure(&server->timers, server->units, merged, clock_realtime_ns());
+	if (r == 0)
+		r = configure_paths(server, merged);
 	if (r == 0)
 		run_timers(server);
 	return r;
@@ -334,9 +359,11 @@ static int start_functions(struct server *server, char **ret_error)
 		.committer = server->committer,
 		.alert_log = server->alert_log,
 		.letters = &server->letters,
+		.callers = &server->callers,
 	};
 	server->letters.units = server->units;
 	server->letters.reader = server->reader;
+	server->callers.loop = server->loop;
 	r = engine_new(server->loop, &options, &engine_ops, server, &server->engine);
 	if (r == 0)
 		r = open_link(server, ret_error);
@@ -371,6 +398,25 @@ static int open_api(struct server *server, char **ret_error)
 	return 0;
 }
 
+static int open_gateway(struct server *server, char **ret_error)
+{
+	const struct gateway_options options = {
+		.loop = server->loop,
+		.settings = &server->config->http,
+		.callers = &server->callers,
+		.units = server->units,
+	};
+	int r;
+
+	if (!server->config->http.listen)
+		return 0;
+	r = gateway_new(&options, &server->gateway, ret_error);
+	if (r < 0)
+		return error_set(ret_error, r, "http: %s", strerror(-r));
+	log_info("http=%s", server->config->http.listen);
+	return gateway_configure(server->gateway, &server->paths);
+}
+
 /* Whoever can send to the socket can say what a switch saw: worth a line at every start. */
 static void warn_of_version1(const struct config *config)
 {
@@ -403,6 +449,8 @@ int server_new(struct loop *loop, struct config *config, const struct server_opt
 		r = start_functions(server, ret_error);
 	if (r == 0)
 		r = open_api(server, ret_error);
+	if (r == 0)
+		r = open_gateway(server, ret_error);
 	if (r < 0)
 		return r;
 	warn_of_version1(server->config);
@@ -425,6 +473,8 @@ void server_free(struct server *server)
 	loop_disarm_timer(&server->stop_timer);
 	loop_disarm_timer(&server->schedule_timer);
 	loop_on_wake(server->loop, NULL, NULL);
+	callers_stop(&server->callers);
+	gateway_free(server->gateway);
 	api_free(server->api);
 	server->api = NULL;
 	server->commits.api = NULL;
@@ -448,6 +498,7 @@ void server_free(struct server *server)
 	registry_done(&server->registry);
 	log_rings_free(server->logs);
 	timers_done(&server->timers);
+	http_triggers_done(&server->paths);
 	units_free(server->units);
 	switches_free(server->switches);
 	alert_log_close(server->alert_log);
@@ -481,6 +532,8 @@ static void warn_restart_needed(const struct config *running, const struct confi
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		if (!text_equal(fixed[i].a, fixed[i].b))
 			log_warning("key=%s takes effect at the next start", fixed[i].key);
+	if (!http_settings_equal(&running->http, &wanted->http))
+		log_warning("key=http takes effect at the next start");
 	if (!runtime_config_equal(&running->runtimes, &wanted->runtimes))
 		log_warning("key=runtimes takes effect at the next start");
 	if (running->switches_max != wanted->switches_max ||

@@ -7,11 +7,14 @@
 #include "engine/engine.h"
 #include "server/alert_log.h"
 #include "server/api.h"
+#include "server/callers.h"
 #include "server/commits.h"
 #include "server/deploy.h"
+#include "server/gateway.h"
 #include "server/ingest.h"
 #include "server/letters.h"
 #include "server/link.h"
+#include "server/live_call.h"
 #include "server/log_ring.h"
 #include "server/prune.h"
 #include "server/rehearsal.h"
@@ -55,6 +58,9 @@ struct server {
 
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;
+	struct callers callers;
+	struct gateway *gateway;    /* NULL: no requests are taken */
+	struct http_triggers paths; /* in force */
 	struct timers timers;
 	struct loop_timer schedule_timer; /* armed while there are timers */
 };

@@ -141,6 +141,11 @@ static void render_triggers(
 		if (server->timers.items[i].slot == slot && server->timers.items[i].number == 0)
 			len += (size_t)snprintf(
 				text + len, size - len, "%stimer", len > 0 ? "," : "");
+	for (size_t i = 0; i < server->paths.count && len < size; i++)
+		if (strcmp(server->paths.items[i].function, unit->config->name) == 0) {
+			snprintf(text + len, size - len, "%shttp", len > 0 ? "," : "");
+			return;
+		}
 }
 
 /* `triggers` is room that the result borrows. */
@@ -436,6 +441,10 @@ static void show_metrics(void *user, struct metrics *m)
 	link_write_metrics(server->link, m);
 	write_version1(m, server);
 	write_store_metrics(m, server);
+	gateway_put_metrics(server->gateway, m);
+	metrics_single(m, "netlambda_calls_late_total", METRIC_COUNTER,
+		"Requests and live calls whose function was not done in time.",
+		server->callers.timeouts);
 	metrics_single(m, "netlambda_timer_ticks_total", METRIC_COUNTER,
 		"Times that functions were called by their schedule.", server->timers.ticks);
 	metrics_single(m, "netlambda_timer_missed_total", METRIC_COUNTER,

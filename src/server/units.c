@@ -38,6 +38,15 @@ void units_free(struct units *units)
 	free(units);
 }
 
+struct unit *units_find_live(struct units *units, const char *function)
+{
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		if (unit_is_live(&units->units[i]) &&
+			strcmp(units->units[i].config->name, function) == 0)
+			return &units->units[i];
+	return NULL;
+}
+
 struct unit *units_find(struct units *units, const struct function *function)
 {
 	for (size_t i = 0; i < UNITS_MAX; i++)

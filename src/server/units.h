@@ -69,6 +69,8 @@ static inline bool unit_is_live(const struct unit *unit)
 }
 
 struct unit *units_find(struct units *units, const struct function *function);
+/* By name, if events may go to it; else NULL. */
+struct unit *units_find_live(struct units *units, const char *function);
 static inline size_t unit_slot(const struct units *units, const struct unit *unit)
 {
 	return (size_t)(unit - units->units);

@@ -38,6 +38,7 @@ def test(checker):
         printed_lines_are_shown(checker, path, shell)
         schedules_are_kept(checker, shell)
         calls_touch_nothing(checker, path, shell)
+        surroundings_are_given(checker, shell)
         limits_are_kept(checker, path, shell)
         deleted(checker, path, shell)
 
@@ -313,6 +314,26 @@ module.exports = {
         said = shell("call", "called", *words, status=1)
         checker.that(expected in said, f"call {' '.join(words)}: {said.strip()}")
     shell("delete", "called")
+
+
+def surroundings_are_given(checker, shell):
+    """--env, --network and --linger arrive, and a function finds its environment."""
+    code = shell.write("told/told.js", "module.exports = { main: () => process.env.PLACE };\n")
+    shell("deploy", "told", "-f", code, "--trigger", "timer:@hourly", "--env", "PLACE=here, there", "--env", "X=1",
+          "--network", "192.0.2.7:443,db.example.org:8086", "--linger", "5ms")
+    settings = shell.json("describe", "told")["settings"]
+    checker.equal("environment, network, linger",
+                  ({"PLACE": "here, there", "X": "1"}, ["192.0.2.7:443", "db.example.org:8086"], 0.005),
+                  (settings["env"], settings["network"], settings["linger_seconds"]))
+    checker.equal("what the function finds", "here, there", shell.json("call", "told")["reply"])
+    for words, expected in ((("--env", "nothing"), "expected NAME=VALUE"), (("--network", "x"), "expected a host and a port"),
+                            (("--linger", "long"), "linger: expected a time")):
+        said = shell("update", "told", *words, status=None)
+        checker.that(expected in said, f"update {' '.join(words)}: {said.strip()}")
+    shell("update", "told", "--unset", "env", "--unset", "network")
+    settings = shell.json("describe", "told")["settings"]
+    checker.equal("taken back", ({}, []), (settings["env"], settings["network"]))
+    shell("delete", "told")
 
 
 def limits_are_kept(checker, path, shell):

@@ -189,10 +189,10 @@ static void triggers_are_checked(void **state _unused_)
 {
 	assert_refused("{\"triggers\": {\"7\": \"port-scan\"}}",
 		":1: triggers.7: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
-		"interface), nor timer:SCHEDULE");
+		"interface), nor timer:SCHEDULE or http:/PATH");
 	assert_refused("{\"triggers\": {\"port\": \"port-scan\"}}",
 		":1: triggers.port: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
-		"interface), nor timer:SCHEDULE");
+		"interface), nor timer:SCHEDULE or http:/PATH");
 	assert_refused("{\"triggers\": {\n\"1\": [\n3]}}",
 		":3: triggers.1.0: expected a function's name, or an array of them");
 	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"2\": \"port-scan\"}}",
@@ -212,7 +212,31 @@ static void triggers_are_checked(void **state _unused_)
 		"fields such as \"*/5 * * * *\", or \"@every 30s\"");
 	assert_refused("{\"triggers\": {\"6\": \"port-scan\"}}",
 		":1: triggers.6: not the id of an event (1 port, 2 flow, 3 source, 4 target, 5 "
-		"interface), nor timer:SCHEDULE");
+		"interface), nor timer:SCHEDULE or http:/PATH");
+}
+
+static void requests_are_taken_where_the_file_says(void **state _unused_)
+{
+	assert_refused("{\"functions_dir\": \"functions\", \"triggers\": {\"http:/x\": "
+		       "\"port-scan\"}}",
+		":1: triggers.http:/x: this server takes no requests: its configuration needs "
+		"\"http\": {\"listen\": \"127.0.0.1:8080\"}");
+	assert_refused(
+		"{\"http\": {}, \"functions_dir\": \"functions\", \"triggers\": {\"http:x\": "
+		"\"port-scan\"}}",
+		":1: triggers.http:x: http:x: expected a path of at most 128 letters, digits and "
+		"/-._~, such as http:/scans, or http:/scans/* for all below");
+	assert_refused(
+		"{\"http\": {}, \"functions_dir\": \"functions\", \"triggers\": {\"http:/x\": "
+		"[\"port-scan\", \"heavy-hitter\"]}}",
+		":1: triggers.http:/x.1: http:/x is there already, for function \"port-scan\"");
+	assert_refused("{\"http\": {\"listen\": \"0.0.0.0:80\", \"token_file\": \"t\"}}",
+		":1: http.listen: 0.0.0.0:80 can be reached from other machines, and so needs "
+		"\"certificate\", \"key\" and \"token_file\"; or take 127.0.0.1, with a proxy in "
+		"front");
+	assert_refused("{\"http\": {\"key\": \"k\"}}",
+		":1: http.key: \"certificate\" and \"key\" belong together");
+	assert_refused("{\"http\": {\"port\": 80}}", ":1: http.port: unknown key");
 }
 
 static void overrides_are_checked_even_where_nothing_uses_them(void **state _unused_)
@@ -465,6 +489,7 @@ int main(void)
 		cmocka_unit_test(one_function_may_have_several_triggers),
 		cmocka_unit_test(errors_name_file_line_and_key),
 		cmocka_unit_test(triggers_are_checked),
+		cmocka_unit_test(requests_are_taken_where_the_file_says),
 		cmocka_unit_test(overrides_are_checked_even_where_nothing_uses_them),
 		cmocka_unit_test(a_file_that_is_not_there_is_said_to_be_so),
 		cmocka_unit_test(a_changed_threshold_makes_another_function),

@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "server/gateway.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "net/endpoint.h"
+#include "server/api_json.h"
+#include "server/call_event.h"
+#include "server/gateway_reply.h"
+#include "server/http_daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 128
+#define REQUESTS_MAX    64 /* with a body, or with a function */
+#define BODY_BYTES_MAX  (256U << 10)
+#define FILE_BYTES_MAX  (64U << 10)      /* of a token, a certificate, a key */
+#define WAIT_NS         (5 * NS_PER_SEC) /* beyond the time that the function may take */
+
+enum request_state {
+	REQUEST_READING,
+	REQUEST_WORKING, /* with the function */
+	REQUEST_ANSWERED,
+};
+
+struct gateway_request {
+	struct gateway *gateway;
+	struct gateway_request *next;
+	struct MHD_Connection *connection;
+	char function[64];
+	enum request_state state;
+	bool suspended;
+	char *body;
+	size_t size;
+	struct caller *caller; /* NULL: no function has it */
+	struct MHD_Response *response;
+	unsigned int code;
+};
+
+struct gateway {
+	struct http_daemon http;
+	struct callers *callers;
+	struct units *units;
+	struct http_triggers triggers;
+	char *token, *certificate, *key; /* NULL: none */
+	int listen_fd;                   /* -1 once the daemon has it */
+	struct gateway_request *requests;
+	size_t request_count;
+	uint64_t responses[6]; /* by the first digit of the status code */
+};
+
+/* ---- responses ---- */
+
+static struct MHD_Response *text_response(char *text, size_t size, const char *type)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+
+	if (!response) {
+		free(text);
+		return NULL;
+	}
+	if (type)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	return response;
+}
+
+static struct MHD_Response *error_response(unsigned int code, const char *message)
+{
+	json_t *object = json_pack("{s:s}", "error", message);
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	struct MHD_Response *response;
+
+	json_decref(object);
+	response = text ? text_response(text, strlen(text), "application/json") : NULL;
+	if (response && code == MHD_HTTP_SERVICE_UNAVAILABLE)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	if (response && code == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	return response;
+}
+
+/* Takes `response`; NULL: no memory. */
+static enum MHD_Result gateway_send(struct gateway *gateway, struct MHD_Connection *connection,
+	unsigned int code, struct MHD_Response *response)
+{
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	gateway->responses[code / 100]++;
+	result = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result send_error(struct gateway *gateway, struct MHD_Connection *connection,
+	unsigned int code, const char *message)
+{
+	return gateway_send(gateway, connection, code, error_response(code, message));
+}
+
+/* Takes `response`, to be sent now or when libmicrohttpd asks. */
+static void request_answer(
+	struct gateway_request *request, unsigned int code, struct MHD_Response *response)
+{
+	request->state = REQUEST_ANSWERED;
+	request->code = code;
+	request->response = response;
+	if (!request->suspended)
+		return;
+	request->suspended = false;
+	MHD_resume_connection(request->connection);
+	http_daemon_run_soon(&request->gateway->http);
+}
+
+static void request_refuse(struct gateway_request *request, unsigned int code, const char *message)
+{
+	request_answer(request, code, error_response(code, message));
+}
+
+static struct MHD_Response *reply_response(struct gateway_reply *reply)
+{
+	const char *type = reply->type, *name;
+	struct MHD_Response *response;
+	json_t *value;
+
+	json_object_foreach (reply->headers, name, value)
+		if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_TYPE) == 0)
+			type = NULL;
+	response = text_response(TAKE_PTR(reply->body), reply->size, type);
+	if (response)
+		json_object_foreach (reply->headers, name, value)
+			MHD_add_response_header(response, name, json_string_value(value));
+	return response;
+}
+
+static void answer_reply(struct gateway_request *request, const char *text)
+{
+	_cleanup_free_ char *error = NULL;
+	struct gateway_reply reply;
+	int r = gateway_reply_read(text, &reply, &error);
+
+	if (r < 0) {
+		log_limited(LOG_LEVEL_WARNING, "function=%s its reply cannot be sent: %s",
+			request->function, error ? error : strerror(-r));
+		request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			"the function's reply cannot be sent");
+		return;
+	}
+	request_answer(request, reply.status, reply_response(&reply));
+	gateway_reply_done(&reply);
+}
+
+/* Why it failed is for the operator: it is in the dead letter. */
+static void on_called(void *user, enum call_end end, const char *text)
+{
+	struct gateway_request *request = user;
+
+	request->caller = NULL;
+	switch (end) {
+	case CALL_DONE:
+		answer_reply(request, text);
+		break;
+	case CALL_FAILED:
+		request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the function failed");
+		break;
+	case CALL_NOT_RUN:
+		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"the function could not take it: it was not run");
+		break;
+	case CALL_LATE:
+		request_refuse(request, MHD_HTTP_GATEWAY_TIMEOUT,
+			"the function is not done in time: it may be yet");
+		break;
+	}
+}
+
+/* ---- what a function is told ---- */
+
+struct pairs {
+	json_t *object;
+	bool lower, hide_token;
+};
+
+static enum MHD_Result put_pair(
+	void *cls, enum MHD_ValueKind kind _unused_, const char *key, const char *value)
+{
+	struct pairs *pairs = cls;
+	char name[256];
+	size_t i;
+
+	if (pairs->hide_token && strcasecmp(key, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
+		return MHD_YES;
+	for (i = 0; key[i] && i < sizeof(name) - 1; i++)
+		name[i] = pairs->lower && key[i] >= 'A' && key[i] <= 'Z' ? (char)(key[i] + 32)
+									 : key[i];
+	name[i] = '\0';
+	json_object_set_new(pairs->object, name, json_text(value ? value : ""));
+	return MHD_YES;
+}
+
+static json_t *pairs_json(const struct gateway_request *request, enum MHD_ValueKind kind)
+{
+	struct pairs pairs = {
+		.object = json_object(),
+		.lower = kind == MHD_HEADER_KIND,
+		.hide_token = kind == MHD_HEADER_KIND && request->gateway->token,
+	};
+
+	if (pairs.object)
+		MHD_get_connection_values(request->connection, kind, put_pair, &pairs);
+	return pairs.object;
+}
+
+static bool says_json(const struct gateway_request *request)
+{
+	const char *type = MHD_lookup_connection_value(
+		request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+	size_t len = type ? strcspn(type, "; \t") : 0;
+
+	return (len == 16 && strncasecmp(type, "application/json", len) == 0) ||
+	       (len > 5 && strncasecmp(type + len - 5, "+json", 5) == 0);
+}
+
+/* NULL: it is refused. */
+static json_t *body_json(struct gateway_request *request)
+{
+	json_t *body;
+
+	if (request->size == 0)
+		return json_null();
+	if (says_json(request)) {
+		body = json_loadb(request->body, request->size,
+			JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+		if (!body)
+			request_refuse(request, MHD_HTTP_BAD_REQUEST, "the body is not JSON");
+		return body;
+	}
+	body = json_stringn(request->body, request->size);
+	if (!body)
+		request_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+			"the body is neither JSON nor UTF-8 text");
+	return body;
+}
+
+static json_t *request_json(struct gateway_request *request, const char *url, const char *method)
+{
+	json_t *object = json_object(), *body = body_json(request);
+
+	if (!body) {
+		json_decref(object);
+		return NULL;
+	}
+	json_put(&object, "method", json_text(method));
+	json_put(&object, "path", json_text(url));
+	json_put(&object, "query", pairs_json(request, MHD_GET_ARGUMENT_KIND));
+	json_put(&object, "headers", pairs_json(request, MHD_HEADER_KIND));
+	json_put(&object, "body", body);
+	if (!object)
+		request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+	return object;
+}
+
+/* ---- to the function ---- */
+
+static int request_give(struct gateway_request *request, const struct unit *unit,
+	const json_t *object, char **ret_error)
+{
+	const struct function_config *config = unit->config;
+	struct call_event event;
+	struct called_event called;
+	int r = call_event_request(object, request->size, config, &event, ret_error);
+
+	if (r < 0)
+		return r;
+	called = call_event_called(&event, config->timeout_ns * config->attempts + WAIT_NS);
+	request->state = REQUEST_WORKING;
+	r = callers_call(request->gateway->callers, unit->function, &called, on_called, request,
+		&request->caller);
+	call_event_done(&event);
+	return r;
+}
+
+static void request_run(struct gateway_request *request, const char *url, const char *method)
+{
+	struct unit *unit = units_find_live(request->gateway->units, request->function);
+	_cleanup_free_ char *error = NULL;
+	json_t *object;
+	int r;
+
+	if (!unit) {
+		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the function is not there");
+		return;
+	}
+	object = request_json(request, url, method);
+	if (!object)
+		return;
+	r = request_give(request, unit, object, &error);
+	json_decref(object);
+	if (r == -EBUSY)
+		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"the function has too much to do: it was not run");
+	else if (r == -EINVAL)
+		request_refuse(request, MHD_HTTP_BAD_REQUEST, error ? error : "bad request");
+	else if (r < 0)
+		request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+}
+
+static enum MHD_Result request_complete(
+	struct gateway_request *request, const char *url, const char *method)
+{
+	struct MHD_Response *response;
+
+	if (request->state == REQUEST_READING)
+		request_run(request, url, method);
+	if (request->state == REQUEST_ANSWERED) {
+		response = TAKE_PTR(request->response);
+		return gateway_send(request->gateway, request->connection, request->code, response);
+	}
+	request->suspended = true;
+	MHD_suspend_connection(request->connection);
+	return MHD_YES;
+}
+
+/* What comes after a refusal is read and dropped, so that the client hears the answer. */
+static void request_take(struct gateway_request *request, const char *bytes, size_t size)
+{
+	char *body;
+
+	if (request->state != REQUEST_READING)
+		return;
+	if (request->size + size > BODY_BYTES_MAX) {
+		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "more than 256 KiB");
+		return;
+	}
+	body = realloc(request->body, request->size + size);
+	if (!body) {
+		request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+		return;
+	}
+	memcpy(body + request->size, bytes, size);
+	request->body = body;
+	request->size += size;
+}
+
+static void request_free(struct gateway_request *request)
+{
+	struct gateway *gateway = request->gateway;
+	struct gateway_request **at = &gateway->requests;
+
+	while (*at != request)
+		at = &(*at)->next;
+	*at = request->next;
+	gateway->request_count--;
+	if (request->caller)
+		caller_leave(request->caller);
+	if (request->response)
+		MHD_destroy_response(request->response);
+	free(request->body);
+	free(request);
+}
+
+/* ---- who may ask, and for what ---- */
+
+/* Takes as long wherever it is wrong. */
+static bool text_is(const char *text, const char *secret)
+{
+	size_t len = strlen(secret);
+	unsigned char differ = 0;
+
+	if (strlen(text) != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		differ |= (unsigned char)(text[i] ^ secret[i]);
+	return differ == 0;
+}
+
+static bool is_permitted(const struct gateway *gateway, struct MHD_Connection *connection)
+{
+	const char *header = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+
+	if (!gateway->token)
+		return true;
+	return header && strncasecmp(header, "Bearer ", 7) == 0 &&
+	       text_is(header + 7, gateway->token);
+}
+
+/* Where no token is asked for, a web page of anybody's must not ask through an operator's browser. */
+static bool is_from_elsewhere(const struct gateway *gateway, struct MHD_Connection *connection)
+{
+	const char *origin =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+	const char *host =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	const char *at = origin ? strstr(origin, "://") : NULL;
+
+	if (gateway->token || !origin)
+		return false;
+	return !at || !host || strcasecmp(at + 3, host) != 0;
+}
+
+static int request_new(struct gateway *gateway, struct MHD_Connection *connection,
+	const char *function, struct gateway_request **ret_request)
+{
+	struct gateway_request *request = NULL;
+
+	if (gateway->request_count < REQUESTS_MAX)
+		request = calloc(1, sizeof(*request));
+	if (!request)
+		return -ENOMEM;
+	*request = (struct gateway_request){
+		.gateway = gateway, .next = gateway->requests, .connection = connection};
+	snprintf(request->function, sizeof(request->function), "%s", function);
+	gateway->requests = request;
+	gateway->request_count++;
+	*ret_request = request;
+	return 0;
+}
+
+static enum MHD_Result request_begin(struct gateway *gateway, struct MHD_Connection *connection,
+	const char *url, void **ret_request)
+{
+	const struct http_trigger *trigger = http_triggers_find(&gateway->triggers, url);
+	struct gateway_request *request;
+
+	if (!is_permitted(gateway, connection))
+		return send_error(gateway, connection, MHD_HTTP_UNAUTHORIZED,
+			"expected the server's token, as Authorization: Bearer TOKEN");
+	if (is_from_elsewhere(gateway, connection))
+		return send_error(gateway, connection, MHD_HTTP_FORBIDDEN,
+			"this comes from another site's page");
+	if (!trigger)
+		return send_error(gateway, connection, MHD_HTTP_NOT_FOUND, "no function is there");
+	if (request_new(gateway, connection, trigger->function, &request) < 0)
+		return send_error(gateway, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"too many requests are under way");
+	*ret_request = request;
+	return MHD_YES;
+}
+
+static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version _unused_, const char *upload, size_t *upload_size,
+	void **user)
+{
+	struct gateway_request *request = *user;
+
+	if (!request)
+		return request_begin(cls, connection, url, user);
+	if (*upload_size == 0)
+		return request_complete(request, url, method);
+	request_take(request, upload, *upload_size);
+	*upload_size = 0;
+	return MHD_YES;
+}
+
+static void on_completed(void *cls _unused_, struct MHD_Connection *connection _unused_,
+	void **user, enum MHD_RequestTerminationCode code _unused_)
+{
+	if (*user)
+		request_free(*user);
+	*user = NULL;
+}
+
+/* ---- beginning and end ---- */
+
+static int read_secret(const char *path, char **ret_text, char **ret_error)
+{
+	_cleanup_free_ char *text = NULL;
+	FILE *file;
+	size_t size;
+
+	if (!path)
+		return 0;
+	file = fopen(path, "re");
+	if (!file)
+		return error_set(ret_error, -errno, "%s: %s", path, strerror(errno));
+	text = calloc(1, FILE_BYTES_MAX + 1);
+	size = text ? fread(text, 1, FILE_BYTES_MAX, file) : 0;
+	fclose(file);
+	while (size > 0 && strchr(" \t\r\n", text[size - 1]))
+		text[--size] = '\0';
+	if (size == 0)
+		return error_set(ret_error, -EINVAL, "%s: it is empty", path);
+	*ret_text = TAKE_PTR(text);
+	return 0;
+}
+
+static int listen_on(const char *where, int *ret_fd, char **ret_error)
+{
+	_cleanup_fd_ int fd = -1;
+	struct endpoint endpoint;
+	const int on = 1;
+
+	if (endpoint_parse(where, &endpoint, ret_error) < 0)
+		return -EINVAL;
+	fd = socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		bind(fd, (const struct sockaddr *)&endpoint.address, endpoint.len) < 0 ||
+		listen(fd, CONNECTIONS_MAX) < 0)
+		return error_set(
+			ret_error, -errno, "cannot listen on tcp %s: %s", where, strerror(errno));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int start(struct gateway *gateway, struct loop *loop, char **ret_error)
+{
+	int r = http_daemon_start(&gateway->http, loop,
+		&(struct http_daemon_options){
+			.listen_fd = gateway->listen_fd,
+			.connections_max = CONNECTIONS_MAX,
+			.answer = answer,
+			.completed = on_completed,
+			.user = gateway,
+			.certificate = gateway->certificate,
+			.key = gateway->key,
+		});
+
+	if (gateway->http.daemon)
+		gateway->listen_fd = -1;
+	if (r == -EIO && gateway->key)
+		return error_set(ret_error, r, "certificate and key cannot be used together");
+	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
+}
+
+int gateway_new(
+	const struct gateway_options *options, struct gateway **ret_gateway, char **ret_error)
+{
+	_cleanup_(gateway_freep) struct gateway *gateway = calloc(1, sizeof(*gateway));
+	const struct http_settings *settings = options->settings;
+	int r;
+
+	if (!gateway)
+		return -ENOMEM;
+	*gateway = (struct gateway){
+		.callers = options->callers, .units = options->units, .listen_fd = -1};
+	r = read_secret(settings->token_file, &gateway->token, ret_error);
+	if (r == 0)
+		r = read_secret(settings->certificate, &gateway->certificate, ret_error);
+	if (r == 0)
+		r = read_secret(settings->key, &gateway->key, ret_error);
+	if (r == 0)
+		r = listen_on(settings->listen, &gateway->listen_fd, ret_error);
+	if (r == 0)
+		r = start(gateway, options->loop, ret_error);
+	if (r == 0)
+		*ret_gateway = TAKE_PTR(gateway);
+	return r;
+}
+
+static void end_requests(struct gateway *gateway)
+{
+	for (struct gateway_request *request = gateway->requests; request; request = request->next)
+		if (request->suspended) {
+			if (request->caller)
+				caller_leave(request->caller);
+			request->caller = NULL;
+			request_refuse(
+				request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+		}
+	MHD_run(gateway->http.daemon);
+}
+
+void gateway_free(struct gateway *gateway)
+{
+	if (!gateway)
+		return;
+	if (gateway->http.daemon) {
+		end_requests(gateway);
+		http_daemon_stop(&gateway->http);
+	}
+	if (gateway->listen_fd >= 0)
+		close(gateway->listen_fd);
+	http_triggers_done(&gateway->triggers);
+	free(gateway->token);
+	free(gateway->certificate);
+	free(gateway->key);
+	free(gateway);
+}
+
+int gateway_configure(struct gateway *gateway, const struct http_triggers *triggers)
+{
+	struct http_triggers copy;
+	int r = http_triggers_copy(triggers, &copy);
+
+	if (r < 0)
+		return r;
+	http_triggers_done(&gateway->triggers);
+	gateway->triggers = copy;
+	return 0;
+}
+
+void gateway_put_metrics(const struct gateway *gateway, struct metrics *metrics)
+{
+	static const char *const classes[] = {NULL, NULL, "2xx", "3xx", "4xx", "5xx"};
+
+	metrics_family(metrics, "netlambda_http_responses_total", METRIC_COUNTER,
+		"Responses to requests of HTTP triggers, by class of status.");
+	for (size_t i = 2; i < ARRAY_SIZE(classes); i++)
+		metrics_sample(metrics,
+			(const struct metric_label[]){{"class", classes[i]}, {NULL, NULL}},
+			gateway ? gateway->responses[i] : 0);
+}

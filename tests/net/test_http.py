@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Requests reach the functions that have HTTP triggers, and are answered with what those return, after the commit; what
+is wrong, too large, too late or not permitted is refused, and counted."""
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+import sys
+
+import harness
+from harness import SOURCE4, Shell
+from lab import network
+
+PORT = 8088
+TOKEN = "a-secret-of-this-test"
+
+SCANS = """'use strict';
+module.exports = {
+  async main(event, { state, alert }) {
+    if (event['event-type'] === 'port') {
+      state.counter('syn').add(event.data.syn);
+      return undefined;
+    }
+    const { method, path, query, headers, body } = event.data;
+    const calls = state.counter('calls').add(1);
+    switch (body?.order) {
+      case 'throw':
+        throw new Error('a secret of the function');
+      case 'hang':
+        return new Promise(() => {});
+      case 'slow':
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return calls;
+      case 'nothing':
+        return undefined;
+      case 'text':
+        return 'plain \\u00e4';
+      case 'teapot':
+        return { status: 418, headers: { 'x-tea': 'green', 'content-type': 'text/html' }, body: '<p>tea' };
+      case 'bad header':
+        return { status: 200, headers: { 'x-split': 'a\\r\\nb: c' } };
+      case 'huge number':
+        return { n: 12345678901234567890 };
+      default:
+        if (calls === 1) alert({ title: 'First request', data: { path } });
+        return { method, path, query, agent: headers['user-agent'], body, calls, key: state.key,
+                 syn: state.counter('syn').value };
+    }
+  },
+};
+"""
+
+PYTHON = """def main(event, context):
+    if event['event-type'] != 'http':
+        return None
+    return {'status': 201, 'body': {'said': event.data['body'], 'calls': context.state.counter('calls').add(1)}}
+"""
+
+
+def test(checker):
+    path = harness.Path()
+    token = path.lab.directory / "token"
+    token.write_text(TOKEN + "\n")
+    path.server.config |= {"triggers": {}, "http": {"listen": f"127.0.0.1:{PORT}"}}
+    path.server.config_path.write_text(json.dumps(path.server.config))
+    with path.start():
+        shell = Shell(path)
+        code = shell.write("scans/scans.js", SCANS)
+        shell("deploy", "scans", "-f", code, "--trigger", "event:port", "--trigger", "http:/scans", "--trigger",
+              "http:/below/*", "--key", "srcip", "--timeout", "2", "--attempts", "1")
+        requests_are_answered(checker, path)
+        a_query_with_the_key_asks_its_state(checker, path, shell)
+        replies_have_their_forms(checker, path)
+        wrong_requests_are_refused(checker, path)
+        failures_say_no_more_than_they_must(checker, path, shell)
+        many_at_once_are_counted_once(checker, path)
+        live_calls_are_kept(checker, path, shell)
+        triggers_are_checked(checker, shell)
+        python_answers(checker, path, shell)
+        a_token_is_asked_for(checker, path, token)
+        beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token)
+
+
+def ask(path, target, body=None, *, method=None, headers=(), url=None, options=()):
+    """(status, headers, text) of a request from the server's own machine."""
+    words = ["curl", "--silent", "--show-error", "--max-time", "30", "--include", "--http1.1", *options]
+    if method:
+        words += ["--request", method]
+    for header in headers:
+        words += ["--header", header]
+    if body is not None:
+        words += ["--data-binary", "@-"]
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{path.lab.full('lambda')}", "--", *words,
+                           (url or f"http://127.0.0.1:{PORT}") + target],
+                          input=body if isinstance(body, bytes) or body is None else body.encode(),
+                          capture_output=True, check=False, timeout=60)
+    if done.returncode != 0:
+        return done.returncode, {}, done.stderr.decode()
+    head, _, text = done.stdout.decode().rpartition("\r\n\r\n") if method == "HEAD" else \
+        done.stdout.decode().partition("\r\n\r\n")
+    if " 100 " in head.splitlines()[0]:
+        head, _, text = text.partition("\r\n\r\n")
+    lines = head.splitlines()
+    fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+    return int(lines[0].split()[1]), fields, text
+
+
+def order(path, what, target="/scans", **rest):
+    return ask(path, target, json.dumps({"order": what, **rest}), headers=["Content-Type: application/json"])
+
+
+def requests_are_answered(checker, path):
+    status, headers, text = ask(path, "/scans?a=1&b=%C3%A4&a=2", '{"x": [1, "two"]}',
+                                headers=["Content-Type: application/json; charset=utf-8", "User-Agent: a test"])
+    found = json.loads(text)
+    checker.equal("status and type", (200, "application/json"), (status, headers["content-type"]))
+    checker.equal("the request as the function saw it",
+                  ("POST", "/scans", {"a": "2", "b": "ä"}, "a test", {"x": [1, "two"]}, 1, ""),
+                  tuple(found[name] for name in ("method", "path", "query", "agent", "body", "calls", "key")))
+    alerts = subprocess.run([harness.CLI, "--socket", path.server.config["api"], "alerts", "-o", "json"],
+                            capture_output=True, text=True, check=True).stdout
+    checker.that("First request" in alerts, "its alert is committed when it is answered")
+    checker.equal("a body that is no JSON comes as text", "x=1", json.loads(ask(path, "/scans", "x=1")[2])["body"])
+    found = json.loads(ask(path, "/below/deep/er", method="DELETE")[2])
+    checker.equal("a path below, another method, no body", ("DELETE", "/below/deep/er", None, 3),
+                  tuple(found[name] for name in ("method", "path", "body", "calls")))
+
+
+def a_query_with_the_key_asks_its_state(checker, path, shell):
+    path.send("syn", 30, ports="1-30", rate=1000)
+    network.wait_for(lambda: shell.json("describe", "scans")["events"] >= 33, 15, "the events")
+    found = json.loads(ask(path, f"/scans?srcip={SOURCE4}")[2])
+    checker.equal("what the function knows of that source", (SOURCE4, 30, 1),
+                  (found["key"], found["syn"], found["calls"]))
+    found = json.loads(ask(path, "/scans?srcip=2001:DB8:0::1")[2])
+    checker.equal("an address is brought into its form", ("2001:db8::1", 0), (found["key"], found["syn"]))
+    status, _, text = ask(path, "/scans?srcip=nobody")
+    checker.equal("what is no address", (400, True), (status, "srcip: expected an address" in text))
+
+
+def replies_have_their_forms(checker, path):
+    checker.equal("nothing", (204, ""), order(path, "nothing")[::2])
+    status, headers, text = order(path, "text")
+    checker.equal("a text", (200, "text/plain; charset=utf-8", "plain ä"), (status, headers["content-type"], text))
+    status, headers, text = order(path, "teapot")
+    checker.equal("status, headers, body", (418, "green", "text/html", "<p>tea"),
+                  (status, headers["x-tea"], headers["content-type"], text))
+    status, headers, text = order(path, "bad header")
+    checker.equal("a header that would split the response", (500, False), (status, "b" in headers))
+    checker.equal("an integer beyond 64 bits", (200, '{"n":12345678901234567000}'), order(path, "huge number")[::2])
+    status, headers, text = ask(path, "/scans", method="HEAD", options=["--head"])
+    checker.equal("HEAD has no body", (200, ""), (status, text.strip()))
+
+
+def wrong_requests_are_refused(checker, path):
+    as_json = ["Content-Type: application/json"]
+    for what, expected, (status, _, text) in (
+            ("nothing there", 404, ask(path, "/nothing")),
+            ("a path that only begins so", 404, ask(path, "/scansx")),
+            ("no JSON", 400, ask(path, "/scans", "{", headers=as_json)),
+            ("a name twice", 400, ask(path, "/scans", '{"a":1,"a":2}', headers=as_json)),
+            ("no text", 415, ask(path, "/scans", b"\xff\xfe")),
+            ("more than 256 KiB", 413, ask(path, "/scans", "x" * (257 << 10))),
+            ("headers that do not fit", 431, ask(path, "/scans", headers=[f"X-Large: {'x' * 20000}"])),
+            ("another site's page", 403, ask(path, "/scans", "x", headers=["Origin: https://evil.example"]))):
+        checker.equal(f"{what}: {text.strip()[:60]}", expected, status)
+    checker.equal("256 KiB are taken", 200, ask(path, "/scans", "x" * (256 << 10))[0])
+    checker.equal("a page of the same site", 200,
+                  ask(path, "/scans", "x", headers=[f"Origin: http://127.0.0.1:{PORT}"])[0])
+
+
+def letters(shell):
+    return [json.loads(line) for line in shell("dead-letters", "list", "scans", "-o", "json").splitlines()]
+
+
+def failures_say_no_more_than_they_must(checker, path, shell):
+    status, _, text = order(path, "throw", mine="payload")
+    checker.equal("an exception", (500, True, False), (status, "the function failed" in text, "secret" in text))
+    checker.equal("its dead letter", [(7, "Error: a secret of the function", "payload")],
+                  [(row["event_id"], row["reason"], row["data"]["body"]["mine"]) for row in letters(shell)])
+    status, _, text = order(path, "hang")
+    checker.equal("a promise that never settles", (500, True), (status, "the function failed" in text))
+    found = json.loads(ask(path, "/scans")[2])
+    checker.that(found["calls"] > 0, "the function goes on")
+    before = found["calls"]
+    said = shell("dead-letters", "retry", "scans")
+    checker.that("2 " in said, f"dead letters are tried again as they came: {said.strip()}")
+    network.wait_for(lambda: len(letters(shell)) == 2 and
+                     shell.json("describe", "scans")["queued"] == 0, 20, "the retries")
+    shell("dead-letters", "drop", "scans")
+    checker.equal("and count nothing when they fail again", before + 1, json.loads(ask(path, "/scans")[2])["calls"])
+
+
+def many_at_once_are_counted_once(checker, path):
+    before = json.loads(ask(path, "/scans?srcip=10.9.9.9")[2])["calls"]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: ask(path, "/scans?srcip=10.9.9.9")[0], range(40)))
+    after = json.loads(ask(path, "/scans?srcip=10.9.9.9")[2])["calls"]
+    checker.equal("40 requests side by side", (40, before + 41), (statuses.count(200), after))
+
+
+def live_calls_are_kept(checker, path, shell):
+    request = json.dumps({"path": "/x", "query": {"srcip": "10.7.7.7"}})
+    for calls in (1, 2):
+        found = shell.json("call", "scans", "--live", "--event", "http", "--data", request)
+        checker.equal("a live call's reply", (calls, "10.7.7.7", None),
+                      (found["reply"]["calls"], found["reply"]["key"], found["error"]))
+    found = shell.json("call", "scans", "--live", "--data", json.dumps({"srcip": "10.7.7.7", "syn": 5}))
+    checker.equal("of a record", (None, None), (found["reply"], found["error"]))
+    found = json.loads(ask(path, "/scans?srcip=10.7.7.7")[2])
+    checker.equal("what is remembered of them", (3, 5), (found["calls"], found["syn"]))
+    found = shell.json("call", "scans", "--event", "http", "--data", request)
+    checker.equal("a call apart knows nothing of it, and changes nothing", 1, found["reply"]["calls"])
+    said = shell("call", "scans", "--live", "--event", "http", "--data", '{"body": {"order": "throw"}}', status=1)
+    checker.that("a secret of the function" in said, f"a live call that fails says why: {said.strip()}")
+    shell("dead-letters", "drop", "scans")
+
+
+def triggers_are_checked(checker, shell):
+    code = shell.write("scans/scans.js", SCANS)
+    for trigger, expected in (("http:scans", "expected a path"), ("http:/a//b", "expected a path"),
+                              ("http:/../etc", "expected a path"), ("http:/a*", "expected a path"),
+                              ("http:/scans", 'http:/scans is function "scans"\'s')):
+        said = shell("deploy", "other", "-f", code, "--trigger", trigger, status=1)
+        checker.that(expected in said, f"{trigger}: {said.strip()}")
+    described = shell.json("describe", "scans")
+    checker.equal("what describe shows", ["event:port", "http:/scans", "http:/below/*"], described["trigger_list"])
+    checker.equal("what list shows", "port,http", described["triggers"])
+
+
+def python_answers(checker, path, shell):
+    code = shell.write("hello/hello.py", PYTHON)
+    shell("deploy", "hello", "-f", code, "--trigger", "http:/hello")
+    status, headers, text = ask(path, "/hello", '"hi"', headers=["Content-Type: application/json"])
+    checker.equal("a function in Python", (201, "application/json", {"said": "hi", "calls": 1}),
+                  (status, headers["content-type"], json.loads(text)))
+    shell("delete", "hello")
+    checker.equal("when it is deleted", 404, ask(path, "/hello")[0])
+
+
+def restart(path, settings):
+    path.server.stop()
+    path.server.config["http"] = settings
+    path.server.config_path.write_text(json.dumps(path.server.config))
+    path.server.start()
+
+
+def a_token_is_asked_for(checker, path, token):
+    before = json.loads(ask(path, "/scans")[2])["calls"]
+    restart(path, {"listen": f"127.0.0.1:{PORT}", "token_file": str(token)})
+    checker.equal("without the token", 401, ask(path, "/scans")[0])
+    checker.equal("with another", 401, ask(path, "/scans", headers=["Authorization: Bearer wrong"])[0])
+    status, _, text = ask(path, "/scans", headers=[f"Authorization: Bearer {TOKEN}"])
+    checker.equal("with it, after a restart", (200, before + 1), (status, json.loads(text)["calls"]))
+
+
+def beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token):
+    key, certificate = (path.lab.directory / name for name in ("http.key", "http.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", certificate,
+                    "-subj", "/CN=netlambda.test", "-days", "2"], check=True, capture_output=True)
+    bad = shell.write("bad.json", json.dumps(path.server.config | {"http": {"listen": f"0.0.0.0:{PORT}"}}))
+    done = subprocess.run([harness.BUILD / "src/server/netlambda-server", "--config", bad, "--check"],
+                          capture_output=True, text=True, check=False, timeout=20)
+    checker.that(done.returncode != 0 and '"certificate", "key" and "token_file"' in done.stderr,
+                 f"an address for all without them: {done.stderr.strip()}")
+    restart(path, {"listen": f"{harness.SERVER_IP}:{PORT}", "token_file": str(token), "certificate": str(certificate),
+                   "key": str(key)})
+    url = f"https://{harness.SERVER_IP}:{PORT}"
+    status, _, text = ask(path, "/scans", url=url, options=["--insecure"], headers=[f"Authorization: Bearer {TOKEN}"])
+    checker.equal("over TLS, with the token", (200, True), (status, text.startswith("{")))
+    checker.equal("over TLS, without", 401, ask(path, "/scans", url=url, options=["--insecure"])[0])
+    metrics = subprocess.run(["curl", "--silent", "--unix-socket", path.server.config["api"], "http://x/metrics"],
+                             capture_output=True, text=True, check=True).stdout
+    checker.that('netlambda_http_responses_total{class="2xx"} 1' in metrics and
+                 'netlambda_http_responses_total{class="4xx"} 1' in metrics, "responses are counted by class")
+
+
+if __name__ == "__main__":
+    assert pathlib.Path(sys.argv[0]).name == "test_http.py"
+    harness.main(test)
