@@ -35,6 +35,7 @@ def test(checker):
         conflicts_are_named(checker, path, shell)
         dependencies_go_with_the_code(checker, shell)
         python_is_deployed(checker, shell)
+        modules_of_all_kinds_load(checker, shell)
         printed_lines_are_shown(checker, path, shell)
         schedules_are_kept(checker, shell)
         calls_touch_nothing(checker, path, shell)
@@ -218,6 +219,40 @@ def python_is_deployed(checker, shell):
     good = shell.write("py/watch.py", "def main(event, context):\n    pass\n")
     checker.equal("Python", "function watch is deployed, version 1\n",
                   shell("deploy", "watch", "-f", good, "--runtime", "python3.11", "--trigger", "event:1"))
+
+
+MODULES = {
+    "CommonJS": ({"kind.js": "exports.main = ({ data }, { state }) => state.set('seen', data.syn);\n"}, None),
+    "CommonJS by its suffix, among ES modules": (
+        {"kind.cjs": "module.exports = { main: async ({ data }, { state }) => state.set('seen', data.syn) };\n",
+         "package.json": '{"type": "module"}\n'}, None),
+    "an ES module, which waits as it loads": (
+        {"kind.mjs": "const name = await Promise.resolve('seen');\n"
+                     "export const main = ({ data }, { state }) => state.set(name, data.syn);\n"}, None),
+    "an ES module's default, by package.json": (
+        {"kind.js": "import { name } from './name.js';\n"
+                    "export default { async main({ data }, { state }) { await 0; state.set(name, data.syn); } };\n",
+         "name.js": "export const name = 'seen';\n", "package.json": '{"type": "module"}\n'}, None),
+    "what throws no Error as it loads": ({"kind.js": "throw 'a text';\n"}, "threw a text"),
+    "a promise that is rejected as it loads": ({"kind.mjs": "await Promise.reject(new RangeError('far'));\n"}, "kind.mjs:1: RangeError: far"),
+    "what exports something else": ({"kind.js": "exports.main = 5;\n"}, 'kind.js exports no function "main"'),
+}
+
+
+def modules_of_all_kinds_load(checker, shell):
+    for number, (what, (files, refusal)) in enumerate(MODULES.items()):
+        for name, text in files.items():
+            shell.write(f"kind{number}/{name}", text)
+        words = ("deploy", "kind", "--from-file", shell.folder / f"kind{number}", "--runtime", "nodejs", "--handler", "kind.main",
+                 "--trigger", "event:port", "--key", "srcip")
+        if refusal:
+            said = shell(*words, status=1)
+            checker.that(refusal in said, f"{what}: {said.strip()}")
+            continue
+        shell(*words)
+        said = shell("call", "kind", "--event", "port", "--data", '{"srcip": "192.0.2.2", "syn": 7}')
+        checker.that("seen" in said and "7" in said, f"{what}: {said.strip()}")
+        shell("delete", "kind", "--purge")
 
 
 def printed_lines_are_shown(checker, path, shell):
