@@ -99,6 +99,14 @@ static void ignore_port(void *user _unused_, const struct port_event *event _unu
 {
 }
 
+static void ignore_source(void *user _unused_, const struct source_event *event _unused_)
+{
+}
+
+static void ignore_target(void *user _unused_, const struct target_event *event _unused_)
+{
+}
+
 static void subject_init(struct bench *b, enum subject_id id, const char *name, int prog_fd)
 {
 	b->subjects[id].name = name;
@@ -107,7 +115,10 @@ static void subject_init(struct bench *b, enum subject_id id, const char *name, 
 
 static int bench_load(struct bench *b)
 {
-	const struct collect_sink sink = {.flow = ignore_flow, .port = ignore_port};
+	const struct collect_sink sink = {.flow = ignore_flow,
+		.port = ignore_port,
+		.source = ignore_source,
+		.target = ignore_target};
 	int r = flow_subject_open(SLOTS_PER_CPU, &b->flow_table);
 
 	if (r < 0)

@@ -95,7 +95,8 @@ static int bench_init(struct bench *b)
 	if (r == 0)
 		r = ruler_new(&b->ruler);
 	if (r == 0)
-		r = ruler_add(b->ruler, bpf_program__fd(b->program->progs.flow), &b->shuffled);
+		r = ruler_add(
+			b->ruler, bpf_program__fd(b->program->progs.flow), false, &b->shuffled);
 	return r;
 }
 

@@ -23,7 +23,7 @@ struct counted {
 	struct tally *tally;
 	bool is_stopped;
 	struct attachment attachment;
-	bool attached;
+	bool attached, collecting;
 	pthread_t thread;
 	pthread_mutex_t mutex; /* over `stop` */
 	pthread_cond_t stopped;
@@ -187,25 +187,45 @@ void counted_set_stopped(struct counted *counted, bool stopped)
 	counted->is_stopped = stopped;
 }
 
-int counted_attach(struct counted *counted, const char *interface)
+int counted_program_fd(const struct counted *counted)
+{
+	return collector_program_fd(counted->collector, 0);
+}
+
+static int attach(struct counted *counted, const char *interface)
 {
 	const struct attach_options options = {.mode = ATTACH_NATIVE};
 	_cleanup_free_ char *error = NULL;
 	int r;
 
 	log_set_level(LOG_LEVEL_WARNING);
-	r = attachment_open(interface, collector_program_fd(counted->collector, 0), &options,
-		&counted->attachment, &error);
-	if (r < 0) {
+	r = attachment_open(
+		interface, counted_program_fd(counted), &options, &counted->attachment, &error);
+	if (r < 0)
 		fprintf(stderr, "%s\n", error ? error : strerror(-r));
+	counted->attached = r == 0;
+	return r;
+}
+
+static void detach(struct counted *counted)
+{
+	if (counted->attached)
+		attachment_close(&counted->attachment);
+	counted->attached = false;
+}
+
+int counted_attach(struct counted *counted, const char *interface)
+{
+	int r = interface ? attach(counted, interface) : 0;
+
+	if (r < 0)
 		return r;
-	}
 	counted->error = 0;
 	counted->stop = false;
 	r = -pthread_create(&counted->thread, NULL, collect_periodically, counted);
 	if (r < 0)
-		attachment_close(&counted->attachment);
-	counted->attached = r == 0;
+		detach(counted);
+	counted->collecting = r == 0;
 	return r;
 }
 
@@ -217,8 +237,8 @@ static void stop(struct counted *counted)
 	pthread_cond_signal(&counted->stopped);
 	pthread_mutex_unlock(&counted->mutex);
 	pthread_join(counted->thread, NULL);
-	attachment_close(&counted->attachment);
-	counted->attached = false;
+	counted->collecting = false;
+	detach(counted);
 }
 
 int counted_detach(struct counted *counted)
@@ -236,7 +256,7 @@ void counted_free(struct counted *counted)
 {
 	if (!counted)
 		return;
-	if (counted->attached)
+	if (counted->collecting)
 		stop(counted);
 	tally_free(counted->tally);
 	collector_free(counted->collector);

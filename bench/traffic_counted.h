@@ -22,8 +22,12 @@ DEFINE_CLEANUP(struct counted, counted_free)
 /* From the next counted_attach() on nothing is collected before counted_detach(): a reader that stopped. */
 void counted_set_stopped(struct counted *counted, bool stopped);
 
-/* Attaches in native mode and begins to collect. A negative errno was said on standard error. */
+/*
+ * Attaches in native mode and begins to collect. NULL: collects only, and who has the program runs it.
+ * A negative errno was said on standard error.
+ */
 int counted_attach(struct counted *counted, const char *interface) _must_check_;
+int counted_program_fd(const struct counted *counted);
 
 /*
  * Detaches, and collects what is left: when it returns, the sink has had everything. The first error

@@ -13,6 +13,7 @@
 #include "bench/parse_only.skel.h"
 #include "bench/report.h"
 #include "bench/thesis.skel.h"
+#include "bench/traffic_counted.h"
 #include "bench/xdp_ruler.h"
 
 #include <bpf/bpf.h>
@@ -32,6 +33,7 @@ enum subject_id {
 	HASH,
 	PERCPU_LRU,
 	FLOW_TABLE,
+	AGENT, /* the whole program that the agent attaches, sources and targets included */
 	SUBJECTS,
 };
 
@@ -50,6 +52,7 @@ struct bench {
 	struct thesis *thesis;
 	struct hash *hash;
 	struct flow_subject *flow;
+	struct counted *counted;
 	struct ruler *ruler;
 	struct report *report;
 	struct subject subjects[SUBJECTS];
@@ -81,6 +84,7 @@ static void bench_done(struct bench *b)
 	thesis__destroy(b->thesis);
 	hash__destroy(b->hash);
 	flow_subject_close(b->flow);
+	counted_free(b->counted);
 }
 
 static int subject_init(struct bench *b, enum subject_id id, const char *name, int prog_fd)
@@ -89,8 +93,39 @@ static int subject_init(struct bench *b, enum subject_id id, const char *name, i
 
 	s->name = name;
 	s->prog_fd = prog_fd;
-	return ruler_add(b->ruler, prog_fd, &s->shuffled);
+	return ruler_add(b->ruler, prog_fd, id == AGENT, &s->shuffled);
 }
+
+/* ---- the agent's program, and nobody who looks at what it counts ---- */
+
+static void ignore_flow(void *user _unused_, const struct flow_event *increment _unused_)
+{
+}
+
+static void ignore_port(void *user _unused_, const struct port_event *event _unused_)
+{
+}
+
+static void ignore_source(void *user _unused_, const struct source_event *event _unused_)
+{
+}
+
+static void ignore_target(void *user _unused_, const struct target_event *event _unused_)
+{
+}
+
+static int start_agent(struct bench *b)
+{
+	static const struct collect_sink sink = {.flow = ignore_flow,
+		.port = ignore_port,
+		.source = ignore_source,
+		.target = ignore_target};
+	int r = counted_new(&sink, &b->counted);
+
+	return r < 0 ? r : counted_attach(b->counted, NULL);
+}
+
+/* ---- all of them ---- */
 
 static int bench_load(struct bench *b)
 {
@@ -109,6 +144,8 @@ static int bench_init(struct bench *b)
 		r = ruler_new(&b->ruler);
 	if (r == 0)
 		r = flow_subject_open(SLOTS_PER_CPU, &b->flow);
+	if (r == 0)
+		r = start_agent(b);
 	if (r < 0)
 		return r;
 	const struct {
@@ -122,6 +159,7 @@ static int bench_init(struct bench *b)
 		{HASH, "hash", bpf_program__fd(b->hash->progs.hash)},
 		{PERCPU_LRU, "percpu-lru", bpf_program__fd(b->hash->progs.percpu_lru)},
 		{FLOW_TABLE, "flow-table", flow_subject_program_fd(b->flow)},
+		{AGENT, "agent", counted_program_fd(b->counted)},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(subjects) && r == 0; i++)
 		r = subject_init(b, subjects[i].id, subjects[i].name, subjects[i].prog_fd);
@@ -153,7 +191,7 @@ static void report_costs(struct bench *b, const struct flows_case *c)
 
 	for (int i = 0; i < SUBJECTS; i++) {
 		const struct subject *s = &b->subjects[i];
-		const char *goal = i == FLOW_TABLE ? c->cost_goal : NULL;
+		const char *goal = i >= FLOW_TABLE ? c->cost_goal : NULL;
 
 		snprintf(metric, sizeof(metric), "%s: cost", s->name);
 		report_add(b->report,
@@ -170,13 +208,15 @@ static void report_costs(struct bench *b, const struct flows_case *c)
 	}
 }
 
-static void report_ratio(struct bench *b, const struct flows_case *c)
+static void report_ratio(struct bench *b, const struct flows_case *c, enum subject_id id)
 {
-	const double *ratios = b->subjects[FLOW_TABLE].to_thesis;
+	const double *ratios = b->subjects[id].to_thesis;
+	char metric[64];
 
+	snprintf(metric, sizeof(metric), "%s: cost by thesis's", b->subjects[id].name);
 	report_add(b->report, &(struct report_row){
 				      .name = c->name,
-				      .metric = "flow-table: cost by thesis's",
+				      .metric = metric,
 				      .unit = "",
 				      .values = ratios,
 				      .runs = b->runs,
@@ -266,7 +306,8 @@ static int measure(struct bench *b, const struct flows_case *c)
 	if (r < 0)
 		return r;
 	report_costs(b, c);
-	report_ratio(b, c);
+	report_ratio(b, c, FLOW_TABLE);
+	report_ratio(b, c, AGENT);
 	report_exactness(b, c);
 	return report_thesis_loss(b, c);
 }

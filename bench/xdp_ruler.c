@@ -167,7 +167,22 @@ void ruler_set_sweep(struct ruler *ruler, uint32_t flows)
 	}
 }
 
-int ruler_add(struct ruler *ruler, int prog_fd, struct shuffled **ret_shuffled)
+static struct xdp_shuffle *load_shuffler(bool has_frags)
+{
+	struct xdp_shuffle *shuffler = xdp_shuffle__open();
+
+	if (!shuffler)
+		return NULL;
+	if ((has_frags &&
+		    bpf_program__set_flags(shuffler->progs.shuffle, BPF_F_XDP_HAS_FRAGS) < 0) ||
+		xdp_shuffle__load(shuffler) < 0) {
+		xdp_shuffle__destroy(shuffler);
+		return NULL;
+	}
+	return shuffler;
+}
+
+int ruler_add(struct ruler *ruler, int prog_fd, bool has_frags, struct shuffled **ret_shuffled)
 {
 	struct shuffled *s = &ruler->shuffled[ruler->count];
 	const uint32_t zero = 0;
@@ -176,7 +191,7 @@ int ruler_add(struct ruler *ruler, int prog_fd, struct shuffled **ret_shuffled)
 	if (ruler->count == SHUFFLED_MAX)
 		return -ENOSPC;
 	s->prog_fd = prog_fd;
-	s->shuffler = xdp_shuffle__open_and_load();
+	s->shuffler = load_shuffler(has_frags);
 	if (!s->shuffler)
 		return -errno;
 	s->sequence = mmap(NULL, SEQUENCE_LENGTH * sizeof(uint32_t), PROT_READ | PROT_WRITE,

@@ -47,8 +47,12 @@ void ruler_set_flows(struct ruler *ruler, enum ruler_flows flows);
  */
 void ruler_set_sweep(struct ruler *ruler, uint32_t flows);
 
-/* Adds a program; the ruler owns the shuffler, the caller the program. */
-int ruler_add(struct ruler *ruler, int prog_fd, struct shuffled **ret_shuffled) _must_check_;
+/*
+ * Adds a program; the ruler owns the shuffler, the caller the program. `has_frags`: it is an
+ * xdp.frags one, which the kernel lets be called by its like only.
+ */
+int ruler_add(struct ruler *ruler, int prog_fd, bool has_frags,
+	struct shuffled **ret_shuffled) _must_check_;
 
 /* Runs the program on `packets` packets; gives the nanoseconds of CPU a packet. */
 int ruler_run(struct ruler *ruler, struct shuffled *shuffled, uint32_t packets,
