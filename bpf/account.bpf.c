@@ -73,16 +73,21 @@ static __always_inline struct port_counters *port_get(const struct port_key *key
 	return port;
 }
 
-/* Counts the news, bits of enum port_news, in the record of the packet's source and service. */
-static __always_inline bool port_count(const struct packet *pkt, __u32 news, __u64 now)
+/* The record of the packet's source and service. */
+static __always_inline void port_key_of(const struct packet *pkt, struct port_key *ret_key)
 {
-	const struct port_key key = {
+	*ret_key = (struct port_key){
 		.srcip = pkt->srcip,
 		.dstip = pkt->dstip,
 		.dstport = pkt->dstport,
 		.protocol = pkt->protocol,
 	};
-	struct port_counters *port = port_get(&key, now);
+}
+
+/* Counts the news, bits of enum port_news, in the key's record. */
+static __always_inline bool port_count(const struct port_key *key, __u32 news, __u64 now)
+{
+	struct port_counters *port = port_get(key, now);
 
 	if (!port)
 		return false;
@@ -106,18 +111,21 @@ static __always_inline bool port_count(const struct packet *pkt, __u32 news, __u
  */
 __noinline __u32 port_take(const struct packet *pkt, __u32 news, __u64 now)
 {
-	struct packet asked;
+	struct port_key key; /* one for both: stack is scarce */
 	__u32 shed = 0;
 
 	if (!pkt)
 		return 0;
 	if (news & NEWS_SYN)
 		handshake_begin(pkt);
+	port_key_of(pkt, &key);
 	if (news & ~NEWS_REFUSED)
-		shed += !port_count(pkt, news & ~NEWS_REFUSED, now);
+		shed += !port_count(&key, news & ~NEWS_REFUSED, now);
 	if (news & NEWS_REFUSED) {
-		asked = packet_reversed(pkt);
-		shed += !port_count(&asked, NEWS_REFUSED, now);
+		const struct packet asked = packet_reversed(pkt);
+
+		port_key_of(&asked, &key);
+		shed += !port_count(&key, NEWS_REFUSED, now);
 	}
 	return shed;
 }

@@ -21,8 +21,10 @@
 
 #include <bpf/bpf_helpers.h>
 
+/* Not inlined, so that their stack is free again while the packet is counted. */
+
 /* 0: another packet is being counted on this CPU. */
-static __always_inline bool alone_begin(void)
+static __noinline int alone_begin(void)
 {
 	const __u32 cpu_id = flow_cpu_id();
 	struct flow_cpu *cpu = bpf_map_lookup_elem(&flow_cpus, &cpu_id);
@@ -30,14 +32,13 @@ static __always_inline bool alone_begin(void)
 	return cpu && __sync_lock_test_and_set(&cpu->busy, 1) == 0;
 }
 
-static __always_inline void alone_end(void)
+static __noinline int alone_end(void)
 {
 	const __u32 cpu_id = flow_cpu_id();
 	struct flow_cpu *cpu = bpf_map_lookup_elem(&flow_cpus, &cpu_id);
 
 	/* Not before what was counted: an exchange is a barrier. */
-	if (cpu)
-		(void)__sync_lock_test_and_set(&cpu->busy, 0);
+	return cpu && __sync_lock_test_and_set(&cpu->busy, 0);
 }
 
 static __always_inline void alone_count_crowded(struct interface_counters *total, __u64 size)

@@ -12,7 +12,10 @@
  * connections have the same tag once in 2^32.
  *
  * Only segments that may complete one look here: tcp_may_complete(), which needs the flags that the
- * flow had before. So an established connection's packets touch no slot.
+ * flow had before. So an established connection's packets touch no slot, as long as it is in the flow table;
+ * where flows displace one another, each packet would. For those there are eight bits of each slot's tag in a
+ * place of its own, an eighth as large: all but one in 128 need not look at the slot, and at a line of memory
+ * that hardly is in a cache.
  */
 
 #include "account.h"
@@ -32,6 +35,14 @@ struct {
 	__type(value, __u64);
 } handshakes SEC(".maps");
 
+/* A byte a slot, eight an entry. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set before loading */
+	__type(key, __u32);
+	__type(value, __u64);
+} handshakes_seen SEC(".maps");
+
 /* Multilinear hashing, as in the flow table. Never 0, which is an empty slot. */
 static __always_inline __u64 handshake_tag(const struct packet *pkt)
 {
@@ -45,21 +56,38 @@ static __always_inline __u64 handshake_tag(const struct packet *pkt)
 	return sum | 1;
 }
 
-static __always_inline __u64 *handshake_slot(__u64 tag)
+static __always_inline __u32 handshake_slot(__u64 tag)
 {
-	const __u32 slot = tag >> (64 - handshake_settings.slot_bits);
+	return tag >> (64 - handshake_settings.slot_bits);
+}
 
-	return bpf_map_lookup_elem(&handshakes, &slot);
+/* Where the slot's byte is. */
+static __always_inline volatile __u8 *handshake_seen(__u32 slot)
+{
+	const __u32 at = slot / 8;
+	void *bytes = bpf_map_lookup_elem(&handshakes_seen, &at);
+
+	return bytes ? bytes + slot % 8 : NULL;
+}
+
+/* Bits that the slot does not depend on. Never 0, which is an empty slot. */
+static __always_inline __u8 handshake_byte(__u64 tag)
+{
+	return tag >> 8 | 1;
 }
 
 /* The packet asks for a connection. */
 static __always_inline void handshake_begin(const struct packet *pkt)
 {
 	const __u64 tag = handshake_tag(pkt);
-	__u64 *slot = handshake_slot(tag);
+	const __u32 slot = handshake_slot(tag);
+	volatile __u64 *kept = bpf_map_lookup_elem(&handshakes, &slot);
+	volatile __u8 *seen = handshake_seen(slot);
 
-	if (slot)
-		*(volatile __u64 *)slot = tag;
+	if (!kept || !seen)
+		return;
+	*kept = tag;
+	*seen = handshake_byte(tag);
 }
 
 /*
@@ -68,14 +96,20 @@ static __always_inline void handshake_begin(const struct packet *pkt)
  */
 __noinline bool handshake_complete(const struct packet *pkt)
 {
-	__u64 *slot, tag;
+	volatile __u8 *seen;
+	__u64 *kept, tag;
+	__u32 slot;
 
 	if (!pkt)
 		return false;
 	tag = handshake_tag(pkt);
 	slot = handshake_slot(tag);
-	return slot && *(volatile __u64 *)slot == tag &&
-	       __sync_val_compare_and_swap(slot, tag, 0) == tag;
+	seen = handshake_seen(slot);
+	if (!seen || *seen != handshake_byte(tag))
+		return false;
+	kept = bpf_map_lookup_elem(&handshakes, &slot);
+	return kept && *(volatile __u64 *)kept == tag &&
+	       __sync_val_compare_and_swap(kept, tag, 0) == tag;
 }
 
 #endif
