@@ -47,8 +47,8 @@ struct command {
 };
 
 extern const struct command command_status, command_alerts, command_switches, command_functions,
-	command_function, command_pki, command_replay, command_decrypt, command_version,
-	command_help;
+	command_function, command_state, command_pki, command_replay, command_decrypt,
+	command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];

@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&command_alerts,
 	&command_functions,
 	&command_function,
+	&command_state,
 	&command_switches,
 	&command_pki,
 	&command_replay,

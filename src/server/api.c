@@ -17,7 +17,7 @@
 static const struct route {
 	const char *path;
 	enum MHD_Result (*answer)(struct api *api, struct MHD_Connection *connection);
-	const char *arguments[6]; /* ends with NULL */
+	const char *arguments[7]; /* ends with NULL */
 } routes[] = {
 	{"/healthz", api_answer_health, {NULL}},
 	{"/metrics", api_answer_metrics, {NULL}},
@@ -29,6 +29,8 @@ static const struct route {
 	{"/v1/logs", api_answer_logs, {"function", "lines", "after", NULL}},
 	{"/v1/logs/follow", api_answer_follow_logs, {"function", "lines", "after", NULL}},
 	{"/v1/dead-letters", api_answer_dead_letters, {"function", "limit", NULL}},
+	{"/v1/state", api_answer_state,
+		{"function", "key", "limit", "after_hash", "after_key", "after_name", NULL}},
 };
 
 /* ---- answers ---- */

@@ -51,6 +51,7 @@ enum MHD_Result api_answer_functions(struct api *api, struct MHD_Connection *con
 enum MHD_Result api_answer_dead_letters(struct api *api, struct MHD_Connection *connection);
 enum MHD_Result api_answer_alerts(struct api *api, struct MHD_Connection *connection);
 enum MHD_Result api_answer_follow(struct api *api, struct MHD_Connection *connection);
+enum MHD_Result api_answer_state(struct api *api, struct MHD_Connection *connection);
 enum MHD_Result api_answer_logs(struct api *api, struct MHD_Connection *connection);
 enum MHD_Result api_answer_follow_logs(struct api *api, struct MHD_Connection *connection);
 

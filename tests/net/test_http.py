@@ -210,11 +210,35 @@ def live_calls_are_kept(checker, path, shell):
     checker.equal("of a record", (None, None), (found["reply"], found["error"]))
     found = json.loads(ask(path, "/scans?srcip=10.7.7.7")[2])
     checker.equal("what is remembered of them", (3, 5), (found["calls"], found["syn"]))
+    state_is_shown(checker, path)
     found = shell.json("call", "scans", "--event", "http", "--data", request)
     checker.equal("a call apart knows nothing of it, and changes nothing", 1, found["reply"]["calls"])
     said = shell("call", "scans", "--live", "--event", "http", "--data", '{"body": {"order": "throw"}}', status=1)
     checker.that("a secret of the function" in said, f"a live call that fails says why: {said.strip()}")
     shell("dead-letters", "drop", "scans")
+
+
+def state_is_shown(checker, path):
+    def state(*words, status=0):
+        done = subprocess.run([harness.CLI, "--socket", path.server.config["api"], "state", *words],
+                              capture_output=True, text=True, check=False)
+        checker.equal(f"status of state {' '.join(words)}", status, done.returncode)
+        return done.stdout + done.stderr
+    rows = [json.loads(line) for line in state("scans", "10.7.7.7", "-o", "json").splitlines()]
+    checker.equal("the state of one key", [("10.7.7.7", "calls", 3), ("10.7.7.7", "syn", 5)],
+                  sorted((row["key"], row["name"], row["value"]) for row in rows))
+    whole = [json.loads(line) for line in state("scans", "-o", "json").splitlines()]
+    checker.equal("a key's entries among all", 2, sum(row["key"] == "10.7.7.7" for row in whole))
+    checker.equal("each once", len(whole), len({(row["key"], row["name"]) for row in whole}))
+    pieces, after = [], ""
+    while after is not None:
+        answer = path.server.json(f"/v1/state?function=scans&limit=1{after}")
+        pieces += answer["rows"]
+        after = answer["next"] and "".join(f"&{name}={value}" for name, value in answer["next"].items())
+    checker.equal("piece by piece the same", whole, pieces)
+    checker.that("10.7.7.7" in state("scans"), "as a table")
+    checker.equal("of a key that is not there", "scans remembers nothing of 1.2.3.4\n", state("scans", "1.2.3.4"))
+    checker.that('did you mean "scans"' in state("scan", status=1), "of a function that is not there")
 
 
 def triggers_are_checked(checker, shell):

@@ -29,7 +29,8 @@ expect()
 }
 
 common='--output --socket --help'
-expect _netlambda 'netlambda st' 'status'
+expect _netlambda 'netlambda sta' 'status state'
+expect _netlambda 'netlambda state x --l' '--limit'
 expect _netlambda 'netlambda a' 'alerts'
 expect _netlambda 'netlambda --v' '--version'
 expect _netlambda 'netlambda alerts --f' '--follow --function'
@@ -79,9 +80,9 @@ expect _netlambda_server "netlambda-server -c $directory/netlambda-s" "$director
 
 # What is completed is what the program knows.
 while read -r command _; do
-	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function switches pki replay decrypt version help | grep "^$command" | paste -sd ' ')"
+	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function state switches pki replay decrypt version help | grep "^$command" | paste -sd ' ')"
 done < <("$program" help | sed -n '/^Commands:/,/^$/s/^  //p')
-for command in status alerts functions function switches pki replay decrypt version help; do
+for command in status alerts functions function state switches pki replay decrypt version help; do
 	"$program" help "$command" >/dev/null || failed=1
 done
 while read -r verb _; do

@@ -98,8 +98,8 @@ static void assert_lacks(const char *text, const char *part)
 
 static void help_of_every_command_has_examples(void **state _unused_)
 {
-	static const char *const names[] = {
-		"status", "alerts", "functions", "function", "switches", "pki", "version", "help"};
+	static const char *const names[] = {"status", "alerts", "functions", "function", "state",
+		"switches", "pki", "version", "help"};
 	static struct run overview, by_option, by_command;
 	char line[64];
 
