@@ -35,6 +35,7 @@ struct control_client {
 	struct tls_grant grant;
 	struct v2_aead *aead;            /* the session's; NULL: there is none */
 	struct conversation *session_on; /* where it was welcomed; NULL: that is gone */
+	uint64_t boot;                   /* of the incarnation that asks; 0: it has not asked yet */
 	uint64_t ask_at_ns;
 	uint64_t stale_ns;    /* as in the options */
 	uint64_t stale_at_ns; /* when our place was taken last; 0: never */
@@ -164,6 +165,7 @@ static void ask(struct conversation *conversation)
 		return;
 	client->callbacks->hello(client->user, &hello);
 	hello.cipher_count = v2_aead_ciphers(hello.ciphers);
+	client->boot = hello.boot;
 	if (v2_control_agent_open(&conversation->talk, &hello, now))
 		client->ask_at_ns = now + ASK_NS;
 }
@@ -204,6 +206,7 @@ static void restart(struct conversation *conversation, enum v2_error why)
 	uint64_t pause_ns = why == V2_STALE_EPOCH ? be_patient(client) : 0;
 
 	end_session(client);
+	client->boot = 0;
 	client->callbacks->restart(client->user, why, pause_ns);
 	ask(conversation);
 }
@@ -272,11 +275,26 @@ static void refused(struct conversation *conversation, enum v2_error error)
 		v2_control_agent_leave(&conversation->talk, V2_BYE_DONE, V2_OK);
 }
 
+/*
+ * It is the answer to an earlier incarnation, which had asked on two connections: marks and session are
+ * not ours.
+ */
+static bool answers_another(
+	const struct conversation *conversation, const struct v2_control_event *event)
+{
+	return (event->type == V2_CONTROL_WELCOMED || event->type == V2_CONTROL_WAS_REFUSED) &&
+	       conversation->talk.hello.boot != conversation->client->boot;
+}
+
 /* True if the conversation goes on. */
 static bool act(struct conversation *conversation, const struct v2_control_event *event)
 {
 	struct control_client *client = conversation->client;
 
+	if (answers_another(conversation, event)) {
+		ask(conversation);
+		return true;
+	}
 	switch (event->type) {
 	case V2_CONTROL_WELCOMED:
 		welcomed(conversation);

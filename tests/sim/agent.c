@@ -231,11 +231,21 @@ static void refused(struct sim_world *world, struct sim_agent *agent,
 	ask_for_session(world, agent, connection);
 }
 
+static bool is_answer(const struct v2_control_event *event)
+{
+	return event->type == V2_CONTROL_WELCOMED || event->type == V2_CONTROL_WAS_REFUSED;
+}
+
 void sim_agent_event(struct sim_world *world, struct sim_agent *agent,
 	struct sim_connection *connection, const struct v2_control_event *event)
 {
 	struct v2_settings_result result;
 
+	if (is_answer(event) && connection->at_agent.hello.boot != agent->sender.boot) {
+		world->stats.overlooked++;
+		ask_for_session(world, agent, connection);
+		return;
+	}
 	switch (event->type) {
 	case V2_CONTROL_WELCOMED:
 		welcome(world, agent, connection);

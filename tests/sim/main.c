@@ -43,8 +43,8 @@ static void print_totals(const struct totals *totals, uint64_t seeds, double sec
 	       " refused by the fence, %" PRIu64 " stale incarnations, %" PRIu64 " black holes\n",
 		s.packets, s.commits, s.refused_commits, s.stale, s.black_holes);
 	printf("%" PRIu64 " transactions refused, %" PRIu64 " stores put back, %" PRIu64
-	       " agents begun anew for it\n",
-		s.failed_commits, s.put_back, s.rolled_back);
+	       " agents begun anew for it, %" PRIu64 " answers to an earlier incarnation\n",
+		s.failed_commits, s.put_back, s.rolled_back, s.overlooked);
 	printf("%" PRIu64 " sessions forgotten, %" PRIu64 " datagrams gone astray, %" PRIu64
 	       " too long for their interface, %" PRIu64 " trains held up by a full socket\n",
 		s.forgotten, s.stray, s.too_long, s.blocked);

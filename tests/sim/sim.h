@@ -274,7 +274,8 @@ struct sim_world {
 		uint64_t events, processed, shed, lost, agent_kills, server_kills, moves, jumps;
 		uint64_t commits, failed_commits, refused_commits, put_back, packets, spoofed,
 			path_changes, black_holes;
-		uint64_t restarts, stale, rolled_back, no_room, forgotten, stray, too_long, blocked;
+		uint64_t restarts, stale, rolled_back, no_room, forgotten, overlooked, stray,
+			too_long, blocked;
 		uint64_t connections, cuts, deaths, renewals, leases_over, alone, descriptions,
 			sets;
 	} stats;

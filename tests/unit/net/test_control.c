@@ -325,6 +325,35 @@ static void answer_may_come_later(void **state)
 	assert_int_equal(control_answer(c, c->ticket, &c->hello), -ENOENT);
 }
 
+/* It had asked on two connections: the answer to the second made it begin anew. */
+static void answer_to_an_earlier_incarnation_is_overlooked(void **state)
+{
+	struct control_rig *c = *state;
+	uint64_t first;
+
+	c->ask_later = true;
+	control_start_server(c);
+	control_start_agent(c);
+	rig_wait_count(c->rig, &c->asked, 1);
+	first = c->ticket;
+	control_client_renew(c->client);
+	rig_wait_count(c->rig, &c->asked, 2);
+
+	c->mark = (struct v2_mark){.boot = c->boot, .epoch = 1, .before = {5}};
+	assert_int_equal(control_answer(c, c->ticket, &c->hello), 0);
+	rig_wait_count(c->rig, &c->restarts, 1);
+	assert_int_equal(c->restart_error, V2_ROLLED_BACK);
+	rig_wait_count(c->rig, &c->asked, 3);
+	c->mark.before[0] = 0;
+	c->hello.boot = c->mark.boot;
+	assert_int_equal(control_answer(c, first, &c->hello), 0);
+	c->ask_later = false;
+	rig_wait_count(c->rig, &c->opened, 1);
+	assert_int_equal(c->restarts, 1);
+	assert_int_equal(c->mark.boot, c->boot);
+	control_wait_events(c, 10);
+}
+
 static void answer_to_a_connection_that_is_gone_is_told(void **state)
 {
 	struct control_rig *c = *state;
@@ -446,6 +475,7 @@ int main(void)
 		WITH_RIG(agent_that_is_dismissed_comes_back),
 		WITH_RIG(refused_agent_does_not_hammer),
 		WITH_RIG(answer_may_come_later),
+		WITH_RIG(answer_to_an_earlier_incarnation_is_overlooked),
 		WITH_RIG(answer_to_a_connection_that_is_gone_is_told),
 		WITH_RIG(more_sessions_than_allowed_are_not_welcomed),
 		WITH_RIG(agent_that_leaves_says_so),
