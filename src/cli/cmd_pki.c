@@ -31,7 +31,7 @@ const struct command command_pki = {
 		"Examples:\n"
 		"  netlambda pki init\n"
 		"  netlambda pki issue server lambda.example.net\n"
-		"  netlambda pki issue switch 7 --server lambda.example.net:9000\n"
+		"  netlambda pki issue switch 7 --server lambda.example.net\n"
 		"  netlambda pki list --expiring 30d\n",
 	.verbs = verbs,
 	.run = run,

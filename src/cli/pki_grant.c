@@ -6,18 +6,25 @@
 #include <stdio.h>
 #include <string.h>
 
-int pki_check_server(const struct cli *cli, const char *server)
+/* HOST, HOST:PORT, [IPV6] or [IPV6]:PORT. */
+static bool is_server(const char *text)
 {
-	const char *colon = server ? strrchr(server, ':') : NULL;
+	const char *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
+	const char *end = bracket ? bracket + 1 : text + strcspn(text, ":");
 	uint64_t port;
 
-	if (!server)
-		return 0;
-	if (colon && colon > server && strpbrk(server, " \t\r\n") == NULL &&
-		cli_parse_number(colon + 1, 1, UINT16_MAX, &port) == 0)
+	if (strpbrk(text, " \t\r\n") || end == text || (text[0] == '[' && !bracket))
+		return false;
+	return *end == '\0' ||
+	       (*end == ':' && cli_parse_number(end + 1, 1, UINT16_MAX, &port) == 0);
+}
+
+int pki_check_server(const struct cli *cli, const char *server)
+{
+	if (!server || is_server(server))
 		return 0;
 	return cli_usage_error(
-		cli, "--server: expected HOST:PORT or [IPV6]:PORT, found \"%s\"", server);
+		cli, "--server: expected HOST[:PORT] or [IPV6]:PORT, found \"%s\"", server);
 }
 
 static int fail(const char *error)
@@ -64,6 +71,11 @@ static void tell(const char *path, const struct pki_grant *grant, const X509 *ce
 		pki_title(
 			grant->subject.kind, grant->subject.switch_id, grant->subject.name, title),
 		path, time_text(until_s, until));
+	if (strcmp(path, credentials_place(grant->subject.kind)) == 0) {
+		printf("it is where the %s of this machine looks for it\n",
+			is_switch ? "agent" : "server");
+		return;
+	}
 	printf("on the %s: sudo netlambda pki enroll %s\n", is_switch ? "switch" : "server", path);
 	if (!grant->public_key)
 		printf("it holds a private key: send it by a safe way, and remove it here "

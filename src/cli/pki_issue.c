@@ -132,7 +132,7 @@ const struct command pki_issue = {
 		"Options:\n"
 		"      --name NAME          for people (default switch-ID, or the server's first "
 		"name)\n"
-		"      --server HOST:PORT   where the switch finds its server\n"
+		"      --server HOST[:PORT] where the switch finds its server\n"
 		"      --days N             how long the certificate is valid (default 365)\n"
 		"      --to FILE            (default switch-ID.pem or server-NAME.pem); - is "
 		"standard "
@@ -145,7 +145,7 @@ const struct command pki_issue = {
 		"\n"
 		"Examples:\n"
 		"  netlambda pki issue server lambda.example.net 192.0.2.10\n"
-		"  netlambda pki issue switch 7 --name edge-7 --server lambda.example.net:9000\n"
+		"  netlambda pki issue switch 7 --name edge-7 --server lambda.example.net\n"
 		"  netlambda pki issue switch 8 --to - | ssh edge-8 sudo netlambda pki enroll -\n",
 	.run = run,
 };

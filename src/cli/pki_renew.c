@@ -75,7 +75,7 @@ const struct command pki_renew = {
 		"\n"
 		"Options:\n"
 		"      --new-key            make a new key too; the file then holds it\n"
-		"      --server HOST:PORT   where the switch finds its server, if that changes\n"
+		"      --server HOST[:PORT] where the switch finds its server, if that changes\n"
 		"      --days N             how long the certificate is valid (default 365)\n"
 		"      --to FILE            (default switch-ID.renewed.pem); - is standard output\n"
 		"      --dir DIR            where the CA is (default " PKI_DIRECTORY ")\n"

@@ -229,8 +229,10 @@ issue server bad_name|expected a DNS name or an address
 issue server 192.0.2.256|expected a DNS name or an address
 issue server a..b|expected a DNS name or an address
 issue switch 7 --name a/b|--name: expected
-issue switch 7 --server host|--server: expected HOST:PORT
-issue switch 7 --server host:0|--server: expected HOST:PORT
+issue switch 7 --server host:|--server: expected HOST[:PORT]
+issue switch 7 --server host:0|--server: expected HOST[:PORT]
+issue switch 7 --server ::1|--server: expected HOST[:PORT]
+issue switch 7 --server [::1|--server: expected HOST[:PORT]
 issue switch 7 --days 0|--days: expected a number
 revoke|expected "switch ID", "server NAME" or a serial
 revoke switch 7 --reason boredom|--reason: expected
