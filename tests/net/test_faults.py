@@ -18,7 +18,8 @@ def test(checker):
     seed = random.randrange(1 << 31)
     print(f"# seed {seed}")
     with harness.Path(relay=seed).start() as path:
-        for case in (bad_network, cut_connection, moving_agent, silent_udp, killed_server):
+        for case in (bad_network, cut_connection, moving_agent, silent_udp, renewed_certificate,
+                     killed_server):
             path.relay.set(loss=0, duplicate=0, delay=0, corrupt=0, tcp=True, udp=True)
             case(checker, path)
         checker.equal("incarnations", 1, path.switch()["epoch"])
@@ -103,6 +104,17 @@ def silent_udp(checker, path):
         time.sleep(1.5)
         path.relay.set(udp=True)
     settled(checker, path, "no datagram for a while")
+
+
+def renewed_certificate(checker, path):
+    """A new certificate is taken while events flow, and none of them notices."""
+    before = path.switch()
+    with sending(path):
+        time.sleep(0.3)
+        path.authority.renew(1, path.authority.directory / "switch-1.pem")
+        wait(lambda: path.switch()["serial"] != before["serial"], "a session with the new certificate")
+    settled(checker, path, "a new certificate")
+    checker.that(session(path).get("connected"), "the session has a connection")
 
 
 def killed_server(checker, path):

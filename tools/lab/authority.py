@@ -34,5 +34,12 @@ class Authority:
         self._pki("issue", "switch", number, "--to", path, *options)
         return path
 
+    def renew(self, number, path):
+        """Another certificate for the switch's key, put into the place of the one in `path`."""
+        renewed = self.directory / "renewed.pem"
+        renewed.unlink(missing_ok=True)
+        self._pki("renew", "switch", number, "--to", renewed)
+        network.command(self.netlambda, "pki", "enroll", str(renewed), "--to", str(path))
+
     def revoke(self, number):
         self._pki("revoke", "switch", number)
