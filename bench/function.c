@@ -90,6 +90,7 @@ struct bench {
 	unsigned int runs;
 	double seconds;
 	const char *json;
+	const char *only; /* NULL: all */
 	bool progress;
 	double values[CASES][METRICS][RUNS_MAX];
 	double latency[LATENCIES][PERCENTILES][RUNS_MAX];
@@ -99,9 +100,10 @@ struct bench {
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: function [--runs N] [--seconds S] [--json FILE]\n"
+	fprintf(to, "usage: function [--runs N] [--seconds S] [--only NAME] [--json FILE]\n"
 		    "  --runs N      medians of so many runs (3)\n"
 		    "  --seconds S   of each load (2)\n"
+		    "  --only NAME   one case, beside nothing: to look into it with perf(1)\n"
 		    "  --json FILE   instead of function.json beside the executable\n");
 }
 
@@ -125,6 +127,7 @@ static int parse_options(int argc, char **argv, struct bench *bench)
 	static const struct option options[] = {
 		{"runs", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'},
+		{"only", required_argument, NULL, 'o'},
 		{"json", required_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -138,6 +141,8 @@ static int parse_options(int argc, char **argv, struct bench *bench)
 			return EXIT_SUCCESS + 1;
 		} else if (option == 'j') {
 			bench->json = optarg;
+		} else if (option == 'o') {
+			bench->only = optarg;
 		} else if (option == 'r' && parse_number(optarg, 1, RUNS_MAX, &number)) {
 			bench->runs = (unsigned int)number;
 		} else if (option != 's' || !parse_number(optarg, 0.05, 60, &bench->seconds)) {
@@ -149,6 +154,11 @@ static int parse_options(int argc, char **argv, struct bench *bench)
 		return 0;
 	usage(stderr);
 	return EXIT_FAILURE + 1;
+}
+
+static bool is_wanted(const struct bench *bench, size_t which)
+{
+	return !bench->only || strcmp(bench->only, cases[which].name) == 0;
 }
 
 static void show(const struct bench *bench, unsigned int run, const char *what)
@@ -304,8 +314,10 @@ static int measure_all(struct bench *bench)
 {
 	for (unsigned int run = 0; run < bench->runs; run++) {
 		for (size_t which = 0; which < CASES; which++)
-			if (measure_case(bench, which, run) < 0)
+			if (is_wanted(bench, which) && measure_case(bench, which, run) < 0)
 				return -1;
+		if (bench->only)
+			continue;
 		if (measure_latency(bench, run) < 0 || measure_http(bench, run) < 0)
 			return -1;
 	}
@@ -370,6 +382,8 @@ static void add_case(struct report *report, const struct bench *bench, size_t wh
 		report_add(report, &row);
 	}
 	add_start(report, bench, which);
+	if (bench->only)
+		return;
 	for (unsigned int i = 0; i < bench->runs; i++)
 		ratios[i] = values[RATE][i] / bench->http_rate[i];
 	row = row_of(bench, which, RATE, ratios);
@@ -426,9 +440,12 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	report = report_new("function");
 	for (size_t which = 0; which < CASES; which++)
-		add_case(report, &bench, which);
-	add_latencies(report, &bench);
-	add_baselines(report, &bench);
+		if (is_wanted(&bench, which))
+			add_case(report, &bench, which);
+	if (!bench.only) {
+		add_latencies(report, &bench);
+		add_baselines(report, &bench);
+	}
 	printf("%u runs of %g s; a core: of all time that worker, engine and committer were "
 	       "computing\n",
 		bench.runs, bench.seconds);

@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -24,8 +25,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
 	[STATEMENT_PUT_STATE] =
-		"INSERT INTO state(function, hash, key, name, value) VALUES(?, ?, ?, ?, ?)"
-		" ON CONFLICT DO UPDATE SET value = excluded.value",
+		"REPLACE INTO state(function, hash, key, name, value) VALUES(?, ?, ?, ?, ?)",
 	[STATEMENT_DELETE_STATE] =
 		"DELETE FROM state WHERE function = ? AND hash = ? AND key = ? AND name = ?",
 	[STATEMENT_PUT_MARK] =
@@ -199,12 +199,20 @@ static int create_file(const struct store *store, char **ret_error)
 	return 0;
 }
 
+/* Nobody reads these statistics, and to keep them each allocation would take a lock. */
+static void configure_sqlite(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int connect_file(struct store *store, enum store_flags flags)
 {
 	bool read_only = flags & STORE_READ_ONLY;
 	int mode = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int rc;
 
+	pthread_once(&once, configure_sqlite);
 	rc = sqlite3_open_v2(store->path, &store->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!store->db)
 		return -ENOMEM;
