@@ -272,6 +272,7 @@ static void function_on_durable(
 {
 	struct event_list events = {0};
 	uint64_t now = clock_monotonic_ns();
+	struct event *event;
 
 	function->stats.events += result->event_count;
 	function->stats.dead_letters += result->outcome.dead_letter_count;
@@ -285,9 +286,10 @@ static void function_on_durable(
 	}
 	builder_take_events(builder, &events);
 	latency_turn(&function->latency, now);
-	for (const struct event *event = events.first; event; event = event->next)
+	while ((event = event_list_take(&events))) {
 		latency_add(&function->latency, latency_tick(now) - event->tick);
-	event_pool_give_all(&function->events, &events);
+		event_pool_give(&function->events, event);
+	}
 	builder_free(builder);
 }
 

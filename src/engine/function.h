@@ -64,10 +64,11 @@ struct partition {
 	uint32_t undurable;  /* events in results */
 	uint8_t generation; /* of events to be sent: one more with each failure, as the worker counts */
 	uint64_t since;     /* the owner's `batches_sent` when it got the partition */
-	struct residents
-		residents;  /* keys that the owner's worker has; none of them if all may be there */
-	bool is_partial;    /* the store has others */
-	uint64_t looked_at; /* the owner's `durable` plus 1 when too few could leave */
+	struct residents residents; /* keys that the owner's worker has: loaded, or changed */
+	bool is_tracked; /* so many that some have to go: each event of theirs is noted ... */
+	uint64_t tracked_since; /* ... from the owner's batch after that on */
+	bool is_partial;        /* the store has keys that the worker has not */
+	uint64_t looked_at;     /* the owner's `durable` plus 1 when too few could leave */
 };
 
 struct function {
@@ -92,6 +93,7 @@ struct function {
 	uint64_t linger_ns;
 	size_t queue_max;
 	size_t state_keys; /* in memory; 0: all */
+	unsigned int tracked_partitions;
 
 	struct key_plan plans[EVENT_USER_MIN]; /* by event id */
 	struct event_pool events;

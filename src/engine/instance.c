@@ -390,6 +390,8 @@ static int instance_on_result(struct instance *instance, const struct pipe_frame
 	}
 	if (r < 0)
 		return r;
+	if (result.collected)
+		instance_note_changes(instance, result, instance_partitions(instance));
 	instance_take_result(instance, &result);
 	instance_go_on(instance);
 	return 0;

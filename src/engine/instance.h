@@ -80,6 +80,10 @@ static inline bool instance_is_up(const struct instance *instance)
 /* Reads on in the state of its partitions, so much that the loop is not held up for long. */
 void instance_load(struct instance *instance);
 
+/* A result says what has changed, of `partitions` (bit p): these keys are in memory. */
+void instance_note_changes(
+	struct instance *instance, struct result_frame result, uint16_t partitions);
+
 /*
  * Before a batch of the first `most` events that wait: what there is of their keys comes to the worker, and
  * other keys leave it. Returns how many of the events may go; 0: it cannot be read, and the worker goes.

@@ -25,6 +25,14 @@ static size_t keys_max(const struct function *function)
 	return MAX(function->state_keys / PARTITIONS, (size_t)1);
 }
 
+/* From the owner's next batch on. */
+static void track(struct function *function, struct partition *partition, uint64_t since)
+{
+	partition->is_tracked = true;
+	partition->tracked_since = since;
+	function->tracked_partitions++;
+}
+
 /* ---- rows on their way to the worker ---- */
 
 struct piece {
@@ -72,6 +80,7 @@ static int note_key(struct piece *piece, const struct state_row *row)
 		return 0;
 	if (residents->count >= most) {
 		piece->partition->is_partial = true;
+		track(piece->instance->function, piece->partition, 0);
 		return -ECANCELED;
 	}
 	return residents_touch(residents, &function->engine->secret, row->hash, 0);
@@ -177,6 +186,30 @@ void instance_load(struct instance *instance)
 
 /* ---- keys ---- */
 
+/*
+ * As long as there is room, nobody has to know when a key was used, so that an event costs nothing: what there
+ * is is known from what changes.
+ */
+void instance_note_changes(
+	struct instance *instance, struct result_frame result, uint16_t partitions)
+{
+	struct function *function = instance->function;
+	size_t room = keys_max(function), len;
+	struct state_row row;
+
+	while (room > 0 && result_frame_write(&result, &row, &len)) {
+		struct partition *partition = &function->partitions[key_partition(row.hash)];
+
+		if (!(partitions >> key_partition(row.hash) & 1) || partition->is_tracked)
+			continue;
+		/* Without memory it is not known, and stays. */
+		(void)!residents_touch(&partition->residents, &function->engine->secret, row.hash,
+			instance->batches_done);
+		if (partition->residents.count > room)
+			track(function, partition, instance->batches_sent);
+	}
+}
+
 static int fetch_key(struct piece *piece, uint64_t hash)
 {
 	struct function *function = piece->instance->function;
@@ -210,6 +243,8 @@ static int want_key(struct piece *piece, const struct event *event)
 	int r;
 
 	piece->partition = &function->partitions[event->partition];
+	if (!piece->partition->is_tracked)
+		return 0;
 	r = residents_touch(&piece->partition->residents, &function->engine->secret, hash,
 		instance->batches_sent + 1);
 	if (r != 0)
@@ -228,6 +263,7 @@ static void let_keys_go(struct instance *instance, struct partition *partition, 
 	size_t count;
 
 	if (partition->owner != instance || partition->residents.count <= most ||
+		!partition->is_tracked || instance->durable < partition->tracked_since ||
 		partition->looked_at == instance->durable + 1)
 		return;
 	count = residents_evict(&partition->residents, &function->engine->secret, most - most / 8,
@@ -248,7 +284,7 @@ size_t instance_fetch(struct instance *instance, size_t most)
 	size_t count = 0, room = keys_max(function);
 	int looked = 0, r = 0;
 
-	if (room == 0)
+	if (function->tracked_partitions == 0)
 		return most;
 	for (const struct event *event = instance->waiting.first;
 		event && count < most && looked < FETCH_MAX; event = event->next) {

@@ -44,6 +44,9 @@ void partition_unload(struct partition *partition)
 	partition->loaded = false;
 	partition->generation = 0;
 	residents_done(&partition->residents);
+	if (partition->is_tracked)
+		partition->owner->function->tracked_partitions--;
+	partition->is_tracked = false;
 	partition->is_partial = false;
 	partition->looked_at = 0;
 	partition->sent = 0;

@@ -65,7 +65,7 @@ int residents_touch(struct residents *residents, const struct siphash_key *secre
 	}
 	resident = find(residents, secret, hash);
 	if (resident->batch != 0) {
-		resident->batch = batch + 1;
+		resident->batch = MAX(resident->batch, batch + 1);
 		return 1;
 	}
 	*resident = (struct resident){hash, batch + 1};

@@ -30,7 +30,7 @@ struct residents {
 void residents_done(struct residents *residents);
 
 /*
- * Notes that an event of a key is in a batch (0: its state is there, and no event yet). 1: the key is there
+ * Notes that an event of a key is in a batch (0: its state is there, and no event yet), or in a later one. 1: the key is there
  * already; 0: it is from now on; -ENOMEM. `secret`: of where they lie, as who makes events can choose hashes.
  */
 int residents_touch(struct residents *residents, const struct siphash_key *secret, uint64_t hash,
