@@ -13,7 +13,8 @@
  * run in the order in which they were pushed, and are done in that order; so the events and the state of
  * one key are never in two places. Each partition belongs to one worker at a time, and can move to
  * another: what is out of it is committed, then the other worker gets its state from the store. The
- * other partitions do not wait for that.
+ * other partitions do not wait for that. The state of at most `state_keys` keys is in the memory of workers;
+ * that of the others is in the store, and comes back before their next event (loading.c).
  *
  * Failure never reorders a partition, and holds up no other for long. An event that failed is tried
  * again after a pause, in which its partition waits. The events of a batch that crashes its worker or
