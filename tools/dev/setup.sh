@@ -9,7 +9,7 @@ gcc libc6-dev make linux-libc-dev meson ninja-build pkg-config python3 perl
 clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev
 libxdp-dev libcap-dev libseccomp-dev
 libjansson-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev openssl libpcap-dev libarchive-dev nodejs
-libcmocka-dev valgrind clang-format clang-tidy shellcheck mandoc spin node-typescript mypy
+libcmocka-dev valgrind clang-format clang-tidy shellcheck mandoc spin node-typescript mypy zsh fish
 systemd iproute2 procps ethtool nftables tcpdump tshark curl nmap hping3 iperf3 gnuplot-nox
 NAMES
 	# Faster AES-GCM; Debian has it for this architecture only.

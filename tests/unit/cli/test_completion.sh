@@ -97,4 +97,15 @@ while read -r verb _; do
 		}
 	done
 done < <("$program" help pki | sed -n '/^Verbs:/,/^$/s/^  //p')
+while read -r verb _; do
+	expect _netlambda "netlambda function $verb" "$verb"
+	for option in $("$program" help function "$verb" | sed -n '/^Options/,/^$/s/^ *\(-.*\)/\1/p' | sed 's/   .*//' | grep -oE -- '--[a-z-]+'); do
+		COMP_WORDS=(netlambda function "$verb" "$option") COMP_CWORD=3 COMPREPLY=()
+		_netlambda
+		[[ " ${COMPREPLY[*]} " == *" $option "* ]] || {
+			echo "not ok: function $verb: $option is not completed"
+			failed=1
+		}
+	done
+done < <("$program" help function | sed -n '/^Verbs:/,/^$/s/^  //p')
 exit $failed

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The completions of fish and zsh: each command, verb and option that the program's help knows is offered where it
+# belongs. fish is asked; in zsh the functions that its completion calls print what they are called with.
+# usage: test_completion_shells.sh fish|zsh COMPLETION NETLAMBDA
+set -u
+shell=$1 completion=$2 program=$3
+failed=0
+
+command -v "$shell" >/dev/null || {
+	echo "no $shell here"
+	exit 77
+}
+"$shell" -n "$completion" || exit 1
+PATH=$(dirname "$program"):$PATH
+
+# offered_SHELL "WORDS" DASH: what is offered behind some words, a line each.
+# shellcheck disable=SC2317 # they are called by their names
+offered_fish()
+{
+	fish --no-config -c "source $completion; complete -C 'netlambda $1 $2'" 2>/dev/null
+}
+
+# shellcheck disable=SC2317
+offered_zsh()
+{
+	# shellcheck disable=SC2016 # zsh's
+	zsh -f -c '
+		_arguments() { print -rl -- "$@"; [[ $1 == -C ]] || return; shift words; state=argument
+			((${#words} > 1)) || state=$level; level=verb }
+		_describe() { print -rl -- ${(P)2} }
+		level=command words=(netlambda '"$1"' "")
+		. '"$completion"' 2>/dev/null'
+}
+
+# expect "WORDS" DASH NAME...
+expect()
+{
+	local words=$1 offered name
+
+	offered=$("offered_$shell" "$words" "$2")
+	shift 2
+	for name in "$@"; do
+		grep -qE -- "^(\*?)$name([^a-z-]|\$)" <<<"$offered" || {
+			echo "not ok: $shell: 'netlambda $words' does not offer $name"
+			failed=1
+		}
+	done
+}
+
+# below "WORDS" TITLE: what the help lists there
+below()
+{
+	# shellcheck disable=SC2086 # words
+	"$program" help $1 | sed -n "/^$2:/,/^\$/s/^  \([a-z-]*\)  .*/\1/p"
+}
+
+# options_of "WORDS"
+options_of()
+{
+	# shellcheck disable=SC2086 # words
+	"$program" help $1 | sed -n '/^Options/,/^$/p' | grep -E '^ +-' | sed 's/^ *//; s/  .*//' | grep -oE -- '--[a-z-]+'
+}
+
+check()
+{
+	# shellcheck disable=SC2046 # words
+	expect "$1" -- $(options_of "$1")
+}
+
+commands=$(below '' Commands)
+[ -n "$commands" ] || failed=1
+# shellcheck disable=SC2086 # words
+expect '' '' $commands
+for command in $commands; do
+	verbs=$(below "$command" Verbs)
+	[ -n "$verbs" ] || check "$command"
+	# shellcheck disable=SC2086
+	expect "$command" '' $verbs
+	for verb in $verbs; do
+		check "$command $verb"
+	done
+done
+exit $failed
