@@ -58,10 +58,9 @@ class Event:
         return repr(dict(self))
 
 
-def event_time_ms(payload, at, schema):
+def event_time_ms(sent_ns, last_ns):
     """The event's time for windows: the record's own, unless a switch's clock runs away."""
-    sent = HEADER.unpack_from(payload, at)[1] / 1e6
-    last = schema.last_ms(payload, at + HEADER.size)
+    sent, last = sent_ns / 1e6, last_ns / 1e6
     return last if last > 0 and (sent == 0 or last <= sent + SKEW_MS) else sent
 
 
@@ -142,8 +141,8 @@ class Context:
 
     @property
     def state(self):
-        self._check_open()
-        if self._state is None:
+        if self._state is None or not self._open:
+            self._check_open()
             self._state = self._open_state(*self._place)
         return self._state
 

@@ -126,6 +126,25 @@ for _name in (
     setattr(Record, _name, _filled(getattr(dict, _name)))
 
 
+def _unpack_form(fields):
+    """What struct unpacks them with at once; and name -> a word for each, in the order in which they come."""
+    form, end = '=', 0  # in the machine's own byte order, without padding
+    places = sorted(fields, key=lambda field: field[2])
+    for name, kind, offset, size in places:
+        if offset < end:
+            raise ValueError(f'field {name} overlaps another')
+        form += f'{offset - end}x' + _format(kind, size, name)
+        end = offset + size
+    return form, {field[0]: f'v{i}' for i, field in enumerate(places)}
+
+
+def _compiled(source, form, **scope):
+    """The function `read` of a source that unpacks a form."""
+    scope |= {'unpack': struct.Struct(form).unpack_from, 'ip_text': ip_text, 'time_text': time_text}
+    exec(source, scope)
+    return scope['read']
+
+
 class Schema:
     """An event's fields, as (name, kind, offset, size), with what decodes them."""
 
@@ -134,62 +153,57 @@ class Schema:
         self.name = name
         self.record_size = record_size
         self.stride = aligned(record_size)  # bytes of a record in a batch
+        self._fields = fields
         self._readers = {}
         for field, kind, offset, size in fields:
             if offset + size > record_size:
                 raise ValueError(f'field {field} lies outside its record')
             self._readers[field] = self._reader(field, kind, offset, size)
-        self.decode = self._compile(fields)
-        last = next((f for f in fields if f[0] == 'last' and f[1] == 'time'), None)
-        self._last = (struct.Struct('=Q'), last[2]) if last else None
+        self.decode = self._compile()
 
     @staticmethod
     def _reader(field, kind, offset, size):
-        # In the machine's own byte order, without padding.
         form = struct.Struct('=' + _format(kind, size, field))
         convert = _TEXTS.get(kind, lambda value: value)
         return lambda record, at: convert(form.unpack_from(record, at + offset)[0])
 
-    @staticmethod
-    def _compile(fields):
+    def _compile(self):
         """(bytes, at) -> Record, by one unpack of all fields."""
-        form, end = '=', 0
-        places = sorted(range(len(fields)), key=lambda i: fields[i][2])
-        for i in places:
-            name, kind, offset, size = fields[i]
-            if offset < end:
-                raise ValueError(f'field {name} overlaps another')
-            form += f'{offset - end}x' + _format(kind, size, name)
-            end = offset + size
-        texts = [i for i, (_, kind, _, _) in enumerate(fields) if kind in _TEXTS]
-        numbers = ', '.join(f'{field[0]!r}: v{i}' for i, field in enumerate(fields) if i not in texts)
+        form, values = _unpack_form(self._fields)
+        texts = {field[0]: _TEXTS[field[1]] for field in self._fields if field[1] in _TEXTS}
+        numbers = ', '.join(f'{field[0]!r}: {values[field[0]]}' for field in self._fields if field[0] not in texts)
         source = (
-            'def decode(record, at):\n'
-            f'    {", ".join(f"v{i}" for i in places)}, = unpack(record, at)\n'
+            'def read(record, at):\n'
+            f'    {", ".join(values.values())}, = unpack(record, at)\n'
             f'    data = Fields({{{numbers}}})\n'
-            f'    data._raw = ({"".join(f"v{i}, " for i in texts)})\n'
+            f'    data._raw = ({"".join(f"{values[name]}, " for name in texts)})\n'
             f'{"" if numbers else "    data._fill()"}\n'  # C would see an empty dict
             '    return data\n'
         )
         members = {
             '__slots__': (),
-            '_texts': {fields[i][0]: (place, _TEXTS[fields[i][1]]) for place, i in enumerate(texts)},
-            '_names': tuple(field[0] for field in fields),
+            '_texts': {name: (place, text_of) for place, (name, text_of) in enumerate(texts.items())},
+            '_names': tuple(field[0] for field in self._fields),
         }
-        scope = {'unpack': struct.Struct(form).unpack_from, 'Fields': type('Record', (Record,), members)}
-        exec(source, scope)
-        return scope['decode']
+        return _compiled(source, form, Fields=type('Record', (Record,), members))
 
     def reader(self, field):
         """A function (bytes, at) -> value, or None."""
         return self._readers.get(field)
 
-    def last_ms(self, record, at):
-        """The record's own `last` in milliseconds; 0: unknown."""
-        if self._last is None:
-            return 0
-        form, offset = self._last
-        return form.unpack_from(record, at + offset)[0] / 1e6
+    def key_reader(self, names):
+        """(bytes, at) -> what state needs of a record: the key's text, and `last` in nanoseconds; 0: unknown."""
+        last = [field for field in self._fields if field[:2] == ('last', 'time')]
+        form, values = _unpack_form([field for field in self._fields if field[0] in names or field in last])
+        shown = {name: f'{kind}_text({values[name]})' if kind in _TEXTS else values[name]
+                 for name, kind, _, _ in self._fields if name in names}
+        text = '|'.join(f'{{{shown[name]}}}' if name in shown else '' for name in names)
+        source = (
+            'def read(record, at):\n'
+            f'    ({"".join(f"{value}, " for value in values.values())}) = unpack(record, at)\n'
+            f'    return f"{text}", {values["last"] if last else 0}\n'
+        )
+        return _compiled(source, form)
 
 
 def read_schema(reader):

@@ -32,6 +32,7 @@ FAILED, SKIPPED = u8_bytes(1), u8_bytes(2)
 KEPT, DELETED = u8_bytes(0), u8_bytes(1)
 
 _batch = struct.Struct('<II')  # count, flags
+_hash_and_time = struct.Struct('<QQ')  # of an event's header
 
 
 def message_of(error):
@@ -71,10 +72,7 @@ class Runner:
         self.state = State() if state is None else state
         self._schemas = schemas
         self._main = main
-        self._key_readers = {
-            schema.id: [schema.reader(name) or (lambda record, at: '') for name in hello['key']]
-            for schema in schemas.values()
-        }
+        self._key_readers = {schema.id: schema.key_reader(hello['key']) for schema in schemas.values()}
         self._config = freeze(json.loads(hello['config']))
         self._constants = {
             'function-name': hello['name'],
@@ -98,11 +96,11 @@ class Runner:
         self.state.drop(partitions)
 
     def _open_state(self, payload, at, schema):
-        record = at + HEADER.size
+        key_hash, sent_ns = _hash_and_time.unpack_from(payload, at)
+        key, last_ns = self._key_readers[schema.id](payload, at + HEADER.size)
         if self._called is not None and self._called.has_data:
-            return self.state.at(self._called.key, HEADER.unpack_from(payload, at)[0], event_time_ms(payload, at, schema))
-        key = '|'.join(str(reader(payload, record)) for reader in self._key_readers[schema.id])
-        return self.state.at(key, HEADER.unpack_from(payload, at)[0], event_time_ms(payload, at, schema))
+            key = self._called.key
+        return self.state.at(key, key_hash, event_time_ms(sent_ns, last_ns))
 
     def run(self, payload):
         """BATCH payload -> RESULT frames."""

@@ -362,6 +362,8 @@ class State:
 
 
 class Counter:
+    __slots__ = ('_keyed', '_name', '_ttl')
+
     def __init__(self, keyed, name, ttl):
         self._keyed = keyed
         self._name = name
