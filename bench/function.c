@@ -54,6 +54,7 @@ enum {
 	COMMIT_EVENTS,
 	COMMIT_TIME,
 	START,
+	BARE_START,
 	SPARE_START,
 	MEMORY,
 	METRICS
@@ -68,6 +69,7 @@ static const struct {
 	[COMMIT_EVENTS] = {"events a commit", "events"},
 	[COMMIT_TIME] = {"a commit", "ms"},
 	[START] = {"cold start", "ms"},
+	[BARE_START] = {"cold start, no isolation", "ms"},
 	[SPARE_START] = {"start, spare worker", "ms"},
 	[MEMORY] = {"memory a worker", "MB"},
 };
@@ -217,17 +219,18 @@ static int load_fully(struct rig *rig, double seconds, uint64_t *ret_sent, struc
 	return 0;
 }
 
-/* From the first event to its result, when a spare worker is there for it. */
-static int measure_spare(struct bench *bench, size_t which, unsigned int run)
+static int measure_start(struct bench *bench, size_t which, unsigned int run, int metric)
 {
 	_cleanup_(rig_freep) struct rig *rig = NULL;
 	struct rig_options options = cases[which].options;
 	uint64_t start_ns;
 
-	options.spare = true;
+	/* From the first event to its result, when a spare worker is there for it. */
+	options.spare = metric == SPARE_START;
+	options.isolation = metric == BARE_START ? ISOLATION_NONE : ISOLATION_STRICT;
 	if (rig_new(&options, &rig, &start_ns) < 0)
 		return -1;
-	bench->values[which][SPARE_START][run] = (double)start_ns / NS_PER_MS;
+	bench->values[which][metric][run] = (double)start_ns / NS_PER_MS;
 	return 0;
 }
 
@@ -242,7 +245,8 @@ static int measure_case(struct bench *bench, size_t which, unsigned int run)
 		return -1;
 	bench->values[which][START][run] = (double)start_ns / NS_PER_MS;
 	if (cases[which].has_state && cases[which].options.workers == 1 &&
-		measure_spare(bench, which, run) < 0)
+		(measure_start(bench, which, run, BARE_START) < 0 ||
+			measure_start(bench, which, run, SPARE_START) < 0))
 		return -1;
 	if (load_fully(rig, bench->seconds, &sent, &load) < 0)
 		return -1;
@@ -354,8 +358,10 @@ static void add_start(struct report *report, const struct bench *bench, size_t w
 		row.beside = "node -e 0";
 	}
 	report_add(report, &row);
-	if (bench->values[which][SPARE_START][0] > 0) {
-		row = row_of(bench, which, SPARE_START, bench->values[which][SPARE_START]);
+	for (int metric = BARE_START; metric <= SPARE_START; metric++) {
+		if (bench->values[which][metric][0] == 0)
+			continue;
+		row = row_of(bench, which, metric, bench->values[which][metric]);
 		row.beside = cases[which].name;
 		report_add(report, &row);
 	}
@@ -370,7 +376,7 @@ static void add_case(struct report *report, const struct bench *bench, size_t wh
 
 	for (int metric = 0; metric < METRICS; metric++) {
 		row = row_of(bench, which, metric, values[metric]);
-		if (metric == START || metric == SPARE_START)
+		if (metric >= START && metric <= SPARE_START)
 			continue;
 		if (metric == CORE_RATE && cases[which].goal > 0) {
 			snprintf(goal, sizeof(goal), "at least %.0f k events/s a core",

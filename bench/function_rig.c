@@ -385,6 +385,7 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 		.state_keys = 100000, /* as a function has it that does not say */
 		.min = options->spare ? 0 : options->workers,
 		.max = options->workers,
+		.isolation = options->isolation,
 	};
 	_cleanup_free_ char *error = NULL;
 	int r;

@@ -8,6 +8,7 @@
  */
 
 #include "base/attr.h"
+#include "engine/isolation.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct rig_options {
 	unsigned int batch_max;
 	unsigned int workers;
 	bool spare; /* none, but a spare worker, until the first event comes */
+	enum isolation isolation;
 };
 
 struct latency {
