@@ -135,8 +135,14 @@ class Path:
         self.lab.close()
 
     def start(self, *server_options):
-        self.server.start(*server_options)
-        self.agent.start()
+        """For a `with`, which has not begun if this fails: then nothing is left behind either."""
+        try:
+            self.server.start(*server_options)
+            self.agent.start()
+        except BaseException:
+            self.show_logs()
+            self.lab.close()
+            raise
         return self
 
     def switch(self, number=1):
