@@ -32,6 +32,8 @@ static void spin(void)
 
 static int obey(enum order order, struct lambda_context *context)
 {
+	void *volatile memory; /* or compilers may take it that nobody needs it, and that it is there */
+
 	switch (order) {
 	case ORDER_EXIT:
 		exit(3);
@@ -48,8 +50,8 @@ static int obey(enum order order, struct lambda_context *context)
 			spin();
 		return 0;
 	case ORDER_MEMORY:
-		return lambda_fail(
-			context, "allocation %s", malloc(2000U << 20) ? "succeeded" : "failed");
+		memory = malloc(2000U << 20);
+		return lambda_fail(context, "allocation %s", memory ? "succeeded" : "failed");
 	case ORDER_THROW_LATE:
 		lambda_counter_add(context, "sum", 1000000);
 		lambda_alert(context, &(struct lambda_alert){.title = "must not be seen"});
