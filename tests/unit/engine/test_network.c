@@ -5,6 +5,7 @@
  */
 #include "base/fd.h"
 #include "engine/isolation.h"
+#include "launcher/cgroup.h"
 #include "tests/unit/engine/sandboxed.h"
 #include "tests/unit/engine/targets.h"
 #include "tests/unit/test.h"
@@ -373,6 +374,7 @@ static int setup(void **state _unused_)
 static int teardown(void **state _unused_)
 {
 	isolation_level_done(&here);
+	cgroup_prepare(); /* sweeps what killed launchers left */
 	return targets_remove(&target);
 }
 
