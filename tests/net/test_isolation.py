@@ -27,7 +27,6 @@ class Place:
         self.server = daemons.Server(self.lab, harness.BUILD, "lambda", "127.0.0.1:5005", version1=True)
 
     def __enter__(self):
-        self.server.start(wrapper=NO_NAMESPACES)
         return self
 
     def __exit__(self, *_):
@@ -51,6 +50,7 @@ class Place:
 
 def test(checker):
     with Place() as place:
+        place.server.start(wrapper=NO_NAMESPACES)
         shell = harness.Shell(place)
         code = shell.write("count/count.js", CODE)
         promises_that_cannot_be_kept_are_refused(checker, shell, code)
