@@ -131,7 +131,7 @@ static void log_thresholds(const char *of, const struct fanout_thresholds *thres
 static void reload_alarms(struct agent *agent)
 {
 	_cleanup_free_ char *error = NULL;
-	struct fanout_options fanout;
+	struct fanout_options fanout = {0};
 	int r;
 
 	if (!agent->options->alarm_file) {
