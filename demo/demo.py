@@ -61,6 +61,7 @@ class Demo:
         self.alert_file = AlertFile(self.scene.alerts_path())
         ports = ", ".join(self.scene.ports())
         self.story.line(f"  XDP counts on {ports}; the server runs the functions port-scan and heavy-hitter")
+        self.story.line(f"  They speak {self.scene.link()}, with certificates of a CA that lives as long as the demo")
         for name, folder in self.own.items():
             self.story.line(f"  {self.scene.deploy(name, folder)}")
 

@@ -74,6 +74,13 @@ class Scene:
         self.agent = daemons.Agent(self.lab, self.build, "s1", self.ports(), endpoint,
                                    credentials=issuer.switch(1)).start()
 
+    def link(self):
+        """What agent and server speak, once they do."""
+        def sessions():
+            return [one for one in self.server.json("/v1/switches")["switches"] if one.get("session")]
+        switch, = network.wait_for(sessions, 10, "the agent to have a session")
+        return f"protocol version {switch['version']}, sealed with {switch['session']['cipher']}"
+
     def deploy(self, name, folder):
         """Puts a function of the user's to work; gives what the command says."""
         argv = [f"{self.build}/src/cli/netlambda", "--socket", self.server.config["api"], "function", "deploy", name,
