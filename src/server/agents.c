@@ -141,9 +141,10 @@ static void settle_losses(struct flush *flush)
 
 	for (size_t i = 0; i < flush->loss_count; i++) {
 		struct stream *stream = agents->loss_streams[i];
+		struct lane *lane = container_of(stream, struct lane, stream);
 		const struct loss *loss = &flush->losses[i];
 
-		container_of(stream, struct lane, stream)->lost += loss->count;
+		lane->lost += MIN(loss->count, V2_SEQUENCE_MAX - lane->lost);
 		stream_declare(stream, loss->sequence + loss->count);
 		stream_advance(stream);
 	}

@@ -32,11 +32,13 @@ static int put_declared(struct store *store, const struct loss *loss)
 	return r == 0 && sqlite3_changes(store->db) == 0 ? -ESTALE : r;
 }
 
+/* A range is as long as its switch says: the sum stops at the greatest integer that SQLite has. */
 static int add_to_sums(struct store *store, const struct loss *loss)
 {
 	struct action action = action_begin(store,
 		"INSERT INTO loss_sums(stream, cause, ranges, events) VALUES(?1, ?2, 1, ?3)"
-		" ON CONFLICT DO UPDATE SET ranges = ranges + 1, events = events + ?3");
+		" ON CONFLICT DO UPDATE SET ranges = ranges + 1,"
+		" events = events + min(?3, 9223372036854775807 - events)");
 
 	action_int(&action, loss->stream);
 	action_text(&action, loss->cause);

@@ -55,7 +55,7 @@ int streams_forget(struct store *store, uint64_t stream, const char *const *func
 struct loss_sum {
 	uint64_t stream;
 	const char *cause;
-	uint64_t ranges, events; /* ranges without an end count no events */
+	uint64_t ranges, events; /* at most INT64_MAX; ranges without an end count no events */
 };
 
 int streams_each_loss_sum(struct store *store, int (*fn)(void *user, const struct loss_sum *sum),

@@ -489,6 +489,24 @@ static void the_newest_losses_are_kept_and_the_sums_of_all(void **state)
 	assert_string_equal(sums, "1 spool-full 10005/10005; ");
 }
 
+/* A switch says how long a range is, and may say so again after each of its starts. */
+static void a_sum_of_losses_stops_at_the_greatest_integer(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	struct agent_row agent = {.switch_id = 7, .boot = 1};
+	struct loss loss = {stream_id(7, 1), 0, 0, INT64_MAX, 1, "spool-full"};
+	char sums[128] = "";
+
+	for (agent.epoch = 1; agent.epoch <= 3; agent.epoch++) {
+		loss.epoch = agent.epoch;
+		assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
+		assert_int_equal(streams_progress(store, NULL, 0, &loss, 1), 0);
+	}
+	assert_int_equal(streams_each_loss_sum(store, note_sum, sums), 0);
+	assert_string_equal(sums, "1 spool-full 9223372036854775807/3; ");
+}
+
 static int count_mark(void *user, const char *function, const struct mark *mark _unused_)
 {
 	size_t *count = user;
@@ -734,6 +752,7 @@ int main(void)
 		cmocka_unit_test(closed_writer_leaves_everything_in_the_one_file),
 		cmocka_unit_test(what_is_of_a_closed_incarnation_is_refused),
 		cmocka_unit_test(the_newest_losses_are_kept_and_the_sums_of_all),
+		cmocka_unit_test(a_sum_of_losses_stops_at_the_greatest_integer),
 		cmocka_unit_test(a_forgotten_stream_has_no_marks),
 		cmocka_unit_test(garbage_file_is_refused_untouched),
 		cmocka_unit_test(truncated_file_is_refused_untouched),
