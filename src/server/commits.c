@@ -302,6 +302,7 @@ static void request_finish(struct commits *commits, struct commit_request *reque
 		return;
 	}
 	commits->under_way--;
+	commits->last_task_error = request->error;
 	request->done(request);
 }
 

@@ -32,7 +32,8 @@ struct commits {
 	uint64_t alerts;       /* published since start */
 	uint64_t dead_letters; /* since start */
 	uint64_t refused;      /* results that the store did not take; they are run again */
-	int last_error;        /* of the newest commit: 0, or why the store refuses */
+	int last_error;        /* of the newest result: 0, or why the store refuses */
+	int last_task_error;   /* of the newest task, likewise */
 };
 
 /* Sends a result on its way (engine_ops.commit). */

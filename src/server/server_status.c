@@ -32,16 +32,23 @@ static size_t count_switches(const struct server *server)
 	return switches_count(server->switches) + agents_count(link_agents(server->link));
 }
 
+static void show_store_health(const struct commits *commits, api_reason_fn fn, void *arg)
+{
+	int error = commits->last_error != 0 ? commits->last_error : commits->last_task_error;
+	char reason[128];
+
+	if (error == 0)
+		return;
+	snprintf(reason, sizeof(reason), "the store refuses commits: %s", strerror(-error));
+	fn(arg, reason);
+}
+
 static void show_health(void *user, api_reason_fn fn, void *arg)
 {
 	const struct server *server = user;
 	char reason[256];
 
-	if (server->commits.last_error != 0) {
-		snprintf(reason, sizeof(reason), "the store refuses commits: %s",
-			strerror(-server->commits.last_error));
-		fn(arg, reason);
-	}
+	show_store_health(&server->commits, fn, arg);
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		const struct unit *unit = &server->units->units[i];
 		struct function_stats stats;

@@ -5,7 +5,8 @@
 #include "tests/unit/server/core.h"
 #include "tests/unit/store/fixture.h"
 
-#include <signal.h>
+#include <errno.h>
+#include <sqlite3.h>
 
 #define PORT V2_LANE_PORT
 
@@ -333,6 +334,43 @@ static void updates_that_a_function_has_no_room_for_are_counted(void **state)
 	core_close(&core);
 }
 
+static void spoil(const char *path, const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static bool a_task_is_refused(struct core *core)
+{
+	return core->commits.last_task_error != 0;
+}
+
+static bool no_task_is_refused(struct core *core)
+{
+	return core->commits.last_task_error == 0;
+}
+
+static void progress_that_the_store_refuses_is_known_until_it_takes_it(void **state)
+{
+	struct core_options o = options_for(state);
+	struct core core = {0};
+
+	core_open(&core, &o);
+	hello(&core, 99);
+	spoil(o.path, "UPDATE streams SET epoch = 77");
+	assert_true(lose(&core, PORT, 5));
+	core_run_until(&core, a_task_is_refused);
+	assert_int_equal(core.commits.last_task_error, -ESTALE);
+	assert_int_equal(core.processed[PORT], 0);
+	spoil(o.path, "UPDATE streams SET epoch = 1");
+	core_run_until(&core, no_task_is_refused);
+	run_to(&core, 5);
+	core_close(&core);
+}
+
 /* ---- room ---- */
 
 static uint64_t left_to_offer;
@@ -415,6 +453,7 @@ int main(int argc, char **argv)
 		TEST(updates_go_on_behind_gaps_which_are_declared),
 		TEST(updates_beyond_the_window_are_lost_with_a_cause),
 		TEST(updates_that_a_function_has_no_room_for_are_counted),
+		TEST(progress_that_the_store_refuses_is_known_until_it_takes_it),
 		TEST(a_lane_that_a_full_queue_stopped_goes_on_when_there_is_room),
 		TEST(events_that_no_trigger_names_are_processed_by_a_commit_of_their_own),
 		TEST(a_removed_function_releases_its_share),
