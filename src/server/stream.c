@@ -58,7 +58,8 @@ void stream_begin(struct stream *stream, const uint64_t incarnation[static 2], u
 {
 	memcpy(stream->incarnation, incarnation, sizeof(stream->incarnation));
 	stream->processed = stream->base = stream->next = stream->told = position;
-	stream->gap_count = 0;
+	stream->gap_head = stream->gap_count = stream->gap_passed = 0;
+	stream->declared = position;
 	memset(stream->waits, 0, stream->window);
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		struct progress *progress = stream->progress[i];
@@ -219,54 +220,100 @@ static void skip_to(struct stream *stream, uint64_t end)
 	stream->next = end;
 }
 
+static void forget_processed_gaps(struct stream *stream)
+{
+	while (stream->gap_count > 0 && stream->gaps[stream->gap_head].to <= stream->processed) {
+		stream->gap_head++;
+		stream->gap_count--;
+		stream->gap_passed -= stream->gap_passed > 0;
+	}
+}
+
 int stream_reserve_gap(struct stream *stream)
 {
-	size_t room = MAX(2 * stream->gap_room, (size_t)8);
 	struct gap *gaps;
+	size_t room;
 
-	if (stream->gap_count < stream->gap_room)
+	forget_processed_gaps(stream);
+	room = MAX(2 * stream->gap_count, (size_t)8);
+	if (stream->gap_count == STREAM_GAPS_MAX)
+		return -ENOBUFS;
+	if (stream->gap_head + stream->gap_count < stream->gap_room)
 		return 0;
-	gaps = reallocarray(stream->gaps, room, sizeof(*gaps));
-	if (!gaps)
-		return -ENOMEM;
-	stream->gaps = gaps;
-	stream->gap_room = room;
+	/* So that each is moved but once or twice while it is there. */
+	if (room > stream->gap_room) {
+		gaps = reallocarray(stream->gaps, room, sizeof(*gaps));
+		if (!gaps)
+			return -ENOMEM;
+		stream->gaps = gaps;
+		stream->gap_room = room;
+	}
+	memmove(stream->gaps, stream->gaps + stream->gap_head,
+		stream->gap_count * sizeof(stream->gaps[0]));
+	stream->gap_head = 0;
 	return 0;
 }
 
 bool stream_skip_known(struct stream *stream)
 {
-	for (size_t i = 0; i < stream->gap_count; i++)
-		if (stream->gaps[i].from == stream->next) {
-			skip_to(stream, stream->gaps[i].to);
-			return true;
-		}
-	return false;
+	const struct gap *gaps = stream->gaps + stream->gap_head;
+	size_t low = 0, high = stream->gap_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (gaps[middle].from < stream->next)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == stream->gap_count || gaps[low].from != stream->next)
+		return false;
+	skip_to(stream, gaps[low].to);
+	return true;
 }
 
 void stream_skip(struct stream *stream, uint64_t count, bool declared)
 {
 	uint64_t end = stream->next + count;
+	struct gap *gap = stream->gaps + stream->gap_head + stream->gap_count;
 
-	stream->gaps[stream->gap_count++] = (struct gap){stream->next, end, declared};
+	if (stream->gap_count > 0 && gap[-1].to == stream->next) {
+		gap[-1].to = end;
+		stream->gap_passed = MIN(stream->gap_passed, stream->gap_count - 1);
+	} else {
+		*gap = (struct gap){stream->next, end};
+		stream->gap_count++;
+	}
+	if (declared)
+		stream_declare(stream, end);
 	skip_to(stream, end);
 }
 
 void stream_declare(struct stream *stream, uint64_t position)
 {
-	for (size_t i = 0; i < stream->gap_count && stream->gaps[i].to <= position; i++)
-		stream->gaps[i].declared = true;
+	stream->declared = MAX(stream->declared, position);
+}
+
+/* The gap that `base` is in or in front of; NULL: there is none. */
+static const struct gap *find_gap(struct stream *stream)
+{
+	const struct gap *gaps = stream->gaps + stream->gap_head;
+
+	while (stream->gap_passed < stream->gap_count &&
+		gaps[stream->gap_passed].to <= stream->base)
+		stream->gap_passed++;
+	return stream->gap_passed < stream->gap_count ? &gaps[stream->gap_passed] : NULL;
 }
 
 /* True if there was one to pass. */
 static bool pass_gap(struct stream *stream)
 {
-	if (stream->gap_count == 0 || stream->gaps[0].from != stream->base ||
-		!stream->gaps[0].declared)
+	const struct gap *gap = find_gap(stream);
+
+	if (!gap || gap->from > stream->base || stream->declared <= stream->base)
 		return false;
-	stream->base = stream->gaps[0].to;
-	stream->gap_count--;
-	memmove(stream->gaps, stream->gaps + 1, stream->gap_count * sizeof(stream->gaps[0]));
+	stream->base = MIN(gap->to, stream->declared);
 	return true;
 }
 
@@ -280,16 +327,19 @@ void stream_decide(struct stream *stream, uint64_t position)
 void stream_undecide(struct stream *stream, uint64_t position)
 {
 	stream->waits[position & (stream->window - 1)]++;
-	stream->base = MIN(stream->base, position);
+	if (position >= stream->base)
+		return;
+	stream->base = position;
+	stream->gap_passed = 0;
 }
 
 void stream_advance(struct stream *stream)
 {
 	do {
-		uint64_t end = stream->gap_count > 0 ? stream->gaps[0].from : stream->next;
-
+		const struct gap *gap = find_gap(stream);
 		/* A unit that is to have some of it again may be behind a gap. */
-		end = MIN(end, stream->next);
+		uint64_t end = gap ? MIN(gap->from, stream->next) : stream->next;
+
 		while (stream->base < end &&
 			stream->waits[stream->base & (stream->window - 1)] == 0)
 			stream->base++;

@@ -16,7 +16,8 @@
  * each takes as much as it has room for: a run, or the rest of it, may be offered again, and no unit
  * gets an event twice.
  *
- * A gap is positions without events. It is passed when its loss is declared, durably.
+ * A gap is positions without events. It is passed as far as its loss is declared, durably, and kept
+ * until it is processed: a commit that is refused takes `base` back over it.
  *
  * An incarnation begins the positions anew. One thread (the loop's).
  */
@@ -30,9 +31,10 @@ struct progress {
 	struct mark mark; /* durable */
 };
 
+#define STREAM_GAPS_MAX 4096
+
 struct gap {
 	uint64_t from, to;
-	bool declared;
 };
 
 struct stream {
@@ -46,9 +48,11 @@ struct stream {
 	size_t window;           /* positions, a power of two */
 	uint8_t *waits;          /* a ring, by position: how many units have not decided it */
 	struct progress *progress[UNITS_MAX];
-	struct gap *gaps; /* oldest first */
-	size_t gap_count, gap_room;
-	uint64_t shed; /* events of a stream that is offered once that a unit had no room for */
+	struct gap *gaps; /* in order, from gap_head on */
+	size_t gap_head, gap_count, gap_room;
+	size_t gap_passed; /* so many, at least, end at or below `base` */
+	uint64_t declared; /* what gaps have below is declared, durably */
+	uint64_t shed;     /* events of a stream that is offered once that a unit had no room for */
 
 	uint64_t touched_by; /* the number of a commit ... */
 	size_t touched_at;   /* ... and the stream's place in it */
@@ -90,13 +94,13 @@ static inline uint64_t stream_room(const struct stream *stream)
 bool stream_offer(
 	struct stream *stream, struct units *units, const struct event_run *run, uint64_t position);
 
-/* Makes room to note a gap. 0 or -ENOMEM. */
+/* Makes room to note a gap. 0, -ENOMEM, or -ENOBUFS: not before more of those there are is processed. */
 int stream_reserve_gap(struct stream *stream) _must_check_;
 /* Passes over the gap that is noted at `next`: a unit is to have what came before it again. False: there is none. */
 bool stream_skip_known(struct stream *stream);
 /* From `next` on so many positions have no event; `declared`: that is durable. There is room. */
 void stream_skip(struct stream *stream, uint64_t count, bool declared);
-/* All gaps that end at or below a position are declared, durably. */
+/* What gaps have below a position is declared, durably. */
 void stream_declare(struct stream *stream, uint64_t position);
 
 /* An event is decided, in a result that goes to the committer; or is not after all, which takes that back. */
