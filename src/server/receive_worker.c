@@ -28,6 +28,7 @@ struct receive_worker {
 	struct receive_worker_options options;
 	pthread_t thread;
 	bool started;
+	uint64_t busy_ns; /* when the thread was last asked */
 	atomic_bool stopping;
 	struct mailbox in, out;
 	struct update_ring *updates;
@@ -583,18 +584,26 @@ struct session *receive_worker_session(struct receive_worker *worker)
 	return session;
 }
 
-void receive_worker_get_stats(
-	const struct receive_worker *worker, struct receive_worker_stats *ret_stats)
+/* A thread that was joined has no clock any more, and may not be asked for it. */
+static uint64_t busy_ns(struct receive_worker *worker)
 {
-	struct udp_memory memory;
 	struct timespec busy;
 	clockid_t clock;
+
+	if (worker->started && pthread_getcpuclockid(worker->thread, &clock) == 0 &&
+		clock_gettime(clock, &busy) == 0)
+		worker->busy_ns = (uint64_t)busy.tv_sec * NS_PER_SEC + (uint64_t)busy.tv_nsec;
+	return worker->busy_ns;
+}
+
+void receive_worker_get_stats(struct receive_worker *worker, struct receive_worker_stats *ret_stats)
+{
+	struct udp_memory memory;
 
 	snapshot_get(&worker->snapshot, worker->view, ret_stats, sizeof(*ret_stats));
 	if (udp_get_memory(worker->options.fd, &memory) == 0)
 		ret_stats->socket_drops = memory.drops;
-	if (pthread_getcpuclockid(worker->thread, &clock) == 0 && clock_gettime(clock, &busy) == 0)
-		ret_stats->busy_ns = (uint64_t)busy.tv_sec * NS_PER_SEC + (uint64_t)busy.tv_nsec;
+	ret_stats->busy_ns = busy_ns(worker);
 }
 
 /* ---- life ---- */
@@ -706,6 +715,7 @@ void receive_worker_stop(struct receive_worker *worker)
 		return;
 	atomic_store(&worker->stopping, true);
 	loop_wake(worker->loop);
+	(void)busy_ns(worker);
 	pthread_join(worker->thread, NULL);
 	worker->started = false;
 }

@@ -84,8 +84,8 @@ const struct update *receive_worker_update(struct receive_worker *worker);
 void receive_worker_updated(struct receive_worker *worker);
 struct session *receive_worker_session(struct receive_worker *worker);
 
-/* Any thread. */
+/* The control thread, also when the worker has ended. */
 void receive_worker_get_stats(
-	const struct receive_worker *worker, struct receive_worker_stats *ret_stats);
+	struct receive_worker *worker, struct receive_worker_stats *ret_stats);
 
 #endif
