@@ -37,6 +37,8 @@ struct agents {
 	struct agents_source source;
 	struct agent **list; /* by age */
 	size_t count;
+	uint32_t *met; /* switches with an incarnation, sorted */
+	size_t met_count;
 	size_t blocked; /* lanes */
 	size_t turn;    /* the agent that is asked first */
 	struct loop_timer flush_timer, close_timer;
@@ -242,10 +244,46 @@ static int admit_run(struct store *store, struct commit_request *request)
 	return streams_admit(store, &admit->row, admit->losses, admit->loss_count);
 }
 
+/* The place of a switch among those that were met. */
+static size_t met_place(const struct agents *agents, uint32_t switch_id)
+{
+	size_t low = 0, high = agents->met_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (agents->met[middle] < switch_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool agents_have_met(const struct agents *agents, uint32_t switch_id)
+{
+	size_t place = met_place(agents, switch_id);
+
+	return place < agents->met_count && agents->met[place] == switch_id;
+}
+
+static void note_met(struct agents *agents, uint32_t switch_id)
+{
+	size_t place = met_place(agents, switch_id);
+
+	if (agents_have_met(agents, switch_id))
+		return;
+	memmove(agents->met + place + 1, agents->met + place,
+		(agents->met_count - place) * sizeof(agents->met[0]));
+	agents->met[place] = switch_id;
+	agents->met_count++;
+}
+
 static void agent_begin(struct agent *agent)
 {
 	const uint64_t incarnation[2] = {agent->epoch, agent->boot};
 
+	note_met(agent->agents, agent->switch_id);
 	for (size_t i = 0; i < V2_LANES; i++) {
 		struct lane *lane = &agent->lanes[i];
 
@@ -576,7 +614,8 @@ int agents_new(const struct agents_options *options, const struct agents_source 
 	agents->flush_timer = (struct loop_timer){.fn = on_flush, .user = agents};
 	agents->close_timer = (struct loop_timer){.fn = on_close, .user = agents};
 	agents->list = calloc(options->max, sizeof(agents->list[0]));
-	if (!agents->list)
+	agents->met = calloc(options->max, sizeof(agents->met[0]));
+	if (!agents->list || !agents->met)
 		return -ENOMEM;
 	*ret_agents = TAKE_PTR(agents);
 	return 0;
@@ -598,6 +637,7 @@ void agents_free(struct agents *agents)
 	for (size_t i = 0; i < agents->count; i++)
 		agent_free(agents->list[i]);
 	free(agents->list);
+	free(agents->met);
 	flush_free(agents->flush);
 	free(agents);
 }

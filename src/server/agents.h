@@ -95,6 +95,9 @@ struct agent *agents_get(struct agents *agents, uint32_t switch_id);
 size_t agents_count(const struct agents *agents);
 struct agent *agents_at(struct agents *agents, size_t index);
 
+/* A switch has, or has had, an incarnation: it proves who it is. Quick. */
+bool agents_have_met(const struct agents *agents, uint32_t switch_id);
+
 /* Judges a HELLO. With V2_ADMIT_RESUME `ret_mark` is what WELCOME begins with. */
 enum v2_admission agent_hello(
 	struct agent *agent, const struct v2_hello *hello, struct v2_mark *ret_mark);

@@ -2,6 +2,7 @@
 #include "server/ingest.h"
 
 #include "base/log.h"
+#include "server/agents.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -224,16 +225,28 @@ static void receive_acknowledged(struct ingest *ingest, struct arrival *arrival,
 	}
 }
 
+/* Why a switch is not to be believed in the clear; NULL: it is. */
+static const char *find_objection(const struct ingest *ingest, uint32_t id)
+{
+	if (ingest->allowed_count > 0)
+		return bsearch(&id, ingest->allowed, ingest->allowed_count, sizeof(id),
+			       config_compare_ids)
+			       ? NULL
+			       : "it is not in version1_switches";
+	return ingest->agents && agents_have_met(ingest->agents, id)
+		       ? "it has spoken version 2, and version1_switches does not name it"
+		       : NULL;
+}
+
 /* NULL: it is not to be listened to. */
 static struct switch_ *find_switch(struct ingest *ingest, uint32_t id, uint64_t now_ns)
 {
+	const char *objection = find_objection(ingest, id);
 	struct switch_ *sw;
 
-	if (ingest->allowed_count > 0 && !bsearch(&id, ingest->allowed, ingest->allowed_count,
-						 sizeof(id), config_compare_ids)) {
+	if (objection) {
 		ingest->counters.foreign_switches++;
-		log_limited(LOG_LEVEL_WARNING,
-			"datagram refused switch=%u: it is not in version1_switches", id);
+		log_limited(LOG_LEVEL_WARNING, "datagram refused switch=%u: %s", id, objection);
 		return NULL;
 	}
 	sw = switches_get(ingest->switches, id, now_ns);

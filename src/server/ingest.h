@@ -12,6 +12,9 @@
  * given, the switch sends it again, and each function then gets what it has not had. Unacknowledged
  * events that a queue has no room for are shed and counted.
  *
+ * A switch that has spoken version 2 proves who it is there, and is not believed in the clear any more,
+ * unless it is among those allowed by name.
+ *
  * No socket and no clock in here: datagrams and times come in, answers go out through `reply`.
  */
 
@@ -22,12 +25,14 @@
 
 #include <stdint.h>
 
+struct agents;
+
 struct ingest_counters {
 	uint64_t datagrams;
 	uint64_t bytes;
 	uint64_t malformed[V1_ERROR_COUNT]; /* by cause; [V1_OK] stays 0 */
 	uint64_t too_many_switches;
-	uint64_t foreign_switches; /* that are not among those allowed */
+	uint64_t foreign_switches; /* that are not among those allowed, or speak version 2 */
 	uint64_t acks;             /* sent */
 	uint64_t events[2]; /* in accepted transactions: [0] unacknowledged, [1] acknowledged */
 	uint64_t unrouted;  /* of these, events that no trigger names */
@@ -41,7 +46,8 @@ struct ingest {
 	struct switches *switches;
 	struct units *units;
 	const uint32_t *allowed; /* ids of switches, sorted */
-	size_t allowed_count;    /* 0: any */
+	size_t allowed_count;    /* 0: any that does not speak version 2 */
+	struct agents *agents;   /* NULL: none speaks version 2 */
 	void (*reply)(void *user, const struct endpoint *to, const void *bytes, size_t size);
 	void *user;
 	struct ingest_counters counters;

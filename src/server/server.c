@@ -203,6 +203,7 @@ static int open_link(struct server *server, char **ret_error)
 	r = link_new(&options, &source, server->reader, &server->link, &version1_fd, ret_error);
 	if (r == 0) {
 		server->commits.agents = link_agents(server->link);
+		server->ingest.agents = link_agents(server->link);
 		if (version1_fd >= 0)
 			r = version1_new(server->loop, version1_fd, &server->ingest,
 				server->options.drop_rate, &server->version1);

@@ -187,6 +187,7 @@ void core_open(struct core *core, const struct core_options *options)
 	with.units = core->units;
 	assert_int_equal(agents_new(&agents_options, &with, &core->agents), 0);
 	core->commits.agents = core->agents;
+	core->ingest.agents = core->agents;
 	assert_int_equal(agents_restore(core->agents, core->reader), 0);
 	core->agent = agents_get(core->agents, CORE_SWITCH);
 	assert_non_null(core->agent);

@@ -65,6 +65,45 @@ static void the_first_incarnation_is_epoch_1_and_is_known_again(void **state)
 	core_close(&core);
 }
 
+static void send_in_the_clear(struct core *core, uint32_t switch_id)
+{
+	static const struct port_event record = {.dstport = 80};
+	const struct endpoint from = {0};
+	struct v1_builder builder = {0};
+
+	v1_builder_start(&builder, switch_id, 5);
+	assert_int_equal(v1_builder_add(&builder, EVENT_PORT, &record, false), 0);
+	ingest_datagram(&core->ingest, &from, builder.bytes, builder.size, 1);
+}
+
+/* Whoever reaches the port could speak for it otherwise. */
+static void a_switch_that_has_proved_itself_is_not_believed_in_the_clear(void **state)
+{
+	static const uint32_t allowed[] = {CORE_SWITCH};
+	struct core_options o = options_for(state);
+	struct core core = {0};
+
+	core_open(&core, &o);
+	send_in_the_clear(&core, CORE_SWITCH);
+	assert_int_equal(core.ingest.counters.foreign_switches, 0);
+	hello(&core, 99);
+	send_in_the_clear(&core, CORE_SWITCH);
+	send_in_the_clear(&core, CORE_SWITCH + 1);
+	assert_int_equal(core.ingest.counters.foreign_switches, 1);
+	assert_int_equal(core.ingest.counters.events[0], 2);
+	core_close(&core);
+
+	core_open(&core, &o);
+	send_in_the_clear(&core, CORE_SWITCH);
+	assert_int_equal(core.ingest.counters.foreign_switches, 1);
+	core.ingest.allowed = allowed; /* by name: it goes back to version 1 */
+	core.ingest.allowed_count = 1;
+	send_in_the_clear(&core, CORE_SWITCH);
+	assert_int_equal(core.ingest.counters.foreign_switches, 1);
+	assert_int_equal(core.ingest.counters.events[0], 1);
+	core_close(&core);
+}
+
 static void events_are_processed_once_and_resumed_where_they_were(void **state)
 {
 	struct core_options o = options_for(state);
@@ -443,6 +482,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_incarnation_is_epoch_1_and_is_known_again),
+		TEST(a_switch_that_has_proved_itself_is_not_believed_in_the_clear),
 		TEST(events_are_processed_once_and_resumed_where_they_were),
 		TEST(what_one_partition_has_done_is_not_done_again),
 		TEST(a_new_incarnation_waits_for_the_old_ones_events_and_declares_the_rest),
