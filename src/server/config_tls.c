@@ -93,7 +93,8 @@ int tls_config_find(struct tls_config *tls, bool needed)
 	if (tls->credentials)
 		return 0;
 	credentials_find(CERTIFICATE_SERVER, path);
-	if (!needed && access(path, F_OK) < 0)
+	/* Of one that is there, but cannot be read, the start fails, and says so. */
+	if (!needed && access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
 	tls->credentials = strdup(path);
 	return tls->credentials ? 0 : -ENOMEM;

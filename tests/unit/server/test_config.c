@@ -479,10 +479,39 @@ static void runtimes_are_read_and_checked(void **state _unused_)
 	assert_true(runtime_config_equal(&config->runtimes, &config->runtimes));
 }
 
+static int access_error; /* of what is looked for; 0: as it is */
+
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode);
+
+int __wrap_access(const char *path, int mode)
+{
+	if (access_error == 0)
+		return __real_access(path, mode);
+	errno = access_error;
+	return -1;
+}
+
+/* With version 1 on the server starts without a certificate, but not beside one that it may not read. */
+static void only_a_certificate_that_is_not_there_switches_version_2_off(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *without = NULL, *unreadable = NULL;
+
+	access_error = ENOENT;
+	without = load("{\"functions_dir\": \"functions\", \"version1\": true, \"triggers\": {}}");
+	access_error = EACCES;
+	unreadable =
+		load("{\"functions_dir\": \"functions\", \"version1\": true, \"triggers\": {}}");
+	access_error = 0;
+	assert_null(without->tls.credentials);
+	assert_non_null(unreadable->tls.credentials);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runtimes_are_read_and_checked),
+		cmocka_unit_test(only_a_certificate_that_is_not_there_switches_version_2_off),
 		cmocka_unit_test(the_thesis_map_is_enough),
 		cmocka_unit_test(the_manifest_gives_what_the_file_does_not),
 		cmocka_unit_test(the_number_of_workers_has_its_bounds),
