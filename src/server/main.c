@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 #include "event/schema.h"
+#include "server/file_limit.h"
 #include "server/link.h"
 #include "server/server.h"
 
@@ -137,6 +138,21 @@ static void on_signal(void *user, int signo)
 	server_stop(server);
 }
 
+/* Too few is no reason not to start: there may never be so many switches. */
+static void raise_file_limit(const struct config *config)
+{
+	uint64_t needed = file_limit_needed(config->switches_max), limit = 0;
+	int r = file_limit_raise(needed, &limit);
+
+	if (r < 0)
+		log_warning("cannot raise the limit of open files error=\"%s\"", strerror(-r));
+	else if (limit < needed)
+		log_warning("limit of open files=%llu: switches_max=%u may need %llu (LimitNOFILE= "
+			    "of the unit, or ulimit -n)",
+			(unsigned long long)limit, config->switches_max,
+			(unsigned long long)needed);
+}
+
 static int run(struct config *config, const struct server_options *options)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
@@ -145,6 +161,7 @@ static int run(struct config *config, const struct server_options *options)
 	_cleanup_free_ char *error = NULL;
 	int r;
 
+	raise_file_limit(config);
 	r = loop_new(&loop);
 	if (r == 0)
 		r = loop_add_signals(loop, signals, ARRAY_SIZE(signals), on_signal, &server);
