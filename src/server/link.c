@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "net/udp_group.h"
 #include "server/link_private.h"
@@ -147,6 +148,13 @@ void link_take(struct link *link)
 	}
 	if (more)
 		loop_wake(link->loop);
+}
+
+void link_has_room(struct link *link)
+{
+	agents_after_commits(link->agents);
+	for (unsigned int i = 0; i < link->worker_count; i++)
+		receive_worker_ring(link->workers[i]);
 }
 
 /* On a worker's thread. */
@@ -320,9 +328,9 @@ static int start_workers(struct link *link, const struct link_options *options, 
 	return 0;
 }
 
-/* The sockets of both versions, and version 2's threads. */
+/* The sockets of both versions, and version 2's threads. `version1_fd` may be set on failure, too. */
 static int open_ports(struct link *link, const struct link_options *options,
-	const struct endpoint *local, int *ret_version1_fd)
+	const struct endpoint *local, int *version1_fd)
 {
 	const struct config *config = link->config;
 	int fds[RECEIVE_WORKERS_MAX + 1], r;
@@ -330,14 +338,14 @@ static int open_ports(struct link *link, const struct link_options *options,
 	if (!config->tls.credentials) {
 		r = udp_listen(local);
 		if (r >= 0)
-			*ret_version1_fd = r;
+			*version1_fd = r;
 		return MIN(r, 0);
 	}
 	r = udp_group_open(local, config->receive_workers, config->version1, fds);
 	if (r < 0)
 		return r;
 	if (config->version1)
-		*ret_version1_fd = fds[config->receive_workers];
+		*version1_fd = fds[config->receive_workers];
 	return start_workers(link, options, fds);
 }
 
@@ -360,6 +368,7 @@ int link_new(const struct link_options *options, const struct agents_source *sou
 {
 	_cleanup_(link_freep) struct link *link = calloc(1, sizeof(*link));
 	const struct config *config = options->config;
+	_cleanup_fd_ int version1_fd = -1;
 	struct endpoint local;
 	int r;
 
@@ -387,7 +396,7 @@ int link_new(const struct link_options *options, const struct agents_source *sou
 	if (r == 0 && link->control)
 		r = control_server_address(link->control, &local);
 	if (r == 0) {
-		r = open_ports(link, options, &local, ret_version1_fd);
+		r = open_ports(link, options, &local, &version1_fd);
 		if (r < 0)
 			return error_set(ret_error, r, "cannot listen on udp %s: %s",
 				config->listen, strerror(-r));
@@ -396,6 +405,7 @@ int link_new(const struct link_options *options, const struct agents_source *sou
 	if (r < 0)
 		return r;
 	*ret_link = TAKE_PTR(link);
+	*ret_version1_fd = TAKE_FD(version1_fd);
 	return 0;
 }
 

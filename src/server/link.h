@@ -28,8 +28,8 @@ struct link_options {
 };
 
 /*
- * Opens the ports. `ret_version1_fd` gets the socket of version 1, if that is on; it is to be closed by
- * the caller after link_free(). `source` is what agents_new() wants, but for ops and user. Agents come
+ * Opens the ports. `ret_version1_fd` gets the socket of version 1, or -1 if that is off; it is to be closed
+ * by the caller after link_free(). `source` is what agents_new() wants, but for ops and user. Agents come
  * back from the store. 0, or a negative errno with a message.
  */
 int link_new(const struct link_options *options, const struct agents_source *source,
@@ -52,10 +52,15 @@ struct agents *link_agents(const struct link *link);
 /* The workers have something: whenever the loop was woken, after commits were collected. */
 void link_take(struct link *link);
 
+/* Functions were started or are gone, apart from commits: lanes that waited for room go on. */
+void link_has_room(struct link *link);
+
 /* ---- what there is to see ---- */
 
 /* "sealed with ..., version 1 off", in words; lives as long as the link. */
 const char *link_describe(const struct link *link);
+/* Why receive workers have ended by themselves, a negative errno; 0: all work. */
+int link_error(const struct link *link);
 void link_each_switch(struct link *link, api_switch_fn fn, void *arg);
 void link_write_metrics(struct link *link, struct metrics *metrics);
 

@@ -120,6 +120,15 @@ void link_each_switch(struct link *link, api_switch_fn fn, void *arg)
 
 /* ---- totals ---- */
 
+int link_error(const struct link *link)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < link->worker_count && r == 0; i++)
+		r = receive_worker_error(link->workers[i]);
+	return r;
+}
+
 static void sum_workers(const struct link *link, struct receive_worker_stats *ret_sum)
 {
 	*ret_sum = (struct receive_worker_stats){0};

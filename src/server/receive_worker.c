@@ -30,6 +30,7 @@ struct receive_worker {
 	bool started;
 	uint64_t busy_ns; /* when the thread was last asked */
 	atomic_bool stopping;
+	atomic_int error; /* that the thread ended with */
 	struct mailbox in, out;
 	struct update_ring *updates;
 	struct snapshot snapshot;
@@ -616,13 +617,25 @@ void receive_worker_configure(
 	config->random_user = (void *)&worker->random;
 }
 
-uint64_t receive_worker_number(
+static uint64_t make_number(
 	const struct receive_worker *worker, const struct session *session, uint64_t random)
 {
 	uint64_t number = (random << NUMBER_RANDOM_SHIFT & V2_SESSION_MAX) |
 			  (uint64_t)session->slot << NUMBER_SLOT_SHIFT | worker->options.index;
 
 	return number >> NUMBER_SLOT_SHIFT ? number : number | 1ULL << NUMBER_RANDOM_SHIFT;
+}
+
+uint64_t receive_worker_number(
+	const struct receive_worker *worker, struct session *session, uint64_t random)
+{
+	uint64_t number = make_number(worker, session, random);
+
+	/* Random bits that are none count as those of 1. */
+	while (number == session->numbered)
+		number = make_number(worker, session, ++random);
+	session->numbered = number;
+	return number;
 }
 
 static void *worker_main(void *user)
@@ -634,6 +647,7 @@ static void *worker_main(void *user)
 	snprintf(name, sizeof(name), "receive-%u", w->options.index % 1000);
 	pthread_setname_np(pthread_self(), name);
 	r = loop_run(w->loop);
+	atomic_store(&w->error, r);
 	if (r < 0)
 		log_error("receive worker %u: waiting failed error=\"%s\"", w->options.index,
 			strerror(-r));
@@ -718,6 +732,11 @@ void receive_worker_stop(struct receive_worker *worker)
 	(void)busy_ns(worker);
 	pthread_join(worker->thread, NULL);
 	worker->started = false;
+}
+
+int receive_worker_error(const struct receive_worker *worker)
+{
+	return atomic_load(&worker->error);
 }
 
 void receive_worker_free(struct receive_worker *worker)

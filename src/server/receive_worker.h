@@ -52,6 +52,8 @@ int receive_worker_new(const struct receive_worker_options *options,
 	struct receive_worker **ret_worker) _must_check_;
 /* Ends the thread. The first step: after it nothing of the worker moves any more. */
 void receive_worker_stop(struct receive_worker *worker);
+/* Why its thread ended by itself, a negative errno; 0: it did not. Any thread. */
+int receive_worker_error(const struct receive_worker *worker);
 /* When its sessions were freed. */
 void receive_worker_free(struct receive_worker *worker);
 DEFINE_CLEANUP(struct receive_worker, receive_worker_free)
@@ -59,9 +61,9 @@ DEFINE_CLEANUP(struct receive_worker, receive_worker_free)
 /* Sets what each receiver of the worker's has in common. */
 void receive_worker_configure(
 	const struct receive_worker *worker, struct v2_receiver_config *config);
-/* A number for a session that is to be opened: the worker finds it by that. */
+/* A number for a session that is to be opened, another one than before: the worker finds it by that. */
 uint64_t receive_worker_number(
-	const struct receive_worker *worker, const struct session *session, uint64_t random);
+	const struct receive_worker *worker, struct session *session, uint64_t random);
 
 /* ---- the control thread says ---- */
 

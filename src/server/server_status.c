@@ -49,6 +49,13 @@ static void show_health(void *user, api_reason_fn fn, void *arg)
 	char reason[256];
 
 	show_store_health(&server->commits, fn, arg);
+	if (link_error(server->link) != 0) {
+		snprintf(reason, sizeof(reason),
+			"a receive worker has ended, and its switches are not heard: %s; start the "
+			"server again",
+			strerror(-link_error(server->link)));
+		fn(arg, reason);
+	}
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		const struct unit *unit = &server->units->units[i];
 		struct function_stats stats;

@@ -74,6 +74,8 @@ struct session {
 	struct receive_worker *worker;
 	void *user; /* of the control thread */
 
+	uint64_t numbered; /* the control thread's: the number that was drawn last */
+
 	/* Mail. */
 	struct mail to_worker, to_control;
 	_Atomic(struct opening *) open, opened;
