@@ -99,3 +99,20 @@ int tls_config_find(struct tls_config *tls, bool needed)
 	tls->credentials = strdup(path);
 	return tls->credentials ? 0 : -ENOMEM;
 }
+
+static bool rule_equal(const struct identity_rule *a, const struct identity_rule *b)
+{
+	return a->field == b->field && a->id == b->id && strcmp(a->prefix, b->prefix) == 0 &&
+	       strcmp(a->suffix, b->suffix) == 0;
+}
+
+bool tls_config_equal(const struct tls_config *a, const struct tls_config *b)
+{
+	if (a->rule_count != b->rule_count || a->cipher_count != b->cipher_count ||
+		a->grace_ns != b->grace_ns)
+		return false;
+	for (size_t i = 0; i < a->rule_count; i++)
+		if (!rule_equal(&a->rules[i], &b->rules[i]))
+			return false;
+	return memcmp(a->ciphers, b->ciphers, a->cipher_count) == 0;
+}

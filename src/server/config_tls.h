@@ -23,6 +23,8 @@ struct tls_config {
 void tls_config_done(struct tls_config *tls);
 
 void tls_config_read(struct config_reader *reader, struct tls_config *tls);
+/* Switches, ciphers and grace alike: what no file name tells. */
+bool tls_config_equal(const struct tls_config *a, const struct tls_config *b);
 /* Looks for the credentials if the file does not say; unless `needed` they may be nowhere. 0 or -ENOMEM. */
 int tls_config_find(struct tls_config *tls, bool needed) _must_check_;
 

@@ -153,7 +153,8 @@ static void on_asked(
 
 	if (!client) {
 		log_limited(LOG_LEVEL_ERROR,
-			"agent refused switch=%" PRIu32 ": there are switches_max others already",
+			"agent refused switch=%" PRIu32
+			": there are switches_max others already, or no memory is left",
 			peer->switch_id);
 		control_server_dismiss(link->control, ticket, V2_BYE_BUSY);
 		return;

@@ -102,7 +102,7 @@ static void settle_units(struct server *server)
 		loop_arm_timer(server->loop, &server->settle_timer, now_ns + SETTLE_NS);
 	/* What was started has room. */
 	if (server->link)
-		agents_after_commits(link_agents(server->link));
+		link_has_room(server->link);
 }
 
 static void on_settle_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
@@ -533,6 +533,9 @@ static void warn_restart_needed(const struct config *running, const struct confi
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		if (!text_equal(fixed[i].a, fixed[i].b))
 			log_warning("key=%s takes effect at the next start", fixed[i].key);
+	if (!tls_config_equal(&running->tls, &wanted->tls))
+		log_warning(
+			"tls.switches, tls.ciphers and tls.grace take effect at the next start");
 	if (!http_settings_equal(&running->http, &wanted->http))
 		log_warning("key=http takes effect at the next start");
 	if (!runtime_config_equal(&running->runtimes, &wanted->runtimes))

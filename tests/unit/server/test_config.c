@@ -507,11 +507,36 @@ static void only_a_certificate_that_is_not_there_switches_version_2_off(void **s
 	assert_non_null(unreadable->tls.credentials);
 }
 
+/* What is not equal is said to take effect at the next start. */
+static void tls_settings_are_compared(void **state _unused_)
+{
+	static const char *const texts[] = {
+		"{\"functions_dir\": \"functions\", \"triggers\": {}}",
+		"{\"functions_dir\": \"functions\", \"triggers\": {}, \"tls\": {\"grace\": "
+		"\"9s\"}}",
+		"{\"functions_dir\": \"functions\", \"triggers\": {},"
+		" \"tls\": {\"ciphers\": [\"AES-256-GCM\"]}}",
+		"{\"functions_dir\": \"functions\", \"triggers\": {},"
+		" \"tls\": {\"switches\": [\"dns:switch-{id}.a.net\"]}}",
+		"{\"functions_dir\": \"functions\", \"triggers\": {},"
+		" \"tls\": {\"switches\": [\"dns:switch-{id}.b.net\"]}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(texts); j++) {
+			_cleanup_(config_freep) struct config *a = load(texts[i]);
+			_cleanup_(config_freep) struct config *b = load(texts[j]);
+
+			assert_int_equal(tls_config_equal(&a->tls, &b->tls), i == j);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runtimes_are_read_and_checked),
 		cmocka_unit_test(only_a_certificate_that_is_not_there_switches_version_2_off),
+		cmocka_unit_test(tls_settings_are_compared),
 		cmocka_unit_test(the_thesis_map_is_enough),
 		cmocka_unit_test(the_manifest_gives_what_the_file_does_not),
 		cmocka_unit_test(the_number_of_workers_has_its_bounds),
