@@ -19,7 +19,7 @@
 #define KEYS 4 /* by generation: the one before, the present, the next, and one that is free */
 
 struct key {
-	struct v2_key *cipher;
+	struct v2_key *cipher; /* NULL: there is none of this place's generation */
 	uint8_t iv[V2_NONCE_BYTES];
 };
 
@@ -33,6 +33,7 @@ struct direction {
 
 struct v2_aead {
 	const struct v2_cipher_ops *ops;
+	enum v2_cipher cipher;
 	EVP_KDF_CTX *kdf;
 	struct direction send, receive;
 	struct v2_phases phases;
@@ -58,6 +59,23 @@ static int expand(
 	return EVP_KDF_derive(kdf, ret_bytes, size, params) == 1 ? 0 : -ENOMEM;
 }
 
+static void wipe_key(struct v2_aead *aead, struct key *key)
+{
+	if (key->cipher)
+		aead->ops->key_free(key->cipher);
+	OPENSSL_cleanse(key, sizeof(*key));
+}
+
+/* Of those made before the last one, a sender needs none, and a receiver two. */
+static void wipe_those_over(struct v2_aead *aead, struct direction *direction)
+{
+	uint64_t kept = direction == &aead->send ? 1 : 3;
+
+	for (uint64_t generation = direction->derived + 1;
+		generation + kept <= direction->derived + KEYS; generation++)
+		wipe_key(aead, &direction->keys[generation % KEYS]);
+}
+
 /* Makes the key of the generation that `secret` is of. */
 static int make_key(struct v2_aead *aead, struct direction *direction)
 {
@@ -65,6 +83,10 @@ static int make_key(struct v2_aead *aead, struct direction *direction)
 	uint8_t bytes[V2_KEY_BYTES];
 	int r = expand(aead->kdf, direction->secret, "netlambda 2 key", bytes, sizeof(bytes));
 
+	if (!key->cipher)
+		key->cipher = aead->ops->key_new(aead->cipher, direction == &aead->send);
+	if (r == 0 && !key->cipher)
+		r = -ENOMEM;
 	if (r == 0)
 		r = expand(
 			aead->kdf, direction->secret, "netlambda 2 iv", key->iv, sizeof(key->iv));
@@ -72,6 +94,8 @@ static int make_key(struct v2_aead *aead, struct direction *direction)
 		r = aead->ops->key_set(key->cipher, bytes);
 	OPENSSL_cleanse(bytes, sizeof(bytes));
 	direction->ready = r == 0;
+	if (r == 0)
+		wipe_those_over(aead, direction);
 	return r;
 }
 
@@ -104,23 +128,16 @@ static int derive_up_to(struct v2_aead *aead, struct direction *direction, uint6
 	return 0;
 }
 
-static int direction_init(struct v2_aead *aead, struct direction *direction, enum v2_cipher cipher,
-	const uint8_t *secret)
+static int direction_init(struct v2_aead *aead, struct direction *direction, const uint8_t *secret)
 {
 	memcpy(direction->secret, secret, V2_SECRET_BYTES);
-	for (int i = 0; i < KEYS; i++) {
-		direction->keys[i].cipher = aead->ops->key_new(cipher, direction == &aead->send);
-		if (!direction->keys[i].cipher)
-			return -ENOMEM;
-	}
 	return make_key(aead, direction);
 }
 
 static void direction_done(struct v2_aead *aead, struct direction *direction)
 {
 	for (int i = 0; i < KEYS; i++)
-		if (direction->keys[i].cipher)
-			aead->ops->key_free(direction->keys[i].cipher);
+		wipe_key(aead, &direction->keys[i]);
 	OPENSSL_cleanse(direction, sizeof(*direction));
 }
 
@@ -148,13 +165,14 @@ int v2_aead_new(enum v2_cipher cipher, const uint8_t send_secret[static V2_SECRE
 	if (!aead)
 		return -ENOMEM;
 	aead->packets_a_key = packets_a_key ? packets_a_key : V2_PACKETS_A_KEY;
+	aead->cipher = cipher;
 	aead->ops = v2_cipher_fastest(cipher);
 	aead->kdf = new_kdf();
 	if (!aead->kdf)
 		return -ENOMEM;
-	r = direction_init(aead, &aead->send, cipher, send_secret);
+	r = direction_init(aead, &aead->send, send_secret);
 	if (r == 0)
-		r = direction_init(aead, &aead->receive, cipher, receive_secret);
+		r = direction_init(aead, &aead->receive, receive_secret);
 	/* The peer may be ahead by one. */
 	if (r == 0)
 		r = derive_up_to(aead, &aead->receive, 1);
@@ -213,6 +231,8 @@ static int aead_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *
 	if (!v2_phase_find(&aead->phases, phase, &generation))
 		return -EBADMSG;
 	key = &aead->receive.keys[generation % KEYS];
+	if (!key->cipher)
+		return -EBADMSG;
 	make_nonce(key, packet, nonce);
 	if (aead->ops->open(key->cipher, nonce, header, text, size) < 0)
 		return -EBADMSG;
