@@ -18,6 +18,7 @@ struct conversation {
 	struct tls_channel *channel;
 	struct v2_control_agent talk;
 	struct loop_timer timer;
+	uint64_t opened_ns;
 	struct conversation *next; /* the newest first */
 };
 
@@ -215,6 +216,7 @@ static void restart(struct conversation *conversation, enum v2_error why)
 static enum v2_error take_session(struct conversation *conversation, struct v2_aead *aead)
 {
 	struct control_client *client = conversation->client;
+	uint64_t now_ns = loop_now_ns(client->loop);
 	struct v2_seal seal = v2_aead_seal(aead);
 	enum v2_error error = client->callbacks->open(client->user,
 		tls_channel_peer(conversation->channel), &conversation->talk.welcome, &seal);
@@ -227,8 +229,10 @@ static enum v2_error take_session(struct conversation *conversation, struct v2_a
 		v2_aead_free(client->aead);
 	client->aead = aead;
 	client->session_on = conversation;
-	v2_lease_begin(&client->lease, loop_now_ns(client->loop), random_bits(NULL));
+	v2_lease_begin(&client->lease, conversation->opened_ns, now_ns, random_bits(NULL));
 	tls_client_settled(client->tls);
+	if (v2_lease_wants_renewal(&client->lease, now_ns))
+		tls_client_renew(client->tls);
 	return V2_OK;
 }
 
@@ -359,11 +363,12 @@ static void on_opened(void *user, struct tls_channel *channel)
 	}
 	conversation->client = client;
 	conversation->channel = channel;
+	conversation->opened_ns = loop_now_ns(client->loop);
 	conversation->timer = (struct loop_timer){.fn = on_talk_timer, .user = conversation};
 	conversation->next = client->conversations;
 	client->conversations = conversation;
 	tls_channel_set_user(channel, conversation);
-	v2_control_agent_init(&conversation->talk, &config, loop_now_ns(client->loop));
+	v2_control_agent_init(&conversation->talk, &config, conversation->opened_ns);
 	note(client,
 		&(struct control_note){.what = "connected", .peer = tls_channel_peer(channel)});
 	ask(conversation);

@@ -18,7 +18,7 @@ struct conversation {
 	struct tls_channel *channel;
 	struct v2_control_server talk;
 	uint32_t switch_id;
-	uint64_t ticket;
+	uint64_t opened_ns, ticket;
 	struct conversation *next, **link;
 };
 
@@ -135,7 +135,7 @@ static int begin_session(struct conversation *conversation)
 		return -ENOENT;
 	}
 	session->on = conversation;
-	v2_lease_begin(&session->lease, loop_now_ns(server->loop), 0);
+	v2_lease_begin(&session->lease, conversation->opened_ns, loop_now_ns(server->loop), 0);
 	return 0;
 }
 
@@ -287,6 +287,15 @@ static void hear_last_word(struct conversation *conversation, const struct v2_co
 	forget(conversation);
 }
 
+/* Another session on it would have keys from the same handshake still. */
+static bool is_too_old(const struct conversation *conversation)
+{
+	const struct control_server *server = conversation->server;
+	uint64_t age = server->lease.age_ns ? server->lease.age_ns : V2_AGE_NS;
+
+	return loop_now_ns(server->loop) - conversation->opened_ns >= age;
+}
+
 /* True if the conversation goes on. */
 static bool act(struct conversation *conversation, const struct v2_control_event *event)
 {
@@ -294,6 +303,10 @@ static bool act(struct conversation *conversation, const struct v2_control_event
 
 	switch (event->type) {
 	case V2_CONTROL_ASKED:
+		if (is_too_old(conversation)) {
+			(void)leave(conversation, V2_BYE_DONE, V2_OK);
+			return false;
+		}
 		/* The answer may come within: it goes by the ticket. */
 		conversation->ticket = ++server->tickets;
 		server->callbacks->asked(server->user, conversation->ticket,
@@ -351,13 +364,14 @@ static void on_opened(void *user, struct tls_channel *channel)
 	conversation->server = server;
 	conversation->channel = channel;
 	conversation->switch_id = tls_channel_peer(channel)->switch_id;
+	conversation->opened_ns = loop_now_ns(server->loop);
 	conversation->next = server->conversations;
 	conversation->link = &server->conversations;
 	if (conversation->next)
 		conversation->next->link = &conversation->next;
 	server->conversations = conversation;
 	tls_channel_set_user(channel, conversation);
-	v2_control_server_init(&conversation->talk, &config, loop_now_ns(server->loop));
+	v2_control_server_init(&conversation->talk, &config, conversation->opened_ns);
 	note(server,
 		&(struct control_note){.what = "connected", .peer = tls_channel_peer(channel)});
 	(void)talk_on(conversation);

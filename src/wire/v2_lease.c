@@ -15,12 +15,12 @@ void v2_lease_init(struct v2_lease *lease, const struct v2_lease_config *config)
 	v2_lease_end(lease);
 }
 
-void v2_lease_begin(struct v2_lease *lease, uint64_t now_ns, uint64_t random)
+void v2_lease_begin(struct v2_lease *lease, uint64_t connected_ns, uint64_t now_ns, uint64_t random)
 {
 	lease->begun_ns = now_ns;
 	lease->lost_ns = NEVER;
 	lease->renew_at_ns =
-		now_ns + lease->config.renew_ns - random % (lease->config.renew_ns / 8 + 1);
+		connected_ns + lease->config.renew_ns - random % (lease->config.renew_ns / 8 + 1);
 }
 
 void v2_lease_lost(struct v2_lease *lease, uint64_t now_ns)

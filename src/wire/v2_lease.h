@@ -32,10 +32,12 @@ struct v2_lease {
 /* No session yet. */
 void v2_lease_init(struct v2_lease *lease, const struct v2_lease_config *config);
 /*
- * A session began. It is renewed up to an eighth of the time earlier, by `random`, so that a fleet that
- * came up in one moment does not come back in one.
+ * A session began, on a connection that is open since `connected_ns`: it is renewed by that one's age,
+ * since another session on the same connection has no fresher keys; up to an eighth of the time earlier,
+ * by `random`, so that a fleet that came up in one moment does not come back in one.
  */
-void v2_lease_begin(struct v2_lease *lease, uint64_t now_ns, uint64_t random);
+void v2_lease_begin(
+	struct v2_lease *lease, uint64_t connected_ns, uint64_t now_ns, uint64_t random);
 /* The connection on which it was welcomed is gone. */
 void v2_lease_lost(struct v2_lease *lease, uint64_t now_ns);
 /* It was ended, for whatever reason. */

@@ -214,7 +214,8 @@ static void welcome(
 		return;
 	}
 	sim_incarnation(agent)->epoch = message->epoch;
-	v2_lease_begin(&agent->lease, sim_agent_clock(world, agent), sim_random(world));
+	v2_lease_begin(&agent->lease, connection->agent_opened_ns, sim_agent_clock(world, agent),
+		sim_random(world));
 	agent->session_connection = connection->id;
 	leave_others(world, agent, connection);
 }

@@ -290,7 +290,8 @@ static void open_at_agent(
 		.alive = alive_config(world), .describe = describe, .user = world};
 
 	c->agent_open = true;
-	v2_control_agent_init(&c->at_agent, &config, sim_agent_clock(world, agent));
+	c->agent_opened_ns = sim_agent_clock(world, agent);
+	v2_control_agent_init(&c->at_agent, &config, c->agent_opened_ns);
 	sim_agent_opened(world, agent, c);
 }
 

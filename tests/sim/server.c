@@ -99,7 +99,7 @@ static void open_session(
 		sim_fail(world, "agent %u: its schemas are refused", agent->index);
 	if (welcome.session != session)
 		sim_fail(world, "the session's number is not the one that its keys are of");
-	v2_lease_begin(&peer->lease, sim_server_clock(world), 0);
+	v2_lease_begin(&peer->lease, 0, sim_server_clock(world), 0); /* it does not renew */
 	peer->session_connection = connection->id;
 	v2_control_server_welcome(&connection->at_server, &welcome);
 }

@@ -181,6 +181,7 @@ struct sim_connection {
 	bool agent_has, server_has;   /* the end exists */
 	bool agent_open, server_open; /* its handshake is done */
 	uint64_t agent_at_ns, server_at_ns;
+	uint64_t agent_opened_ns; /* by the agent's clock */
 	uint64_t
 		admit_at_ns; /* when the server has decided about a HELLO; SIM_NEVER: nothing to decide */
 	struct v2_control_agent at_agent;

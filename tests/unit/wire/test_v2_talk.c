@@ -506,14 +506,14 @@ static void session_outlives_its_connection_for_the_time_of_grace(void **state _
 	v2_lease_init(&lease, &brief);
 	assert_false(v2_lease_over(&lease, UINT64_MAX - 1));
 	assert_true(v2_lease_next_time(&lease, SECOND) == UINT64_MAX);
-	v2_lease_begin(&lease, SECOND, 0);
+	v2_lease_begin(&lease, SECOND, SECOND, 0);
 	v2_lease_lost(&lease, 5 * SECOND);
 	v2_lease_lost(&lease, 9 * SECOND); /* again: the first counts */
 	assert_false(v2_lease_over(&lease, 15 * SECOND - 1));
 	assert_int_equal(v2_lease_next_time(&lease, 6 * SECOND), 15 * SECOND);
 	assert_true(v2_lease_over(&lease, 15 * SECOND));
 	/* Another session began meanwhile. */
-	v2_lease_begin(&lease, 14 * SECOND, 0);
+	v2_lease_begin(&lease, 14 * SECOND, 14 * SECOND, 0);
 	assert_false(v2_lease_over(&lease, 100 * SECOND));
 }
 
@@ -522,7 +522,7 @@ static void session_is_renewed_in_time_and_over_in_any_case(void **state _unused
 	struct v2_lease lease;
 
 	v2_lease_init(&lease, &brief);
-	v2_lease_begin(&lease, SECOND, 0);
+	v2_lease_begin(&lease, SECOND, SECOND, 0);
 	assert_false(v2_lease_wants_renewal(&lease, 81 * SECOND - 1));
 	assert_true(v2_lease_wants_renewal(&lease, 81 * SECOND));
 	assert_false(v2_lease_over(&lease, 101 * SECOND - 1));
@@ -530,6 +530,18 @@ static void session_is_renewed_in_time_and_over_in_any_case(void **state _unused
 	v2_lease_end(&lease);
 	assert_false(v2_lease_over(&lease, 101 * SECOND));
 	assert_false(v2_lease_wants_renewal(&lease, 101 * SECOND));
+}
+
+static void another_session_on_the_same_connection_makes_it_no_younger(void **state _unused_)
+{
+	struct v2_lease lease;
+
+	v2_lease_init(&lease, &brief);
+	v2_lease_begin(&lease, SECOND, SECOND, 0);
+	v2_lease_begin(&lease, SECOND, 60 * SECOND, 0);
+	assert_false(v2_lease_wants_renewal(&lease, 81 * SECOND - 1));
+	assert_true(v2_lease_wants_renewal(&lease, 81 * SECOND));
+	assert_false(v2_lease_over(&lease, 101 * SECOND));
 }
 
 static void fleet_does_not_renew_in_one_moment(void **state _unused_)
@@ -540,7 +552,7 @@ static void fleet_does_not_renew_in_one_moment(void **state _unused_)
 		struct v2_lease lease;
 
 		v2_lease_init(&lease, &brief);
-		v2_lease_begin(&lease, 0, i * 0x9e3779b97f4a7c15ULL);
+		v2_lease_begin(&lease, 0, 0, i * 0x9e3779b97f4a7c15ULL);
 		least = MIN(least, lease.renew_at_ns);
 		most = MAX(most, lease.renew_at_ns);
 	}
@@ -602,6 +614,7 @@ int main(void)
 		cmocka_unit_test(names_are_there),
 		cmocka_unit_test(session_outlives_its_connection_for_the_time_of_grace),
 		cmocka_unit_test(session_is_renewed_in_time_and_over_in_any_case),
+		cmocka_unit_test(another_session_on_the_same_connection_makes_it_no_younger),
 		cmocka_unit_test(fleet_does_not_renew_in_one_moment),
 		cmocka_unit_test(usual_times_are_those_of_the_document),
 		cmocka_unit_test(longest_message_is_cut_and_one_octet_more_is_refused),
