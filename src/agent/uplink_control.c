@@ -75,12 +75,18 @@ static enum v2_error open_session(void *user, const struct tls_peer *peer,
 	uint64_t now = clock_monotonic_ns();
 	char text[ENDPOINT_TEXT_MAX];
 	enum v2_error error;
+	int r;
 
 	error = v2_sender_open(&u->sender, welcome, seal, now);
 	if (error != V2_OK)
 		return error; /* restart() tells */
-	/* On failure, which was said, the address is tried again later. */
-	(void)!uplink_datagrams_to(u, &peer->address);
+	r = uplink_datagrams_to(u, &peer->address);
+	if (r < 0) {
+		v2_sender_close(&u->sender);
+		log_limited(LOG_LEVEL_ERROR, "cannot open a session server=%s error=\"%s\"",
+			endpoint_render(&peer->address, text), strerror(-r));
+		return V2_BAD_PARAMETER; /* closes the connection; the next may be to another address */
+	}
 	u->heard = false;
 	if (u->unheard_ns == 0)
 		u->unheard_ns = now;

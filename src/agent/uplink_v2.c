@@ -148,7 +148,8 @@ void uplink_drive(struct uplink_v2 *uplink)
 	}
 	settle(uplink);
 	next_ns = more ? now : v2_sender_next_time(&uplink->sender, now);
-	if (uplink->blocked || next_ns == UINT64_MAX)
+	/* What cannot be sent is due at all times; the socket says when to go on. */
+	if (!uplink->io.loop || uplink->blocked || next_ns == UINT64_MAX)
 		loop_disarm_timer(&uplink->send_timer);
 	else
 		loop_arm_timer(uplink->loop, &uplink->send_timer, next_ns);
@@ -209,15 +210,16 @@ static int set_peer(struct uplink_v2 *u, int fd)
 
 int uplink_datagrams_to(struct uplink_v2 *uplink, const struct endpoint *address)
 {
-	int fd = *socket_for(uplink, address), r;
+	int fd = *socket_for(uplink, address);
 
 	if (fd < 0)
 		return -EAFNOSUPPORT;
 	loop_remove_io(&uplink->io);
 	uplink->blocked = false;
 	uplink->peer = *address;
-	r = set_peer(uplink, fd);
-	return r < 0 ? r : loop_add_io(uplink->loop, &uplink->io, fd, EPOLLIN);
+	/* A socket without a peer refuses all datagrams, and with that comes uplink_datagrams_anew(). */
+	(void)!set_peer(uplink, fd);
+	return loop_add_io(uplink->loop, &uplink->io, fd, EPOLLIN);
 }
 
 void uplink_datagrams_anew(struct uplink_v2 *uplink)
