@@ -62,7 +62,7 @@ def map_written_code():
 ESCAPES = {
     'secret': lambda config: read(config['secret']),
     'database': lambda config: read(config['database']),
-    'home': lambda config: os.listdir('/root'),
+    'home': lambda config: read('/root/.bashrc'),
     'environ': lambda config: read(f"/proc/{config['server']}/environ"),
     'neighbours': lambda config: os.listdir(f"/proc/{config['server']}"),
     'kernel': lambda config: read('/proc/kallsyms'),
