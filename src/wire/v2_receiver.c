@@ -191,7 +191,7 @@ static void note_path(struct v2_receiver *r, uint64_t address, bool newest, size
 		/* One that was never validated is not worth remembering. */
 		if (path.validated || r->previous.address == address)
 			r->previous = path;
-		r->stats.path_changes++;
+		r->stats.path_changes += path.bytes_in > 0; /* else it is a session's first */
 	} else {
 		return;
 	}

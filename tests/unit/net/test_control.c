@@ -114,6 +114,7 @@ static void sessions_are_renewed_without_a_gap(void **state)
 	assert_int_equal(c->closed, 0);
 	assert_in_range(proxy_count(c->proxy), 1, 3);
 	assert_int_equal(c->described, 1);
+	assert_int_equal(c->receiver.stats.path_changes, 0);
 }
 
 static void new_certificate_comes_with_a_new_session(void **state)
