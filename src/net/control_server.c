@@ -248,16 +248,21 @@ int control_server_welcome(
 	return 0;
 }
 
+static void note_refused(struct conversation *conversation, enum v2_error error)
+{
+	conversation->server->stats.refused++;
+	note(conversation->server, &(struct control_note){.what = "session refused",
+					   .peer = tls_channel_peer(conversation->channel),
+					   .error = error});
+}
+
 void control_server_refuse(struct control_server *server, uint64_t ticket, enum v2_error error)
 {
 	struct conversation *conversation = find_conversation(server, ticket);
 
 	if (!conversation)
 		return;
-	server->stats.refused++;
-	note(server, &(struct control_note){.what = "session refused",
-			     .peer = tls_channel_peer(conversation->channel),
-			     .error = error});
+	note_refused(conversation, error);
 	v2_control_server_refuse(&conversation->talk, error);
 	(void)talk_on(conversation);
 }
@@ -320,6 +325,8 @@ static bool act(struct conversation *conversation, const struct v2_control_event
 		hear_last_word(conversation, event);
 		return false;
 	default:
+		if (event->error != V2_OK)
+			note_refused(conversation, event->error);
 		return true;
 	}
 }

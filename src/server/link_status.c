@@ -278,7 +278,8 @@ static void write_control(struct metrics *m, const struct link *link)
 	metrics_single(m, "netlambda_control_bad_messages_total", METRIC_COUNTER,
 		"Messages of believed agents that were not understood.", stats.bad_messages);
 	metrics_single(m, "netlambda_control_refused_total", METRIC_COUNTER,
-		"Agents that were believed and refused: other layouts of records, or stale.",
+		"Agents that were believed and refused: other version, other layouts of records, "
+		"or stale.",
 		stats.refused + link->refused_schemas);
 }
 

@@ -152,7 +152,11 @@ static const struct control_server_callbacks server_callbacks = {
 
 static void say_hello(void *user, struct v2_hello *ret_hello)
 {
-	v2_sender_hello(&((struct control_rig *)user)->sender, ret_hello);
+	const struct control_rig *c = user;
+
+	v2_sender_hello(&c->sender, ret_hello);
+	if (c->version != 0)
+		ret_hello->version_min = ret_hello->version_max = c->version;
 }
 
 static size_t describe(void *user _unused_, uint16_t index, uint8_t *bytes, size_t size)

@@ -50,7 +50,8 @@ struct control_rig {
 	struct control_client_options client_options;
 	struct v2_sender sender;
 	uint64_t boot;
-	uint8_t cipher; /* of the session */
+	uint8_t version; /* the only one that it offers; 0: the true ones */
+	uint8_t cipher;  /* of the session */
 	unsigned int opened, closed, restarts, sets;
 	enum v2_error restart_error; /* the last one's */
 	uint64_t pause_ns;

@@ -309,6 +309,28 @@ static void refused_agent_does_not_hammer(void **state)
 	assert_false(pause_is_longest(c));
 }
 
+static bool has_refused(void *user)
+{
+	struct control_server_stats stats;
+
+	control_server_stats(((const struct control_rig *)user)->server, &stats);
+	return stats.refused > 0;
+}
+
+static void agent_of_another_version_is_refused_and_counted(void **state)
+{
+	struct control_rig *c = *state;
+	struct control_server_stats stats;
+
+	c->version = V2_VERSION + 1;
+	control_start_server(c);
+	control_start_agent(c);
+	rig_wait(c->rig, has_refused, c);
+	control_server_stats(c->server, &stats);
+	assert_int_equal(stats.bad_messages, 0);
+	assert_int_equal(c->asked, 0);
+}
+
 static void answer_may_come_later(void **state)
 {
 	struct control_rig *c = *state;
@@ -475,6 +497,7 @@ int main(void)
 		WITH_RIG(server_that_sent_what_none_may_is_told),
 		WITH_RIG(agent_that_is_dismissed_comes_back),
 		WITH_RIG(refused_agent_does_not_hammer),
+		WITH_RIG(agent_of_another_version_is_refused_and_counted),
 		WITH_RIG(answer_may_come_later),
 		WITH_RIG(answer_to_an_earlier_incarnation_is_overlooked),
 		WITH_RIG(answer_to_a_connection_that_is_gone_is_told),
