@@ -538,6 +538,7 @@ void control_server_leave(struct control_server *server)
 {
 	struct conversation *conversation = server->conversations;
 
+	tls_server_stop(server->tls);
 	while (conversation) {
 		bool goes_on = leave(conversation, V2_BYE_DONE, V2_OK);
 

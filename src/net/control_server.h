@@ -84,7 +84,10 @@ void control_server_settings_changed(struct control_server *server);
 /* Ends a switch's session, which `over` is called for, and its connections with this last word. */
 void control_server_expel(
 	struct control_server *server, uint32_t switch_id, enum v2_bye bye, enum v2_error error);
-/* Says goodbye to all: connections close in order while the loop runs on. For the program's end. */
+/*
+ * Takes no more connections, and says goodbye on all that there are: these close in order while the
+ * loop runs on. For the program's end.
+ */
 void control_server_leave(struct control_server *server);
 
 /* Whether the connection is up on which the session of a switch was welcomed. */

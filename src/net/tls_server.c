@@ -101,7 +101,8 @@ static void take(struct tls_server *server, int fd, const struct endpoint *addre
 static void set_deaf(struct tls_server *server, bool deaf)
 {
 	/* Should it fail, the next tick tries again. */
-	if (server->deaf != deaf && loop_set_io(&server->io, deaf ? 0 : EPOLLIN) == 0)
+	if (server->io.loop && server->deaf != deaf &&
+		loop_set_io(&server->io, deaf ? 0 : EPOLLIN) == 0)
 		server->deaf = deaf;
 }
 
@@ -262,11 +263,19 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 	return 0;
 }
 
+void tls_server_stop(struct tls_server *server)
+{
+	if (!server->io.loop)
+		return;
+	loop_remove_io(&server->io);
+	close(server->io.fd);
+	server->io.fd = -1;
+}
+
 void tls_server_free(struct tls_server *server)
 {
 	loop_disarm_timer(&server->tick);
-	loop_remove_io(&server->io);
-	close(server->io.fd);
+	tls_server_stop(server);
 	tls_owner_done(&server->owner);
 	free(server);
 }

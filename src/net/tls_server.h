@@ -45,6 +45,8 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 /* Ends all channels without calling back. Not from a callback. */
 void tls_server_free(struct tls_server *server);
 DEFINE_CLEANUP(struct tls_server, tls_server_free)
+/* Takes no more connections, and has no address any more. Those that are there go on. */
+void tls_server_stop(struct tls_server *server);
 
 void tls_server_stats(const struct tls_server *server, struct tls_server_stats *ret_stats);
 /* Where it listens: the port that was chosen, if 0 was asked for. 0 or a negative errno. */

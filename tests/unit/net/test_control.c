@@ -5,6 +5,8 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define HOUR 3600
 
@@ -446,6 +448,28 @@ static void server_that_leaves_says_so(void **state)
 	control_wait_events(c, 20); /* as long as it is there */
 }
 
+static bool is_refused(void *user)
+{
+	const struct control_rig *c = user;
+	int fd = socket(c->address.address.ss_family, SOCK_STREAM, 0);
+	int r = connect(fd, (const struct sockaddr *)&c->address.address, c->address.len);
+	bool refused = r < 0 && errno == ECONNREFUSED;
+
+	close(fd);
+	return refused;
+}
+
+static void server_that_leaves_takes_no_more_connections(void **state)
+{
+	struct control_rig *c = *state;
+
+	control_start(c);
+	assert_false(is_refused(c));
+	control_server_leave(c->server);
+	assert_true(is_refused(c));
+	control_wait_events(c, 20);
+}
+
 static void expelled_switch_begins_anew(void **state)
 {
 	struct control_rig *c = *state;
@@ -504,6 +528,7 @@ int main(void)
 		WITH_RIG(more_sessions_than_allowed_are_not_welcomed),
 		WITH_RIG(agent_that_leaves_says_so),
 		WITH_RIG(server_that_leaves_says_so),
+		WITH_RIG(server_that_leaves_takes_no_more_connections),
 		WITH_RIG(expelled_switch_begins_anew),
 		WITH_RIG(agent_that_is_not_understood_is_sent_away),
 	};
