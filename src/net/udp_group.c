@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <string.h>
 
 /* Where the protocol's versions have what says whose they are (docs/protocol-1.md 2, protocol-2.md 3). */
 #define V1_FIRST_OCTET  1
@@ -24,8 +25,11 @@ static int choose_by_content(int fd, uint32_t workers, bool version1)
 		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
 		BPF_STMT(BPF_RET | BPF_A, 0),
 	};
-	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+	struct sock_fprog program;
 
+	memset(&program, 0, sizeof(program)); /* and what lies between its members */
+	program.len = ARRAY_SIZE(code);
+	program.filter = code;
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
 		       ? -errno
 		       : 0;

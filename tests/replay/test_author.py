@@ -99,7 +99,7 @@ def types(checker, folder):
     code = folder / "native/native.c"
     text = code.read_text()
     for language, expected in (("c", 0), ("c++", 0)):
-        done = subprocess.run(["cc", "-x", language, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "netlambda.h"],
+        done = subprocess.run(["clang", "-x", language, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "netlambda.h"],
                               cwd=folder / "native", capture_output=True, text=True, check=False)
         checker.that(done.returncode == expected, f"the header as {language}: {done.stderr.strip()[:200]}")
     for mistake, expected in (("event->port->syn", "event->port->sym"), ("lambda_once(", "lambda_onze(")):
