@@ -413,6 +413,12 @@ static uint64_t epoch_ns(const struct collector *collector)
 typedef void (*hand_on_fn)(const struct collector *collector, uint32_t index, uint64_t epoch,
 	const struct collect_sink *sink);
 
+static void note_leaving(const struct collect_sink *sink, int64_t change)
+{
+	if (sink->ports_leave)
+		sink->ports_leave(sink->user, change);
+}
+
 static int table_drain(struct collector *collector, struct double_table *table, hand_on_fn hand_on,
 	const struct collect_sink *sink)
 {
@@ -427,9 +433,11 @@ static int table_drain(struct collector *collector, struct double_table *table, 
 	if (r < 0)
 		return r;
 	do {
+		note_leaving(sink, BATCH);
 		r = table_take(collector, fd, &position, first, &count);
 		if (r < 0)
-			return r;
+			return r; /* how many left is not known */
+		note_leaving(sink, (int64_t)count - BATCH);
 		for (uint32_t i = 0; i < count; i++)
 			hand_on(collector, i, epoch, sink);
 		first = false;

@@ -65,6 +65,12 @@ struct collect_sink {
 	/* Packets that are in no flow: as struct flow_sink has it. NULL: of no interest. */
 	void (*shed)(void *user, const struct flow_event *increment);
 	void (*port)(void *user, const struct port_event *event);
+	/*
+	 * How many records of ports leave the maps: called before they do, with the most there may be,
+	 * and after, with what there were fewer, negative. So who keeps the sum where it outlives the
+	 * process never has too little. NULL: of no interest.
+	 */
+	void (*ports_leave)(void *user, int64_t change);
 	/* As struct fanout_sink has them; only called if these are counted. */
 	void (*source)(void *user, const struct source_event *event);
 	void (*target)(void *user, const struct target_event *event);

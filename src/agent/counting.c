@@ -119,10 +119,14 @@ static void on_shed(void *user, const struct flow_event *increment)
 
 static void on_port(void *user, const struct port_event *event)
 {
+	push(user, SPOOL_PORT, event);
+}
+
+static void on_ports_leave(void *user, int64_t change)
+{
 	struct counting *counting = user;
 
-	counting->ledger->taken_ports++;
-	push(counting, SPOOL_PORT, event);
+	counting->ledger->taken_ports += (uint64_t)change;
 }
 
 static void on_source(void *user, const struct source_event *event)
@@ -141,6 +145,7 @@ static const struct collect_sink *sink_of(struct counting *counting, struct coll
 		.flow = on_flow_increment,
 		.shed = on_shed,
 		.port = on_port,
+		.ports_leave = on_ports_leave,
 		.source = on_source,
 		.target = on_target,
 		.user = counting,
@@ -245,8 +250,10 @@ static void clear_left(struct counting *counting)
 static void on_relieve(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct counting *counting = timer->user;
-	const struct collect_sink sink = {
-		.flow = on_flow_increment, .port = on_port, .user = counting};
+	const struct collect_sink sink = {.flow = on_flow_increment,
+		.port = on_port,
+		.ports_leave = on_ports_leave,
+		.user = counting};
 	const bool busy = collector_relieve(counting->collector, &sink);
 
 	loop_arm_timer(counting->loop, timer, now_ns + (busy ? RELIEVE_BUSY_NS : RELIEVE_NS));

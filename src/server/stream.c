@@ -256,9 +256,12 @@ int stream_reserve_gap(struct stream *stream)
 
 bool stream_skip_known(struct stream *stream)
 {
-	const struct gap *gaps = stream->gaps + stream->gap_head;
+	const struct gap *gaps;
 	size_t low = 0, high = stream->gap_count;
 
+	if (high == 0)
+		return false;
+	gaps = stream->gaps + stream->gap_head;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -298,12 +301,13 @@ void stream_declare(struct stream *stream, uint64_t position)
 /* The gap that `base` is in or in front of; NULL: there is none. */
 static const struct gap *find_gap(struct stream *stream)
 {
-	const struct gap *gaps = stream->gaps + stream->gap_head;
+	for (; stream->gap_passed < stream->gap_count; stream->gap_passed++) {
+		const struct gap *gap = &stream->gaps[stream->gap_head + stream->gap_passed];
 
-	while (stream->gap_passed < stream->gap_count &&
-		gaps[stream->gap_passed].to <= stream->base)
-		stream->gap_passed++;
-	return stream->gap_passed < stream->gap_count ? &gaps[stream->gap_passed] : NULL;
+		if (gap->to > stream->base)
+			return gap;
+	}
+	return NULL;
 }
 
 /* True if there was one to pass. */
