@@ -319,6 +319,9 @@ static void collect_last(struct counting *counting)
 		slots_detach(counting->slots);
 	clear_left(counting);
 	collect(counting);
+	/* The other table, from which an agent that was killed had not taken all yet. */
+	if (collector_is_resumed(counting->collector))
+		collect(counting);
 	tally_end_flows(counting->tally, clock_realtime_ns());
 	if (!counting->leave)
 		note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
