@@ -262,7 +262,7 @@ void cgroup_prepare(void)
 
 static int check_enabled(enum cgroup_controller controller, const char *base)
 {
-	char text[1024];
+	char text[1024] = "";
 	int r = read_file(base, "cgroup.subtree_control", text, sizeof(text));
 
 	if (r < 0)
