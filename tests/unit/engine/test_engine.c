@@ -18,13 +18,6 @@ static int setup(void **state _unused_)
 	return schema_init();
 }
 
-/* What is the engine's alone is tried with the runtime that starts soonest. */
-static void skip_unless_native(void)
-{
-	if (strcmp(tested_runtime(), "native") != 0)
-		skip();
-}
-
 /* ---- delivery ---- */
 
 static void events_run_in_order_and_state_adds_up(void **state _unused_)

@@ -179,6 +179,12 @@ static int load_state(void *user, const struct state_range *range, state_row_fn 
 
 static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
 
+void skip_unless_native(void)
+{
+	if (strcmp(tested_runtime(), "native") != 0)
+		skip();
+}
+
 const char *tested_runtime(void)
 {
 	const char *runtime = getenv("TESTED_RUNTIME");

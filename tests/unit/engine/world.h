@@ -68,6 +68,8 @@ struct world {
 
 const char *value_of(struct world *world, const char *key, const char *name);
 const char *tested_runtime(void);
+/* What is the engine's alone is tried with the runtime that starts soonest. */
+void skip_unless_native(void);
 bool is_node(void);
 struct function_options options(const char *handler);
 void world_init(struct world *world);

@@ -37,6 +37,7 @@ const escapes = {
   secret: ({ secret }) => fs.readFileSync(secret),
   database: ({ database }) => fs.readFileSync(database),
   home: () => fs.readFileSync('/root/.bashrc'),
+  packages: () => fs.readdirSync('/var/lib/dpkg'),
   environ: ({ server }) => fs.readFileSync(`/proc/${server}/environ`),
   neighbours: ({ server }) => fs.readdirSync(`/proc/${server}`),
   kernel: () => fs.readFileSync('/proc/kallsyms'),

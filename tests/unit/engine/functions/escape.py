@@ -63,6 +63,7 @@ ESCAPES = {
     'secret': lambda config: read(config['secret']),
     'database': lambda config: read(config['database']),
     'home': lambda config: read('/root/.bashrc'),
+    'packages': lambda config: os.listdir('/var/lib/dpkg'),
     'environ': lambda config: read(f"/proc/{config['server']}/environ"),
     'neighbours': lambda config: os.listdir(f"/proc/{config['server']}"),
     'kernel': lambda config: read('/proc/kallsyms'),
