@@ -159,7 +159,7 @@ int isolation_probe(const char *launcher, struct isolation_level *ret_level, cha
 	_cleanup_(isolation_level_done) struct isolation_level level = {0};
 	_cleanup_fd_ int fd = -1;
 	char text[PROBE_MAX] = "", copy[PROBE_MAX];
-	pid_t pid;
+	pid_t pid = -1;
 	int r = run_probe(launcher, &pid, &fd);
 
 	if (r < 0)

@@ -59,7 +59,7 @@ static int make_base(void)
 	snprintf(options, sizeof(options), "mode=1777,size=%u,nr_inodes=4096", SANDBOX_TMP_BYTES);
 	if (mount("netlambda", BASE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") < 0 ||
 		chdir(BASE) < 0 || mkdir("tmp", 0755) < 0 || mkdir("dev", 0755) < 0 ||
-		mkdir(CONTROL_FUNCTION_DIR + 1, 0755) < 0 ||
+		mkdir(&CONTROL_FUNCTION_DIR[1], 0755) < 0 ||
 		mount("netlambda", "tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0 ||
 		symlink("/tmp", "dev/shm") < 0 || symlink("/proc/self/fd", "dev/fd") < 0)
 		return -errno;
