@@ -12,6 +12,7 @@
 #include "bench/report.h"
 #include "event/schema.h"
 
+#include <fnmatch.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ static const struct function_case {
 	{"python-counter", {"python", "counter.count", 256, 1}, true, 0},
 	{"python-counter, 2 workers", {"python", "counter.count", 256, 2}, true, 0},
 	{"python-stateless", {"python", "counter.look", 256, 1}, false, 0},
+	{"python-async", {"python", "counter.count_async", 256, 1}, true, 0},
 	{"native-counter", {"native", "counter.count", 256, 1}, true, 5e6},
 	{"native-counter, 2 workers", {"native", "counter.count", 256, 2}, true, 0},
 	{"native-stateless", {"native", "counter.look", 256, 1}, false, 0},
@@ -92,7 +94,7 @@ struct bench {
 	unsigned int runs;
 	double seconds;
 	const char *json;
-	const char *only; /* NULL: all */
+	const char *only; /* a pattern of cases; NULL: all */
 	bool progress;
 	double values[CASES][METRICS][RUNS_MAX];
 	double latency[LATENCIES][PERCENTILES][RUNS_MAX];
@@ -102,11 +104,11 @@ struct bench {
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: function [--runs N] [--seconds S] [--only NAME] [--json FILE]\n"
-		    "  --runs N      medians of so many runs (3)\n"
-		    "  --seconds S   of each load (2)\n"
-		    "  --only NAME   one case, beside nothing: to look into it with perf(1)\n"
-		    "  --json FILE   instead of function.json beside the executable\n");
+	fprintf(to, "usage: function [--runs N] [--seconds S] [--only PATTERN] [--json FILE]\n"
+		    "  --runs N        medians of so many runs (3)\n"
+		    "  --seconds S     of each load (2)\n"
+		    "  --only PATTERN  cases by name, as 'python*', without latency and HTTP\n"
+		    "  --json FILE     instead of function.json beside the executable\n");
 }
 
 static bool parse_number(const char *text, double min, double max, double *ret_number)
@@ -160,7 +162,7 @@ static int parse_options(int argc, char **argv, struct bench *bench)
 
 static bool is_wanted(const struct bench *bench, size_t which)
 {
-	return !bench->only || strcmp(bench->only, cases[which].name) == 0;
+	return !bench->only || fnmatch(bench->only, cases[which].name, 0) == 0;
 }
 
 static void show(const struct bench *bench, unsigned int run, const char *what)

@@ -171,12 +171,6 @@ class Context:
         return self._alerts
 
 
-def check_answer(answer):
-    """Of a coroutine that a function returns, nothing would run."""
-    if answer is not None and hasattr(answer, '__await__'):
-        raise TypeError('the function returned a coroutine: nothing of it has run')
-
-
 class BatchContext:
     """What a batch handler is called with besides the events."""
 

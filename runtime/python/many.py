@@ -37,11 +37,11 @@ class Occurrence:
 
 class Many:
     """
-    `constants`, `config` and `open_state` as Context has them; `make_event(place)`; `keep_reply(value)` takes what the
-    function returned.
+    `constants`, `config` and `open_state` as Context has them; `make_event(place)`; `settle(value)` takes what the
+    function returned, and waits for it.
     """
 
-    def __init__(self, main, state, generations, constants, config, open_state, make_event, keep_reply):
+    def __init__(self, main, state, generations, constants, config, open_state, make_event, settle):
         self._main = main
         self._state = state
         self._generations = generations
@@ -49,7 +49,7 @@ class Many:
         self._config = config
         self._open_state = open_state
         self._make_event = make_event
-        self._keep_reply = keep_reply
+        self._settle = settle
 
     def run(self, occurrences):
         """
@@ -88,7 +88,7 @@ class Many:
         ]
         reason = None
         try:
-            self._keep_reply(self._main(events, BatchContext(self._constants, self._config, events, contexts)))
+            self._settle(self._main(events, BatchContext(self._constants, self._config, events, contexts)))
         except Exception as error:
             reason = error
         alerts = [context.close() for context in contexts]

@@ -13,8 +13,9 @@ import types
 
 import many
 from call import CalledEvent, read_call, reply_text
-from event import HEADER, Context, Event, check_answer, event_time_ms
+from event import HEADER, Context, Event, event_time_ms
 from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes, u64_bytes
+from loop import Loop
 from many import Many, Occurrence
 from state import State
 
@@ -68,8 +69,9 @@ class Part:
 class Runner:
     """`hello`: the HELLO frame as a dict; `schemas`: {event id: Schema}; `main`: the function."""
 
-    def __init__(self, hello, schemas, main, state=None):
+    def __init__(self, hello, schemas, main, state=None, loop=None):
         self.state = State() if state is None else state
+        self._loop = Loop() if loop is None else loop
         self._schemas = schemas
         self._main = main
         self._key_readers = {schema.id: schema.key_reader(hello['key']) for schema in schemas.values()}
@@ -85,7 +87,7 @@ class Runner:
         self._generations = [0] * PARTITIONS  # one more with each failure: what was sent before it is not run
         self._many = None  # for a batch handler
         if BATCH_HANDLER.search(hello['handler']):
-            shared = (self._constants, self._config, self._open_state, self._event, self._keep_reply)
+            shared = (self._constants, self._config, self._open_state, self._event, self._settle)
             self._many = Many(main, self.state, self._generations, *shared)
 
     def drop(self, partitions):
@@ -167,8 +169,9 @@ class Runner:
             return Event(*place)
         return CalledEvent(place, self._called.data)
 
-    def _keep_reply(self, value):
-        check_answer(value)
+    def _settle(self, value):
+        """What a handler returned: awaited, if it is to be, and kept, if somebody waits for it."""
+        value = self._loop.result_of(value)
         if self._called is not None:
             self._called.reply = reply_text(value)
 
@@ -176,7 +179,7 @@ class Runner:
         """Runs one event; why it failed, or None."""
         context = Context(self._constants, self._config, self._open_state, place)
         try:
-            self._keep_reply(self._main(self._event(place), context))
+            self._settle(self._main(self._event(place), context))
         except Exception as error:
             context.fail(error)
         texts = context.close()

@@ -13,13 +13,14 @@ import sys
 import traceback
 
 from frames import BATCH, DROP, EVICT, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
+from loop import Loop
 from records import read_schema
 from runner import Runner, message_of
 from state import State
 
 PIPE_FD = 3
 READ_BYTES = 256 << 10
-OWN_MODULES = ('call', 'distinct', 'event', 'frames', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows')
+OWN_MODULES = ('call', 'distinct', 'event', 'frames', 'loop', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows')
 
 
 def read_hello(reader):
@@ -48,8 +49,8 @@ def load_handler(hello):
     main = getattr(module, name, None)
     if not callable(main):
         raise AttributeError(f'{file}.py has no function "{name}"')
-    if inspect.iscoroutinefunction(main):
-        raise TypeError(f'"{name}" is a coroutine function: expected a plain one')
+    if inspect.isgeneratorfunction(main) or inspect.isasyncgenfunction(main):
+        raise TypeError(f'"{name}" is a generator, of which nothing would run: expected a function, plain or async')
     return main
 
 
@@ -85,6 +86,11 @@ class Worker:
         self._state = State()
         self._hello = None
         self._runner = None
+        self._loop = Loop()
+
+    def read(self):
+        """What came, b'': the pipe has ended. A function's own tasks go on meanwhile."""
+        return self._loop.read(PIPE_FD, READ_BYTES)
 
     def take(self, kind, payload):
         reader = Reader(payload)
@@ -113,7 +119,10 @@ class Worker:
         try:
             os.chdir(self._hello['dir'])
             limit_memory(self._hello['memory_mb'])
-            self._runner = Runner(self._hello, self._schemas, load_handler(self._hello), self._state)
+            main = load_handler(self._hello)
+            if inspect.iscoroutinefunction(main):
+                self._loop.make()  # the first event need not wait for that
+            self._runner = Runner(self._hello, self._schemas, main, self._state, self._loop)
         except Exception as error:
             traceback.print_exc()
             write_all(frame(FAILED, [text_bytes(place_of(error, self._hello['dir']) + message_of(error))]))
@@ -124,7 +133,7 @@ class Worker:
 def run():
     sys.stdout.reconfigure(line_buffering=True, errors='replace')
     splitter, worker = Splitter(), Worker()
-    while chunk := os.read(PIPE_FD, READ_BYTES):
+    while chunk := worker.read():
         for kind, payload in splitter.feed(chunk):
             worker.take(kind, payload)
 

@@ -53,7 +53,7 @@ module.exports = {
 BATCH_PY = """from netlambda import BatchContext, PortEvent
 
 
-def main_batch(events: list[PortEvent], context: BatchContext) -> None:
+async def main_batch(events: list[PortEvent], context: BatchContext) -> None:
     for event in events:
         own = context.of(event)
         if own.state.counter('syn').add(event['data']['syn']) > 100:

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The Python runtime: frames, records, what a function is called with, state and its windows."""
 
+import asyncio
 import contextlib
+import contextvars
 import copy
 import io
 import json
 import os
 import pickle
+import re
+import socketserver
 import struct
+import subprocess
 import sys
+import tempfile
+import threading
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../..')
@@ -16,6 +23,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, 'runtime/python'))
 
 from frames import FAILED, Reader, Splitter, frame, text_bytes  # noqa: E402
+from loop import Loop  # noqa: E402
 from records import Schema, ip_text, time_text  # noqa: E402
 from runner import Runner  # noqa: E402
 from state import State  # noqa: E402
@@ -249,13 +257,6 @@ class Calls(unittest.TestCase):
             result = Bench(main).send(event(syn=syn))
             self.assertEqual((result['failure'], result['writes']), ('first', {}))
 
-    def test_a_coroutine_that_nobody_would_run_is_a_failure(self):
-        async def main(e, context):
-            pass
-
-        result = Bench(lambda e, context: main(e, context)).send(event())
-        self.assertRegex(result['failure'], 'coroutine')
-
     def test_a_first_event_that_raises_changes_nothing_at_all(self):
         def main(e, context):
             context.state.counter('n').add()
@@ -460,15 +461,187 @@ class BatchHandlers(unittest.TestCase):
         self.assertEqual(context['function-name'], 'tested')
 
 
+class Coroutines(unittest.TestCase):
+    def test_coroutines_and_plain_results_may_alternate_and_events_stay_in_order(self):
+        seen = []
+
+        async def later(syn):
+            for _ in range(syn):
+                await asyncio.sleep(0)
+            seen.append(-syn)
+
+        def main(e, context):
+            seen.append(syn := e.data['syn'])
+            return later(syn) if syn % 3 == 0 else None
+
+        result = Bench(main).send(*(event(syn=syn) for syn in (1, 9, 6, 7, 3, 8)))
+        self.assertEqual(result['done'], 6)
+        self.assertEqual(seen, [1, 9, -9, 6, -6, 7, 3, -3, 8])
+
+    def test_what_an_event_does_after_it_has_waited_is_its_own(self):
+        async def main(e, context):
+            await asyncio.sleep(0)
+            context.state.counter('n').add(e.data['syn'])
+            await asyncio.gather(*(self.add_later(context) for _ in range(3)))
+            context.alert(title=f'{e.data["syn"]}')
+
+        result = Bench(main).send(event(syn=10), event(syn=20, srcip='10.0.0.4'), event(syn=30))
+        self.assertEqual(result['writes'], {('10.0.0.3', 'n'): 46, ('10.0.0.4', 'n'): 23})
+        self.assertEqual([(i, alert['title']) for i, alert in result['alerts']], [(0, '10'), (1, '20'), (2, '30')])
+
+    @staticmethod
+    async def add_later(context):
+        await asyncio.sleep(0)
+        context.state.counter('n').add()
+
+    def test_what_is_raised_after_an_await_fails_the_event_and_takes_its_changes_back(self):
+        async def main(e, context):
+            context.state.counter('n').add(e.data['syn'])
+            context.alert(title='t')
+            await asyncio.sleep(0)
+            if e.data['syn'] == 2:
+                raise ValueError('two')
+
+        result = Bench(main).send(event(syn=1), event(syn=2), event(syn=4, key_hash=1 << 63))
+        self.assertEqual(result['failures'], [(1, 'ValueError: two')])
+        self.assertEqual(result['writes'], {('10.0.0.3', 'n'): 5})
+        self.assertEqual([i for i, _ in result['alerts']], [0, 2])
+
+    def test_a_call_that_is_cancelled_fails_and_no_other(self):
+        async def main(e, context):
+            if e.data['syn'] == 1:
+                asyncio.current_task().cancel()
+                await asyncio.sleep(0)
+            elif e.data['syn'] == 2:
+                asyncio.current_task().cancel()  # which nothing that it waits for would see
+            await asyncio.sleep(0)
+            context.state.counter('n').add()
+
+        result = Bench(main).send(*(event(syn=syn, key_hash=syn << 60) for syn in range(4)))
+        self.assertEqual(result['failures'], [(i, 'RuntimeError: the call was cancelled') for i in (1, 2)])
+        self.assertEqual(result['writes'], {('10.0.0.3', 'n'): 2})
+
+    def test_a_task_that_was_left_behind_goes_on_and_cannot_touch_the_next_event(self):
+        left, said = [], []
+
+        async def linger(context):
+            await asyncio.sleep(0)
+            for touch in (lambda: context.state, lambda: context.alert(title='t')):
+                try:
+                    touch()
+                except RuntimeError as error:
+                    said.append(str(error))
+
+        async def main(e, context):
+            if e.data['syn'] == 1:
+                left.append(asyncio.create_task(linger(context)))
+            else:
+                await left[0]
+
+        result = Bench(main).send(event(syn=1), event(syn=2))
+        self.assertEqual((result['done'], result['writes'], result['alerts']), (2, {}, []))
+        self.assertEqual(said, ['the event is over: wait for what you start'] * 2)
+
+    def test_a_context_variable_is_of_one_call(self):
+        variable, seen = contextvars.ContextVar('variable', default=0), []
+
+        async def main(e, context):
+            seen.append(variable.get())
+            variable.set(e.data['syn'])
+
+        Bench(main).send(event(syn=1), event(syn=2))
+        self.assertEqual(seen, [0, 0])
+
+    def test_what_a_coroutine_returns_is_awaited_too(self):
+        async def inner(context):
+            context.state.counter('n').add()
+
+        async def main(e, context):
+            return inner(context)
+
+        self.assertEqual(Bench(main).send(event())['writes'], {('10.0.0.3', 'n'): 1})
+
+    def test_leaving_from_a_coroutine_leaves(self):
+        async def main(e, context):
+            await asyncio.sleep(0)
+            sys.exit(3)
+
+        with self.assertRaises(SystemExit):
+            Bench(main).send(event())
+
+    def test_a_batch_handler_that_raises_after_an_await_is_halved_down_to_the_event(self):
+        async def main(events, context):
+            for e in events:
+                await asyncio.sleep(0)
+                context.of(e).state.counter('n').add()
+            if any(e.data['syn'] == 13 for e in events):
+                raise ValueError('thirteen')
+
+        result = Bench(main, handler='tested.main_batch').send(*(event(syn=i, key_hash=i % 16 << 60) for i in range(20)))
+        self.assertEqual((result['failures'], result['skipped']), ([(13, 'ValueError: thirteen')], []))
+        self.assertEqual(result['writes'], {('10.0.0.3', 'n'): 19})
+
+    def test_what_a_call_left_running_goes_on_while_the_worker_waits(self):
+        read_end, write_end = os.pipe()
+
+        async def write_later():
+            await asyncio.sleep(0.001)
+            os.write(write_end, b'later')
+
+        async def main():
+            tasks.append(asyncio.create_task(write_later()))
+
+        tasks, loop = [], Loop()
+        loop.result_of(main())
+        self.assertEqual(loop.read(read_end, 100), b'later')
+        os.close(write_end)
+        self.assertEqual(loop.read(read_end, 100), b'')
+        os.close(read_end)
+
+    def test_a_generator_is_refused_when_it_is_loaded(self):
+        code = 'import sys, worker; worker.load_handler({"dir": sys.argv[1], "handler": "made.main"})'
+        for kind in ('def', 'async def'):
+            with tempfile.TemporaryDirectory() as folder:
+                with open(os.path.join(folder, 'made.py'), 'w', encoding='ascii') as file:
+                    file.write(f'{kind} main(event, context):\n    yield 1\n')
+                done = subprocess.run([sys.executable, '-B', '-c', code, folder], cwd=os.path.join(ROOT, 'runtime/python'),
+                                      capture_output=True, text=True, check=False)
+            self.assertIn('TypeError: "main" is a generator', done.stderr)
+
+    def test_a_plain_function_pays_for_no_loop(self):
+        code = 'import sys, worker; worker.Loop().result_of(5); sys.exit("asyncio" in sys.modules)'
+        subprocess.run([sys.executable, '-c', code], cwd=os.path.join(ROOT, 'runtime/python'), check=True)
+
+
 class Documentation(unittest.TestCase):
-    def test_the_example_of_the_text_finds_what_it_says(self):
+    @staticmethod
+    def shown(what):
+        """The function that the text shows with `what` in it."""
         with open(os.path.join(ROOT, 'docs/functions.md'), encoding='utf-8') as text:
-            code = text.read().split('```python\n')[1].split('```')[0]
+            (code,) = (part for part in re.findall('```python\n(.*?)```', text.read(), re.S) if what in part)
         scope = {}
         exec(code, scope)
-        bench = Bench(scope['main'], config={'syn': 200, 'window': '10s'})
+        return scope['main']
+
+    def test_the_example_of_the_text_finds_what_it_says(self):
+        bench = Bench(self.shown("state.window('syn'"), config={'syn': 200, 'window': '10s'})
         alerts = [alert for ms in range(0, 5000, 100) for _, alert in bench.send(event(ms, syn=10))['alerts']]
         self.assertEqual([(alert['title'], alert['data']) for alert in alerts], [('Many SYN segments', {'syn': 210})])
+
+    def test_the_coroutine_of_the_text_asks_and_raises_what_it_says(self):
+        class Inventory(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b'Anna\n' if self.rfile.readline() == b'10.0.0.4\n' else b'\n')
+
+        with socketserver.TCPServer(('127.0.0.1', 0), Inventory) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            bench = Bench(self.shown('open_connection'), config={'inventory': server.server_address})
+            result = bench.send(event(), event(srcip='10.0.0.4'), event())
+            server.shutdown()
+            thread.join()
+        self.assertEqual(result['failures'], [])
+        self.assertEqual([(i, alert['title']) for i, alert in result['alerts']], [(0, 'An address that nobody owns')])
 
 
 class Values(unittest.TestCase):

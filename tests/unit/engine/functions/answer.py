@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """For tests/unit/engine/test_calls.c: counts calls by key, and answers."""
 
+import asyncio
 import os
 
 
-def main(event, context):
+async def main(event, context):
+    await asyncio.sleep(0)
     said = event.data.get('body', {}).get('said')
     calls = context.state.counter('calls').add(1)
     if said == 'throw':
@@ -18,5 +20,5 @@ def main(event, context):
     return {'type': event['event-type'], 'calls': calls, 'said': event.data.get('syn') if said is None else said}
 
 
-def main_batch(events, context):
-    return [main(event, context.of(event)) for event in events][0]
+async def main_batch(events, context):
+    return [await main(event, context.of(event)) for event in events][0]

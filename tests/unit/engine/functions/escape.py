@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """For tests/unit/engine/test_escape.c: what a function tries that wants out, and what it needs to work."""
 
+import asyncio
 import ctypes
 import errno
 import glob
 import hashlib
+import inspect
 import multiprocessing
 import os
 import resource
@@ -159,6 +161,7 @@ NEEDS = {
     'processes': lambda config: use_processes(),
     'database': lambda config: use_database(),
     'zone': lambda config: zoneinfo.ZoneInfo('Asia/Tokyo'),
+    'executor': lambda config: asyncio.to_thread(use_files),
     'callback': lambda config: ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)(),
 }
 
@@ -168,10 +171,18 @@ def get(url):
         assert answer.read() == b'ok'
 
 
+async def ping(host, port):
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b'ping')
+    assert await reader.read() == b'ping'
+    writer.close()
+    await writer.wait_closed()
+
+
 # Where the network is allowed: `tcp` at two hosts.
 REACHED = {
     'address': lambda config: get(f"http://127.0.0.1:{config['tcp']}/"),
-    'name': lambda config: get(f"http://localhost:{config['tcp']}/"),
+    'name': lambda config: ping('localhost', config['tcp']),
 }
 
 # And nothing else.
@@ -189,10 +200,11 @@ STRAYED = {
 }
 
 
-def attempt(attempts, context):
+async def attempt(attempts, context):
     for name, function in attempts.items():
         try:
-            function(context.config)
+            if inspect.isawaitable(result := function(context.config)):
+                await result
             context.state.set(name, 'done')
         except OSError as error:
             context.state.set(name, errno.errorcode.get(error.errno, str(error)))
@@ -201,20 +213,20 @@ def attempt(attempts, context):
 
 
 def escape(event, context):
-    attempt(ESCAPES, context)
+    return attempt(ESCAPES, context)
 
 
 def break_out(event, context):
-    attempt(HARMFUL, context)
+    return attempt(HARMFUL, context)
 
 
 def need(event, context):
-    attempt(NEEDS, context)
+    return attempt(NEEDS, context)
 
 
 def reach(event, context):
-    attempt(REACHED, context)
+    return attempt(REACHED, context)
 
 
 def stray(event, context):
-    attempt(STRAYED, context)
+    return attempt(STRAYED, context)

@@ -4,18 +4,24 @@
 import os
 import re
 import sys
-import time
 
 EXIT, THROW, HANG, LOOP, GARBAGE, THROW_LATE, MEMORY = range(1, 8)
 
 
+async def wait(seconds):
+    import asyncio  # here, as most workers of the tests need none of it
+
+    await asyncio.sleep(seconds)
+
+
 def obey(order, context):
+    """Gives what is to be awaited, if anything is."""
     if order == EXIT:
         sys.exit(3)
     elif order == THROW:
         raise RuntimeError('as told')
     elif order == HANG:
-        time.sleep(1000)
+        return wait(1000)
     elif order == LOOP:
         while True:
             pass
@@ -32,37 +38,42 @@ def obey(order, context):
         context.state.counter('sum').add(1000000)
         context.alert(title='must not be seen')
         raise RuntimeError('after a write')
+    return None
 
 
 def main(event, context):
     """Adds syn up by source and keeps the last one."""
-    obey(event['data']['udp'], context)
+    if waits := obey(event['data']['udp'], context):
+        return waits
     context.state.counter('sum').add(event['data']['syn'])
     context.state.set('last', event['data']['syn'])
+    return None
 
 
-def mainBatch(events, context):
+async def mainBatch(events, context):
     """As main, with many events at once. Those that shall throw are said to have failed."""
     for event in events:
         if event['data']['udp'] == THROW:
             context.of(event).fail('Error: as told')
-        else:
-            main(event, context.of(event))
+        elif waits := main(event, context.of(event)):
+            await waits
 
 
 def ordered(event, context):
     """As main, for sources whose events carry 0, 1, 2 ... in `syn`: keeps what came out of that order."""
-    obey(event['data']['udp'], context)
+    if waits := obey(event['data']['udp'], context):
+        return waits
     syn, last = event['data']['syn'], context.state.get('last')
     expected = 0 if last is None else last + 1
     if syn != expected:
         context.state.set('odd', f'{syn} instead of {expected}')
     context.state.counter('sum').add(1)
     context.state.set('last', syn)
+    return None
 
 
-def slow(event, context):
-    time.sleep(0.002)
+async def slow(event, context):
+    await wait(0.002)
     main(event, context)
 
 
