@@ -6,6 +6,7 @@ build=build
 log_dir=$build/log
 passed=0 failed=0 skipped=0
 failed_logs=()
+declare -A beside_pids=()
 
 say()
 {
@@ -76,6 +77,43 @@ item()
 		printf 'FAILED   %4d s\n' $((SECONDS - start))
 		;;
 	esac
+}
+
+# beside NAME COMMAND...: starts it at idle priority, so that it takes what the tests leave of the processors. It
+# has a process group of its own, by which stop_beside ends all of it.
+beside()
+{
+	local name=$1
+
+	shift
+	mkdir -p "$log_dir"
+	set -m
+	{
+		chrt --idle --pid 0 "$BASHPID" || renice -n 19 -p "$BASHPID"
+		"$@"
+	} >"$log_dir/$name.log" 2>&1 </dev/null &
+	set +m
+	beside_pids[$name]=$!
+}
+
+# The exit code of what was started beside, when it has ended, after what it printed.
+finish_beside()
+{
+	local name=$1 rc=0
+
+	wait "${beside_pids[$name]}" || rc=$?
+	unset "beside_pids[$name]"
+	cat "$log_dir/$name.log"
+	return $rc
+}
+
+stop_beside()
+{
+	local pid
+
+	for pid in "${beside_pids[@]}"; do
+		kill -- "-$pid" 2>/dev/null || true
+	done
 }
 
 # Shows the logs of what failed and then, as the last line, the counts. Non-zero if any failed.

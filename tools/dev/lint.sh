@@ -4,6 +4,12 @@
 
 lint_everything()
 {
+	lint_quickly
+	[ "${1:-}" = --quick ] || item "lint: clang-tidy" lint_tidy
+}
+
+lint_quickly()
+{
 	item "lint: clang-format" lint_format
 	item "lint: include directions" python3 tools/check_includes.py
 	item "lint: include check finds planted violations" python3 tools/test_check_includes.py
@@ -11,7 +17,6 @@ lint_everything()
 	item "lint: shellcheck" lint_shell
 	item "lint: manuals" lint_manuals
 	item "lint: SPDX lines" lint_spdx
-	[ "${1:-}" = --quick ] || item "lint: clang-tidy" lint_tidy
 }
 
 lint_format()

@@ -20,14 +20,30 @@ check_everything()
 		say "tests"
 		meson_tests "$build" --no-suite valgrind
 	else
-		say "tests"
-		meson_tests "$build"
-		check_sanitizers
-		say "lint"
-		lint_everything
+		check_thoroughly
 	fi
 	[ $kernels = no ] || kernels_check
 	report
+}
+
+# Most tests wait most of the time; meanwhile, what only wants a processor gets it.
+check_thoroughly()
+{
+	say "tests; beside them: the build with sanitizers, clang-tidy"
+	beside build-asan build_sanitized
+	beside clang-tidy tidy_after "${beside_pids[build-asan]}"
+	meson_tests "$build"
+	check_sanitizers
+	say "lint"
+	lint_quickly
+	item "lint: clang-tidy" finish_beside clang-tidy
+	check_fuzzers
+}
+
+tidy_after()
+{
+	tail --pid="$1" -f /dev/null
+	lint_tidy
 }
 
 # A warning of either compiler counts as a failed item; a failed build ends everything.
@@ -69,8 +85,7 @@ build_sanitized()
 check_sanitizers()
 {
 	say "sanitizers: clang, ASan, UBSan (log: $log_dir/build-asan.log)"
-	mkdir -p "$log_dir"
-	if ! build_sanitized >"$log_dir/build-asan.log" 2>&1; then
+	if ! finish_beside build-asan >/dev/null; then
 		failed=$((failed + 1))
 		failed_logs+=("$log_dir/build-asan.log")
 		return
@@ -78,8 +93,7 @@ check_sanitizers()
 	item "clang compiles without warnings" no_warnings "$log_dir/build-asan.log"
 	ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 \
 		UBSAN_OPTIONS=print_stacktrace=1 meson_tests $asan_build \
-		--no-suite valgrind --no-suite demo
-	check_fuzzers
+		--no-suite valgrind --no-suite demo --no-suite once
 }
 
 fuzzers()
