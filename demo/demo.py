@@ -155,7 +155,7 @@ def summarize(demo):
     story.line("  packets seen: what had entered the switch from the attacker by then)")
     for name in demo.own:
         raised = sum(alert["netlambda"]["function"] == name for alert in demo.own_alerts)
-        story.line(f"  {name} raised {raised} alerts.")
+        story.line(f"  {name} raised {raised} alert{'' if raised == 1 else 's'}.")
     if demo.success():
         story.good("All four attacks were found, and nothing else was alerted.")
     else:
@@ -189,8 +189,12 @@ def write_json(demo, path):
 def tell_kept(scene, story):
     lab, api = scene.lab, scene.server.config["api"]
     story.heading("The network is still up")
-    story.line(f"  sudo ip netns exec {lab.full('h3')} bash     # be the attacker; h1 is {HOSTS['h1'][0]}")
-    story.line(f"  sudo {scene.build}/src/cli/netlambda --socket {api} alerts --follow")
+    netlambda = f"sudo {pathlib.Path(scene.build).resolve()}/src/cli/netlambda --socket {api}"
+    story.line("  See alerts, and put a function of yours to work:")
+    story.line(f"  {netlambda} alerts --follow")
+    story.line(f"  {netlambda} function deploy NAME --from-file FOLDER")
+    story.line("  Be the attacker (or, by 'bash' in the place of hping3, whatever you want):")
+    story.line(f"  sudo ip netns exec {lab.full('h3')} hping3 -q -S -p 443 -i u2000 -c 600 {HOSTS['h1'][0]}")
     story.line(f"  files and logs: {lab.directory}")
     story.line("  sudo ./dev demo --remove     # removes it")
 

@@ -8,6 +8,7 @@
 
 const { Writer, TYPE } = require('./frames.js');
 const event = require('./event.js');
+const { teller } = require('./fault.js');
 const { FATE, Many, Occurrence, drive } = require('./many.js');
 const { CalledEvent, readCall, replyText } = require('./call.js');
 const { readLe32 } = require('./records.js');
@@ -18,7 +19,6 @@ const CHANGES_MAX = 1 << 20; // characters of JSON, after which a result is due
 const ALERTS_DUE = 4000; // of the 4096 that a result can hold; an event has 64 at most
 const MANY_MAX = 4096; // events that a batch handler is called with
 const BATCH_HANDLER = /(Batch|_batch)$/; // the name of one
-const MESSAGE_MAX = 500; // characters
 const SWEEP_LEAST = 32; // entries looked at with each result
 const PARTITIONS = 16;
 const COLLECT = 1; // of a batch and of a result: with what has changed
@@ -28,17 +28,6 @@ const [FAILED, SKIPPED] = [1, 2];
 function deepFreeze(value) {
   if (value !== null && typeof value === 'object') Object.values(value).forEach(deepFreeze);
   return Object.freeze(value);
-}
-
-function messageOf(error) {
-  let text;
-  try {
-    if (error instanceof event.Failed) text = error.message;
-    else text = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`;
-  } catch {
-    text = 'threw something that has no text';
-  }
-  return text.replaceAll('\0', '?').slice(0, MESSAGE_MAX);
 }
 
 const partitionAt = (bytes, at) => bytes[at + HASH_AT + 7] >> 4;
@@ -52,6 +41,7 @@ class Runner {
   #Context;
   #many = undefined; // for a batch handler
   #writer = new Writer();
+  #tellFault; // what is told of an error
   #emit;
   #told = 0;
   #called = undefined; // {key, data, reply} of the event that runs, if somebody waits for what its handler returns
@@ -64,6 +54,7 @@ class Runner {
     this.#schemas = schemas;
     this.#main = main;
     this.#emit = emit;
+    this.#tellFault = teller(hello.dir);
     this.state = state;
     for (const schema of schemas.values()) {
       this.#keyReaders.set(schema.id, hello.key.map((name) => schema.reader(name) ?? (() => '')));
@@ -189,7 +180,7 @@ class Runner {
   }
 
   #tell(batch, { fate, error, alerts }) {
-    if (fate === FATE.FAILED) batch.exceptions.push([batch.index, messageOf(error)]);
+    if (fate === FATE.FAILED) batch.exceptions.push([batch.index, this.#tellFault(error)]);
     else if (fate === FATE.SKIPPED) batch.exceptions.push([batch.index, undefined]);
     else if (alerts !== undefined) this.#keepAlerts(batch, alerts);
     batch.failed ||= fate === FATE.FAILED;
@@ -254,7 +245,7 @@ class Runner {
     batch.context.close();
     this.state.rollback();
     this.#generations[batch.partition]++;
-    batch.exceptions.push([batch.index++, messageOf(reason)]);
+    batch.exceptions.push([batch.index++, this.#tellFault(reason)]);
     batch.failed = true;
     console.error(reason);
   }
@@ -316,4 +307,4 @@ class Runner {
   }
 }
 
-module.exports = { Runner, messageOf };
+module.exports = { Runner };

@@ -13,9 +13,10 @@ const net = require('node:net');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
+const { teller } = require('./fault.js');
 const { VERSION, TYPE, Splitter, Reader, Writer } = require('./frames.js');
 const { readSchema } = require('./records.js');
-const { Runner, messageOf } = require('./runner.js');
+const { Runner } = require('./runner.js');
 const { State } = require('./state.js');
 
 const PIPE_FD = 3;
@@ -51,14 +52,6 @@ async function loadHandler({ dir, handler }) {
   const main = module.default?.[name] ?? module[name];
   if (typeof main !== 'function') throw new Error(`${file}${suffix} exports no function "${name}"`);
   return main.bind(module.default ?? module);
-}
-
-/* "port-scan.js:12: ", where in DIR an error came from, by its stack; "": that cannot be told. */
-function placeOf(error, dir) {
-  const stack = String(error?.stack ?? '').replaceAll('file://', '');
-  const [, ...parts] = stack.split(`${fs.realpathSync(dir)}/`);
-  const place = parts.map((part) => /^([^\s:()]+:\d+)/.exec(part)).find((match) => match);
-  return place ? `${place[1]}: ` : '';
 }
 
 class Worker {
@@ -133,7 +126,7 @@ class Worker {
     } catch (error) {
       console.error(error);
       this.#writer.begin(TYPE.FAILED);
-      this.#writer.text(placeOf(error, this.#hello.dir) + messageOf(error));
+      this.#writer.text(teller(this.#hello.dir)(error));
       this.#socket.write(this.#writer.end());
       return; // the engine ends us
     }

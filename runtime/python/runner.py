@@ -14,6 +14,7 @@ import types
 import many
 from call import CalledEvent, read_call, reply_text
 from event import HEADER, Context, Event, event_time_ms
+from fault import message_of
 from frames import RESULT, frame, name_bytes, text_bytes, u8_bytes, u32_bytes, u64_bytes
 from loop import Loop
 from many import Many, Occurrence
@@ -23,7 +24,6 @@ CHANGES_MAX = 1 << 20  # characters of JSON, after which a result is due
 ALERTS_DUE = 4000  # of the 4096 that a result can hold; an event has 64 at most
 MANY_MAX = 4096  # events that a batch handler is called with
 BATCH_HANDLER = re.compile('(Batch|_batch)$')  # the name of one
-MESSAGE_MAX = 500  # characters
 SWEEP_LEAST = 32  # entries looked at with each result
 PARTITIONS = 16
 COLLECT = 1  # of a batch and of a result: with what has changed
@@ -34,17 +34,6 @@ KEPT, DELETED = u8_bytes(0), u8_bytes(1)
 
 _batch = struct.Struct('<II')  # count, flags
 _hash_and_time = struct.Struct('<QQ')  # of an event's header
-
-
-def message_of(error):
-    """Of an exception, or of a text that a function gave for a reason."""
-    if isinstance(error, str):
-        return error.replace('\0', '?')[:MESSAGE_MAX]
-    try:
-        text = f'{type(error).__name__}: {error}'
-    except Exception:
-        text = type(error).__name__
-    return text.replace('\0', '?')[:MESSAGE_MAX]
 
 
 def freeze(value):
@@ -74,6 +63,7 @@ class Runner:
         self._loop = Loop() if loop is None else loop
         self._schemas = schemas
         self._main = main
+        self._folder = hello['dir']
         self._key_readers = {schema.id: schema.key_reader(hello['key']) for schema in schemas.values()}
         self._config = freeze(json.loads(hello['config']))
         self._constants = {
@@ -139,7 +129,7 @@ class Runner:
                 part.exceptions.append((part.count, None))
             elif (reason := self._call(place, part)) is not None:
                 self._generations[partition] = generation + 1 & 0xFF
-                part.exceptions.append((part.count, message_of(reason)))
+                part.exceptions.append((part.count, message_of(reason, self._folder)))
                 many.print_reason(reason)
             part.count += 1
 
@@ -153,7 +143,7 @@ class Runner:
 
     def _tell(self, occurrence, part):
         if occurrence.fate == many.FAILED:
-            part.exceptions.append((part.count, message_of(occurrence.reason)))
+            part.exceptions.append((part.count, message_of(occurrence.reason, self._folder)))
         elif occurrence.fate == many.SKIPPED:
             part.exceptions.append((part.count, None))
         self._keep_alerts(occurrence.alerts, part)

@@ -12,15 +12,18 @@ import resource
 import sys
 import traceback
 
+from fault import message_of
 from frames import BATCH, DROP, EVICT, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
 from loop import Loop
 from records import read_schema
-from runner import Runner, message_of
+from runner import Runner
 from state import State
 
 PIPE_FD = 3
 READ_BYTES = 256 << 10
-OWN_MODULES = ('call', 'distinct', 'event', 'frames', 'loop', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows')
+OWN_MODULES = (
+    'call', 'distinct', 'event', 'fault', 'frames', 'loop', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows',
+)
 
 
 def read_hello(reader):
@@ -52,18 +55,6 @@ def load_handler(hello):
     if inspect.isgeneratorfunction(main) or inspect.isasyncgenfunction(main):
         raise TypeError(f'"{name}" is a generator, of which nothing would run: expected a function, plain or async')
     return main
-
-
-def place_of(error, folder):
-    """ "port-scan.py:12: ", where in the folder an error came from; "": that cannot be told."""
-    root = os.path.realpath(folder) + '/'
-    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        places.append((error.filename, error.lineno))
-    for path, line in reversed(places):
-        if line and os.path.realpath(path).startswith(root):
-            return f'{os.path.realpath(path)[len(root) :]}:{line}: '
-    return ''
 
 
 def limit_memory(megabytes):
@@ -125,7 +116,7 @@ class Worker:
             self._runner = Runner(self._hello, self._schemas, main, self._state, self._loop)
         except Exception as error:
             traceback.print_exc()
-            write_all(frame(FAILED, [text_bytes(place_of(error, self._hello['dir']) + message_of(error))]))
+            write_all(frame(FAILED, [text_bytes(message_of(error, self._hello['dir']))]))
             return  # the engine ends us
         write_all(frame(READY, []))
 

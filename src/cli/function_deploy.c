@@ -376,6 +376,17 @@ static void print_lacking(const json_t *answer)
 		puts(" (see netlambda status)");
 }
 
+/* That is allowed, and seldom meant. */
+static void print_untriggered(const char *name, const json_t *answer)
+{
+	const json_t *triggers = json_object_get(answer, "triggers");
+
+	if (json_is_array(triggers) && json_array_size(triggers) == 0)
+		printf("it has no trigger, so no event comes to it: netlambda function update %s "
+		       "--trigger event:port\n",
+			name);
+}
+
 static void print_done(
 	const struct deploying *deploying, const char *name, const json_t *answer, bool is_new)
 {
@@ -387,8 +398,10 @@ static void print_done(
 	else
 		printf("function %s is %s, version %lld\n", name, is_new ? "deployed" : "updated",
 			(long long)json_integer_value(json_object_get(answer, "version")));
-	if (deploying->cli->output == OUTPUT_TABLE)
+	if (deploying->cli->output == OUTPUT_TABLE) {
+		print_untriggered(name, answer);
 		print_lacking(answer);
+	}
 }
 
 static int send(struct deploying *deploying, const char *name, bool is_new)

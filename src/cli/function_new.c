@@ -248,7 +248,9 @@ static int run_new(struct cli *cli, int argc, char **argv)
 	making.function = function_in(making.kind, making.name, word);
 	r = make_function(&making);
 	if (r < 0) {
-		cli_error("%s: %s", making.dir, strerror(-r));
+		cli_error(r == -EEXIST ? "%s: is there already: take another name, or remove it"
+				       : "%s: %s",
+			making.dir, strerror(-r));
 		return EXIT_FAILURE;
 	}
 	say_what_to_do(&making);

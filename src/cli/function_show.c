@@ -28,7 +28,7 @@ static void print_row(const struct cli *cli, const char *name, const char *value
 	_cleanup_free_ char *printable = value ? text_printable(value) : NULL;
 
 	if (printable)
-		printf("%s%-14s%s %s\n", color_start(cli->color, COLOR_BOLD), name,
+		printf("%s%-16s%s %s\n", color_start(cli->color, COLOR_BOLD), name,
 			color_end(cli->color, COLOR_BOLD), printable);
 }
 
@@ -55,6 +55,7 @@ static void print_settings(const struct cli *cli, const json_t *settings)
 	json_object_foreach ((json_t *)settings, name, value) {
 		_cleanup_free_ char *text =
 			json_is_string(value) ? strdup(json_string_value(value))
+			: json_is_null(value) ? strdup("")
 			: json_is_array(value)
 				? join(value)
 				: json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));

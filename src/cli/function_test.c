@@ -17,6 +17,8 @@
  * must come out.
  */
 
+#define REASONS_MAX 5 /* shown of what was put aside */
+
 struct testing {
 	struct cli *cli;
 	const char *dir;
@@ -121,21 +123,39 @@ static void print_alerts(
 	}
 }
 
-static void print_dead_letters(const json_t *letters)
+/* {reason: how many}, in the order in which they came. */
+static json_t *count_reasons(const json_t *letters)
 {
-	json_t *letter;
+	json_t *counts = json_object(), *letter;
 	size_t i;
 
 	json_array_foreach (letters, i, letter) {
-		_cleanup_free_ char *reason = text_printable(get_text(letter, "reason"));
+		const char *reason = get_text(letter, "reason");
 
-		printf("  ! an event was put aside after %lld attempts: %s\n",
-			(long long)get_count(letter, "attempts"), reason ? reason : "?");
-		if (i == 4 && json_array_size(letters) > 5) {
-			printf("  ! ... and %zu more\n", json_array_size(letters) - 5);
+		json_object_set_new(counts, reason, json_integer(get_count(counts, reason) + 1));
+	}
+	return counts;
+}
+
+static void print_dead_letters(const json_t *letters)
+{
+	json_t *counts = count_reasons(letters), *count;
+	const char *reason;
+	size_t shown = 0;
+
+	json_object_foreach (counts, reason, count) {
+		_cleanup_free_ char *printable = text_printable(reason);
+		long long number = json_integer_value(count);
+
+		if (shown++ == REASONS_MAX) {
+			printf("  ! ... and %zu more reasons\n",
+				json_object_size(counts) - REASONS_MAX);
 			break;
 		}
+		printf("  ! %lld %s put aside: %s\n", number,
+			number == 1 ? "event was" : "events were", printable ? printable : "?");
 	}
+	json_decref(counts);
 }
 
 /* ---- one test ---- */
@@ -156,15 +176,15 @@ static int write_expectation(const char *path, json_t *alerts)
 	return 0;
 }
 
-/* NULL after saying why. */
+/* NULL after saying why. Of a capture that is new nothing is expected, which is said. */
 static json_t *read_expectation(const char *path)
 {
 	json_error_t error;
 	json_t *expectation, *alerts;
 
 	if (access(path, F_OK) < 0) {
-		printf("  there is no %s: --update writes it\n", path);
-		return NULL;
+		printf("  there is no %s: --update writes what is raised now\n", path);
+		return json_array();
 	}
 	expectation = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	alerts = json_incref(json_object_get(expectation, "alerts"));
@@ -188,8 +208,8 @@ static bool compare(
 	if (!expected)
 		return false;
 	match(expected, alerts);
-	good = json_array_size(expected) == 0 && json_array_size(alerts) == 0 &&
-	       json_array_size(letters) == 0;
+	good = access(path, F_OK) == 0 && json_array_size(expected) == 0 &&
+	       json_array_size(alerts) == 0 && json_array_size(letters) == 0;
 	print_alerts(testing, expected, '-', "expected, and not raised");
 	print_alerts(testing, alerts, '+', "raised, and not expected");
 	print_dead_letters(letters);
@@ -244,6 +264,20 @@ static int is_capture(const struct dirent *entry)
 	       fnmatch("*.pcapng", entry->d_name, 0) == 0;
 }
 
+static void explain_no_capture(const struct testing *testing, const char *folder, int error)
+{
+	_cleanup_free_ char *manifest = NULL;
+
+	if (asprintf(&manifest, "%s/function.json", testing->dir) < 0)
+		manifest = NULL;
+	if (manifest && access(manifest, F_OK) < 0)
+		cli_error("%s: not the folder of a function: there is no function.json in it",
+			testing->dir);
+	else
+		cli_error("%s: %s: expected captures there, NAME.pcap or NAME.pcapng", folder,
+			error ? strerror(error) : "empty");
+}
+
 static int run_tests(struct testing *testing)
 {
 	_cleanup_free_ char *folder = NULL;
@@ -256,9 +290,7 @@ static int run_tests(struct testing *testing)
 	}
 	count = scandir(folder, &entries, is_capture, alphasort);
 	if (count <= 0) {
-		cli_error("%s: %s", folder,
-			count < 0 ? strerror(errno)
-				  : "no capture there (NAME.pcap or NAME.pcapng)");
+		explain_no_capture(testing, folder, count < 0 ? errno : 0);
 		free(entries);
 		return EXIT_FAILURE;
 	}

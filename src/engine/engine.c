@@ -196,9 +196,11 @@ static int find_handler(const struct function *function, char **ret_error)
 	}
 	names = runtime_suffixes(function->runtime);
 	return error_set(ret_error, -ENOENT,
-		"handler \"%s\": no readable file %s/%.*s%s; a %s function is in a file %s",
+		"handler \"%s\": no readable file %s/%.*s%s; a %s function is in a file %s%s",
 		function->handler, function->dir, length, function->handler, suffixes[0],
-		function->runtime->name, names ? names : suffixes[0]);
+		function->runtime->name, names ? names : suffixes[0],
+		strcmp(function->runtime->name, "native") == 0 ? ", which is to be built first"
+							       : "");
 }
 
 /* Those who write settings are told more closely by who reads them. */

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "event/schema.h"
+#include "server/function_config.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -99,7 +100,10 @@ static int add_function(json_t *triggers, const char *dir, const char *function,
 		return error_set(ret_error, -EINVAL, "%s:%d: %s", path, error.line, error.text);
 	events = json_object_get(manifest, "events");
 	json_array_foreach (events, i, id)
-		if (r == 0)
+		if (r == 0 && !json_is_integer(id))
+			r = error_set(
+				ret_error, -EINVAL, "%s: events: " FUNCTION_EVENTS_EXPECTED, path);
+		else if (r == 0)
 			r = add_trigger(triggers, (uint32_t)json_integer_value(id), function);
 	for (uint32_t any = 1; json_array_size(events) == 0 && any < EVENT_USER_MIN && r == 0;
 		any++)

@@ -60,6 +60,16 @@ static void refuse(struct deployment *deployment, unsigned int code, const char 
 	deployment_free(deployment);
 }
 
+/* What it is called by; of a version that is gone back to, it is not looked up. */
+static void put_triggers(json_t **object, const struct deployment *deployment)
+{
+	json_t *triggers = json_object_get(deployment->spec, "triggers");
+
+	if (deployment->spec)
+		json_put(object, "triggers",
+			json_is_array(triggers) ? json_incref(triggers) : json_array());
+}
+
 static void answer(struct deployment *deployment, unsigned int code)
 {
 	json_t *object = json_object();
@@ -69,6 +79,7 @@ static void answer(struct deployment *deployment, unsigned int code)
 		deployment->version > 0 ? json_integer(deployment->version) : json_null());
 	if (deployment->code[0])
 		json_put(&object, "code", json_text(deployment->code));
+	put_triggers(&object, deployment);
 	if (deployment->trial.stats.layers_chosen)
 		api_put_layers(&object, &deployment->trial.stats);
 	api_call_answer(deployment->call, code, object);

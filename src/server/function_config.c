@@ -133,7 +133,7 @@ static void read_events(
 		return;
 	json_array_foreach (events, i, id) {
 		if (!json_is_integer(id)) {
-			reader_fail(reader, "events", "expected an array of event ids");
+			reader_fail(reader, "events", FUNCTION_EVENTS_EXPECTED);
 			return;
 		}
 		config->events[config->event_count++] = (uint32_t)json_integer_value(id);

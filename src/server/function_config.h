@@ -18,6 +18,8 @@
 #define FUNCTION_FILE       "function.json"
 #define FUNCTION_KEY_MAX    8  /* fields in a state key */
 #define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
+#define FUNCTION_EVENTS_EXPECTED                                                                   \
+	"expected an array of event ids, as [1]: 1 port, 2 flow, 3 source, 4 target, 5 interface"
 /* How far it is trusted is for who runs it to say: no settings of its manifest. */
 #define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \

@@ -225,6 +225,9 @@ def python_is_deployed(checker, shell):
     good = shell.write("py/watch.py", "def main(event, context):\n    pass\n")
     checker.equal("Python", "function watch is deployed, version 1\n",
                   shell("deploy", "watch", "-f", good, "--runtime", "python3.11", "--trigger", "event:1"))
+    said = shell("update", "watch", "--unset", "trigger")
+    checker.that("it has no trigger, so no event comes to it" in said, f"a function that nothing calls: {said.strip()}")
+    shell("rollback", "watch")
 
 
 MODULES = {

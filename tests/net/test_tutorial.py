@@ -13,6 +13,7 @@ from harness import BUILD
 from lab import network
 
 DOCUMENT = harness.HERE.parents[1] / "docs/functions.md"
+TOLD = re.compile(r'"open": \d+')  # which period crosses the threshold is not the page's to say
 SECTIONS = ("## A function in fifteen minutes", "## In Python", "## In C")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 FILE = re.compile(r"`([\w./-]+\.(?:js|py|c))`[^`]*:\s*\Z")
@@ -40,9 +41,10 @@ def environment(path, folder):
                          "NO_COLOR": "1"}
 
 
-def run(checker, script, env, folder):
-    done = subprocess.run(["bash", "-eu", "-c", script], cwd=folder, env=env, capture_output=True, text=True,
-                          check=False, timeout=120)
+def run(checker, script, path, env, folder):
+    """In a namespace, whose loopback is nobody's."""
+    done = subprocess.run(["ip", "netns", "exec", path.lab.full("sender"), "bash", "-eu", "-c", script], cwd=folder,
+                          env=env, capture_output=True, text=True, check=False, timeout=120)
     checker.that(done.returncode == 0, f"{script.splitlines()[0]}: status {done.returncode} {done.stderr.strip()}")
     return done.stdout
 
@@ -78,9 +80,9 @@ def test(checker):
         said, count = "", 0
         for kind, contents, file in blocks(DOCUMENT.read_text()):
             if kind == "sh":
-                said = run(checker, contents, env, folder)
+                said = run(checker, contents, path, env, folder)
             elif kind == "output":
-                checker.equal("what is printed", contents, said)
+                checker.equal("what is printed", *(TOLD.sub('"open": N', text) for text in (contents, said)))
             else:
                 checker.that(file is not None, f"the {kind} block has the name of a file before it: {file}")
                 pathlib.Path(folder, file).write_text(contents)

@@ -29,7 +29,7 @@ def new(checker, folder):
         status, said = cli(folder, "test", runtime)
         checker.equal(f"its tests in {runtime}", (0, "2 passed, 0 failed"), (status, said.splitlines()[-1]))
     for words, status, expected in (
-            (("new", "nodejs"), 1, "File exists"), (("new", "Upper"), 2, "expected a name"),
+            (("new", "nodejs"), 1, "is there already"), (("new", "Upper"), 2, "expected a name"),
             (("new", "../up"), 2, "expected a name"), (("new", "x", "--runtime", "perl"), 2, 'found "perl"'),
             (("new", "9x", "--runtime", "native"), 2, "begins with a letter")):
         found, said = cli(folder, *words)
@@ -123,7 +123,8 @@ def differences(checker, folder):
     checker.that('+ {"title": "Many SYN segments", "severity": "low"' in said, "and what came instead")
     code.write_text(text.replace("if (syn >", "if (event.data.dstport === 80) throw new Error('boo');\n    if (syn >"))
     status, said = cli(folder, "test", "nodejs")
-    checker.that(status == 1 and "put aside after 3 attempts: Error: boo" in said, "a dead letter fails the test")
+    checker.that(status == 1 and "events were put aside: nodejs.js:" in said and "Error: boo" in said,
+                 "a dead letter fails the test")
     status, _ = cli(folder, "test", "nodejs", "--update")
     checker.that((status, expectation.read_text()) == (1, expected), "and is not taken for right")
     code.write_text("syntax error")
@@ -137,12 +138,17 @@ def differences(checker, folder):
                   [(a["title"], a["srcip"], a["dstip"], a["dstport"]) for a in alerts])
     expectation.unlink()
     status, said = cli(folder, "test", "nodejs")
-    checker.that(status == 1 and "--update writes it" in said, "a capture without an expectation fails")
+    checker.that(status == 1 and "--update writes what is raised now" in said and '+ {"title": "Many SYN' in said,
+                 "a capture without an expectation fails, and what it leads to is shown")
     expectation.write_text("{")
     status, said = cli(folder, "test", "nodejs")
     checker.that(status == 1 and "many-syn.json:1" in said, "so does one that cannot be read")
     status, said = cli(folder, "test", folder)
-    checker.that(status == 1 and "tests: No such file" in said, "a folder without tests")
+    checker.that(status == 1 and "not the folder of a function" in said, "a folder without a function")
+    (folder / "bare").mkdir()
+    (folder / "bare/function.json").write_text("{}")
+    status, said = cli(folder, "test", "bare")
+    checker.that(status == 1 and "bare/tests: No such file" in said and "expected captures" in said, "one without tests")
 
 
 def test(checker):

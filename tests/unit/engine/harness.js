@@ -140,7 +140,7 @@ function readResult(frame) {
 /* One function with its state. */
 class Bench {
   constructor({ main, handler = 'tested.main', key = [], config = {}, state = new State() }) {
-    const hello = { name: 'tested', handler, timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
+    const hello = { name: 'tested', dir: '/nowhere', handler, timeoutMs: 10000, memoryMb: 256, key, config: JSON.stringify(config) };
     this.results = [];
     this.runner = new Runner(hello, schemas, main, (frame) => this.results.push(readResult(frame)), state);
     this.alerts = [];

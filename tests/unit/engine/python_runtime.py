@@ -52,7 +52,7 @@ class Bench:
 
     def __init__(self, main, key=('srcip',), config=None, handler='tested.main'):
         hello = {
-            'name': 'tested', 'handler': handler, 'timeout_ms': 10000, 'memory_mb': 256, 'key': key,
+            'name': 'tested', 'dir': '/nowhere', 'handler': handler, 'timeout_ms': 10000, 'memory_mb': 256, 'key': key,
             'config': json.dumps(config or {}),
         }
         self.runner = Runner(hello, {1: PORT}, main)
