@@ -80,6 +80,8 @@ struct stream_mark {
 
 struct outcome {
 	const char *function;
+	/* By the store: what the function keeps once this is committed. NULL: nobody wants to know. */
+	struct state_sum *sum;
 	const struct state_row *writes;
 	size_t write_count;
 	const struct alert *alerts;

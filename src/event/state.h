@@ -19,6 +19,12 @@ struct state_row {
 	size_t value_len;
 };
 
+/* All that a function keeps. */
+struct state_sum {
+	uint64_t entries;
+	uint64_t bytes; /* of keys, names and values */
+};
+
 /* The place behind a row, in the order of (hash, key, name). */
 struct state_place {
 	uint64_t hash;

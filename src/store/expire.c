@@ -3,10 +3,11 @@
 
 #include "event/expiry.h"
 #include "store/action.h"
-#include "store/internal.h"
+#include "store/state_sum.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define PLACE   "(function, hash, key, name)"
 #define PLACE_1 "(?1, ?2, ?3, ?4)"
@@ -68,25 +69,75 @@ static int find_end(struct store *store, const struct expire_round *round, unsig
 	return store_fail(store, rc);
 }
 
+/* What went of one function. */
+struct removal {
+	char function[64];
+	struct state_sum sum;
+};
+
+static int removal_settle(struct store *store, struct removal *removal)
+{
+	int r = 0;
+
+	if (removal->sum.entries > 0)
+		r = state_sum_subtract(store, removal->function, &removal->sum);
+	removal->sum = (struct state_sum){0};
+	return r;
+}
+
+/* Deletes by a statement that gives function and bytes of each row that goes. */
+static int run_deletion(struct store *store, sqlite3_stmt *statement, uint64_t *ret_count)
+{
+	struct removal removal = {0};
+	uint64_t count = 0;
+	int rc = SQLITE_DONE, r = 0;
+
+	while (r == 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+		const char *function = (const char *)sqlite3_column_text(statement, 0);
+
+		if (!function || strcmp(function, removal.function) != 0)
+			r = removal_settle(store, &removal);
+		snprintf(
+			removal.function, sizeof(removal.function), "%s", function ? function : "");
+		removal.sum.entries++;
+		removal.sum.bytes += (uint64_t)sqlite3_column_int64(statement, 1);
+		count++;
+	}
+	if (r == 0 && rc != SQLITE_DONE)
+		r = store_fail(store, rc);
+	if (r == 0)
+		r = removal_settle(store, &removal);
+	*ret_count = count;
+	return r;
+}
+
 static int delete_between(struct store *store, const struct expire_round *round,
-	const struct expire_round *end, uint64_t time_ms)
+	const struct expire_round *end, uint64_t time_ms, uint64_t *ret_count)
 {
 	struct action action = action_begin(store,
 		end ? "DELETE FROM state WHERE " PLACE " > " PLACE_1 " AND " PLACE " <= " PLACE_2
-		      " AND expires(value) <= ?9"
-		    : "DELETE FROM state WHERE " PLACE " > " PLACE_1 " AND expires(value) <= ?5");
+		      " AND expires(value) <= ?9 RETURNING function, " STATE_ROW_BYTES
+		    : "DELETE FROM state WHERE " PLACE " > " PLACE_1
+		      " AND expires(value) <= ?5 RETURNING function, " STATE_ROW_BYTES);
+	int r = store_exec(store, "BEGIN IMMEDIATE");
 
 	action_place(&action, round);
 	if (end)
 		action_place(&action, end);
 	action_int(&action, MIN(time_ms, (uint64_t)INT64_MAX));
-	return action_run(store, &action, NULL);
+	if (r == 0 && action.rc != SQLITE_OK)
+		r = store_fail(store, action.rc);
+	if (r == 0)
+		r = run_deletion(store, action.statement, ret_count);
+	sqlite3_finalize(action.statement);
+	return action_end(store, r);
 }
 
 int store_expire(struct store *store, struct expire_round *round, uint64_t time_ms,
 	unsigned int limit, uint64_t *ret_count)
 {
 	struct expire_round end = {0};
+	uint64_t count = 0;
 	int r = define_function(store), more;
 
 	if (r < 0)
@@ -94,10 +145,10 @@ int store_expire(struct store *store, struct expire_round *round, uint64_t time_
 	more = find_end(store, round, limit, &end);
 	if (more < 0)
 		return more;
-	r = delete_between(store, round, more ? &end : NULL, time_ms);
+	r = delete_between(store, round, more ? &end : NULL, time_ms, &count);
 	if (r < 0)
 		return r;
-	*ret_count = (uint64_t)sqlite3_changes(store->db);
+	*ret_count = count;
 	*round = end;
 	return 0;
 }

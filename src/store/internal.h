@@ -18,6 +18,8 @@ enum store_statement {
 	STATEMENT_ROLLBACK,
 	STATEMENT_PUT_STATE,
 	STATEMENT_DELETE_STATE,
+	STATEMENT_ADD_SUM,
+	STATEMENT_GET_SUM,
 	STATEMENT_PUT_MARK,
 	STATEMENT_PUT_STREAM_MARK,
 	STATEMENT_ADD_ALERT,
@@ -33,6 +35,7 @@ struct store {
 	char error[256];
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL when read only */
 	sqlite3_stmt *load; /* of store_load_state(); NULL before its first time */
+	int64_t replaced;   /* bytes of the value that the last change of state found; -1: none */
 };
 
 static inline void statement_finalizep(sqlite3_stmt **statement)

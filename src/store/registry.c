@@ -92,6 +92,7 @@ int registry_remove(struct store *store, const char *function, bool purge)
 		"DELETE FROM functions WHERE name = ?",
 		"DELETE FROM function_versions WHERE name = ?",
 		"DELETE FROM state WHERE function = ?",
+		"DELETE FROM state_sums WHERE function = ?",
 		"DELETE FROM marks WHERE function = ?",
 		"DELETE FROM dead_letters WHERE function = ?",
 	};

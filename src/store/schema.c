@@ -81,6 +81,14 @@ static const char *const migrations[] = {
 	"  events INTEGER NOT NULL, PRIMARY KEY(stream, cause)) STRICT, WITHOUT ROWID;"
 	"ALTER TABLE dead_letters ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE dead_letters ADD COLUMN record BLOB;",
+
+	/* What each function keeps, to the byte: bytes of keys, names and values. */
+	"CREATE TABLE state_sums("
+	"  function TEXT PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL)"
+	"  STRICT, WITHOUT ROWID;"
+	"INSERT INTO state_sums SELECT function, count(*), sum(length(CAST(key AS BLOB))"
+	"    + length(CAST(name AS BLOB)) + length(CAST(value AS BLOB)))"
+	"  FROM state GROUP BY function;",
 };
 
 #define SCHEMA_VERSION ((int64_t)ARRAY_SIZE(migrations))

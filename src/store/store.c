@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "store/internal.h"
+#include "store/state_sum.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -25,9 +26,15 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
 	[STATEMENT_PUT_STATE] =
-		"REPLACE INTO state(function, hash, key, name, value) VALUES(?, ?, ?, ?, ?)",
+		"INSERT INTO state(function, hash, key, name, value) VALUES(?, ?, ?, ?, ?)"
+		" ON CONFLICT DO UPDATE SET value = replacing(value, excluded.value)",
 	[STATEMENT_DELETE_STATE] =
-		"DELETE FROM state WHERE function = ? AND hash = ? AND key = ? AND name = ?",
+		"DELETE FROM state WHERE function = ? AND hash = ? AND key = ? AND name = ?"
+		" AND replacing(value, 1)",
+	[STATEMENT_ADD_SUM] = "INSERT INTO state_sums(function, entries, bytes) VALUES(?, ?, ?)"
+			      " ON CONFLICT DO UPDATE SET entries = entries + excluded.entries,"
+			      " bytes = bytes + excluded.bytes",
+	[STATEMENT_GET_SUM] = "SELECT entries, bytes FROM state_sums WHERE function = ?",
 	[STATEMENT_PUT_MARK] =
 		"INSERT INTO marks(function, stream, incarnation1, incarnation2, positions)"
 		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -255,6 +262,8 @@ static int prepare(struct store *store, enum store_flags flags, char **ret_error
 	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", WAL_KEEP_BYTES);
 	r = store_exec(store, limit);
 	if (r == 0)
+		r = state_sum_prepare(store);
+	if (r == 0)
 		r = prepare_statements(store);
 	if (r == 0)
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
@@ -381,6 +390,7 @@ static int put_state(struct store *store, const char *function, const struct sta
 	struct binder binder =
 		bind_start(store, write->value ? STATEMENT_PUT_STATE : STATEMENT_DELETE_STATE);
 
+	store->replaced = -1;
 	bind_text(&binder, function);
 	bind_int(&binder, write->hash);
 	bind_text(&binder, write->key);
@@ -388,6 +398,46 @@ static int put_state(struct store *store, const char *function, const struct sta
 	if (write->value)
 		bind_bytes(&binder, write->value, write->value_len);
 	return bind_run(&binder);
+}
+
+static int add_sum(struct store *store, const char *function, const struct state_change *change)
+{
+	struct binder binder = bind_start(store, STATEMENT_ADD_SUM);
+
+	bind_text(&binder, function);
+	bind_int(&binder, (uint64_t)change->entries);
+	bind_int(&binder, (uint64_t)change->bytes);
+	return bind_run(&binder);
+}
+
+static int get_sum(struct store *store, const char *function, struct state_sum *ret_sum)
+{
+	sqlite3_stmt *statement = store->statements[STATEMENT_GET_SUM];
+	int rc = sqlite3_bind_text(statement, 1, function, -1, SQLITE_STATIC);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		*ret_sum = state_sum_row(rc == SQLITE_ROW ? statement : NULL);
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int write_state(struct store *store, const struct outcome *outcome)
+{
+	struct state_change change = {0};
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->write_count; i++) {
+		rc = put_state(store, outcome->function, &outcome->writes[i]);
+		state_change_note(&change, &outcome->writes[i], store->replaced);
+	}
+	if (rc == SQLITE_OK && (change.entries != 0 || change.bytes != 0))
+		rc = add_sum(store, outcome->function, &change);
+	if (rc == SQLITE_OK && outcome->sum)
+		rc = get_sum(store, outcome->function, outcome->sum);
+	return rc;
 }
 
 static int put_mark(struct store *store, const char *function, const struct mark *mark)
@@ -470,10 +520,8 @@ static int settle_dead_letter(struct store *store, uint64_t row)
 static int write_outcome(struct store *store, const struct outcome *outcome)
 {
 	const char *function = outcome->function;
-	int rc = SQLITE_OK;
+	int rc = write_state(store, outcome);
 
-	for (size_t i = 0; rc == SQLITE_OK && i < outcome->write_count; i++)
-		rc = put_state(store, function, &outcome->writes[i]);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->alert_count; i++)
 		rc = add_alert(store, function, &outcome->alerts[i]);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->dead_letter_count; i++)

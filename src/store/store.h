@@ -48,6 +48,9 @@ const char *store_error(const struct store *store);
  */
 int store_each_state(
 	struct store *store, const char *function, state_row_fn fn, void *user) _must_check_;
+/* How much that is; all zero: nothing. 0 or a negative errno. */
+int store_sum_state(
+	struct store *store, const char *function, struct state_sum *ret_sum) _must_check_;
 /* A piece, in the order of struct state_place. Returns the number of rows, or as above. */
 int store_load_state(struct store *store, const struct state_range *range, state_row_fn fn,
 	void *user) _must_check_;

@@ -8,6 +8,7 @@
 #include "tests/unit/test.h"
 
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,15 @@ static inline struct store *open_store(const char *path, enum store_flags flags)
 	if (store_open(path, flags, &store, &error) < 0)
 		fail_msg("%s", error);
 	return store;
+}
+
+static inline void run_sql(const char *path, const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
 }
 
 static inline struct alert make_alert(const char *id)

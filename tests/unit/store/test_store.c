@@ -639,15 +639,6 @@ static void damaged_page_is_refused_untouched(void **state)
 	assert_refused_and_untouched(place->path, ".recover");
 }
 
-static void run_sql(const char *path, const char *sql)
-{
-	sqlite3 *db = NULL;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
 static void other_programs_database_is_refused_untouched(void **state)
 {
 	const struct place *place = *state;
@@ -690,6 +681,7 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 		"ALTER TABLE dead_letters DROP COLUMN epoch;"
 		"ALTER TABLE dead_letters DROP COLUMN record;"
 		"DROP TABLE agents; DROP TABLE streams; DROP TABLE losses; DROP TABLE loss_sums;"
+		"DROP TABLE state_sums;"
 		"PRAGMA user_version = 2");
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrades it");
 	store = open_store(place->path, 0);
