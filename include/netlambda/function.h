@@ -109,7 +109,8 @@ void lambda_reply(struct lambda_context *context, const char *json);
 /* ---- state ----
  *
  * It belongs to the event's key. Times are event time, in milliseconds. Names are UTF-8, 1 to 128
- * characters; what they name is one thing: a value, a counter, a window ...
+ * characters; what they name is one thing: a value, a counter, a window ... When the function keeps as much as
+ * it may (state_bytes), what would make that more fails the event.
  */
 
 #define LAMBDA_SECOND ((uint64_t)1000)

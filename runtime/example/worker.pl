@@ -16,7 +16,7 @@ use Socket qw(AF_INET6 inet_ntop);
 
 use constant { HELLO => 1, SCHEMA => 2, STATE => 3, START => 4, BATCH => 5, DROP => 6, EVICT => 7 };
 use constant { READY => 64, RESULT => 65, FAILED => 66 };
-use constant { COLLECT => 1, REPLY => 2, EVENT_FAILED => 1, EVENT_SKIPPED => 2, EVENT_BYTES => 40, NS => 1_000_000_000 };
+use constant { COLLECT => 1, REPLY => 2, FULL => 4, EVENT_FAILED => 1, EVENT_SKIPPED => 2, EVENT_BYTES => 40, NS => 1_000_000_000 };
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my (%hello, %schemas, $main, @generations);
@@ -24,6 +24,7 @@ my (%hello, %schemas, $main, @generations);
 # What is remembered: key -> { hash, values => { name -> JSON } }; what of it has changed since that was last told; and
 # what takes the changes of the event that runs back.
 my (%keys, %changed, @undo);
+my $full;    # what would make it larger is to be refused
 
 package State {
     sub get {
@@ -47,6 +48,8 @@ package State {
         my ($key, $hash) = @$self{qw(key hash)};
         my $entry = $keys{$key} //= { hash => $hash, values => {} };
         my ($before, $was_changed) = ($entry->{values}{$name}, $changed{$key}{$name});
+        my $most = defined $before ? 64 + length $before : -1;
+        die "StateFull: \"$name\" cannot grow\n" if $full && defined $text && length $text > $most;
         push @undo, sub { ($entry->{values}{$name}, $changed{$key}{$name}) = ($before, $was_changed) };
         ($entry->{values}{$name}, $changed{$key}{$name}) = ($text, 1);
         return;
@@ -143,6 +146,7 @@ sub run {
     my ($payload) = @_;
     my ($count, $flags) = unpack 'V V', $payload;
     my ($at, $failed, $reply, @exceptions, @alerts) = (8, 0, '');
+    $full = $flags & FULL;
     for my $i (0 .. $count - 1) {
         my @header = unpack 'Q< Q< Q< V V V v C', substr $payload, $at, EVENT_BYTES;
         my ($hash, $generation) = @header[0, 7];

@@ -50,6 +50,18 @@ void api_refuse_error(struct lambda_context *context, int error)
 		context_refuse(context, "no memory");
 }
 
+void api_refuse_claim(struct lambda_context *context, const char *name, int error)
+{
+	if (error == -EDQUOT)
+		context_refuse(context,
+			"StateFull: state: \"%s\" cannot grow: the function keeps as much as it "
+			"may "
+			"(state_bytes)",
+			name);
+	else
+		api_refuse_error(context, error);
+}
+
 bool api_check_state(struct lambda_context *context)
 {
 	if (!context->view.state)
@@ -115,7 +127,7 @@ struct entry *api_claim_kind(struct lambda_context *context, const char *name, e
 	if (r == 0)
 		r = value_restore(&entry->value);
 	if (r < 0) {
-		api_refuse_error(context, r);
+		api_refuse_claim(context, name, r);
 		return NULL;
 	}
 	if (entry->value.kind == VALUE_NONE || holds(context, entry, kind))

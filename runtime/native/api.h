@@ -25,6 +25,8 @@ bool api_replace(struct lambda_context *context, struct entry *entry);
 /* `r`: 1, it has changed; 0, it has not; or a negative errno. */
 void api_note(struct lambda_context *context, struct entry *entry, int r);
 
+/* `name`: of the state that it is about. */
+void api_refuse_claim(struct lambda_context *context, const char *name, int error);
 void api_refuse_error(struct lambda_context *context, int error);
 bool api_check_state(struct lambda_context *context);
 bool api_check_number(struct lambda_context *context, double number);

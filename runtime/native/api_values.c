@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #define VALUE_MAX        (64U << 10) /* bytes of JSON */
+#define VALUE_SHORT      64          /* that what is there may always have */
 #define EVENT_CHANGE_MAX (8U << 20)  /* that one event may set */
 
 const char *lambda_key(struct lambda_context *context)
@@ -71,10 +72,25 @@ static struct entry *claim_empty(struct lambda_context *context, const char *nam
 		return NULL;
 	r = state_claim(&context->view, name, &entry);
 	if (r < 0) {
-		api_refuse_error(context, r);
+		api_refuse_claim(context, name, r);
 		return NULL;
 	}
 	return api_replace(context, entry) ? entry : NULL;
+}
+
+/* When the state is full: whether what is there may become so long. */
+static bool may_hold(struct lambda_context *context, const char *name, size_t len)
+{
+	struct entry *entry = state_find(&context->view, name);
+	struct pipe_buffer text = {0};
+	bool may;
+
+	if (!entry)
+		return false;
+	value_put(&entry->value, &text);
+	may = len <= MAX(text.size, (size_t)VALUE_SHORT);
+	pipe_buffer_done(&text);
+	return may;
 }
 
 static void set_text(struct lambda_context *context, const char *name, const char *json, size_t len)
@@ -83,6 +99,11 @@ static void set_text(struct lambda_context *context, const char *name, const cha
 
 	if (len > VALUE_MAX) {
 		context_refuse(context, "state: \"%s\" is %zu bytes of JSON", name, len);
+		return;
+	}
+	if (api_check_state(context) && state_is_full(context->view.state) &&
+		!may_hold(context, name, len)) {
+		api_refuse_claim(context, name, -EDQUOT);
 		return;
 	}
 	entry = claim_empty(context, name);

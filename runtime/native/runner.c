@@ -300,6 +300,7 @@ int runner_run(struct runner *runner, const uint8_t *payload, size_t size, struc
 	count = cursor_get_le32(&c);
 	flags = cursor_get_le32(&c);
 	runner->out = out;
+	state_set_full(runner->state, flags & PIPE_BATCH_FULL);
 	if (flags & PIPE_BATCH_REPLY)
 		r = count == 1 ? read_call(runner, c) : -EBADMSG;
 	if (r == 0)

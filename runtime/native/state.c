@@ -43,6 +43,7 @@ struct state {
 	size_t hand; /* of the sweeper, in `all` */
 	size_t made; /* entries since the last sweep */
 	uint64_t forgotten;
+	bool full; /* nothing may make it larger */
 };
 
 int state_new(uint32_t fields, size_t entries_max, struct state **ret_state)
@@ -81,6 +82,16 @@ static bool list_append(struct list *list, struct entry *entry)
 struct undo_log *state_undo(struct state *state)
 {
 	return &state->undo;
+}
+
+void state_set_full(struct state *state, bool full)
+{
+	state->full = full;
+}
+
+bool state_is_full(const struct state *state)
+{
+	return state->full;
 }
 
 size_t state_size(const struct state *state)
@@ -365,19 +376,16 @@ static void unmake_entry(void *record)
 	free_entry(made->state, made->entry);
 }
 
-int state_claim(struct state_view *view, const char *text, struct entry **ret_entry)
+/* An entry that is not there yet. */
+static int add_entry(struct state_view *view, const char *text, struct entry **ret_entry)
 {
 	struct state *state = view->state;
-	struct entry *entry = state_find(view, text);
 	struct entry_record *record;
+	struct entry *entry;
 	struct name *name;
 	struct key *key;
 	int r;
 
-	if (entry) {
-		*ret_entry = entry;
-		return 0;
-	}
 	r = claim_name(state, text, &name);
 	if (r < 0)
 		return r;
@@ -394,6 +402,16 @@ int state_claim(struct state_view *view, const char *text, struct entry **ret_en
 	}
 	*record = (struct entry_record){state, entry};
 	key->recent = entry;
+	*ret_entry = entry;
+	return 0;
+}
+
+int state_claim(struct state_view *view, const char *text, struct entry **ret_entry)
+{
+	struct entry *entry = state_find(view, text);
+
+	if (!entry)
+		return view->state->full ? -EDQUOT : add_entry(view, text, ret_entry);
 	*ret_entry = entry;
 	return 0;
 }
@@ -554,7 +572,8 @@ int state_load(struct state *state, const struct state_row *row)
 	if (!state_parse_key(state, row->key, &words))
 		return -EINVAL;
 	view.place = state_hash_key(state, &words);
-	r = state_claim(&view, row->name, &entry);
+	entry = state_find(&view, row->name);
+	r = entry ? 0 : add_entry(&view, row->name, &entry);
 	if (r == 0) {
 		value_done(&entry->value);
 		r = value_load(&entry->value, row->value, row->value_len);

@@ -91,9 +91,13 @@ void state_begin(struct state *state, double now);
 void state_keep(struct state *state);
 void state_rollback(struct state *state);
 
+/* Nothing may make it larger: no entry is made. */
+void state_set_full(struct state *state, bool full);
+bool state_is_full(const struct state *state);
+
 /* NULL: there is none. */
 struct entry *state_find(struct state_view *view, const char *name);
-/* The entry, made if there is none. 0, -EINVAL: that is no name, or -ENOMEM. */
+/* The entry, made if there is none. 0; -EINVAL: that is no name; -EDQUOT: it is full; or -ENOMEM. */
 int state_claim(struct state_view *view, const char *name, struct entry **ret_entry) _must_check_;
 
 /* Notes what an entry's value is, so that it may be changed in place. 0 or -ENOMEM. */

@@ -22,6 +22,7 @@ const BATCH_HANDLER = /(Batch|_batch)$/; // the name of one
 const SWEEP_LEAST = 32; // entries looked at with each result
 const PARTITIONS = 16;
 const COLLECT = 1; // of a batch and of a result: with what has changed
+const FULL = 4; // of a batch: what would make the state larger is to be refused
 const REPLY = 2; // of a batch: what its only event's handler returns is wanted; of a result: here it is
 const [FAILED, SKIPPED] = [1, 2];
 
@@ -112,6 +113,7 @@ class Runner {
       context: undefined, // of the event that runs ...
       partition: 0, // ... and whose it is
     };
+    this.state.full = (bytes[4] & FULL) !== 0;
     this.#called = bytes[4] & REPLY ? readCall(bytes, batch.at, this.#schemaAt(bytes, batch.at)) : undefined;
     if (this.#many !== undefined) return this.#runMany(batch);
     const pending = this.#advance(batch);

@@ -17,6 +17,7 @@ const ENTRIES_MAX = 400000;
 const VALUE_MAX = 64 << 10; // characters of JSON
 const EVENT_CHANGES_MAX = 8 << 20; // characters of JSON that one event may set
 const NAME_MAX = 128; // characters
+const SHORT = 64; // characters of JSON that what is there may always have
 const CHANGE_SIZE = 128; // characters by which one change of a live object may lengthen its text
 const UNDO_KEPT = 64; // items
 const CANDIDATES = 8; // entries compared to find one to forget
@@ -24,6 +25,15 @@ const CANDIDATES = 8; // entries compared to find one to forget
 const CLASSES = { $window: Window, $distinct: Distinct, $top: Top, $growth: Growth, $once: Once };
 const LIVE = /^\{"(\$[a-z]+)":/;
 const LEASED = /^\{"\$ttl":([\d.]+),"at":(-?\d+),"value":(.*)\}$/s;
+
+/* The function keeps as much as it may: what would make its state larger is refused. */
+class StateFull extends Error {
+  name = 'StateFull';
+
+  constructor(name) {
+    super(`state: "${name}" cannot grow: the function keeps as much as it may (state_bytes)`);
+  }
+}
 
 /* A key and all that is known of it. `low`, `high`: its hash, which says its partition. */
 class Key {
@@ -136,6 +146,7 @@ class State {
   #made = 0; // entries since the last sweep
   #entriesMax;
   #sweeper = this.#walk();
+  full = false; // nothing may make it larger
   forgotten = 0; // entries given up for the cap
   changeSize = 0; // rough: characters of JSON that have changed since collect()
   #changeSizeBefore = 0;
@@ -278,6 +289,17 @@ class State {
     return entry;
   }
 
+  /* A value of so many characters may be kept there, or this throws. `found`: the entry, or undefined. */
+  #admit(found, name, length) {
+    const isKept = found !== undefined && (found.stored || found.changed);
+    if (!isKept || length > Math.max(SHORT, found.text()?.length ?? 0)) throw new StateFull(name);
+  }
+
+  /* Before a live object is changed: one that nobody knows of yet stays so. */
+  admitLive(entry) {
+    if (this.full && !entry.stored && !entry.changed) throw new StateFull(entry.name);
+  }
+
   /* The entry's live object: a new one, of `args`, if it holds none or one that was made of others. */
   live(key, now, name, Class, ...args) {
     const entry = this.claim(key, name);
@@ -303,6 +325,7 @@ class State {
 
   /* `ttl`: undefined, it stays. */
   setJson(key, now, name, json, ttl) {
+    if (this.full) this.#admit(this.find(key, name), name, json.length);
     const entry = this.claim(key, name);
     this.#save(entry);
     entry.lease = ttl === undefined ? undefined : new Lease(ttl, Math.floor(now));
@@ -316,6 +339,7 @@ class State {
 
   /* `ttl`: undefined, as it was. */
   count(key, now, name, amount, ttl) {
+    if (this.full) this.#admit(this.find(key, name), name, 0);
     const entry = this.claim(key, name);
     if (entry.lease?.isOver(now)) this.#empty(entry);
     const value = counterValue(entry) + amount;
@@ -468,6 +492,7 @@ class Live {
     const state = open(this.#keyed);
     const entry = this.#entry();
     const now = nowOf(this.#keyed);
+    state.admitLive(entry);
     if (entry.live.add(now, state.undo, ...what)) state.liveChanged(entry);
     return read(entry.live, now);
   }
@@ -569,6 +594,7 @@ class KeyedState {
   #ask(name, Class, made, what) {
     const state = open(this);
     const entry = state.live(this.#key, this.#now, name, Class, ...made);
+    state.admitLive(entry);
     const [answer, changed] = entry.live.ask(this.#now, state.undo, ...what);
     if (changed) state.liveChanged(entry);
     return answer;
@@ -577,4 +603,4 @@ class KeyedState {
 
 const { open, nowOf, keyOf } = KeyedState;
 
-module.exports = { State };
+module.exports = { State, StateFull };

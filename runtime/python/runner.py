@@ -28,6 +28,7 @@ SWEEP_LEAST = 32  # entries looked at with each result
 PARTITIONS = 16
 COLLECT = 1  # of a batch and of a result: with what has changed
 REPLY = 2  # of a batch: what its only event's handler returns is wanted; of a result: here it is
+FULL = 4  # of a batch: what would make the state larger is to be refused
 FAILED, SKIPPED = u8_bytes(1), u8_bytes(2)
 
 KEPT, DELETED = u8_bytes(0), u8_bytes(1)
@@ -97,6 +98,7 @@ class Runner:
     def run(self, payload):
         """BATCH payload -> RESULT frames."""
         _, flags = _batch.unpack_from(payload)
+        self.state.full = flags & FULL != 0
         part, events = Part(), self._read(payload)
         self._called = read_call(payload, _batch.size, self._schemas) if flags & REPLY else None
         yield from self._run_many(events, part) if self._many else self._run_each(events, part)

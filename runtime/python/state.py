@@ -18,11 +18,19 @@ ENTRIES_MAX = 400_000
 VALUE_MAX = 64 << 10  # characters of JSON
 EVENT_CHANGES_MAX = 8 << 20  # characters of JSON that one event may set
 NAME_MAX = 128  # characters
+SHORT = 64  # characters of JSON that what is there may always have
 CHANGE_SIZE = 128  # characters by which one change of a live object may lengthen its text
 CANDIDATES = 8  # entries compared to find one to forget
 
 _CLASSES = {'$window': Window, '$distinct': Distinct, '$top': Top, '$growth': Growth, '$once': Once}
 _LIVE = re.compile(r'\{"(\$[a-z]+)":')
+
+
+class StateFull(Exception):
+    """The function keeps as much as it may: what would make its state larger is refused."""
+
+    def __init__(self, name):
+        super().__init__(f'state: "{name}" cannot grow: the function keeps as much as it may (state_bytes)')
 
 
 class Key:
@@ -127,6 +135,7 @@ class State:
         self._use = 0
         self._made = 0  # entries since the last sweep
         self._entries_max = entries_max
+        self.full = False  # nothing may make it larger
         self.forgotten = 0  # entries given up for the cap
         self.change_size = 0  # rough: characters of JSON that have changed since collect()
         self._change_size_before = 0
@@ -234,6 +243,17 @@ class State:
         self.undo.append(lambda: self._remove(entry))
         return entry
 
+    @staticmethod
+    def _admit(found, name, length):
+        """A value of so many characters may be kept there, or this raises. `found`: the entry, or None."""
+        if not found or not (found.stored or found.changed) or length > max(SHORT, len(found.text() or '')):
+            raise StateFull(name)
+
+    def admit_live(self, entry):
+        """Before a live object is changed: one that nobody knows of yet stays so."""
+        if self.full and not (entry.stored or entry.changed):
+            raise StateFull(entry.name)
+
     def _empty(self, entry):
         """What was there is over: nothing is."""
         self._save(entry)
@@ -258,6 +278,8 @@ class State:
 
     def set_json(self, key, now, name, text, ttl):
         """`ttl`: None, it stays."""
+        if self.full:
+            self._admit(self.find(key, name), name, len(text))
         entry = self.claim(key, name)
         self._save(entry)
         entry.lease = None if ttl is None else Lease(ttl, math.floor(now))
@@ -268,6 +290,8 @@ class State:
 
     def count(self, key, now, name, amount, ttl):
         """`ttl`: None, as it was."""
+        if self.full:
+            self._admit(self.find(key, name), name, 0)
         entry = self.claim(key, name)
         if entry.is_over(now):
             self._empty(entry)
@@ -394,6 +418,7 @@ class Live:
     def change(self, *what):
         """Gives the live object, changed."""
         state, entry = self._keyed.opened(), self._entry()
+        state.admit_live(entry)
         if entry.live.add(self._keyed.now, state.undo, *what):
             state.live_changed(entry)
         return entry.live
@@ -474,6 +499,7 @@ class KeyedState:
         """What answers once, as it changes."""
         state = self.opened()
         entry = state.live(self.place, self.now, name, kind, *made)
+        state.admit_live(entry)
         answer, changed = entry.live.ask(self.now, state.undo, *what)
         if changed:
             state.live_changed(entry)

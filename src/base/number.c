@@ -70,3 +70,33 @@ int duration_parse(const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t 
 	*ret_ns = value;
 	return 0;
 }
+
+/* The power of two that a unit stands for; -1: it is none. */
+static int unit_shift(const char *unit)
+{
+	static const char letters[] = "KMGT";
+	const char *letter = *unit ? strchr(letters, *unit) : NULL;
+
+	if (!*unit)
+		return 0;
+	if (!letter || (strcmp(unit + 1, "") != 0 && strcmp(unit + 1, "i") != 0 &&
+			       strcmp(unit + 1, "iB") != 0))
+		return -1;
+	return 10 * (int)(letter - letters + 1);
+}
+
+int size_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes)
+{
+	const char *unit = "";
+	uint64_t value = 0;
+	int shift;
+
+	if (number_take(text, &value, &unit) < 0)
+		return -EINVAL;
+	shift = unit_shift(unit);
+	if (shift < 0 || __builtin_mul_overflow(value, 1ULL << shift, &value) || value < min ||
+		value > max)
+		return -EINVAL;
+	*ret_bytes = value;
+	return 0;
+}

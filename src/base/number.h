@@ -22,4 +22,7 @@ int number_take(const char *text, uint64_t *ret_value, const char **ret_rest) _m
 int duration_parse(
 	const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t *ret_ns) _must_check_;
 
+/* "4096", "64Ki", "512Mi", "1Gi", "2Ti", in bytes; from `min` to `max`. "MiB" and "M" are "Mi", and so on. */
+int size_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes) _must_check_;
+
 #endif

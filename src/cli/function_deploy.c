@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/fd.h"
+#include "base/number.h"
 #include "cli/function.h"
 
 #include <ctype.h>
@@ -22,6 +23,7 @@ enum setting_kind {
 	SETTING_JSON, /* an object, or @FILE with one */
 	SETTING_RUNTIME,
 	SETTING_MEMORY, /* MiB, or with a unit, as Kubeless has it: 128Mi, 1Gi */
+	SETTING_SIZE,   /* bytes, or with a unit */
 	SETTING_CPU,    /* processors: 0.5, or as Kubeless has it 500m */
 	SETTING_ENV,    /* NAME=VALUE, or the flag again */
 };
@@ -47,6 +49,8 @@ static const struct setting {
 	{"memory", "memory", SETTING_MEMORY},
 	{"cpu", "cpu", SETTING_CPU},
 	{"linger", "linger", SETTING_TIME},
+	{"state-keys", "state_keys", SETTING_COUNT},
+	{"state-bytes", "state_bytes", SETTING_SIZE},
 	{"env", "env", SETTING_ENV},
 	{"network", "network", SETTING_LIST},
 };
@@ -126,6 +130,13 @@ static json_t *memory_value(const char *text)
 	return NULL;
 }
 
+static json_t *size_value(const char *text)
+{
+	uint64_t bytes;
+
+	return size_parse(text, 1, INT64_MAX, &bytes) == 0 ? json_integer((json_int_t)bytes) : NULL;
+}
+
 static json_t *cpu_value(const char *text)
 {
 	double number;
@@ -199,6 +210,7 @@ static int take_setting(
 		[SETTING_LIST] = "UTF-8 text",
 		[SETTING_RUNTIME] = "UTF-8 text",
 		[SETTING_MEMORY] = "MiB, or as 128Mi or 1Gi",
+		[SETTING_SIZE] = "bytes, or as 512Mi or 1Gi",
 		[SETTING_CPU] = "processors, as 0.5 or 500m",
 		[SETTING_ENV] = "NAME=VALUE",
 	};
@@ -225,6 +237,9 @@ static int take_setting(
 		break;
 	case SETTING_MEMORY:
 		value = memory_value(text);
+		break;
+	case SETTING_SIZE:
+		value = size_value(text);
 		break;
 	case SETTING_CPU:
 		value = cpu_value(text);
@@ -493,6 +508,8 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --isolation LEVEL         strict (the default), best-effort or none\n"              \
 	"      --config JSON|@FILE       what it finds in context.config\n"                        \
 	"      --memory SIZE             of a worker: MiB, or 128Mi, 1Gi\n"                        \
+	"      --state-keys N            keys whose state is in memory, at most\n"                 \
+	"      --state-bytes SIZE        of all that it may keep: bytes, or 512Mi, 1Gi\n"          \
 	"      --cpu N                   processors that a worker may use: 0.5, or 500m\n"         \
 	"      --env NAME=VALUE          a variable of its environment; again for more\n"          \
 	"      --network HOST:PORT,...   whom it may reach; nobody, if not given\n"                \

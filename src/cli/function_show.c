@@ -124,6 +124,20 @@ static void print_keys(const struct cli *cli, const json_t *function)
 	print_row(cli, "keys", text);
 }
 
+static void print_kept(const struct cli *cli, const json_t *function)
+{
+	char kept[FORMAT_MAX], most[FORMAT_MAX], text[256];
+
+	snprintf(text, sizeof(text), "%s in %lld entries, of %s%s",
+		format_bytes(get_count(function, "state_bytes"), kept),
+		(long long)get_count(function, "state_entries"),
+		format_bytes(get_count(function, "state_bytes_max"), most),
+		json_is_true(json_object_get(function, "state_full"))
+			? ": full, what would make it larger is refused"
+			: "");
+	print_row(cli, "keeps", text);
+}
+
 static void print_latency(const struct cli *cli, const json_t *function)
 {
 	const json_t *latency = json_object_get(function, "latency_seconds");
@@ -158,6 +172,7 @@ static void print_description(const struct cli *cli, const json_t *function)
 	print_isolation(cli, function);
 	print_workers(cli, function);
 	print_latency(cli, function);
+	print_kept(cli, function);
 	print_keys(cli, function);
 	print_figures(cli, function);
 }

@@ -66,7 +66,9 @@ static enum color state_color(const char *state)
 {
 	if (state && (strcmp(state, "failed") == 0 || strcmp(state, "stalled") == 0))
 		return COLOR_RED;
-	return state && strcmp(state, "backoff") == 0 ? COLOR_YELLOW : COLOR_NONE;
+	if (state && (strcmp(state, "backoff") == 0 || strcmp(state, "full") == 0))
+		return COLOR_YELLOW;
+	return COLOR_NONE;
 }
 
 static void add_latency(struct table *table, const json_t *now, const char *quantile)

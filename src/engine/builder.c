@@ -30,6 +30,7 @@ struct list {
 
 struct builder {
 	struct result result;
+	struct state_sum sum; /* of the result's outcome */
 	struct block *blocks;
 	struct list alerts, dead_letters;
 	size_t alert_count, dead_letter_count;
@@ -48,6 +49,7 @@ int builder_new(const struct builder_source *source, struct builder **ret_builde
 		return -ENOMEM;
 	builder->result.function = source->function;
 	builder->result.outcome.function = source->name;
+	builder->result.outcome.sum = &builder->sum;
 	write_set_init(&builder->writes, &source->secret);
 	*ret_builder = builder;
 	return 0;

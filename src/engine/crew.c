@@ -200,6 +200,8 @@ static const char *function_state(const struct function *function)
 	if (function->stalled)
 		return "stalled";
 	count_phases(function, &phases);
+	if (phases.up > 0 && function_is_full(function))
+		return "full";
 	if (phases.up > 0)
 		return phases.busy > 0 ? "busy" : "ready";
 	if (phases.broken > 0)
@@ -220,6 +222,8 @@ void function_stats(const struct function *function, struct function_stats *ret_
 	for (unsigned int i = 0; i < PARTITIONS; i++)
 		ret_stats->keys += function->partitions[i].residents.count;
 	ret_stats->stalled = function->stalled;
+	ret_stats->kept_max = function->state_bytes;
+	ret_stats->full = function_is_full(function);
 	ret_stats->workers = phases.up;
 	ret_stats->workers_wanted = function->scaler.workers;
 	for (unsigned int i = 0; i < function->instance_count; i++) {

@@ -323,6 +323,7 @@ static int function_copy_options(struct function *function, const struct functio
 	}
 	function->queue_max = options->queue_max;
 	function->state_keys = options->state_keys;
+	function->state_bytes = options->state_bytes;
 	function->memory_mb = options->memory_mb;
 	function->cpu = options->cpu;
 	return 0;

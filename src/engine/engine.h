@@ -16,6 +16,10 @@
  * other partitions do not wait for that. The state of at most `state_keys` keys is in the memory of workers;
  * that of the others is in the store, and comes back before their next event (loading.c).
  *
+ * What a function keeps altogether is bounded, too: from `state_bytes` of committed state on, its workers are
+ * told to refuse what would make it larger. An event that needs that fails, as one that throws does; what
+ * is there can be changed and deleted as ever, and all other events go on (state_limit.c).
+ *
  * Failure never reorders a partition, and holds up no other for long. An event that failed is tried
  * again after a pause, in which its partition waits. The events of a batch that crashes its worker or
  * overruns its deadline are tried again one by one, so the culprit ends up alone; after `attempts` it
@@ -121,11 +125,18 @@ bool result_next(struct result_iterator *iterator, struct finished_event *ret_ev
 
 struct engine_ops {
 	/*
-	 * Make result->outcome durable, then call engine_committed() (never from inside this call).
+	 * Make result->outcome durable, then call engine_committed() (never from inside this call). What
+	 * the function keeps then is to be in outcome.sum; left alone, it is as before.
 	 * Results of one function come one at a time: what finishes during a commit gathers in the
 	 * next result. So when one is refused, nothing that builds on it was made durable.
 	 */
 	void (*commit)(void *user, struct result *result);
+
+	/*
+	 * What a function keeps, as committed: 0, or a negative errno, and it counts as nothing until its
+	 * next commit says more. NULL: nothing was kept before.
+	 */
+	int (*sum_state)(void *user, const char *function, struct state_sum *ret_sum);
 
 	/*
 	 * Calls `row` for the committed rows of a range, in the order of struct state_place. Returns
@@ -162,6 +173,7 @@ struct function_options {
 	unsigned int min, max; /* workers, at most PARTITIONS; max 0: one, always */
 	/* Keys whose state workers have in memory, at most; the others' is in the store. 0: no limit. */
 	size_t state_keys;
+	uint64_t state_bytes; /* that it may keep, committed: keys, names, values. 0: no limit */
 	uint64_t patience_ns; /* 0: for ever; none of its rules holds */
 	enum isolation isolation;
 	/* That its file is not there, or isolation is lacking, is no error, but shows and may change. */
@@ -196,6 +208,10 @@ struct function_stats {
 	uint64_t keys_evicted; /* that left the memory of workers ... */
 	uint64_t keys_fetched; /* ... and came back */
 	size_t keys;           /* that are there, if there is a limit to that */
+	struct state_sum kept; /* committed */
+	uint64_t kept_max;     /* bytes; 0: no limit */
+	uint64_t fills;        /* times that it came to the limit */
+	bool full;             /* it is there: what would make its state larger is refused */
 	uint64_t busy_ns;      /* sum over batches, dispatch to result */
 	size_t queued;         /* events now waiting or running */
 	unsigned int workers;  /* that are ready */
@@ -203,7 +219,7 @@ struct function_stats {
 	int worker_pids[PARTITIONS]; /* of workers that run, 0 after the last */
 	struct latency_summary latency;
 	bool stalled; /* it gets nothing done: what waits is put aside */
-	/* "idle" (without a worker), "starting", "ready", "busy", "backoff", "failed", "stalled" */
+	/* "idle" (without a worker), "starting", "ready", "busy", "full", "backoff", "failed", "stalled" */
 	const char *state;
 	const char *error; /* the last failure in words, or NULL */
 	enum isolation isolation;
@@ -257,6 +273,9 @@ bool engine_name_is_valid(const char *name);
 
 const char *function_name(const struct function *function);
 void function_stats(const struct function *function, struct function_stats *ret_stats);
+
+/* Something else than their results has changed what functions keep: it is asked for anew. */
+void engine_sum_state(struct engine *engine);
 
 /* Of the worker number `number`, from 0; 0: it is not up, or there are not so many. */
 int function_worker_pid(const struct function *function, unsigned int number);

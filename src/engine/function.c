@@ -70,6 +70,7 @@ void function_submit(struct function *function)
 	loop_disarm_timer(&function->submit);
 	function->submit_after_ns = now + GATHER_NS;
 	function->committing = TAKE_PTR(function->gathering);
+	*builder_result(function->committing)->outcome.sum = function->stats.kept;
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		function->instances[i]->submitted = function->instances[i]->gathered;
 	engine->ops->commit(engine->user, builder_result(function->committing));
@@ -129,6 +130,7 @@ static void on_dispatch(struct loop_timer *timer, uint64_t now_ns _unused_)
 int function_begin(struct function *function, unsigned int min, unsigned int max)
 {
 	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
+	function_sum_state(function);
 	function_patience_begin(function);
 	function->submit = (struct loop_timer){.fn = on_submit, .user = function};
 	for (unsigned int i = 0; i < PARTITIONS; i++)
@@ -277,6 +279,7 @@ static void function_on_durable(
 	function->stats.events += result->event_count;
 	function->stats.dead_letters += result->outcome.dead_letter_count;
 	function->stats.alerts += result->outcome.alert_count;
+	function_note_state(function, result->outcome.sum);
 	function->queued -= result->event_count;
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		function->instances[i]->durable = function->instances[i]->submitted;

@@ -92,7 +92,9 @@ struct function {
 	unsigned int batch_max;
 	uint64_t linger_ns;
 	size_t queue_max;
-	size_t state_keys; /* in memory; 0: all */
+	size_t state_keys;    /* in memory; 0: all */
+	uint64_t state_bytes; /* committed; 0: no limit */
+	bool warned_full;     /* it was said that it has come to that */
 	unsigned int tracked_partitions;
 
 	struct key_plan plans[EVENT_USER_MIN]; /* by event id */
@@ -200,6 +202,18 @@ void function_dispatch_later(struct function *function, uint64_t after_ns);
 
 /* Tells of an event, which is in no list, that it will not be done, and frees it. */
 void function_drop(struct function *function, struct event *event);
+
+/* ---- state_limit.c ---- */
+
+static inline bool function_is_full(const struct function *function)
+{
+	return function->state_bytes > 0 && function->stats.kept.bytes >= function->state_bytes;
+}
+
+/* What it keeps now. */
+void function_note_state(struct function *function, const struct state_sum *sum);
+/* Asks what it keeps. */
+void function_sum_state(struct function *function);
 
 /* ---- crew.c ---- */
 

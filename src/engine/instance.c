@@ -148,7 +148,8 @@ static void instance_end_batch(struct instance *instance, const struct batch *ba
 	put_le32(instance, frame + PIPE_HEADER_BYTES, batch->left);
 	put_le32(instance, frame + PIPE_HEADER_BYTES + 4,
 		(batch->collect ? PIPE_BATCH_COLLECT : 0) |
-			(batch->request ? PIPE_BATCH_REPLY : 0));
+			(batch->request ? PIPE_BATCH_REPLY : 0) |
+			(function_is_full(instance->function) ? PIPE_BATCH_FULL : 0));
 	pipe_end(&instance->buffer, frame);
 	instance->batches[instance->batch_count] = *batch;
 	instance->batches_sent++;

@@ -55,9 +55,13 @@ struct pipe_event {
 };
 _Static_assert(sizeof(struct pipe_event) == 40, "as it is on the pipe");
 
-/* Flags of a BATCH: answer with what has changed; with what the only event's handler returns. */
+/*
+ * Flags of a BATCH: answer with what has changed; with what the only event's handler returns; refuse what would
+ * make the function's state larger.
+ */
 #define PIPE_BATCH_COLLECT (1U << 0)
 #define PIPE_BATCH_REPLY   (1U << 1)
+#define PIPE_BATCH_FULL    (1U << 2)
 
 enum pipe_exception {
 	PIPE_FAILED_EVENT = 1,

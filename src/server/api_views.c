@@ -317,6 +317,11 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 	json_put(object, "state_keys", json_count(stats->keys));
 	json_put(object, "state_keys_evicted", json_count(stats->keys_evicted));
 	json_put(object, "state_keys_fetched", json_count(stats->keys_fetched));
+	json_put(object, "state_entries", json_count(stats->kept.entries));
+	json_put(object, "state_bytes", json_count(stats->kept.bytes));
+	json_put(object, "state_bytes_max",
+		stats->kept_max > 0 ? json_count(stats->kept_max) : json_null());
+	json_put(object, "state_full", json_boolean(stats->full));
 	json_put(object, "queued", json_count(stats->queued));
 	json_put(object, "busy_seconds", json_seconds(stats->busy_ns));
 }

@@ -17,6 +17,7 @@
 #define FILE_BYTES_MAX (4U << 20)
 #define KEY_TEXT_MAX   256
 #define DAY_NS         (24 * 3600 * NS_PER_SEC)
+#define SIZE_LIMIT     (1ULL << 60)
 
 void reader_fail(struct config_reader *reader, const char *key, const char *fmt, ...)
 {
@@ -256,4 +257,22 @@ void reader_keep(struct config_reader *reader, const char *prefix, const json_t 
 	if (!json_is_string(json) || duration_parse(json_string_value(json), 60 * NS_PER_SEC,
 					     36500 * DAY_NS, value_ns) < 0)
 		reader_fail(reader, name, "expected a time from 1m on, as \"12h\" or \"90d\"");
+}
+
+void reader_size(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, uint64_t min, uint64_t *value)
+{
+	char name[KEY_TEXT_MAX];
+	const json_t *json = member(reader, prefix, object, key, name);
+	json_int_t number = json_integer_value(json);
+
+	if (!json || (json_is_string(json) &&
+			     size_parse(json_string_value(json), min, SIZE_LIMIT, value) == 0))
+		return;
+	if (json_is_integer(json) && number >= (json_int_t)min && number <= (json_int_t)SIZE_LIMIT)
+		*value = (uint64_t)number;
+	else
+		reader_fail(reader, name,
+			"expected a size from %llu bytes on, as 1073741824 or \"1Gi\"",
+			(unsigned long long)min);
 }

@@ -58,6 +58,10 @@ void reader_range(struct config_reader *reader, const char *prefix, const json_t
 void reader_duration(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, uint64_t *value_ns);
 
+/* Bytes, from `min` on: a number, or a text with a unit, as "512Mi" or "20Gi". */
+void reader_size(struct config_reader *reader, const char *prefix, const json_t *object,
+	const char *key, uint64_t min, uint64_t *value);
+
 /* How long something is kept: "12h", "90d"; at least a minute. */
 void reader_keep(struct config_reader *reader, const char *prefix, const json_t *object,
 	const char *key, uint64_t *value_ns);

@@ -51,6 +51,7 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "min", json_integer(config->min));
 	json_put(&settings, "max", json_integer(config->max));
 	json_put(&settings, "state_keys", json_integer(config->state_keys));
+	json_put(&settings, "state_bytes", json_count(config->state_bytes));
 	json_put(&settings, "isolation", json_string(isolation_name(config->isolation)));
 	json_put(&settings, "memory_mb",
 		config->memory_mb > 0 ? json_integer(config->memory_mb) : json_null());

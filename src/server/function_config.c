@@ -13,12 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ATTEMPTS_MAX   100
-#define BATCH_MAX      4096
-#define QUEUE_MAX      (1U << 20)
-#define STATE_KEYS_MAX 10000000
-#define MEMORY_MAX     (1U << 20) /* MiB */
-#define CPU_MAX        1024       /* processors */
+#define ATTEMPTS_MAX    100
+#define BATCH_MAX       4096
+#define QUEUE_MAX       (1U << 20)
+#define STATE_KEYS_MAX  10000000
+#define STATE_BYTES_MIN (64U << 10)
+#define MEMORY_MAX      (1U << 20) /* MiB */
+#define CPU_MAX         1024       /* processors */
 
 static const char *const manifest_keys[] = {"description", "events", FUNCTION_SETTINGS};
 
@@ -83,8 +84,8 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
 	       a->batch_max == b->batch_max && a->linger_ns == b->linger_ns &&
 	       a->queue_max == b->queue_max && a->min == b->min && a->max == b->max &&
-	       a->state_keys == b->state_keys && a->isolation == b->isolation &&
-	       a->memory_mb == b->memory_mb && a->cpu == b->cpu &&
+	       a->state_keys == b->state_keys && a->state_bytes == b->state_bytes &&
+	       a->isolation == b->isolation && a->memory_mb == b->memory_mb && a->cpu == b->cpu &&
 	       words_equal((const char *const *)a->network, (const char *const *)b->network) &&
 	       words_equal(
 		       (const char *const *)a->environment, (const char *const *)b->environment);
@@ -160,6 +161,7 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_count(reader, prefix, object, "max", PARTITIONS, &config->max);
 	reader_range(reader, prefix, object, "state_keys",
 		&(struct number_range){PARTITIONS, STATE_KEYS_MAX}, &config->state_keys);
+	reader_size(reader, prefix, object, "state_bytes", STATE_BYTES_MIN, &config->state_bytes);
 	reader_count(reader, prefix, object, "memory", MEMORY_MAX, &config->memory_mb);
 	reader_hundredths(reader, prefix, object, "cpu", CPU_MAX, &config->cpu);
 	read_key_fields(reader, prefix, object, config);
@@ -233,6 +235,7 @@ static int set_defaults(struct function_config *config, const struct function_so
 		.min = 1,
 		.max = 1,
 		.state_keys = 100000,
+		.state_bytes = 1ULL << 30,
 	};
 	return config->name && config->dir && config->runtime ? 0 : -ENOMEM;
 }

@@ -24,7 +24,8 @@
 #define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \
 	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "linger",         \
-		"queue", "min", "max", "state_keys", "memory", "cpu", "env", "config"
+		"queue", "min", "max", "state_keys", "state_bytes", "memory", "cpu", "env",        \
+		"config"
 
 struct config_reader;
 
@@ -44,6 +45,7 @@ struct function_config {
 	unsigned int queue_max;
 	unsigned int min, max; /* workers */
 	unsigned int state_keys;
+	uint64_t state_bytes;
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */
 	unsigned int cpu;       /* hundredths of a processor; 0: no limit */
 	enum isolation isolation;

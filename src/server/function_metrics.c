@@ -29,10 +29,23 @@ READ(refused)
 READ(keys)
 READ(keys_evicted)
 READ(keys_fetched)
+READ(kept_max)
+READ(fills)
+READ(full)
 READ(queued)
 READ(workers)
 READ(workers_wanted)
 READ(stalled)
+
+static uint64_t read_entries(const struct function_stats *stats)
+{
+	return stats->kept.entries;
+}
+
+static uint64_t read_bytes(const struct function_stats *stats)
+{
+	return stats->kept.bytes;
+}
 
 static uint64_t is_up(const struct function_stats *stats)
 {
@@ -71,6 +84,17 @@ static const struct figure figures[] = {
 		"Keys whose state left memory; it is in the store.", read_keys_evicted},
 	{"netlambda_function_state_keys_fetched_total", METRIC_COUNTER,
 		"Keys whose state came back.", read_keys_fetched},
+	{"netlambda_function_state_entries", METRIC_GAUGE, "Values that it keeps, committed.",
+		read_entries},
+	{"netlambda_function_state_bytes", METRIC_GAUGE,
+		"What it keeps, committed: keys, names and values.", read_bytes},
+	{"netlambda_function_state_bytes_max", METRIC_GAUGE,
+		"From so much on it may keep no more; 0: no limit.", read_kept_max},
+	{"netlambda_function_state_full", METRIC_GAUGE,
+		"Whether it has come to that, so that what would make its state larger is refused.",
+		read_full},
+	{"netlambda_function_state_full_total", METRIC_COUNTER, "Times that it came to that.",
+		read_fills},
 	{"netlambda_function_queued", METRIC_GAUGE, "Events waiting or running.", read_queued},
 	{"netlambda_function_workers", METRIC_GAUGE, "Workers that are up.", read_workers},
 	{"netlambda_function_workers_wanted", METRIC_GAUGE, "Workers that it should have.",

@@ -23,6 +23,13 @@ static int on_load_state(void *user, const struct state_range *range, state_row_
 	return store_load_state(server->reader, range, row, arg);
 }
 
+static int on_sum_state(void *user, const char *function, struct state_sum *ret_sum)
+{
+	struct server *server = user;
+
+	return store_sum_state(server->reader, function, ret_sum);
+}
+
 static void on_commit(void *user, struct result *result)
 {
 	struct server *server = user;
@@ -73,6 +80,7 @@ static void on_dropped(void *user, struct function *function, const struct finis
 static const struct engine_ops engine_ops = {
 	.output = on_output,
 	.commit = on_commit,
+	.sum_state = on_sum_state,
 	.load_state = on_load_state,
 	.dropped = on_dropped,
 };
@@ -303,7 +311,7 @@ static int open_registry(struct server *server, char **ret_error)
 	server->stage = (struct stage){
 		.loop = server->loop, .engine = server->engine, .logs = server->logs};
 	pruner_start(&server->pruner, server->loop, &server->commits, server->config);
-	sweeper_start(&server->sweeper, server->loop, &server->commits);
+	sweeper_start(&server->sweeper, server->loop, &server->commits, server->engine);
 	server->deployer = (struct deployer){
 		.loop = server->loop,
 		.engine = server->engine,

@@ -29,6 +29,8 @@ static void on_swept(struct commit_request *request)
 		log_warning("expired state cannot be removed: %s", strerror(-request->error));
 	else
 		sweeper->swept += sweeper->count;
+	if (sweeper->timer.fn && request->error == 0 && sweeper->count > 0)
+		engine_sum_state(sweeper->engine);
 	if (sweeper->timer.fn)
 		loop_arm_timer(sweeper->loop, &sweeper->timer,
 			clock_monotonic_ns() + (more ? PIECE_NS : PAUSE_NS));
@@ -53,10 +55,12 @@ static void on_timer(struct loop_timer *timer, uint64_t loop_ns)
 		loop_arm_timer(sweeper->loop, timer, loop_ns + PAUSE_NS);
 }
 
-void sweeper_start(struct sweeper *sweeper, struct loop *loop, struct commits *commits)
+void sweeper_start(
+	struct sweeper *sweeper, struct loop *loop, struct commits *commits, struct engine *engine)
 {
 	*sweeper = (struct sweeper){.loop = loop,
 		.commits = commits,
+		.engine = engine,
 		.timer = {.fn = on_timer, .user = sweeper},
 		.started_ns = clock_realtime_ns(),
 		.started_monotonic_ns = clock_monotonic_ns()};

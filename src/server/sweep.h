@@ -15,6 +15,7 @@
 struct sweeper {
 	struct loop *loop;
 	struct commits *commits;
+	struct engine *engine; /* which is told that state went */
 	struct loop_timer timer;
 	struct commit_request request;
 	struct expire_round round;
@@ -23,7 +24,9 @@ struct sweeper {
 	uint64_t swept; /* rows, since the start */
 };
 
-void sweeper_start(struct sweeper *sweeper, struct loop *loop, struct commits *commits);
+/* All is borrowed until sweeper_stop(). */
+void sweeper_start(
+	struct sweeper *sweeper, struct loop *loop, struct commits *commits, struct engine *engine);
 void sweeper_stop(struct sweeper *sweeper);
 
 /* The time of day, in nanoseconds, but for leaps ahead of more than a minute since the start. */

@@ -89,6 +89,7 @@ void unit_options(const struct function_config *config, struct function_options 
 		.min = config->min,
 		.max = config->max,
 		.state_keys = config->state_keys,
+		.state_bytes = config->state_bytes,
 		.isolation = config->isolation,
 		.keep_trying = true,
 		.memory_mb = config->memory_mb,

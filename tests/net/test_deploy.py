@@ -42,6 +42,7 @@ def test(checker):
         calls_touch_nothing(checker, path, shell)
         surroundings_are_given(checker, shell)
         limits_are_kept(checker, path, shell)
+        what_is_kept_is_bounded(checker, path, shell)
         deleted(checker, path, shell)
 
 
@@ -398,6 +399,48 @@ def limits_are_kept(checker, path, shell):
     checker.that(found["crashes"] > 0, f"crashes of the eater: {found['crashes']}")
     checker.equal("the server's health meanwhile", 200, path.server.get("/healthz")[0])
     shell("delete", "eater")
+
+
+def what_is_kept_is_bounded(checker, path, shell):
+    """A function that keeps too much can keep no more, works otherwise, and has room again when it deletes or may have more."""
+    code = shell.write("hoard/hoard.js", """module.exports = {
+  main({ data: { syn, rst } }, { state }) {
+    state.counter('calls').add(1);
+    for (let i = 0; i < syn; i++) state.set(`v${i}`, 'x'.repeat(1000));
+    for (let i = 0; i < rst; i++) state.delete(`v${i}`);
+    return state.counter('calls').value;
+  },
+};
+""")
+    shell("deploy", "hoard", "-f", code, "--trigger", "event:port", "--state-bytes", "64Ki", "--state-keys", "32")
+
+    def call(syn=0, rst=0, status=0, *words):
+        return shell("call", "hoard", "--live", "--data", json.dumps({"syn": syn, "rst": rst}), *words, status=status)
+
+    call(syn=80)
+    found = shell.json("describe", "hoard")
+    checker.equal("limits", (65536, 32, 65536), (found["settings"]["state_bytes"], found["settings"]["state_keys"],
+                                                 found["state_bytes_max"]))
+    text = "".join(f"v{i}" + "x" * 1002 for i in range(80)) + "calls1"
+    checker.equal("what it keeps", (81, len(text), True), (found["state_entries"], found["state_bytes"], found["state_full"]))
+    checker.that("80.4 kB in 81 entries, of 65.5 kB: full" in shell("describe", "hoard"), "describe says so to people")
+    said = call(syn=81, status=1)
+    checker.that('StateFull: state: "v80" cannot grow' in said, f"what would make it larger: {said.strip()}")
+    checker.that(" full " in shell("top", "-n", "1", "-d", "0.1"), "top says so")
+    checker.equal("calls that were done", 2, json.loads(call(80, 0, 0, "-o", "json"))["reply"])
+    metrics = path.server.metrics()
+    checker.equal("metrics", (len(text), 1, 1), tuple(metrics[f'netlambda_function_state_{name}{{function="hoard"}}']
+                                                      for name in ("bytes", "full", "full_total")))
+    call(rst=30)
+    checker.that("full" not in shell("describe", "hoard").split("keeps")[1].splitlines()[0], "there is room again")
+    call(syn=80)
+    shell("update", "hoard", "--state-bytes", "1Mi")
+    network.wait_for(lambda: shell.json("describe", "hoard")["state_bytes_max"] == 1 << 20, 15, "the new limit")
+    call(syn=81)
+    checker.equal("entries with more room", 82, shell.json("describe", "hoard")["state_entries"])
+    said = shell("update", "hoard", "--state-bytes", "64", status=1)
+    checker.that("state_bytes: expected a size from 65536 bytes on" in said, f"a limit too small: {said.strip()}")
+    shell("delete", "hoard", "--purge")
 
 
 def deleted(checker, path, shell):

@@ -69,12 +69,42 @@ static void durations_have_a_unit(void **state _unused_)
 	assert_int_equal(ns, 77);
 }
 
+static void sizes_are_a_number_and_a_unit(void **state _unused_)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} right[] = {
+		{"4096", 4096},
+		{"64K", 64 << 10},
+		{"3Mi", 3 << 20},
+		{"1GiB", 1 << 30},
+		{"2Ti", 2ULL << 40},
+	};
+	static const char *const wrong[] = {"", "Gi", "1.5Gi", "-1", "1 Gi", "1gi", "1B", "1GB",
+		"1Gii", "1Pi", "18446744073709551616", "16777216Ti"};
+	uint64_t bytes = 77;
+
+	for (size_t i = 0; i < ARRAY_SIZE(right); i++) {
+		assert_int_equal(size_parse(right[i].text, 0, UINT64_MAX, &bytes), 0);
+		assert_true(bytes == right[i].bytes);
+	}
+	bytes = 77;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		if (size_parse(wrong[i], 0, UINT64_MAX, &bytes) != -EINVAL)
+			fail_msg("\"%s\" is taken for a size", wrong[i]);
+	assert_int_equal(size_parse("1Ki", 1025, 4096, &bytes), -EINVAL);
+	assert_int_equal(size_parse("5Ki", 1025, 4096, &bytes), -EINVAL);
+	assert_int_equal(bytes, 77);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_digits_and_nothing_else),
 		cmocka_unit_test(bounds_are_taken_and_what_is_beyond_is_not),
 		cmocka_unit_test(durations_have_a_unit),
+		cmocka_unit_test(sizes_are_a_number_and_a_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

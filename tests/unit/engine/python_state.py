@@ -10,7 +10,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../..')
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, 'runtime/python'))
 
-from state import State  # noqa: E402
+from state import State, StateFull  # noqa: E402
 
 START = 1763884800000  # milliseconds
 
@@ -70,7 +70,7 @@ class Conformance(unittest.TestCase):
     def operate(self, keyed, i, operation, args, *expected):
         args = [fill(arg, i) for arg in args]
         if expected == ('FAILS',):
-            with self.assertRaises((TypeError, ValueError)):
+            with self.assertRaises((TypeError, ValueError, StateFull)):
                 OPERATIONS[operation](keyed, *args)
             return
         found = OPERATIONS[operation](keyed, *args)
@@ -78,6 +78,7 @@ class Conformance(unittest.TestCase):
             self.assertEqual((found,), expected, (operation, args))
 
     def run_event(self, state, event):
+        state.full = event.get('full', False)
         keyed = state.at(event.get('key', '7'), 0, START + event['at'] * 1000)
         for i in range(event.get('times', 1)):
             for operation in event['do']:

@@ -74,7 +74,8 @@ function operate(keyed, i, [operation, args, expected]) {
   if (expected !== undefined) assert.deepStrictEqual(found, expected, `${operation}(${JSON.stringify(args)})`);
 }
 
-function run(state, { at, key = '7', times = 1, fails = false, do: operations }) {
+function run(state, { at, key = '7', times = 1, fails = false, full = false, do: operations }) {
+  state.full = full;
   const keyed = state.at(key, 0, 0, START + at * 1000);
   for (let i = 0; i < times; i++) for (const operation of operations) operate(keyed, i, operation);
   keyed.close();

@@ -403,6 +403,67 @@ static void refused_commit_runs_again_from_committed_state(void **state _unused_
 	world_done(&world);
 }
 
+/* Source 3's sum is there when the function is full: it goes on, and source 4 has to wait for room. */
+static void a_full_function_keeps_nothing_new_and_goes_on_with_the_rest(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	o.state_bytes = 20; /* what is kept of a source has 25 and more */
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 50);
+	run_until(&world, all_finished);
+	function_stats(world.function, &stats);
+	assert_true(stats.full);
+	assert_string_equal(stats.state, "full");
+	assert_true(push_from(&world, 4, 50, 1, ORDER_NONE));
+	world.want++;
+	push_many(&world, 51, 50);
+	run_until(&world, all_finished);
+	assert_int_equal(world.letter_count, 1);
+	assert_int_equal(world.letters[0].sequence, 50);
+	if (!strstr(world.letters[0].reason, "StateFull"))
+		fail_msg("reason: %s", world.letters[0].reason);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "100");
+	assert_string_equal(value_of(&world, "10.0.0.4", "sum"), "(none)");
+	forget_value(&world, "10.0.0.3", "last");
+	assert_true(push_from(&world, 4, 101, 1, ORDER_NONE));
+	world.want++;
+	run_until(&world, all_finished);
+	assert_int_equal(world.letter_count, 1);
+	assert_string_equal(value_of(&world, "10.0.0.4", "sum"), "1");
+	function_stats(world.function, &stats);
+	assert_int_equal(stats.fills, 2);
+	assert_int_equal(stats.kept.entries, 3);
+	world_done(&world);
+}
+
+static void a_full_function_is_full_when_it_starts(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 5);
+	run_until(&world, all_finished);
+	engine_remove(world.function);
+	o.state_bytes = 20;
+	world_add(&world, &o);
+	function_stats(world.function, &stats);
+	assert_true(stats.full);
+	assert_true(push_from(&world, 4, 5, 1, ORDER_NONE));
+	world.want++;
+	push_many(&world, 6, 5);
+	run_until(&world, all_finished);
+	assert_int_equal(world.letter_count, 1);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "10");
+	world_done(&world);
+}
+
 static bool killed_often(struct world *world)
 {
 	static uint64_t next_ns;
@@ -690,6 +751,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(single_events_are_committed_at_once),
 		cmocka_unit_test(batches_grow_back_after_a_crash),
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
+		cmocka_unit_test(a_full_function_keeps_nothing_new_and_goes_on_with_the_rest),
+		cmocka_unit_test(a_full_function_is_full_when_it_starts),
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
 		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),
 		cmocka_unit_test(alerts_are_filled_in_from_their_event),

@@ -93,6 +93,21 @@ static void take_reply(struct world *world, const struct finished_event *event)
 	snprintf(to->reason, sizeof(to->reason), "%s", event->reason ? event->reason : "(none)");
 }
 
+static struct state_sum sum_of(const struct world *world)
+{
+	struct state_sum sum = {0};
+
+	for (size_t i = 0; i < ROWS_MAX; i++) {
+		const struct row *row = &world->rows[i];
+
+		if (!row->used)
+			continue;
+		sum.entries++;
+		sum.bytes += strlen(row->key) + strlen(row->name) + strlen(row->value);
+	}
+	return sum;
+}
+
 static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
 	struct world *world = timer->user;
@@ -108,6 +123,7 @@ static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 	}
 	world->commits++;
 	take_writes(world, &result->outcome);
+	*result->outcome.sum = sum_of(world);
 	take_alerts(world, &result->outcome);
 	take_letters(world, &result->outcome);
 	result_iterate(result, &iterator);
@@ -129,6 +145,18 @@ static void commit(void *user, struct result *result)
 	assert_true(result->event_count > 0);
 	world->result = result;
 	loop_arm_timer(world->loop, &world->commit_timer, clock_monotonic_ns() + world->commit_ns);
+}
+
+static int sum_state(void *user, const char *function _unused_, struct state_sum *ret_sum)
+{
+	*ret_sum = sum_of(user);
+	return 0;
+}
+
+void forget_value(struct world *world, const char *key, const char *name)
+{
+	find_row(world, key, name)->used = false;
+	engine_sum_state(world->engine);
 }
 
 static struct state_row row_of(const struct row *row)
@@ -177,7 +205,8 @@ static int load_state(void *user, const struct state_range *range, state_row_fn 
 	return r < 0 ? r : (int)given;
 }
 
-static const struct engine_ops ops = {.commit = commit, .load_state = load_state};
+static const struct engine_ops ops = {
+	.commit = commit, .sum_state = sum_state, .load_state = load_state};
 
 void skip_unless_native(void)
 {

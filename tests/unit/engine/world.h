@@ -67,6 +67,8 @@ struct world {
 };
 
 const char *value_of(struct world *world, const char *key, const char *name);
+/* As if it had expired. */
+void forget_value(struct world *world, const char *key, const char *name);
 const char *tested_runtime(void);
 /* What is the engine's alone is tried with the runtime that starts soonest. */
 void skip_unless_native(void);

@@ -287,6 +287,7 @@ static void run_event(struct rig *rig, const json_t *event)
 	assert_true(key_words_parse(key ? key : "7", 1, &words));
 	view->words = &words;
 	view->place = state_hash_key(rig->state, &words);
+	state_set_full(rig->state, json_is_true(json_object_get(event, "full")));
 	state_begin(rig->state, view->now);
 	for (int round = 0; round < times; round++)
 		json_array_foreach (json_object_get(event, "do"), i, operation)
