@@ -46,7 +46,7 @@ enum tls_end {
 	TLS_EXPIRED,
 	TLS_REVOKED,
 	TLS_REPLACED, /* newer connections of the same switch */
-	TLS_CROWDED,  /* too many connections, in all or of this address */
+	TLS_CROWDED,  /* too many connections, or handshakes at a time */
 	TLS_CLOSED,   /* by this end */
 	TLS_NO_MEMORY,
 	TLS_ENDS,

@@ -15,7 +15,6 @@
 #define ACCEPTS_A_ROUND   16 /* so that those who are there get their turn */
 #define TICK_NS           250000000ULL
 #define CHANNELS_A_SWITCH 2
-#define V6_PREFIX_BYTES   8 /* what one customer has, and many addresses in it */
 
 struct tls_server {
 	struct tls_owner owner;
@@ -23,57 +22,85 @@ struct tls_server {
 	struct loop_io io;
 	bool deaf; /* there was nothing to take a connection with: listens again at the next tick */
 	struct loop_timer tick;
+	struct connection_limit *limit;
 	struct tls_server_stats stats;
 };
 
-/* ---- counting strangers ---- */
+/* ---- places for handshakes ---- */
 
-static bool is_stranger(const struct tls_channel *channel)
+/* Those of strangers, or of machines with a switch. */
+struct places {
+	unsigned int taken;
+	struct tls_channel *yields; /* that is the first to go; NULL: none has to */
+};
+
+/* Who lingers has been told all there is to tell. Among its like the oldest goes. */
+static bool yields_before(const struct tls_channel *a, const struct tls_channel *b)
 {
-	return channel->state == TLS_SHAKING || channel->state == TLS_LINGERING;
+	if (!b || a->state != b->state)
+		return !b || a->state == TLS_LINGERING;
+	return a->since_ns <= b->since_ns;
 }
 
-static unsigned int strangers(const struct tls_server *server)
+static void count_place(struct places *places, struct tls_channel *channel, bool may_stay)
 {
-	return server->owner.count[TLS_SHAKING] + server->owner.count[TLS_LINGERING];
+	places->taken++;
+	if (!may_stay && yields_before(channel, places->yields))
+		places->yields = channel;
 }
 
-/* Whether two addresses are likely one machine's. IPv4 comes mapped where the socket is IPv6's. */
-static bool same_machine(const struct endpoint *a, const struct endpoint *b)
+/* Of the machine, of the network and in all. */
+static void count_places(const struct tls_server *server, const struct endpoint *address,
+	bool known, struct places ret_places[static 3])
 {
-	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)&a->address;
-	const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)&b->address;
-	const struct sockaddr_in *a4 = (const struct sockaddr_in *)&a->address;
-	const struct sockaddr_in *b4 = (const struct sockaddr_in *)&b->address;
-	size_t bytes = sizeof(a6->sin6_addr);
+	const struct source machine = source_machine(address), network = source_network(address);
+	uint64_t spared_since_ns =
+		loop_now_ns(server->owner.loop) - server->options.handshake_spared_ns;
 
-	if (a->address.ss_family != b->address.ss_family)
-		return false;
-	if (a->address.ss_family == AF_INET)
-		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	if (!IN6_IS_ADDR_V4MAPPED(&a6->sin6_addr))
-		bytes = V6_PREFIX_BYTES;
-	return memcmp(&a6->sin6_addr, &b6->sin6_addr, bytes) == 0;
+	memset(ret_places, 0, 3 * sizeof(ret_places[0]));
+	for (struct tls_channel *c = server->owner.channels; c; c = c->next) {
+		const struct source its_machine = source_machine(&c->peer.address);
+		const struct source its_network = source_network(&c->peer.address);
+		bool may_stay = c->state == TLS_SHAKING && c->since_ns > spared_since_ns;
+
+		if ((c->state != TLS_SHAKING && c->state != TLS_LINGERING) || c->known != known)
+			continue;
+		if (source_equal(&machine, &its_machine))
+			count_place(&ret_places[0], c, may_stay);
+		if (source_equal(&network, &its_network))
+			count_place(&ret_places[1], c, may_stay);
+		count_place(&ret_places[2], c, may_stay);
+	}
 }
 
-static bool is_crowded(const struct tls_server *server, const struct endpoint *address)
+static bool make_way(struct tls_channel *channel)
 {
-	unsigned int count = 0;
-
-	for (const struct tls_channel *c = server->owner.channels; c; c = c->next)
-		count += is_stranger(c) && same_machine(&c->peer.address, address);
-	return count >= server->options.handshakes_address_max;
+	if (channel)
+		tls_channel_end(channel, channel->state == TLS_LINGERING ? TLS_CLOSED : TLS_CROWDED,
+			"too many handshakes at a time, and this one takes long");
+	return channel != NULL;
 }
 
-static void drop_oldest_stranger(struct tls_server *server)
+static enum connection_excess find_place(
+	struct tls_server *server, const struct endpoint *address, bool known)
 {
-	struct tls_channel *oldest = NULL;
+	const struct tls_server_options *options = &server->options;
+	const struct {
+		unsigned int most;
+		enum connection_excess excess;
+	} limits[] = {
+		{options->handshakes_machine_max, EXCESS_MACHINE_PLACES},
+		{options->handshakes_network_max, EXCESS_NETWORK_PLACES},
+		{options->handshakes_max, EXCESS_PLACES},
+	};
+	struct places places[ARRAY_SIZE(limits)];
 
-	for (struct tls_channel *c = server->owner.channels; c; c = c->next)
-		if (is_stranger(c) && (!oldest || c->since_ns <= oldest->since_ns))
-			oldest = c;
-	if (oldest)
-		tls_channel_end(oldest, TLS_CROWDED, "too many handshakes at a time");
+	count_places(server, address, known, places);
+	/* Whoever makes way in the machine does so in the network and in all. */
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		if (places[i].taken >= limits[i].most)
+			return make_way(places[i].yields) ? EXCESS_NONE : limits[i].excess;
+	return EXCESS_NONE;
 }
 
 /* ---- accepting ---- */
@@ -81,19 +108,23 @@ static void drop_oldest_stranger(struct tls_server *server)
 static void take(struct tls_server *server, int fd, const struct endpoint *address)
 {
 	struct tls_channel *channel;
+	bool known;
+	enum connection_excess excess = connection_limit_take(
+		server->limit, address, loop_now_ns(server->owner.loop), &known);
 
-	if (is_crowded(server, address)) {
-		server->stats.crowded_address++;
+	if (excess == EXCESS_NONE)
+		excess = find_place(server, address, known);
+	if (excess != EXCESS_NONE) {
+		server->stats.away[excess]++;
 		close(fd);
 		return;
 	}
-	if (strangers(server) >= server->options.handshakes_max)
-		drop_oldest_stranger(server);
 	tls_socket_tune(fd, (unsigned int)(server->options.stall_ns / NS_PER_MS));
 	if (tls_channel_new(&server->owner, fd, address, TLS_SHAKING, &channel) < 0) {
 		server->stats.accept_failures++;
 		return;
 	}
+	channel->known = known;
 	SSL_set_accept_state(channel->ssl);
 	server->stats.accepted++;
 }
@@ -165,6 +196,7 @@ static enum tls_end admit(struct tls_channel *channel, char **ret_why)
 			server->owner.count[TLS_OPEN]);
 		return TLS_CROWDED;
 	}
+	connection_limit_learn(server->limit, channel->peer.switch_id, &channel->peer.address);
 	server->stats.opened++;
 	return TLS_END_NONE;
 }
@@ -208,6 +240,12 @@ static int listen_at(const struct endpoint *local, char **ret_error)
 	return TAKE_FD(fd);
 }
 
+static void set_default_rate(struct rate *rate, uint64_t burst, uint64_t per_second)
+{
+	if (rate->burst == 0)
+		*rate = (struct rate){NS_PER_SEC / per_second, burst};
+}
+
 static void set_defaults(struct tls_server_options *options)
 {
 	if (options->rule_count == 0) {
@@ -217,13 +255,33 @@ static void set_defaults(struct tls_server_options *options)
 	if (options->channels_max == 0)
 		options->channels_max = 4096;
 	if (options->handshakes_max == 0)
-		options->handshakes_max = 64;
-	if (options->handshakes_address_max == 0)
-		options->handshakes_address_max = 8;
+		options->handshakes_max = 128;
+	if (options->handshakes_network_max == 0)
+		options->handshakes_network_max = 64;
+	if (options->handshakes_machine_max == 0)
+		options->handshakes_machine_max = 8;
 	if (options->handshake_ns == 0)
 		options->handshake_ns = 5000000000ULL;
+	if (options->handshake_spared_ns == 0)
+		options->handshake_spared_ns = NS_PER_SEC;
 	if (options->stall_ns == 0)
 		options->stall_ns = TLS_STALL_NS;
+	set_default_rate(&options->rates.machine, 8, 2);
+	set_default_rate(&options->rates.network, 128, 50);
+	set_default_rate(&options->rates.all, 256, 200);
+}
+
+/* Owns the socket from then on. */
+static int start_listening(struct tls_server *server, char **ret_error)
+{
+	int fd = listen_at(&server->options.local, ret_error), r;
+
+	if (fd < 0)
+		return fd;
+	r = loop_add_io(server->owner.loop, &server->io, fd, EPOLLIN);
+	if (r < 0)
+		close(fd);
+	return r;
 }
 
 int tls_server_new(struct loop *loop, struct tls_context *context,
@@ -231,7 +289,7 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 	struct tls_server **ret_server, char **ret_error)
 {
 	struct tls_server *server = calloc(1, sizeof(*server));
-	int fd, r;
+	int r;
 
 	if (!server)
 		return -ENOMEM;
@@ -250,11 +308,13 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 	};
 	server->io = (struct loop_io){.fn = on_connection, .user = server};
 	server->tick = (struct loop_timer){.fn = on_tick, .user = server};
-	fd = listen_at(&options->local, ret_error);
-	r = fd < 0 ? fd : loop_add_io(loop, &server->io, fd, EPOLLIN);
+	r = connection_limit_new(
+		&server->options.rates, server->options.channels_max, &server->limit);
+	if (r == 0)
+		r = start_listening(server, ret_error);
 	if (r < 0) {
-		if (fd >= 0)
-			close(fd);
+		if (server->limit)
+			connection_limit_free(server->limit);
 		free(server);
 		return r;
 	}
@@ -277,6 +337,7 @@ void tls_server_free(struct tls_server *server)
 	loop_disarm_timer(&server->tick);
 	tls_server_stop(server);
 	tls_owner_done(&server->owner);
+	connection_limit_free(server->limit);
 	free(server);
 }
 

@@ -3,15 +3,19 @@
 #define NET_TLS_SERVER_H
 
 /*
- * Takes connections of switches. Who has no certificate costs little and holds nothing for long: a
- * handshake has a time limit; each address has few at a time; and where there are too many in all the
- * oldest goes, so that a newcomer always gets its turn. Those that are done are counted apart: no
- * number of strangers keeps a switch away that has a certificate.
+ * Takes connections of switches. Who has no certificate costs little and holds nothing for long: how
+ * often connections may come is limited (connection_limit.h), a handshake has a time limit, and there are
+ * few at a time, of one machine, of one network and in all. Where all places are taken, a newcomer gets that of one
+ * that lingers, or else of one that has not come to an end in a second; if there is none it is turned
+ * away, so that nobody pushes out a handshake that goes on. Those that are done are counted apart, and
+ * so are those that come from where a switch was believed before: no number of strangers keeps such a
+ * switch away.
  *
  * A switch may have two connections, so that it can open the next before it closes the last; when
  * there is a third, the oldest is closed.
  */
 
+#include "net/connection_limit.h"
 #include "net/tls_channel.h"
 
 #define TLS_RULES_MAX 8
@@ -21,16 +25,20 @@ struct tls_server_options {
 	struct identity_rule rules[TLS_RULES_MAX]; /* which switch a certificate is */
 	size_t rule_count;                         /* 0: identity_rule_default */
 	unsigned int channels_max;                 /* done with their handshake. 0: 4096 */
-	unsigned int handshakes_max;               /* 0: 64 */
-	unsigned int handshakes_address_max;       /* of one IPv4 address or IPv6 /64. 0: 8 */
+	unsigned int handshakes_max;               /* of strangers, and as many of others. 0: 128 */
+	unsigned int handshakes_network_max;       /* of one IPv4 /24 or IPv6 /48. 0: 64 */
+	unsigned int handshakes_machine_max;       /* of one IPv4 address or IPv6 /64. 0: 8 */
 	uint64_t handshake_ns;                     /* 0: 5 s */
+	uint64_t handshake_spared_ns;              /* a younger one yields to nobody. 0: 1 s */
 	uint64_t stall_ns;                         /* 0: TLS_STALL_NS */
+	/* Where a burst is 0: 8 and 2 a second, 128 and 50, 256 and 200. */
+	struct connection_rates rates;
 };
 
 struct tls_server_stats {
 	uint64_t accepted;                 /* connections taken */
 	uint64_t opened;                   /* of these, switches that were believed */
-	uint64_t crowded_address;          /* closed at once: too many of one address */
+	uint64_t away[EXCESS_COUNT];       /* turned away, closed at once */
 	uint64_t accept_failures;          /* of accept4(2), and for want of memory */
 	uint64_t ends[TLS_ENDS];           /* why they ended, in the handshake or after */
 	unsigned int channels, handshakes; /* now */

@@ -18,6 +18,7 @@
 #define LOOK_NS NS_PER_SEC
 #define DEAF_NS                                                                                    \
 	(5 * NS_PER_SEC) /* without a datagram in a new session, until that is worth a line */
+#define FLOOD_NS  (60 * NS_PER_SEC) /* from one line about connections turned away to the next */
 #define RECENT_NS (10 * NS_PER_SEC) /* an incarnation heard of since then may be alive */
 
 /* ---- the end of a session ---- */
@@ -372,10 +373,30 @@ static void look_for_deaf(struct client *client)
 		endpoint_render(&client->control_address, text), client->link->config->listen);
 }
 
+/* Who is turned away is not worth a line each; that somebody is, is worth one a minute. */
+static void look_for_flood(struct link *link, uint64_t now_ns)
+{
+	struct control_server_stats stats;
+	uint64_t away = 0;
+
+	control_server_stats(link->control, &stats);
+	for (int excess = EXCESS_NONE + 1; excess < EXCESS_COUNT; excess++)
+		away += stats.tls.away[excess];
+	if (away == link->turned_away ||
+		(link->flood_said_ns != 0 && now_ns < link->flood_said_ns + FLOOD_NS))
+		return;
+	log_warning("more connections come than are taken turned_away=%" PRIu64
+		    " listen=%s: netlambda_control_turned_away_total says why",
+		away - link->turned_away, link->config->listen);
+	link->turned_away = away;
+	link->flood_said_ns = now_ns;
+}
+
 static void on_look(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct link *link = timer->user;
 
+	look_for_flood(link, now_ns);
 	for (size_t i = 0; i < link->client_count; i++)
 		look_for_deaf(link->clients[i]);
 	loop_arm_timer(link->loop, timer, now_ns + LOOK_NS);

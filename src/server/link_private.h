@@ -56,6 +56,8 @@ struct link {
 	struct random_stream random;
 	struct v2_schemas schemas; /* that functions take, by event */
 	uint64_t refused_schemas;
+	uint64_t turned_away,
+		flood_said_ns; /* connections, when a line was last made of them; 0: never */
 	char *description;
 	bool stopping;
 };

@@ -243,6 +243,19 @@ static void write_workers(struct metrics *m, const struct link *link)
 	write_errors(m, &sum);
 }
 
+static void write_away(struct metrics *m, const struct tls_server_stats *stats)
+{
+	metrics_family(m, "netlambda_control_turned_away_total", METRIC_COUNTER,
+		"Connections closed at once, before anything was known but the address, by what "
+		"there was too much of.");
+	for (int excess = EXCESS_NONE + 1; excess < EXCESS_COUNT; excess++)
+		metrics_sample(m,
+			(const struct metric_label[]){
+				{"cause", connection_excess_name((enum connection_excess)excess)},
+				{0}},
+			stats->away[excess]);
+}
+
 static void write_control(struct metrics *m, const struct link *link)
 {
 	struct control_server_stats stats = {0};
@@ -270,8 +283,7 @@ static void write_control(struct metrics *m, const struct link *link)
 			(const struct metric_label[]){
 				{"cause", tls_end_name((enum tls_end)end)}, {0}},
 			stats.tls.ends[end]);
-	metrics_single(m, "netlambda_control_crowded_total", METRIC_COUNTER,
-		"Connections closed at once: too many of one address.", stats.tls.crowded_address);
+	write_away(m, &stats.tls);
 	metrics_single(m, "netlambda_control_accept_failures_total", METRIC_COUNTER,
 		"Connections that could not be taken, for want of descriptors or memory.",
 		stats.tls.accept_failures);

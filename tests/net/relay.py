@@ -52,8 +52,8 @@ class Relay:
         self.server = (address, server_port)
         self.selector = selectors.DefaultSelector()
         self.settings = {"loss": 0, "duplicate": 0, "delay": 0, "corrupt": 0, "tcp": True, "udp": True}
-        self.counts = dict.fromkeys(("datagrams", "lost", "duplicated", "delayed", "corrupted", "blocked",
-                                     "attacks", "answers_to_attacks"), 0)
+        self.counts = dict.fromkeys(("connections", "datagrams", "lost", "duplicated", "delayed", "corrupted",
+                                     "blocked", "attacks", "answers_to_attacks"), 0)
         self.flows, self.pipes, self.delayed = {}, [], []
         self.sent, self.answers = [], []
         self.tcp = socket.create_server((address, port), reuse_port=False)
@@ -147,6 +147,7 @@ class Relay:
 
     def connection(self):
         client, _ = self.tcp.accept()
+        self.counts["connections"] += 1
         if not self.settings["tcp"]:
             client.close()
             return

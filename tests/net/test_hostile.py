@@ -66,6 +66,32 @@ for s in crowd:
 print(closed)
 """
 
+STORM = """
+import os, random, selectors, socket, sys, time
+poll, begun, at_once = selectors.DefaultSelector(), [], 0
+end = time.monotonic() + 60
+print('up', flush=True)
+poll.register(sys.stdin, selectors.EVENT_READ)
+while time.monotonic() < end and not poll.select(0):
+    s = socket.socket()
+    s.setblocking(False)
+    s.bind((f'10.77.{random.randrange(256)}.{random.randrange(1, 255)}', 0))
+    s.connect_ex((sys.argv[1], int(sys.argv[2])))
+    begun.append(s)
+    at_once += 1
+    if at_once % 3 == 0:
+        try:
+            begun[-30:][0].send(os.urandom(200))
+        except OSError:
+            pass
+    if len(begun) > 700:
+        begun.pop(0).close()
+    if at_once % 20 == 0:
+        time.sleep(0.001)
+print(at_once)
+"""
+STRANGERS = "10.77.0.0/16"
+
 
 def test(checker):
     seed = random.randrange(1 << 31)
@@ -74,6 +100,7 @@ def test(checker):
         attacks_with_what_was_sent(checker, path)
         flood(checker, path)
         crowd(checker, path)
+        storm(checker, path)
         revoked(checker, path)
     with harness.Path() as path:
         wrong_certificates(checker, path)
@@ -154,8 +181,36 @@ def crowd(checker, path):
     settled(checker, path, "in a crowd of connections")
     checker.equal("connections of the crowd that the server closed", 300, int(crowding.communicate()[0]))
     after = path.server.metrics()
-    for name in ("netlambda_control_crowded_total", "netlambda_control_accepted_total"):
+    for name in ('netlambda_control_turned_away_total{cause="machine-rate"}', "netlambda_control_accepted_total"):
         checker.that(after[name] > before[name], f"{name} rose by {after[name] - before[name]:.0f}")
+
+
+def turned_away(path):
+    return sum(value for name, value in path.server.metrics().items()
+               if name.startswith("netlambda_control_turned_away_total{"))
+
+
+def storm(checker, path):
+    """Strangers of everywhere, as fast as they can: the agent, which was here before, needs no second attempt."""
+    path.lab.run_in("s1", ["ip", "route", "add", "local", STRANGERS, "dev", "lo"])
+    path.lab.run_in("lambda", ["ip", "route", "add", STRANGERS, "via", "10.63.0.1"])
+    attempts, before = path.relay.counts()["connections"], turned_away(path)
+    storming = subprocess.Popen(
+        ["nsenter", f"--net=/run/netns/{path.lab.full('s1')}", sys.executable, "-c", STORM, SERVER_IP, str(PORT)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    storming.stdout.readline()
+    network.wait_for(lambda: turned_away(path) > before + 1000, PATIENCE, "strangers to be turned away")
+    for _ in range(3):
+        sessions = path.switch()["sessions"]
+        path.relay.cut()
+        network.wait_for(lambda sessions=sessions: path.switch()["sessions"] == sessions + 1, PATIENCE,
+                         "the agent to connect in a storm of connections")
+    send(path)
+    settled(checker, path, "in a storm of connections")
+    count = int(storming.communicate("end\n")[0])
+    checker.equal(f"attempts of the agent at three connections in a storm of {count}", 3,
+                  path.relay.counts()["connections"] - attempts)
+    checker.that(turned_away(path) > before, f"connections turned away: {turned_away(path) - before:.0f}")
 
 
 def revoked(checker, path):

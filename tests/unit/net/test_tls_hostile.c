@@ -348,7 +348,7 @@ static void slow_handshakes_of_one_address_are_few_and_end(void **state)
 	struct tls_server_stats stats;
 	int fds[MANY];
 
-	rig->options.handshakes_address_max = FEW;
+	rig->options.handshakes_machine_max = FEW;
 	rig->options.handshake_ns = 300 * NS_PER_MS;
 	rig_start_server(rig, NULL);
 	for (int i = 0; i < MANY; i++) {
@@ -360,7 +360,7 @@ static void slow_handshakes_of_one_address_are_few_and_end(void **state)
 	rig_wait_count(rig, &rig->at_server.failed, FEW);
 	assert_int_equal(rig->at_server.end, TLS_TIMEOUT);
 	tls_server_stats(rig->server, &stats);
-	assert_int_equal(stats.crowded_address, MANY - FEW);
+	assert_int_equal(stats.away[EXCESS_MACHINE_PLACES], MANY - FEW);
 	assert_int_equal(stats.accepted, FEW);
 	good_switch_gets_through(rig);
 	for (int i = 0; i < MANY; i++)
@@ -386,8 +386,142 @@ static void dripping_handshake_ends_as_well(void **state)
 	close(fd);
 }
 
-/* From many addresses: the oldest goes, so a newcomer has its turn. */
-static void flood_of_handshakes_keeps_no_switch_away(void **state)
+/* A flood that goes on: at each turn of the loop some more connections, which it never closes itself. */
+struct flood {
+	struct rig *rig;
+	struct loop_timer timer;
+	uint32_t networks; /* that it comes from: 127.1.0.0/24 and on */
+	bool garbage;      /* every other is no handshake at all */
+	int fds[2000];
+	size_t count;
+};
+
+static void on_flood(struct loop_timer *timer, uint64_t now_ns)
+{
+	enum { A_TURN = 10 };
+	struct flood *flood = timer->user;
+
+	for (int i = 0; i < A_TURN && flood->count < ARRAY_SIZE(flood->fds); i++) {
+		uint32_t number = (uint32_t)flood->count;
+		uint32_t network = 0x100 + number % flood->networks;
+		int fd = rig_tcp_from(
+			flood->rig, network << 8 | (number / flood->networks % 250 + 1));
+
+		if (flood->garbage && number % 2 == 0)
+			(void)!send(fd, "garbage\r\n", 9, MSG_NOSIGNAL);
+		flood->fds[flood->count++] = fd;
+	}
+	loop_arm_timer(flood->rig->loop, timer, now_ns + NS_PER_MS);
+}
+
+static void flood_begin(struct rig *rig, struct flood *flood, uint32_t networks, bool garbage)
+{
+	*flood = (struct flood){.rig = rig, .networks = networks, .garbage = garbage};
+	flood->timer = (struct loop_timer){.fn = on_flood, .user = flood};
+	loop_arm_timer(rig->loop, &flood->timer, loop_now_ns(rig->loop));
+}
+
+static void flood_end(struct flood *flood)
+{
+	loop_disarm_timer(&flood->timer);
+	for (size_t i = 0; i < flood->count; i++)
+		close(flood->fds[i]);
+}
+
+struct away {
+	const struct rig *rig;
+	enum connection_excess excess;
+};
+
+static bool was_turned_away(void *user)
+{
+	const struct away *away = user;
+	struct tls_server_stats stats;
+
+	tls_server_stats(away->rig->server, &stats);
+	return stats.away[away->excess] > 0;
+}
+
+/* The switch comes back, and needs one attempt. */
+static void join_at_once(struct rig *rig)
+{
+	struct tls_client_stats stats;
+	struct peer edge = {0};
+
+	rig_join(rig, &edge);
+	tls_client_stats(edge.client, &stats);
+	assert_int_equal(stats.attempts, 1);
+	rig_disconnect(&edge);
+}
+
+static void known_switch_comes_back_at_once_in_a_flood(void **state)
+{
+	struct rig *rig = *state;
+	static struct flood flood;
+
+	rig->options.rates = (struct connection_rates){0}; /* the usual ones */
+	rig_start_server(rig, NULL);
+	join_at_once(rig);
+	flood_begin(rig, &flood, 200, true);
+	rig_wait(rig, was_turned_away, &(struct away){rig, EXCESS_PLACES});
+	for (int i = 0; i < 3; i++)
+		join_at_once(rig);
+	rig_wait(rig, was_turned_away, &(struct away){rig, EXCESS_RATE});
+	for (int i = 0; i < 3; i++)
+		join_at_once(rig);
+	flood_end(&flood);
+}
+
+/* It was never seen, and the flood is of one network, which has neither all places nor all turns. */
+static void new_switch_comes_at_once_in_a_flood_of_another_network(void **state)
+{
+	struct rig *rig = *state;
+	static struct flood flood;
+
+	rig->options.rates = (struct connection_rates){0}; /* the usual ones */
+	rig_start_server(rig, NULL);
+	flood_begin(rig, &flood, 1, false);
+	rig_wait(rig, was_turned_away, &(struct away){rig, EXCESS_NETWORK_PLACES});
+	rig_wait(rig, was_turned_away, &(struct away){rig, EXCESS_NETWORK_RATE});
+	join_at_once(rig);
+	flood_end(&flood);
+}
+
+static bool has_opened(void *user)
+{
+	struct stranger *stranger = user;
+
+	if (SSL_do_handshake(stranger->ssl) == 1)
+		return true;
+	assert_int_equal(SSL_get_error(stranger->ssl, -1), SSL_ERROR_WANT_READ);
+	return false;
+}
+
+/* Half a handshake, a flood that takes all places there are, and the other half. */
+static void handshake_that_goes_on_is_not_pushed_out(void **state)
+{
+	enum { MOST = 16 };
+	struct rig *rig = *state;
+	struct stranger stranger;
+	static struct flood flood;
+
+	rig->options.handshakes_max = MOST;
+	rig->options.handshake_spared_ns = 3600 * NS_PER_SEC;
+	rig_start_server(rig, NULL);
+	stranger_begin(rig, &stranger, TLS1_3_VERSION, NULL, our_alpn, sizeof(our_alpn) - 1);
+	assert_int_equal(SSL_use_certificate(stranger.ssl, rig_switch.certificate), 1);
+	assert_int_equal(SSL_use_PrivateKey(stranger.ssl, rig_switch.key), 1);
+	assert_int_equal(SSL_do_handshake(stranger.ssl), -1);
+	flood_begin(rig, &flood, 200, false);
+	rig_wait(rig, was_turned_away, &(struct away){rig, EXCESS_PLACES});
+	rig_wait(rig, has_opened, &stranger);
+	rig_wait_count(rig, &rig->at_server.opened, 1);
+	flood_end(&flood);
+	stranger_free(&stranger);
+}
+
+/* Handshakes that hang take no place for longer than they are spared. */
+static void handshakes_that_hang_make_room(void **state)
 {
 	enum { FLOOD = 200, MOST = 16 };
 	struct rig *rig = *state;
@@ -395,18 +529,45 @@ static void flood_of_handshakes_keeps_no_switch_away(void **state)
 	int fds[FLOOD];
 
 	rig->options.handshakes_max = MOST;
-	rig->options.handshakes_address_max = FLOOD; /* as if each had an address of its own */
+	rig->options.handshake_spared_ns = 1;
 	rig->options.handshake_ns = 3600 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
-	for (int i = 0; i < FLOOD; i++) {
-		fds[i] = rig_tcp(rig);
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		fds[i] = rig_tcp_from(rig, i << 8 | 2);
 		if (i % 40 == 39)
 			good_switch_gets_through(rig);
 	}
 	tls_server_stats(rig->server, &stats);
 	assert_true(stats.handshakes <= MOST);
-	assert_true(stats.ends[TLS_CROWDED] >= FLOOD - MOST);
+	assert_int_equal(stats.ends[TLS_CROWDED], FLOOD - MOST);
+	assert_int_equal(stats.away[EXCESS_PLACES], 0);
 	for (int i = 0; i < FLOOD; i++)
+		close(fds[i]);
+}
+
+/* Who was told no has no claim to its place, however young. */
+static void those_that_linger_make_room_first(void **state)
+{
+	enum { MOST = 4 };
+	struct rig *rig = *state;
+	struct tls_server_stats stats;
+	int fds[MOST];
+
+	rig->options.handshakes_max = MOST;
+	rig->options.handshake_spared_ns = 3600 * NS_PER_SEC;
+	rig_start_server(rig, NULL);
+	for (uint32_t i = 0; i < MOST; i++) {
+		fds[i] = rig_tcp_from(rig, i << 8 | 2);
+		if (i == MOST / 2)
+			assert_int_equal(send(fds[i], "garbage\r\n", 9, MSG_NOSIGNAL), 9);
+	}
+	rig_wait_count(rig, &rig->at_server.failed, 1);
+	join_at_once(rig);
+	tls_server_stats(rig->server, &stats);
+	assert_int_equal(stats.handshakes, MOST - 1);
+	assert_int_equal(stats.ends[TLS_CROWDED], 0);
+	assert_int_equal(stats.away[EXCESS_PLACES], 0);
+	for (int i = 0; i < MOST; i++)
 		close(fds[i]);
 }
 
@@ -560,7 +721,11 @@ int main(void)
 		WITH_RIG(plaintext_and_garbage_are_refused),
 		WITH_RIG(slow_handshakes_of_one_address_are_few_and_end),
 		WITH_RIG(dripping_handshake_ends_as_well),
-		WITH_RIG(flood_of_handshakes_keeps_no_switch_away),
+		WITH_RIG(known_switch_comes_back_at_once_in_a_flood),
+		WITH_RIG(new_switch_comes_at_once_in_a_flood_of_another_network),
+		WITH_RIG(handshake_that_goes_on_is_not_pushed_out),
+		WITH_RIG(handshakes_that_hang_make_room),
+		WITH_RIG(those_that_linger_make_room_first),
 		WITH_RIG(flood_does_not_disturb_who_is_connected),
 		WITH_RIG(more_switches_than_allowed_are_refused),
 		WITH_RIG(garbage_from_a_switch_ends_its_channel_only),

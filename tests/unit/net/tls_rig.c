@@ -10,6 +10,8 @@
 #define PATIENCE_NS (30 * NS_PER_SEC)
 #define POLL_NS     NS_PER_MS
 
+const struct connection_rates rig_rates = {{1, 1000000}, {1, 1000000}, {1, 1000000}};
+
 struct mint rig_ca, rig_other_ca, rig_server, rig_switch;
 
 int rig_mint(void **state _unused_)
@@ -188,6 +190,7 @@ int rig_new(void **state)
 		return -1;
 	free(scratch); /* it is the working directory */
 	rig_write_files();
+	rig->options.rates = rig_rates;
 	*state = rig;
 	return 0;
 }
@@ -314,12 +317,20 @@ size_t rig_message(uint8_t type, size_t body, uint8_t bytes[static 4096])
 	return 4 + body;
 }
 
-int rig_tcp(const struct rig *rig)
+int rig_tcp_from(const struct rig *rig, uint32_t xyz)
 {
+	const struct sockaddr_in from = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(127U << 24 | xyz)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
 	assert_int_equal(
 		connect(fd, (const struct sockaddr *)&rig->address.address, rig->address.len), 0);
 	return fd;
+}
+
+int rig_tcp(const struct rig *rig)
+{
+	return rig_tcp_from(rig, 1);
 }

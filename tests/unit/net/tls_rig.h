@@ -59,7 +59,10 @@ int rig_unmint(void **state);
 /* In the scratch directory: server.pem, switch.pem, and crl.pem, an empty list. */
 void rig_write_files(void);
 
-/* Setup and teardown of a test: in a scratch directory, with files, a loop and no server. */
+/* So often that it never is too often: agents of tests are one machine's, and try again in no time. */
+extern const struct connection_rates rig_rates;
+
+/* Setup and teardown of a test: in a scratch directory, with files, a loop and no server, whose rates are those. */
 int rig_new(void **state);
 int rig_free(void **state);
 
@@ -91,5 +94,7 @@ size_t rig_message(uint8_t type, size_t body, uint8_t bytes[static 4096]);
 
 /* A TCP connection to the server, without TLS. */
 int rig_tcp(const struct rig *rig);
+/* The same, from 127.x.y.z. */
+int rig_tcp_from(const struct rig *rig, uint32_t xyz);
 
 #endif
