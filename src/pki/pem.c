@@ -46,6 +46,17 @@ static bool is_certificate(const char *name)
 	return strcmp(name, PEM_STRING_X509) == 0 || strcmp(name, PEM_STRING_X509_OLD) == 0;
 }
 
+/*
+ * OpenSSL goes on where memory is short in the middle of a key, and has a certificate whose key is worth 0
+ * bits: whatever it signed would be "too weak" for as long as it is kept.
+ */
+static bool key_is_whole(const X509 *certificate)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+	return !key || EVP_PKEY_get_security_bits(key) > 0;
+}
+
 /* 1: taken; 0: not ours; -1: damaged. */
 static int take_block(
 	struct pem_contents *contents, const char *name, const unsigned char *bytes, long size)
@@ -56,7 +67,7 @@ static int take_block(
 
 	if (is_certificate(name)) {
 		certificate = d2i_X509(NULL, &at, size);
-		if (certificate && at == bytes + size &&
+		if (certificate && at == bytes + size && key_is_whole(certificate) &&
 			sk_X509_push(contents->certificates, certificate) > 0)
 			return 1;
 		X509_free(certificate);
