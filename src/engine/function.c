@@ -240,6 +240,10 @@ static void function_forget_undurable(struct function *function, struct builder 
 	for (unsigned int i = 0; i < PARTITIONS; i++)
 		function->partitions[i].undurable -= builder_counts(builder)[i];
 	builder_take_events(builder, &events);
+	/* Why they were put aside goes with the builder. */
+	for (struct event *event = events.first; event; event = event->next)
+		if (event->request)
+			event->request->reason = NULL;
 	partitions_return(function, &events);
 	builder_free(builder);
 }

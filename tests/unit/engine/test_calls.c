@@ -209,6 +209,34 @@ static void a_refused_commit_is_answered_when_it_is_made_good(void **state _unus
 	world_done(&world);
 }
 
+/* What is committed meanwhile is what it waits for. */
+static bool is_mended(struct world *world)
+{
+	struct row *row = &world->rows[0];
+
+	if (world->refusals > 0 && !row->used)
+		*row = (struct row){.key = KEY, .name = "calls", .value = "1", .used = true};
+	return all_finished(world);
+}
+
+static void a_call_that_was_put_aside_in_vain_may_yet_succeed(void **state _unused_)
+{
+	struct function_options o = options("answer.main");
+	struct world world;
+
+	skip_unless_native();
+	o.attempts = 1;
+	world_init(&world);
+	world_add(&world, &o);
+	world.commit_errors = 1;
+	call(&world, 1, "again");
+	run_until(&world, is_mended);
+	assert_string_equal(world.replies[0].reason, "(none)");
+	assert_reply(&world, 0, "http", 2, "hello");
+	assert_int_equal(world.letter_count, 0);
+	world_done(&world);
+}
+
 static void what_is_called_when_the_engine_ends_is_freed(void **state _unused_)
 {
 	struct world world;
@@ -232,6 +260,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_call_that_ends_its_worker_is_put_aside),
 		cmocka_unit_test(a_reply_that_is_too_long_fails),
 		cmocka_unit_test(a_refused_commit_is_answered_when_it_is_made_good),
+		cmocka_unit_test(a_call_that_was_put_aside_in_vain_may_yet_succeed),
 		cmocka_unit_test(what_is_called_when_the_engine_ends_is_freed),
 	};
 

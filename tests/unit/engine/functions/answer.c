@@ -35,7 +35,7 @@ int answer_main(const struct lambda_event *event, struct lambda_context *context
 				calls, event->port->syn));
 		return 0;
 	}
-	if (strstr(request, "throw"))
+	if (strstr(request, "throw") || (strstr(request, "again") && calls == 1))
 		return lambda_fail(context, "Error: as told");
 	if (strstr(request, "exit"))
 		_exit(3);
