@@ -210,6 +210,9 @@ void instance_drop(struct instance *instance, struct partition *partition)
 void instance_dispatch(struct instance *instance)
 {
 	instance_load(instance);
+	/* What may end the worker is not to take with it what was done before. */
+	if (instance->waiting.count > 0 && instance->waiting.first->suspect)
+		instance_collect(instance);
 	while (instance_may_dispatch(instance))
 		instance_send_batch(instance);
 	if (instance_is_up(instance) && instance->buffer.size > 0)
@@ -445,17 +448,18 @@ static int on_frame(void *user, const struct pipe_frame *frame)
 
 /*
  * The oldest batch is lost. One that was alone is to blame; of several, each runs alone from now on,
- * so the culprit is found in one more round.
+ * so the culprit is found in one more round. It was not alone either if others of its partition are
+ * lost that were done: they run again before it.
  */
 static struct event *find_culprit(struct instance *instance)
 {
 	uint32_t left = instance->batch_count > 0 ? instance->batches[0].left : 0;
 	struct event *event = instance->sent.first;
+	struct partition *partition =
+		left == 1 ? &instance->function->partitions[event->partition] : NULL;
 
 	instance->batch_limit = MAX(instance->batch_limit / 2, (size_t)1);
-	if (left == 1) {
-		struct partition *partition = &instance->function->partitions[event->partition];
-
+	if (partition && partition->done == 0) {
 		event_list_take(&instance->sent);
 		partition->sent--;
 		event->suspect = true;

@@ -347,6 +347,27 @@ static void failures_with_a_batch_on_its_way_lose_and_double_nothing(void **stat
 	world_done(&world);
 }
 
+/* Marks say that all before is done: what a lost worker had run and not told goes first. */
+static void what_is_put_aside_goes_behind_what_came_before(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	o.batch_max = 1;
+	o.attempts = 1;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 20);
+	push_order(&world, 20, ORDER_EXIT);
+	push_many(&world, 21, 20);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_int_equal(world.letter_count, 1);
+	assert_int_equal(world.letters[0].sequence, 20);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "40");
+	world_done(&world);
+}
+
 /* What is alone is never held up to gather more. */
 static void single_events_are_committed_at_once(void **state _unused_)
 {
@@ -748,6 +769,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(event_at_which_a_batch_handler_throws_is_put_aside_alone),
 		cmocka_unit_test(event_that_crashes_a_batch_handler_is_put_aside_alone),
 		cmocka_unit_test(failures_with_a_batch_on_its_way_lose_and_double_nothing),
+		cmocka_unit_test(what_is_put_aside_goes_behind_what_came_before),
 		cmocka_unit_test(single_events_are_committed_at_once),
 		cmocka_unit_test(batches_grow_back_after_a_crash),
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
