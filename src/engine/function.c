@@ -99,6 +99,12 @@ bool function_is_choked(const struct function *function)
 	return function->gathering && builder_bytes(function->gathering) > GATHER_MAX;
 }
 
+void function_hold_workers(struct function *function)
+{
+	for (unsigned int i = 0; i < function->instance_count; i++)
+		instance_hold(function->instances[i], function_is_choked(function));
+}
+
 /* ---- running ---- */
 
 void function_dispatch_later(struct function *function, uint64_t after_ns)
@@ -316,6 +322,7 @@ void engine_committed(struct result *result, int error)
 		function_on_durable(function, builder, result);
 	function_put_aside_more(function);
 	function_submit(function);
+	function_hold_workers(function);
 	partitions_advance(function);
 	for (unsigned int i = 0; i < function->instance_count; i++)
 		instance_dispatch(function->instances[i]);

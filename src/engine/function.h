@@ -196,6 +196,8 @@ struct builder *function_gather(struct function *function);
 void function_submit(struct function *function);
 /* True while so much waits for the store that nothing more should run. */
 bool function_is_choked(const struct function *function);
+/* What workers say waits as long as it is choked. */
+void function_hold_workers(struct function *function);
 /* After this round of the loop, sends what waits; or that much later, unless something comes before. */
 void function_dispatch_soon(struct function *function);
 void function_dispatch_later(struct function *function, uint64_t after_ns);

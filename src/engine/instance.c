@@ -14,6 +14,7 @@
 #define COLLECT_NS                                                                                 \
 	(10 * NS_PER_MS) /* under load: a value that changes often is written once in it */
 #define BATCH_BYTES (1U << 20)
+#define REASON_MAX  2048 /* bytes of why an event failed */
 
 static void instance_arm(struct instance *instance, uint64_t after_ns)
 {
@@ -39,6 +40,8 @@ void instance_give_back(struct instance *instance)
 	instance->batches_done = instance->batches_sent;
 	instance->loading = NULL;
 	instance->collect_wanted = false;
+	instance->some_are_void = false;
+	instance->held = false;
 }
 
 /* The worker's end is reported later; what it had not decided runs again then. */
@@ -67,6 +70,19 @@ static void instance_watch(struct instance *instance)
 	}
 	instance->batch_start_ns = clock_monotonic_ns();
 	instance_arm(instance, instance->function->timeout_ns);
+}
+
+void instance_hold(struct instance *instance, bool held)
+{
+	if (instance->held == held || instance->phase != INSTANCE_READY ||
+		(held && instance->batch_count == 0))
+		return;
+	instance->held = held;
+	worker_hold(instance->worker, held);
+	if (held)
+		loop_disarm_timer(&instance->timer);
+	else
+		instance_watch(instance);
 }
 
 /* What waits is to wait for company: the worker was given something a moment ago. */
@@ -239,6 +255,37 @@ static uint16_t instance_partitions(const struct instance *instance)
 	return partitions;
 }
 
+/*
+ * Whether those events were left out that had to be, since one of their partition failed before them,
+ * and no other: else an event could be held up for ever, or be done before one that it follows.
+ */
+static bool instance_leaves_out_what_it_must(
+	const struct instance *instance, struct result_frame frame)
+{
+	const struct event *event = instance->sent.first;
+	struct exception exception = {0};
+	bool more = result_frame_exception(&frame, &exception);
+	uint16_t failed = 0;
+
+	if (!more && !instance->some_are_void)
+		return true;
+	for (uint32_t i = 0; i < frame.count; i++, event = event->next) {
+		const struct partition *partition =
+			&instance->function->partitions[event->partition];
+		bool is_void = event->pipe.generation != partition->generation ||
+			       failed >> event->partition & 1;
+		bool is_exception = more && exception.index == i;
+
+		if (is_void != (is_exception && !exception.reason))
+			return false;
+		if (!is_exception)
+			continue;
+		failed |= (uint16_t)((exception.reason != NULL) << event->partition);
+		more = result_frame_exception(&frame, &exception);
+	}
+	return true;
+}
+
 /* Divides the events of a frame. */
 static void instance_settle(struct instance *instance, struct result_frame frame,
 	struct event_list *failed, struct event_list *skipped)
@@ -287,17 +334,20 @@ static void instance_on_failures(
 
 	while (result_frame_exception(&frame, &exception)) {
 		struct partition *partition;
+		char reason[REASON_MAX];
 		struct event *event;
 
 		if (!exception.reason)
 			continue;
+		snprintf(reason, sizeof(reason), "%s", exception.reason);
 		event = event_list_take(failed);
 		partition = &instance->function->partitions[event->partition];
 		/* What was sent behind it comes back unrun, and goes before what was not. */
 		partition_hold(partition);
 		partition->generation++;
+		instance->some_are_void = true;
 		instance->function->stats.failures++;
-		function_blame(instance->function, event, exception.reason, false);
+		function_blame(instance->function, event, reason, false);
 	}
 }
 
@@ -309,6 +359,7 @@ static void instance_batch_done(struct instance *instance)
 	function->stats.busy_ns += clock_monotonic_ns() - instance->batch_start_ns;
 	instance->batches_done++;
 	instance->batch_count--;
+	instance->some_are_void &= instance->batch_count > 0;
 	memmove(instance->batches, instance->batches + 1,
 		instance->batch_count * sizeof(instance->batches[0]));
 	instance_watch(instance);
@@ -350,6 +401,7 @@ static void instance_go_on(struct instance *instance)
 		instance_collect(instance);
 	partitions_advance(function);
 	function_submit(function);
+	function_hold_workers(function);
 	instance_dispatch(instance);
 }
 
@@ -377,7 +429,8 @@ static int instance_on_result(struct instance *instance, const struct pipe_frame
 		return r;
 	if (result.count == batch->left ? batch->collect && !result.collected : result.count == 0)
 		return -EBADMSG;
-	if (result.reply && !batch->request)
+	if ((result.reply && !batch->request) ||
+		!instance_leaves_out_what_it_must(instance, result))
 		return -EBADMSG;
 	if (batch->request)
 		r = instance_take_reply(instance, result.reply);

@@ -41,6 +41,7 @@ struct instance {
 	struct function *function;
 	enum instance_phase phase;
 	struct worker *worker;
+	bool held; /* its worker: what it says has to wait, and its deadline does not run */
 	struct loop_timer timer;   /* the phase's deadline or pause */
 	struct pipe_buffer buffer; /* frames being written */
 
@@ -56,6 +57,7 @@ struct instance {
 	uint64_t linger_until_ns;  /* monotonic: before, only a full batch is sent */
 	uint64_t collect_after_ns; /* monotonic: under load, not before */
 	bool collect_wanted;       /* with the next batch in any case */
+	bool some_are_void; /* an event failed, and what was sent behind it may be with the worker */
 	size_t batch_limit; /* halved by a lost batch, one more with each full one that succeeds */
 
 	struct partition *loading; /* its state is on the way to the worker */
@@ -94,6 +96,9 @@ size_t instance_fetch(struct instance *instance, size_t most);
 
 /* Sends what may be sent now: state that is to be loaded, then events. */
 void instance_dispatch(struct instance *instance);
+
+/* While so much waits for the store that what its worker has to say must wait, too. */
+void instance_hold(struct instance *instance, bool held);
 
 /* What has changed by the events that are done is asked for. */
 void instance_collect(struct instance *instance);

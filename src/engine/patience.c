@@ -134,6 +134,9 @@ static void on_look(struct loop_timer *timer, uint64_t now_ns)
 	if (function->queued == 0)
 		return;
 	look_later(function);
+	/* It waits for the store, and is not to blame. */
+	if (function_is_choked(function))
+		function->success_ns = now_ns;
 	if (!function->stalled && function->patience_ns != 0 &&
 		now_ns > function->success_ns + function->patience_ns) {
 		function->stalled = true;

@@ -3,9 +3,10 @@
 
 #include <errno.h>
 
-#define ALERTS_MAX       4096 /* a frame ... */
-#define EVENT_ALERTS_MAX 1000 /* ... and an event; the runtime's own limit is lower */
-#define WRITE_BYTES_MIN  19   /* a hash, two texts, a kind */
+#define ALERTS_MAX       4096         /* a frame ... */
+#define EVENT_ALERTS_MAX 1000         /* ... and an event; the runtime's own limit is lower */
+#define ALERT_BYTES_MAX  (256U << 10) /* likewise: 64 Ki characters */
+#define WRITE_BYTES_MIN  19           /* a hash, two texts, a kind */
 
 #define FLAG_COLLECTED (1U << 0)
 #define FLAG_REPLIED   (1U << 1)
@@ -104,7 +105,7 @@ static bool check_alerts(struct result_frame *frame)
 		while (more && exception.index < alert.index)
 			more = result_frame_exception(&others, &exception);
 		if (alert.index < last || alert.index >= frame->count ||
-			alert.number >= EVENT_ALERTS_MAX ||
+			alert.number >= EVENT_ALERTS_MAX || alert.len > ALERT_BYTES_MAX ||
 			(more && exception.index == alert.index))
 			return false;
 		last = alert.index;

@@ -14,12 +14,14 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define END_NS         NS_PER_SEC
-#define READ_BYTES     (256U << 10)
-#define OUTPUT_ROUNDS  8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
-#define REASON_MAX     CONTROL_TEXT_MAX
-#define KEEP_BYTES     (1U << 20) /* a buffer above this is given back after use */
-#define PIPE_EVENTS(w) (EPOLLIN | ((w)->open && (w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
+#define END_NS        NS_PER_SEC
+#define READ_BYTES    (256U << 10)
+#define OUTPUT_ROUNDS 8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
+#define REASON_MAX    CONTROL_TEXT_MAX
+#define KEEP_BYTES    (1U << 20) /* a buffer above this is given back after use */
+#define PIPE_EVENTS(w)                                                                             \
+	(((w)->held ? 0 : (uint32_t)EPOLLIN) |                                                     \
+		((w)->open && (w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
 
 struct worker {
 	struct worker_pool *pool;
@@ -28,7 +30,7 @@ struct worker {
 	void *user; /* with ops, NULL once it is retired */
 	struct spawned process;
 	struct loop_io pipe_io, output_io, control_io, pid_io;
-	struct loop_timer end_timer;
+	struct loop_timer end_timer, release_timer;
 
 	struct pipe_buffer in;  /* bytes that are not yet a whole frame */
 	struct pipe_buffer out; /* bytes to send, from `sent` on */
@@ -37,6 +39,7 @@ struct worker {
 	struct log_limit own_limit; /* without function, and once it is retired */
 	char function[64];          /* its name; until it has one, as among processes */
 
+	bool held;         /* what it says has to wait */
 	bool put_down;     /* the launcher was told to kill it */
 	bool open;         /* it has its function: what is to be sent may go */
 	pid_t runtime_pid; /* 0 until it runs */
@@ -54,6 +57,7 @@ static void worker_free(struct worker *worker)
 		}
 	}
 	loop_disarm_timer(&worker->end_timer);
+	loop_disarm_timer(&worker->release_timer);
 	loop_remove_io(&worker->pipe_io);
 	loop_remove_io(&worker->output_io);
 	loop_remove_io(&worker->control_io);
@@ -124,7 +128,8 @@ static void worker_take_frames(struct worker *worker)
 	struct pipe_frame frame;
 	size_t taken = 0, size;
 
-	while (!worker->ending && (size = worker_peek_frame(worker, taken, &frame)) > 0) {
+	while (!worker->ending && !worker->held &&
+		(size = worker_peek_frame(worker, taken, &frame)) > 0) {
 		taken += size;
 		if (worker->ops && worker->ops->frame(worker->user, &frame) < 0)
 			worker_kill(worker, WORKER_CRASHED, "sent a frame that makes no sense");
@@ -177,17 +182,49 @@ static void worker_write(struct worker *worker)
 	}
 }
 
+static void worker_set_events(struct worker *worker)
+{
+	if (!worker->ending && loop_set_io(&worker->pipe_io, PIPE_EVENTS(worker)) < 0)
+		worker_kill(worker, WORKER_REPLACED, "epoll refused its pipe");
+}
+
 static void on_pipe(struct loop_io *io, uint32_t events)
 {
 	struct worker *worker = io->user;
 
 	if (events & EPOLLOUT) {
 		worker_write(worker);
-		if (loop_set_io(io, PIPE_EVENTS(worker)) < 0)
-			worker_kill(worker, WORKER_REPLACED, "epoll refused its pipe");
+		worker_set_events(worker);
 	}
-	if (!worker->ending && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if (worker->ending)
+		return;
+	if (!worker->held && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		worker_read(worker);
+	else if (events & (EPOLLHUP | EPOLLERR))
+		worker_hang_up(worker); /* what it said last runs again */
+}
+
+/* First what was read already. */
+static void on_release(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct worker *worker = timer->user;
+
+	if (!worker->held)
+		worker_take_frames(worker);
+	worker_set_events(worker);
+}
+
+void worker_hold(struct worker *worker, bool held)
+{
+	struct loop *loop = worker->pool->loop;
+
+	if (worker->held == held || worker->ending)
+		return;
+	worker->held = held;
+	if (held)
+		worker_set_events(worker);
+	else
+		loop_arm_timer(loop, &worker->release_timer, loop_now_ns(loop) + 1);
 }
 
 static bool worker_read_output(struct worker *worker)
@@ -250,8 +287,7 @@ static void on_control(struct loop_io *io, uint32_t events _unused_)
 	if (!worker->open || worker->ending)
 		return;
 	worker_write(worker);
-	if (loop_set_io(&worker->pipe_io, PIPE_EVENTS(worker)) < 0)
-		worker_kill(worker, WORKER_REPLACED, "epoll refused its pipe");
+	worker_set_events(worker);
 }
 
 static void worker_describe_exit(struct worker *worker, const siginfo_t *info)
@@ -358,6 +394,7 @@ static int worker_watch(struct worker *worker)
 	worker->control_io = (struct loop_io){.fn = on_control, .user = worker};
 	worker->pid_io = (struct loop_io){.fn = on_exit_of, .user = worker};
 	worker->end_timer = (struct loop_timer){.fn = on_overdue, .user = worker};
+	worker->release_timer = (struct loop_timer){.fn = on_release, .user = worker};
 	r = loop_add_io(loop, &worker->pipe_io, worker->process.pipe_fd, EPOLLIN);
 	if (r == 0)
 		r = loop_add_io(loop, &worker->output_io, worker->process.output_fd, EPOLLIN);

@@ -75,6 +75,9 @@ void worker_send(struct worker *worker, struct pipe_buffer *buffer);
 /* Bytes that the worker has not taken yet. */
 size_t worker_unsent(const struct worker *worker);
 
+/* While it is held no frame of it is delivered, and little is read of what it says. */
+void worker_hold(struct worker *worker, bool held);
+
 /* SIGKILL to all its processes; no frame is delivered after this. `ended` is called later. */
 void worker_kill(struct worker *worker, enum worker_end end, const char *reason);
 

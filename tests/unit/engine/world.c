@@ -250,7 +250,10 @@ static void init(struct world *world, const struct isolation_level *level, unsig
 		"/usr/bin/perl", TEST_RUNTIME "/example/worker.pl", NULL};
 	static const char *const suffixes[] = {".pl", NULL}, *const paths[] = {
 								     "/usr/share/perl", NULL};
-	static const struct runtime_options runtimes[] = {{"perl", perl, suffixes, paths}};
+	static const char *const liar[] = {"/usr/bin/python3", TEST_FUNCTIONS "/liar.py", NULL};
+	static const char *const liar_suffixes[] = {".py", NULL};
+	static const struct runtime_options runtimes[] = {
+		{"perl", perl, suffixes, paths}, {"liar", liar, liar_suffixes, NULL}};
 	const struct engine_options engine_options = {
 		.runtime_dir = TEST_RUNTIME,
 		.runtimes = runtimes,
