@@ -69,6 +69,12 @@ static void on_dropped(void *user, struct function *function, const struct finis
 	}
 	if (!unit) /* it was but called */
 		return;
+	if (event->event_id == EVENT_TIMER) {
+		if (timers_take_back(&server->timers, unit_slot(server->units, unit), event))
+			loop_arm_timer(server->loop, &server->schedule_timer,
+				loop_now_ns(server->loop) + 1);
+		return;
+	}
 	if (is_version1(event))
 		ingest_drop(
 			&server->ingest, unit_slot(server->units, unit), event, unit->next != NULL);
@@ -89,10 +95,13 @@ static void on_unit_removed(void *user, size_t slot, bool replaced)
 {
 	struct server *server = user;
 
-	if (replaced)
-		return;
-	ingest_forget_unit(&server->ingest, slot);
-	agents_forget_unit(link_agents(server->link), slot);
+	if (!replaced) {
+		ingest_forget_unit(&server->ingest, slot);
+		agents_forget_unit(link_agents(server->link), slot);
+	} else if (unit_changes_key(&server->units->units[slot])) {
+		ingest_rekey_unit(&server->ingest, slot);
+		agents_rekey_unit(link_agents(server->link), slot);
+	}
 }
 
 static void settle_units(struct server *server)

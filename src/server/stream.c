@@ -361,6 +361,14 @@ void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool aga
 	stream->next = MIN(stream->next, position);
 }
 
+void stream_rekey_unit(struct stream *stream, size_t slot)
+{
+	struct progress *progress = stream->progress[slot];
+
+	for (size_t i = 0; progress && i < PARTITIONS; i++)
+		progress->mark.positions[i] = progress->pushed;
+}
+
 void stream_forget_unit(struct stream *stream, size_t slot)
 {
 	free(stream->progress[slot]);

@@ -111,6 +111,8 @@ void stream_advance(struct stream *stream);
 
 /* A unit gives an event up that it had not committed. `again`: whoever follows it shall have it. */
 void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool again);
+/* A unit has done all that it was given, and its partitions are others from now on. */
+void stream_rekey_unit(struct stream *stream, size_t slot);
 /* A unit is gone, with its marks. */
 void stream_forget_unit(struct stream *stream, size_t slot);
 

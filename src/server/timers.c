@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_NS (100 * NS_PER_MS) /* when a function could not take its tick */
+#define AGAIN_NS (100 * NS_PER_MS)             /* when a function could not take its tick */
+#define LATE_NS  (31 * 24 * 3600 * NS_PER_SEC) /* what was due before was so by another clock */
+#define BACK_NS                                                                                    \
+	(3 * 3600 * NS_PER_SEC) /* set back by more, the clock was wrong; as cron(8) has it */
 
 static void items_free(struct timer *items, size_t count)
 {
@@ -86,17 +89,32 @@ int timers_configure(struct timers *timers, const struct units *units, const str
 	return 0;
 }
 
+static void follow_clock(struct timer *timer, uint64_t now_ns)
+{
+	uint64_t next_ns = cron_next(&timer->cron, now_ns);
+
+	if (next_ns != 0 && timer->next_ns > next_ns + BACK_NS)
+		timer->next_ns = next_ns;
+	if (timer->cron.every_ns == 0 && timer->next_ns != 0 && timer->next_ns + LATE_NS < now_ns)
+		timer->next_ns = cron_next(&timer->cron, now_ns - LATE_NS);
+}
+
+static void note_missed(struct timers *timers, struct timer *timer, uint64_t count)
+{
+	timer->missed = (uint32_t)MIN(timer->missed + count, (uint64_t)UINT32_MAX);
+	timers->missed += count;
+}
+
 /*
  * Ticks that are due now become the one that is pending. A clock that was set back makes none
  * twice.
  */
 static void note_due(struct timers *timers, struct timer *timer, uint64_t now_ns)
 {
+	follow_clock(timer, now_ns);
 	while (timer->next_ns != 0 && timer->next_ns <= now_ns) {
-		if (timer->pending_ns != 0) {
-			timer->missed++;
-			timers->missed++;
-		}
+		if (timer->pending_ns != 0)
+			note_missed(timers, timer, 1);
 		timer->pending_ns = timer->next_ns;
 		timer->next_ns = cron_next(&timer->cron, timer->next_ns);
 		/*
@@ -106,8 +124,7 @@ static void note_due(struct timers *timers, struct timer *timer, uint64_t now_ns
 		if (timer->cron.every_ns > 0 && timer->next_ns <= now_ns) {
 			uint64_t passed = (now_ns - timer->next_ns) / timer->cron.every_ns;
 
-			timer->missed += (uint32_t)passed;
-			timers->missed += passed;
+			note_missed(timers, timer, passed);
 			timer->next_ns += passed * timer->cron.every_ns;
 		}
 	}
@@ -133,6 +150,23 @@ static bool give(struct units *units, const struct timer *timer)
 						     .stride = sizeof(record),
 						     .count = 1,
 					     }) == 1;
+}
+
+bool timers_take_back(struct timers *timers, size_t slot, const struct finished_event *tick)
+{
+	for (size_t i = 0; i < timers->count; i++) {
+		struct timer *timer = &timers->items[i];
+
+		if (timer->slot != slot || timer->number != tick->position ||
+			cron_next(&timer->cron, tick->time_ns - 1) != tick->time_ns)
+			continue;
+		if (timer->pending_ns == 0)
+			timer->pending_ns = tick->time_ns;
+		else
+			note_missed(timers, timer, 1);
+		return true;
+	}
+	return false;
 }
 
 uint64_t timers_run(struct timers *timers, struct units *units, uint64_t now_ns)

@@ -9,6 +9,9 @@
  * A tick is an event at the time at which it was due. What is due while its function cannot take
  * it, or while nobody looks, is not made up for one by one: the newest such tick is given, and says
  * how many before it are `missed`. What was due while the server did not run is not given at all.
+ *
+ * Clocks that jump: what would have been due more than a month ago is not counted, and one that is set
+ * back by hours was wrong before.
  */
 
 #include "base/cron.h"
@@ -41,6 +44,13 @@ void timers_done(struct timers *timers);
  */
 int timers_configure(struct timers *timers, const struct units *units, const struct config *config,
 	uint64_t now_ns) _must_check_;
+
+/*
+ * A function that is being replaced will not do a tick that it was given: it is pending again. False: it is
+ * none of a timer that there is.
+ */
+bool timers_take_back(
+	struct timers *timers, size_t slot, const struct finished_event *tick) _must_check_;
 
 /* Gives what is due at `now_ns` (UNIX epoch). Returns when to look again; 0: never. */
 uint64_t timers_run(struct timers *timers, struct units *units, uint64_t now_ns);

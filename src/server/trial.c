@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "server/units.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,15 +52,17 @@ int trial_start(struct trial *trial, struct engine *engine, struct loop *loop,
 	char name[32];
 	int r;
 
-	/* A name of its own: the function itself goes on meanwhile. */
-	snprintf(name, sizeof(name), "trial-%u", ++number);
 	unit_options(config, &options);
 	options.name = name;
 	options.min = options.max = 1;
 	options.attempts = 1;
 	options.patience_ns = 0;
 	options.keep_trying = false;
-	r = engine_add(engine, &options, &trial->function, ret_error);
+	/* A name of its own, which somebody's function may have already: the function itself goes on meanwhile. */
+	do {
+		snprintf(name, sizeof(name), "trial-%u", ++number);
+		r = engine_add(engine, &options, &trial->function, ret_error);
+	} while (r == -EEXIST);
 	if (r < 0) {
 		trial->function = NULL;
 		return r;

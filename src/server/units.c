@@ -116,7 +116,7 @@ static void unit_retire(struct unit *unit, struct function_config *next, uint64_
 {
 	function_config_free(unit->next);
 	unit->next = next;
-	if (!unit->retired)
+	if (!unit->retired || unit->retire_at_ns == UINT64_MAX)
 		unit->retire_at_ns = now_ns + RETIRE_NS;
 	unit->retired = true;
 }
@@ -196,12 +196,31 @@ static bool unit_is_idle(const struct unit *unit)
 	return stats.queued == 0;
 }
 
+bool unit_changes_key(const struct unit *unit)
+{
+	return unit->next && !function_config_same_key(unit->config, unit->next);
+}
+
+/* Time is up, but its queue is not to be given up. */
+static bool unit_must_finish(struct unit *unit)
+{
+	if (!unit_changes_key(unit))
+		return false;
+	if (unit->retire_at_ns != UINT64_MAX)
+		log_warning(
+			"function=%s is replaced when it has done what it was given, as its key "
+			"changes",
+			unit->config->name);
+	unit->retire_at_ns = UINT64_MAX;
+	return true;
+}
+
 bool units_settle(struct units *units, struct engine *engine, struct unit *unit, uint64_t now_ns,
 	void (*removed)(void *user, size_t slot, bool replaced), void *user)
 {
 	if (!unit->retired || unit->commits > 0)
 		return false;
-	if (!unit_is_idle(unit) && now_ns < unit->retire_at_ns)
+	if (!unit_is_idle(unit) && (now_ns < unit->retire_at_ns || unit_must_finish(unit)))
 		return false;
 	if (unit->function)
 		engine_remove(unit->function);

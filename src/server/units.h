@@ -7,7 +7,8 @@
  * with its instance in the engine. Units keep their slot for life, so that a switch can hold its
  * progress through a unit by the slot's number. A unit that is retired takes no new events; it is
  * removed when it is idle, or after a while, and only then does its successor start: nothing runs
- * twice.
+ * twice. One whose successor has another key is removed when it is idle: marks say by partition how far it has come,
+ * and its successor has other partitions.
  */
 
 #include "engine/engine.h"
@@ -67,6 +68,9 @@ static inline bool unit_is_live(const struct unit *unit)
 {
 	return unit->function && !unit->retired;
 }
+
+/* Its successor has another key. */
+bool unit_changes_key(const struct unit *unit);
 
 struct unit *units_find(struct units *units, const struct function *function);
 /* By name, if events may go to it; else NULL. */

@@ -324,13 +324,14 @@ def calls_touch_nothing(checker, path, shell):
     """`call` shows what one event leads to, and neither state nor alerts nor the function at work know of it."""
     code = shell.write("called/called.js", """'use strict';
 module.exports = {
-  main(event, { state, alert }) {
-    const { srcip, dstport, syn, first } = event.data;
+  main(event, context) {
+    const { state, alert } = context, { srcip, dstport, syn, first } = event.data;
     console.log(srcip, dstport, first);
     if (dstport === 1) throw new Error('not that one');
     if (dstport === 2) for (;;);
     state.counter('syn').add(syn);
     if (syn > 10) alert({ severity: 'high', title: 'Many', data: { syn } });
+    return context['function-name'];
   },
 };
 """)
@@ -358,7 +359,19 @@ module.exports = {
                             (("--data", '{"first": "now"}'), "first: expected a time")):
         said = shell("call", "called", *words, status=1)
         checker.that(expected in said, f"call {' '.join(words)}: {said.strip()}")
+    names_of_calls_are_nobodys(checker, shell, code)
     shell("delete", "called")
+
+
+def names_of_calls_are_nobodys(checker, shell, code):
+    """A call runs under a name of its own, whatever functions are called."""
+    def called():
+        return shell.json("call", "called")["reply"]
+
+    taken = f"trial-{int(called().removeprefix('trial-')) + 2}"
+    shell("deploy", taken, "-f", code)  # which is tried, too
+    checker.that(called() != taken, f"a call's name is not {taken}, which is a function's")
+    shell("delete", taken)
 
 
 def surroundings_are_given(checker, shell):

@@ -19,6 +19,7 @@ struct bench {
 	struct endpoint acked_to;
 	size_t ack_count;
 	uint32_t forgotten;
+	unsigned int removals;
 };
 
 static void on_reply(void *user, const struct endpoint *to, const void *bytes, size_t size)
@@ -326,6 +327,72 @@ static void what_a_replaced_unit_had_not_done_is_its_successors(void **state)
 	assert_int_equal(bench->ingest.counters.put_off, 1);
 }
 
+static void on_removed(void *user, size_t slot, bool replaced _unused_)
+{
+	struct bench *bench = user;
+
+	if (unit_changes_key(&bench->ingest.units->units[slot]))
+		ingest_rekey_unit(&bench->ingest, slot);
+	bench->removals++;
+}
+
+static void retire_for(struct bench *bench, const char *key)
+{
+	struct unit *unit = &bench->ingest.units->units[0];
+	struct function_config *next = calloc(1, sizeof(*next));
+
+	unit->config->name = strdup("tested");
+	unit->config->key[0] = strdup("srcip");
+	/* Which the engine refuses: what comes after is not tried here. */
+	*next = (struct function_config){.name = strdup("tested"),
+		.runtime = strdup("none"),
+		.handler = strdup("sum.main"),
+		.dir = strdup("/"),
+		.key = {strdup(key)}};
+	unit->next = next;
+	unit->retired = true;
+}
+
+static bool settle(struct bench *bench)
+{
+	struct units *units = bench->ingest.units;
+
+	return units_settle(
+		units, bench->engine, &units->units[0], 1000 * NS_PER_SEC, on_removed, bench);
+}
+
+static void a_unit_whose_successor_has_its_key_gives_up_its_queue_in_the_end(void **state)
+{
+	struct bench *bench = *state;
+	struct v1_builder builder;
+
+	start_function(bench, 10);
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	retire_for(bench, "srcip");
+	assert_true(settle(bench));
+	assert_int_equal(bench->removals, 1);
+}
+
+/* By another key its events are in other partitions: what marks say of those would be said of others. */
+static void a_unit_whose_successor_has_another_key_does_what_it_was_given(void **state)
+{
+	struct bench *bench = *state;
+	struct unit *unit = &bench->ingest.units->units[0];
+	struct v1_builder builder;
+
+	start_function(bench, 10);
+	build(&builder, 7, 1, 1, true);
+	arrive(bench, &builder);
+	retire_for(bench, "dstip");
+	assert_false(settle(bench));
+	assert_int_equal(bench->removals, 0);
+	engine_remove(unit->function); /* as if it had done it */
+	unit->function = NULL;
+	assert_true(settle(bench));
+	assert_int_equal(bench->removals, 1);
+}
+
 /* An agent that was restarted may send, byte for byte, what the one before it sent long ago. */
 static void marks_of_an_earlier_agent_do_not_swallow_a_new_transaction(void **state)
 {
@@ -478,6 +545,8 @@ int main(void)
 		TEST(a_full_queue_gets_the_rest_when_the_transaction_comes_again),
 		TEST(a_new_transaction_waits_for_what_is_left_of_another),
 		TEST(a_removed_unit_frees_what_waits_for_it),
+		TEST(a_unit_whose_successor_has_its_key_gives_up_its_queue_in_the_end),
+		TEST(a_unit_whose_successor_has_another_key_does_what_it_was_given),
 		TEST(what_a_replaced_unit_had_not_done_is_its_successors),
 		TEST(marks_of_an_earlier_agent_do_not_swallow_a_new_transaction),
 		TEST(malformed_datagrams_are_counted_by_cause_and_change_nothing),

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_NS (1790000000ULL * NS_PER_SEC) /* 2026-09-21 14:13:20 */
+#define START_NS  (1790000000ULL * NS_PER_SEC) /* 2026-09-21 14:13:20 */
+#define MINUTE_NS (60 * NS_PER_SEC)
 
 struct bench {
 	struct loop *loop;
@@ -178,6 +179,63 @@ static void clock_that_is_set_back_makes_no_tick_twice(void **state)
 	assert_int_equal(bench->timers.ticks, 1);
 }
 
+/* From 1970, where a machine without a clock of its own begins. */
+static void clock_that_jumps_by_decades_makes_no_decades_of_ticks(void **state)
+{
+	struct bench *bench = *state;
+
+	start_function(bench, 100);
+	want(bench, "* * * * *");
+	configure(bench, 1000 * NS_PER_SEC);
+	assert_int_equal(run(bench, START_NS), START_NS / MINUTE_NS * MINUTE_NS + MINUTE_NS);
+	assert_int_equal(bench->timers.ticks, 1);
+	assert_in_range(bench->timers.missed, 1, 31 * 24 * 60);
+}
+
+static void clock_that_was_far_ahead_stops_no_timer_when_it_is_set_right(void **state)
+{
+	const uint64_t ahead_ns = 3650 * 24 * 60 * MINUTE_NS;
+	struct bench *bench = *state;
+
+	start_function(bench, 100);
+	want(bench, "@every 10s");
+	want(bench, "* * * * *");
+	configure(bench, START_NS);
+	run(bench, START_NS + ahead_ns);
+	assert_int_equal(bench->timers.ticks, 2);
+	run(bench, START_NS);
+	assert_int_equal(bench->timers.ticks, 2);
+	run(bench, START_NS + MINUTE_NS);
+	assert_int_equal(bench->timers.ticks, 4);
+}
+
+/* The function is replaced: what it had not done is its successor's. */
+static void tick_that_was_not_done_comes_again(void **state)
+{
+	const struct finished_event tick = {
+		.position = 0, .event_id = EVENT_TIMER, .time_ns = START_NS + 10 * NS_PER_SEC};
+	struct bench *bench = *state;
+
+	start_function(bench, 1);
+	want(bench, "@every 10s");
+	configure(bench, START_NS - NS_PER_SEC);
+	run(bench, START_NS + 10 * NS_PER_SEC);
+	assert_int_equal(bench->timers.ticks, 1);
+	assert_true(timers_take_back(&bench->timers, 0, &tick));
+	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 10 * NS_PER_SEC);
+	/* What came meanwhile is newer. */
+	run(bench, START_NS + 20 * NS_PER_SEC);
+	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 20 * NS_PER_SEC);
+	assert_true(timers_take_back(&bench->timers, 0, &tick));
+	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 20 * NS_PER_SEC);
+	assert_int_equal(bench->timers.items[0].missed, 2);
+	/* Its successor has another schedule, or none. */
+	assert_false(timers_take_back(&bench->timers, 0,
+		&(struct finished_event){
+			.event_id = EVENT_TIMER, .time_ns = START_NS + 15 * NS_PER_SEC}));
+	assert_false(timers_take_back(&bench->timers, 1, &tick));
+}
+
 static void timer_without_its_function_is_harmless(void **state)
 {
 	struct bench *bench = *state;
@@ -198,6 +256,9 @@ int main(void)
 		BENCH(tick_waits_for_a_function_that_cannot_take_it),
 		BENCH(schedule_goes_on_over_a_new_configuration),
 		BENCH(clock_that_is_set_back_makes_no_tick_twice),
+		BENCH(clock_that_jumps_by_decades_makes_no_decades_of_ticks),
+		BENCH(clock_that_was_far_ahead_stops_no_timer_when_it_is_set_right),
+		BENCH(tick_that_was_not_done_comes_again),
 		BENCH(timer_without_its_function_is_harmless),
 	};
 
