@@ -245,3 +245,10 @@ void cli_print_item(const struct cli *cli, const json_t *value)
 	json_dumpf(value, stdout, JSON_COMPACT);
 	putchar('\n');
 }
+
+void cli_print_new(const struct cli *cli, json_t *value)
+{
+	if (value)
+		cli_print_value(cli, value);
+	json_decref(value);
+}

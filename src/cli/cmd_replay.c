@@ -23,9 +23,9 @@ static int run(struct cli *cli, int argc, char **argv)
 	replay_find(path);
 	arguments[count++] = path;
 	/* As it was given before the command; what follows it has the last word. */
-	if (cli->output == OUTPUT_JSON) {
+	if (cli->output != OUTPUT_TABLE) {
 		arguments[count++] = (char *)"--output";
-		arguments[count++] = (char *)"json";
+		arguments[count++] = (char *)(cli->output == OUTPUT_JSON ? "json" : "yaml");
 	}
 	memcpy(&arguments[count], &argv[1], (size_t)argc * sizeof(*argv));
 	fflush(stdout);

@@ -7,10 +7,10 @@ static int run(struct cli *cli, int argc, char **argv)
 {
 	if (cli->command && cli_no_arguments(cli, argc, argv) == CLI_END)
 		return cli->status;
-	if (cli->output != OUTPUT_TABLE)
-		puts("{\"version\": \"" NETLAMBDA_VERSION "\"}");
-	else
+	if (cli->output == OUTPUT_TABLE)
 		puts("netlambda " NETLAMBDA_VERSION);
+	else
+		cli_print_new(cli, json_pack("{s:s}", "version", NETLAMBDA_VERSION));
 	return 0;
 }
 

@@ -253,7 +253,11 @@ static int run_new(struct cli *cli, int argc, char **argv)
 			making.dir, strerror(-r));
 		return EXIT_FAILURE;
 	}
-	say_what_to_do(&making);
+	if (cli->output == OUTPUT_TABLE)
+		say_what_to_do(&making);
+	else
+		cli_print_new(cli, json_pack("{s:s, s:s, s:s}", "function", making.name, "folder",
+					   making.dir, "runtime", making.kind->runtime));
 	return 0;
 }
 

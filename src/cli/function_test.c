@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct testing {
 	const char *dir;
 	bool update;
 	unsigned int passed, failed, updated;
+	json_t *tests, *test; /* all, and the one that runs, in JSON; NULL: a table is printed */
 };
 
 /* ---- alerts as tests have them ---- */
@@ -103,8 +105,29 @@ static void print_verdict(const struct testing *testing, const char *name, bool 
 {
 	enum color color = good ? COLOR_GREEN : COLOR_RED;
 
+	json_object_set_new(testing->test, "result", json_string(good ? "passed" : "failed"));
+	if (testing->tests)
+		return;
 	printf("%s%s%s  %s\n", color_start(testing->cli->color, color), good ? "ok    " : "FAILED",
 		color_end(testing->cli->color, color), name);
+}
+
+/* Why it cannot be judged. */
+static void print_problem(const struct testing *testing, const char *fmt, ...) _printf_(2, 3);
+
+static void print_problem(const struct testing *testing, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (testing->tests)
+		json_object_set_new(testing->test, "problem", json_string(text ? text : "?"));
+	else
+		printf("  %s\n", text ? text : "?");
 }
 
 static void print_alerts(
@@ -114,6 +137,11 @@ static void print_alerts(
 	json_t *alert;
 	size_t i;
 
+	if (testing->tests) {
+		json_object_set_new(testing->test, sign == '-' ? "missing" : "unexpected",
+			json_copy((json_t *)alerts));
+		return;
+	}
 	json_array_foreach (alerts, i, alert) {
 		_cleanup_free_ char *text = json_dumps(alert, 0);
 		_cleanup_free_ char *printable = text ? text_printable(text) : NULL;
@@ -137,13 +165,13 @@ static json_t *count_reasons(const json_t *letters)
 	return counts;
 }
 
-static void print_dead_letters(const json_t *letters)
+static void print_reasons(const json_t *counts)
 {
-	json_t *counts = count_reasons(letters), *count;
 	const char *reason;
+	json_t *count;
 	size_t shown = 0;
 
-	json_object_foreach (counts, reason, count) {
+	json_object_foreach ((json_t *)counts, reason, count) {
 		_cleanup_free_ char *printable = text_printable(reason);
 		long long number = json_integer_value(count);
 
@@ -155,6 +183,16 @@ static void print_dead_letters(const json_t *letters)
 		printf("  ! %lld %s put aside: %s\n", number,
 			number == 1 ? "event was" : "events were", printable ? printable : "?");
 	}
+}
+
+static void print_dead_letters(const struct testing *testing, const json_t *letters)
+{
+	json_t *counts = count_reasons(letters);
+
+	if (testing->tests)
+		json_object_set(testing->test, "put_aside", counts);
+	else
+		print_reasons(counts);
 	json_decref(counts);
 }
 
@@ -177,21 +215,21 @@ static int write_expectation(const char *path, json_t *alerts)
 }
 
 /* NULL after saying why. Of a capture that is new nothing is expected, which is said. */
-static json_t *read_expectation(const char *path)
+static json_t *read_expectation(const struct testing *testing, const char *path)
 {
 	json_error_t error;
 	json_t *expectation, *alerts;
 
 	if (access(path, F_OK) < 0) {
-		printf("  there is no %s: --update writes what is raised now\n", path);
+		print_problem(testing, "there is no %s: --update writes what is raised now", path);
 		return json_array();
 	}
 	expectation = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	alerts = json_incref(json_object_get(expectation, "alerts"));
 	if (!expectation)
-		printf("  %s:%d: %s\n", path, error.line, error.text);
+		print_problem(testing, "%s:%d: %s", path, error.line, error.text);
 	else if (!json_is_array(alerts))
-		printf("  %s: expected an object with an array \"alerts\"\n", path);
+		print_problem(testing, "%s: expected an object with an array \"alerts\"", path);
 	json_decref(expectation);
 	if (json_is_array(alerts))
 		return alerts;
@@ -202,7 +240,7 @@ static json_t *read_expectation(const char *path)
 static bool compare(
 	struct testing *testing, const char *path, json_t *alerts, const json_t *letters)
 {
-	json_t *expected = read_expectation(path);
+	json_t *expected = read_expectation(testing, path);
 	bool good;
 
 	if (!expected)
@@ -212,7 +250,7 @@ static bool compare(
 	       json_array_size(alerts) == 0 && json_array_size(letters) == 0;
 	print_alerts(testing, expected, '-', "expected, and not raised");
 	print_alerts(testing, alerts, '+', "raised, and not expected");
-	print_dead_letters(letters);
+	print_dead_letters(testing, letters);
 	json_decref(expected);
 	return good;
 }
@@ -227,7 +265,11 @@ static void judge(struct testing *testing, const char *name, const char *path, c
 		good = write_expectation(path, alerts) == 0;
 		testing->updated += good;
 		testing->failed += !good;
-		printf("written  %s, %zu alerts\n", name, json_array_size(alerts));
+		json_object_set_new(
+			testing->test, "result", json_string(good ? "written" : "failed"));
+		json_object_set(testing->test, "alerts", alerts);
+		if (!testing->tests && good)
+			printf("written  %s, %zu alerts\n", name, json_array_size(alerts));
 	} else {
 		good = compare(testing, path, alerts, letters);
 		testing->passed += good;
@@ -243,6 +285,10 @@ static void run_test(struct testing *testing, const char *file)
 	int stem = (int)(strrchr(file, '.') - file);
 	json_t *result = NULL;
 
+	if (testing->tests) {
+		testing->test = json_pack("{s:s}", "capture", file);
+		json_array_append_new(testing->tests, testing->test);
+	}
 	if (asprintf(&capture, "%s/tests/%s", testing->dir, file) < 0)
 		capture = NULL;
 	if (asprintf(&expectation, "%s/tests/%.*s.json", testing->dir, stem, file) < 0)
@@ -262,6 +308,19 @@ static int is_capture(const struct dirent *entry)
 {
 	return fnmatch("*.pcap", entry->d_name, 0) == 0 ||
 	       fnmatch("*.pcapng", entry->d_name, 0) == 0;
+}
+
+static void print_sum(const struct testing *testing)
+{
+	const char *good = testing->update ? "written" : "passed";
+	unsigned int count = testing->update ? testing->updated : testing->passed;
+
+	if (testing->tests)
+		cli_print_new(
+			testing->cli, json_pack("{s:O, s:i, s:i}", "tests", testing->tests, good,
+					      (int)count, "failed", (int)testing->failed));
+	else
+		printf("%u %s, %u failed\n", count, good, testing->failed);
 }
 
 static void explain_no_capture(const struct testing *testing, const char *folder, int error)
@@ -300,10 +359,7 @@ static int run_tests(struct testing *testing)
 		free(entries[i]);
 	}
 	free(entries);
-	if (testing->update)
-		printf("%u written, %u failed\n", testing->updated, testing->failed);
-	else
-		printf("%u passed, %u failed\n", testing->passed, testing->failed);
+	print_sum(testing);
 	return testing->failed > 0 ? EXIT_FAILURE : 0;
 }
 
@@ -313,7 +369,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{"update", no_argument, NULL, OPTION_UPDATE}, CLI_GLOBAL_OPTIONS};
 	struct testing testing = {.cli = cli, .dir = "."};
-	int c;
+	int c, status;
 
 	while ((c = cli_next_option(cli, argc, argv, options)) == OPTION_UPDATE)
 		testing.update = true;
@@ -323,7 +379,10 @@ static int run(struct cli *cli, int argc, char **argv)
 		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind + 1]);
 	if (argc - optind == 1)
 		testing.dir = argv[optind];
-	return run_tests(&testing);
+	testing.tests = cli->output != OUTPUT_TABLE ? json_array() : NULL;
+	status = run_tests(&testing);
+	json_decref(testing.tests);
+	return status;
 }
 
 const struct command function_test = {

@@ -127,6 +127,7 @@ int pki_parse(struct cli *cli, int argc, char **argv, const struct option *optio
 	int option;
 
 	*ret_options = (struct pki_options){
+		.cli = cli,
 		.directory = directory && *directory ? directory : PKI_DIRECTORY,
 		.lifetime_s = (int64_t)days * AUTHORITY_DAY_S,
 		.expiring_s = -1,

@@ -19,6 +19,7 @@ extern const struct command pki_init, pki_issue, pki_renew, pki_revoke, pki_crl,
 	pki_enroll;
 
 struct pki_options {
+	const struct cli *cli; /* how to print */
 	const char *directory;
 	const char *passphrase_file; /* NULL: ask on the terminal */
 	const char *to;              /* NULL: the verb's own place */
@@ -71,6 +72,9 @@ int pki_unlock(const struct pki_options *options, struct authority **ret_authori
 /* A passphrase to encrypt with, asked for twice. To be wiped. */
 int pki_new_passphrase(
 	const struct pki_options *options, char text[static KEY_PASSPHRASE_MAX]) _must_check_;
+
+/* As `pki list` has it in JSON, at a time. To be released; NULL: no memory. */
+json_t *pki_entry_json(const struct index_entry *entry, int64_t now);
 
 /* ---- certificates as the operands "switch 7", "server NAME" or SERIAL name them ---- */
 

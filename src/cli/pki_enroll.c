@@ -102,6 +102,23 @@ static int give(const char *path, const char *owner)
 	return EXIT_FAILURE;
 }
 
+static void tell(const struct enrolment *enrolment, const struct credentials *credentials,
+	const char *title, const char *until)
+{
+	const struct cli *cli = enrolment->options->cli;
+
+	if (cli->output != OUTPUT_TABLE) {
+		cli_print_new(cli, json_pack("{s:s, s:s, s:s, s:b, s:s*}", "for", title, "expires",
+					   until, "path", enrolment->to, "renewed",
+					   enrolment->old != NULL, "server", credentials->server));
+		return;
+	}
+	printf("this is %s now, until %s\n", title, until);
+	printf("%s %s\n", enrolment->old ? "renewed" : "wrote", enrolment->to);
+	if (credentials->server)
+		printf("its server is %s\n", credentials->server);
+}
+
 static int put(const struct enrolment *enrolment, const struct credentials *credentials)
 {
 	const struct pki_options *options = enrolment->options;
@@ -116,10 +133,7 @@ static int put(const struct enrolment *enrolment, const struct credentials *cred
 		give(enrolment->to, options->owner) != 0)
 		return EXIT_FAILURE;
 	certificate_validity(credentials->certificate, &from_s, &until_s);
-	printf("this is %s now, until %s\n", title, time_text(until_s, until));
-	printf("%s %s\n", enrolment->old ? "renewed" : "wrote", enrolment->to);
-	if (credentials->server)
-		printf("its server is %s\n", credentials->server);
+	tell(enrolment, credentials, title, time_text(until_s, until));
 	return 0;
 }
 

@@ -60,6 +60,18 @@ static int write_file(const char *path, const struct pki_grant *grant, EVP_PKEY 
 	return status;
 }
 
+static void tell_json(const struct pki_options *options, const struct authority *authority,
+	const char *path, const struct pki_grant *grant, const char *serial)
+{
+	const struct pki_selector selector = {.by_serial = true, .text = serial};
+	const struct index_entry *entry = pki_find(authority_index(authority), &selector, PKI_ANY);
+	json_t *object = entry ? pki_entry_json(entry, pki_now()) : json_object();
+
+	json_object_set_new(object, "path", json_string(path));
+	json_object_set_new(object, "private_key", json_boolean(!grant->public_key));
+	cli_print_new(options->cli, object);
+}
+
 static void tell(const char *path, const struct pki_grant *grant, const X509 *certificate)
 {
 	bool is_switch = grant->subject.kind == CERTIFICATE_SWITCH;
@@ -108,7 +120,11 @@ int pki_grant(const struct pki_options *options, struct authority *authority,
 		cli_error("its certificate is issued all the same: revoke %s", serial);
 		return EXIT_FAILURE;
 	}
-	if (strcmp(path, "-") != 0)
+	if (strcmp(path, "-") == 0)
+		return 0;
+	if (options->cli->output == OUTPUT_TABLE)
 		tell(path, grant, certificate);
+	else
+		tell_json(options, authority, path, grant, serial);
 	return 0;
 }

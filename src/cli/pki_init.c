@@ -2,6 +2,7 @@
 #include "cli/pki.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,32 +10,53 @@
 #define CA_DAYS  3650
 #define CRL_DAYS 365
 
-/* What is there is never destroyed: it moves aside. */
-static int move_aside(const char *directory, int64_t now)
+/* What is there is never destroyed: it moves aside. `aside`: empty if nothing was there. */
+static int move_aside(const char *directory, int64_t now, char aside[static PATH_MAX])
 {
 	time_t time = (time_t)now;
-	char stamp[32], aside[4096];
+	char stamp[32];
 	struct tm tm;
+	int r = 0;
 
 	gmtime_r(&time, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%d%H%M%S", &tm);
-	if (snprintf(aside, sizeof(aside), "%s.%s", directory, stamp) >= (int)sizeof(aside))
+	if (snprintf(aside, PATH_MAX, "%s.%s", directory, stamp) >= PATH_MAX)
 		return -ENAMETOOLONG;
-	if (rename(directory, aside) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	printf("what was in %s is in %s now\n", directory, aside);
-	return 0;
+	if (rename(directory, aside) == 0)
+		return 0;
+	if (errno != ENOENT)
+		r = -errno;
+	*aside = '\0';
+	return r;
+}
+
+static void tell(const struct pki_options *options, const struct authority_options *authority,
+	const char *until, const char *aside)
+{
+	if (options->cli->output != OUTPUT_TABLE) {
+		cli_print_new(
+			options->cli, json_pack("{s:s, s:s, s:s, s:s*}", "name", authority->name,
+					      "directory", options->directory, "expires", until,
+					      "before", *aside ? aside : NULL));
+		return;
+	}
+	if (*aside)
+		printf("what was in %s is in %s now\n", options->directory, aside);
+	printf("made the CA \"%s\" in %s, valid until %s\n", authority->name, options->directory,
+		until);
+	printf("next: netlambda pki issue server NAME, with the name that agents know the server "
+	       "by\n");
 }
 
 static int create(const struct pki_options *options, const struct authority_options *authority)
 {
 	_cleanup_free_ char *error = NULL;
-	char until[TIME_TEXT_MAX];
+	char until[TIME_TEXT_MAX], aside[PATH_MAX] = "";
 	int64_t now = pki_now();
 	int r;
 
 	if (options->force) {
-		r = move_aside(options->directory, now);
+		r = move_aside(options->directory, now, aside);
 		if (r < 0) {
 			cli_error("cannot move %s aside: %s", options->directory, strerror(-r));
 			return EXIT_FAILURE;
@@ -46,10 +68,7 @@ static int create(const struct pki_options *options, const struct authority_opti
 			r == -EEXIST ? ": --force moves it aside" : "");
 		return EXIT_FAILURE;
 	}
-	printf("made the CA \"%s\" in %s, valid until %s\n", authority->name, options->directory,
-		time_text(now + authority->lifetime_s, until));
-	printf("next: netlambda pki issue server NAME, with the name that agents know the server "
-	       "by\n");
+	tell(options, authority, time_text(now + authority->lifetime_s, until), aside);
 	return 0;
 }
 

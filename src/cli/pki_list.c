@@ -54,14 +54,14 @@ static void add_row(struct list *list, const struct index_entry *entry)
 	table_cell_color(list->table, state, color);
 }
 
-static void add_object(struct list *list, const struct index_entry *entry)
+json_t *pki_entry_json(const struct index_entry *entry, int64_t now)
 {
 	char issued[TIME_TEXT_MAX], expires[TIME_TEXT_MAX], revoked[TIME_TEXT_MAX];
 	enum color color;
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "serial", entry->serial,
 		"kind", certificate_kind_name(entry->kind), "name", entry->name, "issued",
 		time_text(entry->issued, issued), "expires", time_text(entry->expires, expires),
-		"state", state_of(entry, list->now, &color));
+		"state", state_of(entry, now, &color));
 
 	if (entry->kind == CERTIFICATE_SWITCH)
 		json_object_set_new(object, "switch", json_integer(entry->switch_id));
@@ -71,7 +71,7 @@ static void add_object(struct list *list, const struct index_entry *entry)
 		json_object_set_new(
 			object, "reason", json_string(revocation_reason_name(entry->reason)));
 	}
-	json_array_append_new(list->array, object);
+	return object;
 }
 
 static bool is_shown(
@@ -94,7 +94,7 @@ static size_t show(const struct pki_options *options, const struct index *index,
 			continue;
 		shown++;
 		if (list->array)
-			add_object(list, entry);
+			json_array_append_new(list->array, pki_entry_json(entry, list->now));
 		else
 			add_row(list, entry);
 	}

@@ -6,21 +6,31 @@
 
 #define CRL_DAYS 365
 
-static int write_crl(
-	const struct pki_options *options, struct authority *authority, int64_t lifetime_s)
+/* `revoked`: what was, for JSON; NULL: only the list was asked for. Taken. */
+static int write_crl(const struct pki_options *options, struct authority *authority,
+	int64_t lifetime_s, json_t *revoked)
 {
 	_cleanup_free_ char *error = NULL;
 
 	if (authority_write_crl(authority, pki_now(), lifetime_s, &error) < 0) {
 		cli_error("%s", error ? error : "out of memory");
+		json_decref(revoked);
 		return EXIT_FAILURE;
 	}
+	if (options->cli->output != OUTPUT_TABLE) {
+		cli_print_new(
+			options->cli, json_pack("{s:o*, s:o}", "revoked", revoked, "crl",
+					      json_sprintf("%s/crl.pem", options->directory)));
+		return 0;
+	}
+	json_decref(revoked);
 	printf("wrote %s/crl.pem: copy it to each server that does not read it here\n",
 		options->directory);
 	return 0;
 }
 
-static int revoke_entry(const struct pki_options *options, struct authority *authority, size_t at)
+static int revoke_entry(
+	const struct pki_options *options, struct authority *authority, size_t at, json_t *revoked)
 {
 	const struct index_entry *entry = &authority_index(authority)->entries[at];
 	_cleanup_free_ char *error = NULL;
@@ -30,15 +40,17 @@ static int revoke_entry(const struct pki_options *options, struct authority *aut
 		cli_error("%s", error ? error : "out of memory");
 		return EXIT_FAILURE;
 	}
-	printf("revoked %s of %s: %s\n", entry->serial,
-		pki_title(entry->kind, entry->switch_id, entry->name, title),
-		revocation_reason_name(entry->reason));
+	json_array_append_new(revoked, pki_entry_json(entry, pki_now()));
+	if (options->cli->output == OUTPUT_TABLE)
+		printf("revoked %s of %s: %s\n", entry->serial,
+			pki_title(entry->kind, entry->switch_id, entry->name, title),
+			revocation_reason_name(entry->reason));
 	return 0;
 }
 
-/* All that are selected and would still be believed. */
-static int revoke(const struct pki_options *options, struct authority *authority,
-	const struct pki_selector *selector)
+/* All that are selected and would still be believed. 0, or EXIT_FAILURE after saying why. */
+static int revoke_selected(const struct pki_options *options, struct authority *authority,
+	const struct pki_selector *selector, json_t *revoked)
 {
 	const struct index *index = authority_index(authority);
 	size_t found = 0, before = 0;
@@ -50,7 +62,7 @@ static int revoke(const struct pki_options *options, struct authority *authority
 			before++;
 		if (!pki_entry_valid(&index->entries[i], pki_now()))
 			continue;
-		if (revoke_entry(options, authority, i) != 0)
+		if (revoke_entry(options, authority, i, revoked) != 0)
 			return EXIT_FAILURE;
 		found++;
 	}
@@ -59,9 +71,21 @@ static int revoke(const struct pki_options *options, struct authority *authority
 			"no valid certificate of that name: 'netlambda pki list --all' shows all");
 		return EXIT_FAILURE;
 	}
-	if (found == 0)
+	if (found == 0 && options->cli->output == OUTPUT_TABLE)
 		printf("it was revoked before\n");
-	return write_crl(options, authority, options->lifetime_s);
+	return 0;
+}
+
+static int revoke(const struct pki_options *options, struct authority *authority,
+	const struct pki_selector *selector)
+{
+	json_t *revoked = json_array();
+
+	if (revoke_selected(options, authority, selector, revoked) != 0) {
+		json_decref(revoked);
+		return EXIT_FAILURE;
+	}
+	return write_crl(options, authority, options->lifetime_s, revoked);
 }
 
 static int run_revoke(struct cli *cli, int argc, char **argv)
@@ -115,7 +139,7 @@ static int run_crl(struct cli *cli, int argc, char **argv)
 		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind]);
 	if (pki_unlock(&given, &authority) != 0)
 		return EXIT_FAILURE;
-	return write_crl(&given, authority, given.lifetime_s);
+	return write_crl(&given, authority, given.lifetime_s, NULL);
 }
 
 const struct command pki_crl = {

@@ -38,11 +38,72 @@ static bool is_plain(const char *text)
 	return text[strlen(text) - 1] != ' ';
 }
 
-/* A double-quoted YAML text is what JSON has. */
+/*
+ * What JSON lets stand and YAML does not (YAML 1.2.2 5.1, and line breaks of 1.1): DEL and the other control
+ * characters, line and paragraph separator, byte order mark, U+FFFE and U+FFFF. 0: none of them.
+ */
+static size_t odd_character(const unsigned char *at, unsigned int *ret_code)
+{
+	unsigned int code = at[0] < 0x80 ? at[0] : 0;
+	size_t len = 1;
+
+	if (at[0] == 0xc2) {
+		code = at[1];
+		len = 2;
+	} else if (at[0] >= 0xe0 && at[0] < 0xf0) {
+		code = (at[0] & 0xfU) << 12 | (at[1] & 0x3fU) << 6 | (at[2] & 0x3fU);
+		len = 3;
+	}
+	*ret_code = code;
+	return (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
+			       code == 0xfeff || code == 0xfffe || code == 0xffff
+		       ? len
+		       : 0;
+}
+
+/* A double-quoted YAML text is what JSON has, but for those. */
+static void print_text(const char *text, FILE *out)
+{
+	json_t *value = json_string(text);
+	_cleanup_free_ char *quoted = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+	const unsigned char *at = (const unsigned char *)quoted;
+	unsigned int code;
+	size_t len;
+
+	while (at && *at) {
+		len = odd_character(at, &code);
+		if (len > 0)
+			fprintf(out, "\\u%04x", code);
+		else
+			fputc(*at, out);
+		at += len > 0 ? len : 1;
+	}
+	json_decref(value);
+}
+
+/* With what readers of YAML 1.1 want: a point, and a sign of the exponent. */
+static void print_real(const json_t *value, FILE *out)
+{
+	_cleanup_free_ char *text = json_dumps(value, JSON_ENCODE_ANY);
+	char *exponent = text ? strchr(text, 'e') : NULL;
+
+	if (!exponent) {
+		fputs(text ? text : "", out);
+		return;
+	}
+	fprintf(out, "%.*s%s", (int)(exponent - text), text,
+		memchr(text, '.', (size_t)(exponent - text)) ? "" : ".0");
+	fprintf(out, exponent[1] == '-' ? "e%s" : "e+%s", exponent + 1);
+}
+
 static void print_scalar(const json_t *value, FILE *out)
 {
 	if (json_is_string(value) && is_plain(json_string_value(value)))
 		fputs(json_string_value(value), out);
+	else if (json_is_string(value))
+		print_text(json_string_value(value), out);
+	else if (json_is_real(value))
+		print_real(value, out);
 	else
 		json_dumpf(value, out, JSON_ENCODE_ANY | JSON_COMPACT);
 	fputc('\n', out);
@@ -55,13 +116,10 @@ static bool is_block(const json_t *value)
 
 static void print_key(const char *key, FILE *out)
 {
-	json_t *text = is_plain(key) ? NULL : json_string(key);
-
-	if (text)
-		json_dumpf(text, out, JSON_ENCODE_ANY);
-	else
+	if (is_plain(key))
 		fputs(key, out);
-	json_decref(text);
+	else
+		print_text(key, out);
 	fputc(':', out);
 }
 

@@ -5,7 +5,7 @@
 package_names()
 {
 	cat <<'NAMES'
-gcc libc6-dev make linux-libc-dev meson ninja-build pkg-config python3 perl
+gcc libc6-dev make linux-libc-dev meson ninja-build pkg-config python3 python3-yaml perl
 clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev
 libxdp-dev libcap-dev libseccomp-dev
 libjansson-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev openssl libpcap-dev libarchive-dev nodejs
