@@ -39,8 +39,9 @@ struct agents {
 	size_t count;
 	uint32_t *met; /* switches with an incarnation, sorted */
 	size_t met_count;
-	size_t blocked; /* lanes */
-	size_t turn;    /* the agent that is asked first */
+	uint64_t put_off; /* incarnations */
+	size_t blocked;   /* lanes */
+	size_t turn;      /* the agent that is asked first */
 	struct loop_timer flush_timer, close_timer;
 	struct flush *flush; /* under way */
 	struct loss losses[LOSSES_MAX];
@@ -322,6 +323,7 @@ static void admit_done(struct commit_request *request)
 			"cannot admit switch=%u error=\"%s\": it has to wait until the store "
 			"takes commits again",
 			agent->switch_id, strerror(-request->error));
+		agent->full_at_ns -= agents->options.incarnations.interval_ns; /* it was none */
 		close_later(agents);
 		free(admit);
 		return;
@@ -337,6 +339,7 @@ static void admit_done(struct commit_request *request)
 	}
 	agent->next_boot = 0;
 	agent->close_ns = 0;
+	agent->too_soon = false;
 	mark = agent_mark(agent);
 	agents->source.ops->admitted(agents->source.user, agent, &mark);
 }
@@ -362,6 +365,20 @@ static void admit_fill(struct admit *admit)
 		};
 }
 
+/* Whether nothing of the old incarnation, and no other one just before, is in the way of the next. */
+static bool agent_may_begin(struct agent *agent, uint64_t now_ns)
+{
+	struct agents *agents = agent->agents;
+
+	if (agents->flush || !agent_is_idle(agent))
+		return false;
+	if (rate_take(&agents->options.incarnations, &agent->full_at_ns, now_ns))
+		return true;
+	agents->put_off += !agent->too_soon;
+	agent->too_soon = true;
+	return false;
+}
+
 /* Goes on with an agent that has another incarnation. */
 static void agent_close(struct agent *agent, uint64_t now_ns)
 {
@@ -372,7 +389,7 @@ static void agent_close(struct agent *agent, uint64_t now_ns)
 		return;
 	if (now_ns >= agent->close_ns)
 		agent_drop_waiting(agent);
-	admit = agents->flush || !agent_is_idle(agent) ? NULL : calloc(1, sizeof(*admit));
+	admit = agent_may_begin(agent, now_ns) ? calloc(1, sizeof(*admit)) : NULL;
 	if (!admit) {
 		close_later(agents);
 		return;
@@ -617,6 +634,8 @@ int agents_new(const struct agents_options *options, const struct agents_source 
 	if (!agents)
 		return -ENOMEM;
 	agents->options = *options;
+	if (options->incarnations.burst == 0)
+		agents->options.incarnations = (struct rate){10 * NS_PER_SEC, 30};
 	agents->source = *source;
 	agents->flush_timer = (struct loop_timer){.fn = on_flush, .user = agents};
 	agents->close_timer = (struct loop_timer){.fn = on_close, .user = agents};
@@ -683,6 +702,11 @@ size_t agents_count(const struct agents *agents)
 struct agent *agents_at(struct agents *agents, size_t index)
 {
 	return agents->list[index];
+}
+
+uint64_t agents_put_off(const struct agents *agents)
+{
+	return agents->put_off;
 }
 
 static int restore_agent(void *user, const struct agent_row *row)

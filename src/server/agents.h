@@ -16,12 +16,15 @@
  * A new incarnation is admitted when what functions still have of the old one is done; after a few
  * seconds what they have not begun is dropped (and counted, agent->dropped). Then one commit has the
  * end of the old one, each lane lost from where the functions have got it on, and the new epoch. So
- * nothing of a closed incarnation has effect after its end was declared.
+ * nothing of a closed incarnation has effect after its end was declared. How often an agent may begin
+ * another is limited, since each is a commit, and adds to the list of losses: one that comes too soon
+ * waits for its turn, less than the limit's interval, and one that has taken its place waits no longer.
  *
  * One thread (the loop's).
  */
 
 #include "base/loop.h"
+#include "base/rate.h"
 #include "server/commits.h"
 #include "server/stream.h"
 #include "wire/v2_control.h"
@@ -43,7 +46,8 @@ struct agents_ops {
 
 struct agents_options {
 	unsigned int max;
-	size_t window[V2_LANES]; /* events; at least the receiver's */
+	size_t window[V2_LANES];  /* events; at least the receiver's */
+	struct rate incarnations; /* of an agent; burst 0: 30 at once, and then one in 10 s */
 };
 
 struct lane {
@@ -67,6 +71,8 @@ struct agent {
 	uint64_t next_boot; /* an incarnation that waits to be admitted; 0: none */
 	uint64_t close_ns; /* monotonic: what is not begun of the old one is dropped from then on */
 	bool admitting;    /* its commit is under way */
+	bool too_soon;     /* it waits only since there were others before it */
+	uint64_t full_at_ns; /* of the bucket of incarnations, base/rate.h */
 
 	void *user; /* of whoever runs the sessions */
 };
@@ -94,6 +100,8 @@ int agents_restore(struct agents *agents, struct store *reader) _must_check_;
 struct agent *agents_get(struct agents *agents, uint32_t switch_id);
 size_t agents_count(const struct agents *agents);
 struct agent *agents_at(struct agents *agents, size_t index);
+/* Incarnations that came too soon and had to wait for it. */
+uint64_t agents_put_off(const struct agents *agents);
 
 /* A switch has, or has had, an incarnation: it proves who it is. Quick. */
 bool agents_have_met(const struct agents *agents, uint32_t switch_id);

@@ -42,6 +42,9 @@ static void on_over(void *user, uint32_t switch_id)
 
 /* ---- HELLO ---- */
 
+/* An agent that does as it should asks at most every 300 ms, and once more where it has to begin anew. */
+static const struct rate hello_rate = {250 * NS_PER_MS, 20};
+
 static void refuse(struct link *link, uint64_t ticket, enum v2_error error)
 {
 	control_server_refuse(link->control, ticket, error);
@@ -157,6 +160,11 @@ static void on_asked(
 			"agent refused switch=%" PRIu32
 			": there are switches_max others already, or no memory is left",
 			peer->switch_id);
+		control_server_dismiss(link->control, ticket, V2_BYE_BUSY);
+		return;
+	}
+	if (!rate_take(&hello_rate, &client->hellos_full_at_ns, clock_monotonic_ns())) {
+		link->hellos_put_off++;
 		control_server_dismiss(link->control, ticket, V2_BYE_BUSY);
 		return;
 	}

@@ -5,6 +5,7 @@
 /* The link's parts, for link.c, control.c and link_status.c. */
 
 #include "base/random.h"
+#include "base/rate.h"
 #include "net/control_server.h"
 #include "server/interface_table.h"
 #include "server/link.h"
@@ -16,6 +17,8 @@ struct client {
 	struct agent *agent;
 	struct session *session;   /* its receiver: lives as long as the server */
 	struct v2_schemas schemas; /* of its incarnation */
+
+	uint64_t hellos_full_at_ns; /* of the bucket of HELLOs, base/rate.h */
 
 	/* A HELLO that waits for an answer. */
 	uint64_t asking; /* its ticket; 0: none does */
@@ -55,7 +58,7 @@ struct link {
 	struct loop_timer look_timer;
 	struct random_stream random;
 	struct v2_schemas schemas; /* that functions take, by event */
-	uint64_t refused_schemas;
+	uint64_t refused_schemas, hellos_put_off;
 	uint64_t turned_away,
 		flood_said_ns; /* connections, when a line was last made of them; 0: never */
 	char *description;

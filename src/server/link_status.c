@@ -293,6 +293,13 @@ static void write_control(struct metrics *m, const struct link *link)
 		"Agents that were believed and refused: other version, other layouts of records, "
 		"or stale.",
 		stats.refused + link->refused_schemas);
+	metrics_family(m, "netlambda_control_put_off_total", METRIC_COUNTER,
+		"What agents asked for too often, and have to wait for: sessions (hello), and new "
+		"incarnations (restart).");
+	metrics_sample(
+		m, (const struct metric_label[]){{"what", "hello"}, {0}}, link->hellos_put_off);
+	metrics_sample(m, (const struct metric_label[]){{"what", "restart"}, {0}},
+		agents_put_off(link->agents));
 }
 
 void link_write_metrics(struct link *link, struct metrics *metrics)

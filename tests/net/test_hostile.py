@@ -91,6 +91,33 @@ while time.monotonic() < end and not poll.select(0):
 print(at_once)
 """
 STRANGERS = "10.77.0.0/16"
+# Asks for a session again and again, each time in the moment that it has one.
+EAGER = """
+import socket, ssl, sys
+credentials, host, port = sys.argv[1:]
+context = ssl.create_default_context(cafile=credentials)
+context.load_cert_chain(credentials)
+context.set_alpn_protocols(['netlambda/2'])
+hello = bytes.fromhex('01000014 02020000 0000000000000099 0000000000000000')
+WELCOME, BYE, SKIPPED = 2, 10, 128
+welcomes = 0
+with context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host) as s:
+    stream = s.makefile('rb')
+    s.sendall(hello)
+    while True:
+        head = stream.read(4)
+        body = stream.read(int.from_bytes(head[2:], 'big'))
+        if head[0] == WELCOME:
+            welcomes += 1
+            s.sendall(hello)
+        elif head[0] == BYE:
+            print(welcomes, body[0])
+            break
+        elif head[0] < SKIPPED:
+            print(welcomes, 'message', head[0])
+            break
+"""
+HELLOS_AT_ONCE, BYE_BUSY = 20, 6
 
 
 def test(checker):
@@ -101,6 +128,7 @@ def test(checker):
         flood(checker, path)
         crowd(checker, path)
         storm(checker, path)
+        eager(checker, path)
         revoked(checker, path)
     with harness.Path() as path:
         wrong_certificates(checker, path)
@@ -211,6 +239,19 @@ def storm(checker, path):
     checker.equal(f"attempts of the agent at three connections in a storm of {count}", 3,
                   path.relay.counts()["connections"] - attempts)
     checker.that(turned_away(path) > before, f"connections turned away: {turned_away(path) - before:.0f}")
+
+
+def eager(checker, path):
+    """An agent with a good certificate that asks for sessions without end is sent away, and costs the others nothing."""
+    before = path.server.metrics()
+    said = path.lab.run_in("s1", [sys.executable, "-c", EAGER, path.authority.switch(2), SERVER_IP, PORT]).split()
+    after = path.server.metrics()
+    checker.that(int(said[0]) >= HELLOS_AT_ONCE, f"sessions of an eager agent: {said[0]}")
+    checker.equal("its last word from the server", str(BYE_BUSY), said[1])
+    name = 'netlambda_control_put_off_total{what="hello"}'
+    checker.equal(name, before[name] + 1, after[name])
+    send(path)
+    settled(checker, path, "beside an eager agent")
 
 
 def revoked(checker, path):

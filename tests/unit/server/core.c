@@ -168,7 +168,7 @@ void core_open(struct core *core, const struct core_options *options)
 {
 	const struct agents_source source = {
 		.loop = core->loop, .commits = &core->commits, .ops = &agents_ops, .user = core};
-	struct agents_options agents_options = {.max = 4};
+	struct agents_options agents_options = {.max = 4, .incarnations = {1, 1000000}};
 	struct agents_source with = source;
 
 	assert_int_equal(schema_init(), 0);
@@ -183,6 +183,8 @@ void core_open(struct core *core, const struct core_options *options)
 	start_functions(core, options);
 	for (size_t i = 0; i < V2_LANES; i++)
 		agents_options.window[i] = options->window;
+	if (options->incarnations.burst > 0)
+		agents_options.incarnations = options->incarnations;
 	with.loop = core->loop;
 	with.units = core->units;
 	assert_int_equal(agents_new(&agents_options, &with, &core->agents), 0);

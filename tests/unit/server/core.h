@@ -22,8 +22,9 @@ struct core_options {
 	size_t functions;    /* 0: 1 */
 	size_t queue_max;
 	unsigned int workers;
-	size_t state_keys; /* in memory; 0: all */
-	size_t window;     /* of each lane */
+	size_t state_keys;        /* in memory; 0: all */
+	size_t window;            /* of each lane */
+	struct rate incarnations; /* burst 0: as often as one likes */
 };
 
 struct core {

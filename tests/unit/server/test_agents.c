@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/agents.h"
 
+#include "base/clock.h"
 #include "store/streams.h"
 #include "tests/unit/server/core.h"
 #include "tests/unit/store/fixture.h"
@@ -248,6 +249,51 @@ static void a_function_that_fails_does_not_keep_an_agent_from_starting_again(voi
 	core_close(&core);
 }
 
+static bool is_put_off(struct core *core)
+{
+	return agents_put_off(core->agents) > 0;
+}
+
+/* Of those that come too soon only the last is left when it is its turn. */
+static void incarnations_that_come_too_often_wait_for_their_turn(void **state)
+{
+	enum { BURST = 3 };
+	struct core_options o = options_for(state);
+	const struct v2_hello fourth = {.boot = 104}, fifth = {.boot = 105};
+	struct core core = {0};
+	struct v2_mark mark;
+
+	o.incarnations = (struct rate){3600 * NS_PER_SEC, BURST};
+	core_open(&core, &o);
+	for (uint64_t boot = 1; boot <= BURST; boot++)
+		hello(&core, 100 + boot);
+	assert_int_equal(agents_put_off(core.agents), 0);
+	assert_int_equal(agent_hello(core.agent, &fourth, &mark), V2_ADMIT_NEW);
+	core_run_until(&core, is_put_off);
+	assert_int_equal(agent_hello(core.agent, &fifth, &mark), V2_ADMIT_NEW);
+	assert_int_equal(agent_hello(core.agent, &fifth, &mark), V2_ADMIT_NEW);
+	assert_int_equal(agents_put_off(core.agents), 1);
+	assert_int_equal(core.admissions, BURST);
+	core.agent->full_at_ns = 0; /* as hours later */
+	assert_int_equal(core_hello(&core, 105, 0, &mark), V2_ADMIT_NEW);
+	assert_int_equal(core.admissions, BURST + 1);
+	assert_int_equal(mark.epoch, BURST + 1);
+	core_close(&core);
+}
+
+static void incarnation_that_was_put_off_is_admitted_unasked(void **state)
+{
+	struct core_options o = options_for(state);
+	struct core core = {0};
+
+	o.incarnations = (struct rate){50 * NS_PER_MS, 1};
+	core_open(&core, &o);
+	for (uint64_t boot = 1; boot <= 5; boot++)
+		hello(&core, 100 + boot);
+	assert_int_equal(core.admissions, 5);
+	core_close(&core);
+}
+
 /* ---- losses ---- */
 
 static bool lose(struct core *core, uint8_t lane, uint64_t count)
@@ -488,6 +534,8 @@ int main(int argc, char **argv)
 		TEST(a_new_incarnation_waits_for_the_old_ones_events_and_declares_the_rest),
 		TEST(nothing_of_a_closed_incarnation_is_offered),
 		TEST(a_function_that_fails_does_not_keep_an_agent_from_starting_again),
+		TEST(incarnations_that_come_too_often_wait_for_their_turn),
+		TEST(incarnation_that_was_put_off_is_admitted_unasked),
 		TEST(a_range_is_passed_when_its_loss_is_durable_and_declared_once),
 		TEST(a_range_that_comes_again_is_not_declared_again),
 		TEST(updates_go_on_behind_gaps_which_are_declared),
