@@ -5,6 +5,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sched.h>
@@ -151,6 +153,21 @@ void lab_send(int fd, const struct frame *frame, unsigned int count)
 		else
 			usleep(100);
 	}
+}
+
+uint64_t lab_dropped(const char *interface)
+{
+	struct ifaddrs *all;
+	uint64_t dropped = 0;
+
+	if (getifaddrs(&all) < 0)
+		cannot("getifaddrs");
+	for (const struct ifaddrs *one = all; one; one = one->ifa_next)
+		if (strcmp(one->ifa_name, interface) == 0 && one->ifa_addr &&
+			one->ifa_addr->sa_family == AF_PACKET)
+			dropped = ((const struct rtnl_link_stats *)one->ifa_data)->tx_dropped;
+	freeifaddrs(all);
+	return dropped;
 }
 
 void lab_tcp4(struct frame *f, const char *src, const char *dst, const uint16_t ports[2],

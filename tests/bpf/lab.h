@@ -48,6 +48,11 @@ void lab_add_pair(const char *name, const char *peer);
 int lab_open(const char *interface);
 /* Sends a whole frame `count` times. Aborts if it cannot. */
 void lab_send(int fd, const struct frame *frame, unsigned int count);
+/*
+ * Frames that were sent on an interface and did not come out of its peer, whose queue was full: a CPU that has to empty
+ * it may be kept from that for some milliseconds, while another one sends.
+ */
+uint64_t lab_dropped(const char *interface);
 
 /* Packets of one and the same flow, sent on an interface. */
 void lab_send_packets(const char *interface, unsigned int count);

@@ -104,6 +104,8 @@ static unsigned int stream_stop(uint64_t *ret_bytes)
 	atomic_store(&stream.shared->stop, true);
 	assert_int_equal(waitpid(stream.pid, NULL, 0), stream.pid);
 	stream.pid = 0;
+	/* What never came cannot have been counted. */
+	assert_int_equal(lab_dropped("veth1"), 0);
 	*ret_bytes = atomic_load(&stream.shared->bytes);
 	return atomic_load(&stream.shared->rounds);
 }
@@ -332,6 +334,7 @@ static void another_layout_drains_the_maps_of_before(void **state _unused_)
 		stream_wait();
 		assert_int_equal(agent_end(&agent, SIGTERM), 0);
 		stream_wait();
+		receiver_expect_another();
 		agent_start(&agent,
 			"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms "
 			"--flush-timeout 9s %s",

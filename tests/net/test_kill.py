@@ -1,30 +1,74 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""kill -9 of the function's worker and of the server while events flow: the sums still equal.
+"""kill -9 of the function's worker, of the server and of the agent while events flow: the sums still equal.
 
 usage: test_kill.py [--seconds N] [--seed N]
+
+The agent has --pin: what the kernel counted waits for the next one. What a killed one had taken and not yet sent is gone
+with it, and its successor says how much that is at most: records of a port, to each of which comes one SYN segment. So
+
+    sent - what was said to be lost at most <= summed <= sent
 
 With --seconds, one or the other is killed at random for so long; the check does without.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import random
+import re
+import subprocess
 import time
 
 import harness
 from harness import SOURCE4
 from lab import network
 
-SYN, RATE = 30000, 5000
+SYN, RATE = 20000, 5000
+AT_REST, IN_TRAFFIC = 1000, 10000
 ROUNDS = 3
-PIECE = 10  # seconds
+PIECE = 10  # seconds, in which no port comes twice
+PORTS = f"1-{PIECE * RATE}"
+LOST = re.compile(r"port_records_at_most=(\d+)")
 
 
-def test(checker):
+class PinnedAgent:
+    """The path's agent with --pin, in a file system that outlives it, since a process of ours holds it."""
+
+    def __init__(self, path):
+        self.agent = path.agent
+        holder = path.lab.start("s1", ["unshare", "--mount", "sh", "-c",
+                                       "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep infinity"],
+                                "pins.log", stdout=subprocess.PIPE)
+        if holder.stdout.readline() != b"mounted\n":
+            raise network.LabError(f"no BPF file system: {holder.log.read_text()}")
+        self.wrapper = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--"]
+        self.start()
+
+    def start(self):
+        self.agent.start("--pin", wrapper=self.wrapper)
+
+    def kill(self):
+        self.agent.kill()
+
+    def lost_at_most(self):
+        return sum(map(int, LOST.findall(self.agent.process.log.read_text())))
+
+
+@contextlib.contextmanager
+def pinned_path():
+    with harness.Path() as path:
+        path.server.start()
+        yield path, PinnedAgent(path)
+
+
+def test(checker, seed):
     with harness.Path().start() as path:
         killed_while_sending(checker, path, "worker", kill_worker)
     with harness.Path().start() as path:
         killed_while_sending(checker, path, "server", kill_server)
+    with pinned_path() as (path, agent):
+        agent_killed_at_rest(checker, path, agent)
+        agent_killed_in_traffic(checker, path, agent, seed)
 
 
 def killed_while_sending(checker, path, what, kill):
@@ -38,23 +82,73 @@ def killed_while_sending(checker, path, what, kill):
                   path.settle(SOURCE4, "syn", SYN, 30))
 
 
+def agent_killed_at_rest(checker, path, agent):
+    """It has nothing, and nobody collects what comes until there is another."""
+    for sent in (AT_REST, 2 * AT_REST):
+        path.send("syn", AT_REST, ports=f"1-{AT_REST}", rate=RATE)
+        if sent > AT_REST:
+            agent.start()
+        checker.equal("SYN segments summed, the agent killed at rest", sent, path.settle(SOURCE4, "syn", sent))
+        agent.kill()
+    agent.start()
+
+
+def agent_killed_in_traffic(checker, path, agent, seed):
+    before, lost_before = path.sum(SOURCE4, "syn"), agent.lost_at_most()
+    chance = random.Random(seed)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(path.send, "syn", IN_TRAFFIC, ports=PORTS, rate=RATE)
+        for _ in range(ROUNDS):
+            time.sleep(chance.uniform(0.2, 0.6))
+            kill_agent(agent, chance)
+        sending.result()
+    check_sum(checker, path, before + IN_TRAFFIC, agent, lost_before, f"the agent killed {ROUNDS} times, seed {seed}")
+
+
+def check_sum(checker, path, sent, agent, lost_before, when):
+    """No more than what is said lacks, and nothing is there twice."""
+    lost = agent.lost_at_most() - lost_before
+    path.settle(SOURCE4, "syn", sent - lost, 60)
+    summed = wait_for_rest(path)
+    checker.that(sent - lost <= summed <= sent,
+                 f"SYN segments summed, {when}: {summed} of {sent}, {lost} said to be lost at most")
+
+
+def wait_for_rest(path):
+    """The sum, when nothing is added any more."""
+    summed = path.sum(SOURCE4, "syn")
+    while True:
+        time.sleep(1)
+        before, summed = summed, path.sum(SOURCE4, "syn")
+        if before == summed:
+            return summed
+
+
+def kill_agent(agent, chance):
+    agent.kill()
+    time.sleep(chance.uniform(0, 0.3))
+    agent.start()
+
+
 def send_pieces(path, pieces):
     for _ in range(pieces):
-        path.send("syn", PIECE * RATE, ports="1-2000", rate=RATE)
+        path.send("syn", PIECE * RATE, ports=PORTS, rate=RATE)
 
 
 def killed_at_random(checker, seconds, seed):
     print(f"# seed {seed}", flush=True)
     chance = random.Random(seed)
-    count, kills = -(-seconds // PIECE) * PIECE * RATE, 0
-    with harness.Path().start() as path, concurrent.futures.ThreadPoolExecutor() as pool:
-        sending = pool.submit(send_pieces, path, count // (PIECE * RATE))
+    pieces, kills = -(-seconds // PIECE), {kill_worker: 0, kill_server: 0, kill_agent: 0}
+    with pinned_path() as (path, agent), concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(send_pieces, path, pieces)
         while not sending.done():
             time.sleep(chance.uniform(0.05, 3))
-            chance.choice([kill_worker, kill_worker, kill_server])(path)
-            kills += 1
+            kill = chance.choice([kill_worker, kill_worker, kill_server, kill_agent, kill_agent])
+            kill(*((agent, chance) if kill == kill_agent else (path,)))
+            kills[kill] += 1
         sending.result()
-        checker.equal(f"SYN segments summed, {kills} kills", count, path.settle(SOURCE4, "syn", count, 60))
+        what = ", ".join(f"{count} times {kill.__name__.split('_')[1]}" for kill, count in kills.items())
+        check_sum(checker, path, pieces * PIECE * RATE, agent, 0, f"killed {what}")
 
 
 def worker_pid(path):
@@ -81,7 +175,7 @@ def main():
     options = parser.parse_args()
     if options.seconds > 0:
         harness.main(lambda checker: killed_at_random(checker, options.seconds, options.seed))
-    harness.main(test)
+    harness.main(lambda checker: test(checker, options.seed))
 
 
 if __name__ == "__main__":
