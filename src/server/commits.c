@@ -260,6 +260,18 @@ static void unsettle_streams(const struct commits *commits, const struct commit 
 	}
 }
 
+const char *commits_advice(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+		return "; make room on its disk";
+	case -EDQUOT:
+		return "; the store is as large as it may be: raise store_max, or have less kept";
+	default:
+		return "";
+	}
+}
+
 static void commit_finish(struct commits *commits, struct commit *commit)
 {
 	int error = commit->request.error;
@@ -267,6 +279,7 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 	commits->last_error = error;
 	commits->under_way--;
 	commit->unit->commits--;
+	commit->unit->commit_error = error;
 	if (error == 0) {
 		publish(commits, &commit->request.outcome);
 		settle_streams(commits, commit);
@@ -277,8 +290,7 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 		log_limited(LOG_LEVEL_ERROR,
 			"the store refuses function=%s error=\"%s\": nothing is acknowledged until "
 			"it takes commits again%s",
-			commit->request.outcome.function, strerror(-error),
-			error == -ENOSPC ? "; make room on its disk" : "");
+			commit->request.outcome.function, strerror(-error), commits_advice(error));
 	}
 	engine_committed(commit->result, error);
 	commit_free(commit);

@@ -36,6 +36,9 @@ struct commits {
 	int last_task_error;   /* of the newest task, likewise */
 };
 
+/* What is to be done when the store refuses, to be put behind the error; "": the error says it. */
+const char *commits_advice(int error);
+
 /* Sends a result on its way (engine_ops.commit). */
 void commits_submit(struct commits *commits, struct result *result);
 

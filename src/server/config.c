@@ -24,13 +24,15 @@
 #define SWITCHES_MAX    65536
 #define WORKERS_DEFAULT 4 /* at most; otherwise one a core */
 #define WINDOW_MAX      (1U << 20)
+#define STORE_MAX_MIN   (64U << 10)
 #define SPARES          4 /* workers */
 #define TIMER_PREFIX    "timer:"
 
-static const char *const server_keys[] = {"listen", "api", "store", "durability", "alerts",
-	"functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers", "switches_max",
-	"isolation", "network", "version1", "version1_switches", "tls", "receive_workers", "window",
-	"alerts_keep", "dead_letters_keep", "http", "functions", "triggers"};
+static const char *const server_keys[] = {"listen", "api", "store", "store_max", "durability",
+	"alerts", "functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers",
+	"switches_max", "isolation", "network", "version1", "version1_switches", "tls",
+	"receive_workers", "window", "alerts_keep", "dead_letters_keep", "http", "functions",
+	"triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -437,6 +439,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	reader_string(reader, "", root, "api", &config->api);
 	reader_string(reader, "", root, "store", &config->store);
 	reader_string(reader, "", root, "alerts", &config->alerts);
+	reader_size(reader, "", root, "store_max", STORE_MAX_MIN, &config->store_max);
 	reader_string(reader, "", root, "functions_dir", &config->functions_dir);
 	reader_string(reader, "", root, "code_dir", &config->code_dir);
 	reader_string(reader, "", root, "runtime_dir", &config->runtime_dir);

@@ -35,10 +35,11 @@ struct timer_config {
 
 struct config {
 	char *path;
-	char *listen; /* "127.0.0.1:5005" */
-	char *api;    /* socket path */
-	char *store;  /* database path */
-	char *alerts; /* NDJSON path; NULL = none */
+	char *listen;       /* "127.0.0.1:5005" */
+	char *api;          /* socket path */
+	char *store;        /* database path */
+	uint64_t store_max; /* bytes that it may have; 0: no limit */
+	char *alerts;       /* NDJSON path; NULL = none */
 	char *functions_dir;
 	char *code_dir; /* of functions that are deployed */
 	char *runtime_dir;

@@ -199,6 +199,7 @@ static int open_stores(struct server *server, char **ret_error)
 		return error_set(
 			ret_error, r, "cannot start the committing thread: %s", strerror(-r));
 	server->store = NULL; /* the committer's now */
+	committer_limit(server->committer, server->config->store_max);
 	return 0;
 }
 
@@ -588,6 +589,8 @@ void server_reload(struct server *server)
 	log_info("reloaded file=%s triggers=%zu", config->path, server->units->trigger_count);
 	config_swap_functions(server->config, config);
 	allow_switches(server);
+	server->config->store_max = config->store_max;
+	committer_limit(server->committer, config->store_max);
 	server->config->alerts_keep_ns = config->alerts_keep_ns;
 	server->config->dead_letters_keep_ns = config->dead_letters_keep_ns;
 }

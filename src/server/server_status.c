@@ -32,14 +32,26 @@ static size_t count_switches(const struct server *server)
 	return switches_count(server->switches) + agents_count(link_agents(server->link));
 }
 
-static void show_store_health(const struct commits *commits, api_reason_fn fn, void *arg)
+/* One function's commits may be refused while others', which need no room, are taken. */
+static int find_store_error(const struct server *server)
 {
-	int error = commits->last_error != 0 ? commits->last_error : commits->last_task_error;
-	char reason[128];
+	int error = server->commits.last_error;
+
+	for (size_t i = 0; i < UNITS_MAX && error == 0; i++)
+		if (server->units->units[i].config)
+			error = server->units->units[i].commit_error;
+	return error != 0 ? error : server->commits.last_task_error;
+}
+
+static void show_store_health(const struct server *server, api_reason_fn fn, void *arg)
+{
+	int error = find_store_error(server);
+	char reason[192];
 
 	if (error == 0)
 		return;
-	snprintf(reason, sizeof(reason), "the store refuses commits: %s", strerror(-error));
+	snprintf(reason, sizeof(reason), "the store refuses commits: %s%s", strerror(-error),
+		commits_advice(error));
 	fn(arg, reason);
 }
 
@@ -48,7 +60,7 @@ static void show_health(void *user, api_reason_fn fn, void *arg)
 	const struct server *server = user;
 	char reason[256];
 
-	show_store_health(&server->commits, fn, arg);
+	show_store_health(server, fn, arg);
 	if (link_error(server->link) != 0) {
 		snprintf(reason, sizeof(reason),
 			"a receive worker has ended, and its switches are not heard: %s; start the "
@@ -307,6 +319,14 @@ static void write_store_metrics(struct metrics *m, const struct server *server)
 		stats.commits);
 	metrics_single(m, "netlambda_commit_failures_total", METRIC_COUNTER,
 		"Results of functions that the store refused; they are run again.", stats.failures);
+	metrics_single(m, "netlambda_commits_over_limit_total", METRIC_COUNTER,
+		"Of these, those that would have made the store larger than it may be.",
+		stats.over_limit);
+	metrics_single(m, "netlambda_store_bytes", METRIC_GAUGE,
+		"Of the database, free pages not counted.", stats.used);
+	metrics_single(m, "netlambda_store_bytes_max", METRIC_GAUGE,
+		"From so much on it takes nothing that needs more; 0: no limit.",
+		server->config->store_max);
 	metrics_family(
 		m, "netlambda_commit_seconds_total", METRIC_COUNTER, "Time spent committing.");
 	metrics_sample_seconds(m, NULL, stats.busy_ns);

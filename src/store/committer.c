@@ -61,6 +61,7 @@ static void append_done(struct committer *committer, struct commit_request *requ
 {
 	committer->stats.requests++;
 	committer->stats.failures += request->error != 0;
+	committer->stats.over_limit += request->error == -EDQUOT;
 	committer->done_failed += request->error != 0;
 	list_append(&committer->done, request);
 }
@@ -200,6 +201,7 @@ static void commit_next(struct committer *committer)
 	if (count > 0 && !group[0]->task)
 		note_error(committer, group, count);
 	committer->stats.commits += commits;
+	committer->stats.used = store_used(committer->store);
 	committer->stats.busy_ns += busy_ns;
 	pthread_mutex_unlock(&committer->lock);
 	committer->on_done(committer->user);
@@ -244,6 +246,7 @@ int committer_new(struct store *store, void (*on_done)(void *user), void *user,
 	if (!committer)
 		return -ENOMEM;
 	committer->store = store;
+	committer->stats.used = store_used(store);
 	committer->on_done = on_done;
 	committer->user = user;
 	list_init(&committer->queue);
@@ -278,6 +281,11 @@ void committer_free(struct committer *committer)
 	pthread_cond_destroy(&committer->wake);
 	pthread_mutex_destroy(&committer->lock);
 	free(committer);
+}
+
+void committer_limit(struct committer *committer, uint64_t bytes)
+{
+	store_limit(committer->store, bytes);
 }
 
 void committer_submit(struct committer *committer, struct commit_request *request)

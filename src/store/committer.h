@@ -48,6 +48,9 @@ void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);
 DEFINE_CLEANUP(struct committer, committer_free)
 
+/* As of store_limit(). */
+void committer_limit(struct committer *committer, uint64_t bytes);
+
 void committer_submit(struct committer *committer, struct commit_request *request);
 
 /* The finished requests, oldest first, linked by `next`; NULL if there are none. */
@@ -56,7 +59,9 @@ struct commit_request *committer_collect(struct committer *committer);
 struct committer_stats {
 	uint64_t commits; /* database transactions */
 	uint64_t requests;
-	uint64_t failures; /* requests that were refused */
+	uint64_t failures;   /* requests that were refused */
+	uint64_t over_limit; /* of these, since the store would be larger than it may be */
+	uint64_t used;       /* bytes, as of store_used() */
 	uint64_t busy_ns;
 	char error[256]; /* why the store refuses; empty again when a commit succeeds */
 };

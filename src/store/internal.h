@@ -20,6 +20,8 @@ enum store_statement {
 	STATEMENT_DELETE_STATE,
 	STATEMENT_ADD_SUM,
 	STATEMENT_GET_SUM,
+	STATEMENT_COUNT_PAGES,
+	STATEMENT_COUNT_FREE,
 	STATEMENT_PUT_MARK,
 	STATEMENT_PUT_STREAM_MARK,
 	STATEMENT_ADD_ALERT,
@@ -34,8 +36,11 @@ struct store {
 	char *path;
 	char error[256];
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL when read only */
-	sqlite3_stmt *load; /* of store_load_state(); NULL before its first time */
-	int64_t replaced;   /* bytes of the value that the last change of state found; -1: none */
+	sqlite3_stmt *load;     /* of store_load_state(); NULL before its first time */
+	_Atomic uint64_t limit; /* bytes; 0: none */
+	uint64_t page_bytes;
+	uint64_t used;    /* bytes of pages that hold something, by the last commit */
+	int64_t replaced; /* bytes of the value that the last change of state found; -1: none */
 };
 
 static inline void statement_finalizep(sqlite3_stmt **statement)

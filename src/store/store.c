@@ -9,6 +9,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 			      " ON CONFLICT DO UPDATE SET entries = entries + excluded.entries,"
 			      " bytes = bytes + excluded.bytes",
 	[STATEMENT_GET_SUM] = "SELECT entries, bytes FROM state_sums WHERE function = ?",
+	[STATEMENT_COUNT_PAGES] = "PRAGMA page_count",
+	[STATEMENT_COUNT_FREE] = "PRAGMA freelist_count",
 	[STATEMENT_PUT_MARK] =
 		"INSERT INTO marks(function, stream, incarnation1, incarnation2, positions)"
 		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -118,6 +121,16 @@ int store_get_int(struct store *store, const char *sql, int64_t *ret_value)
 const char *store_error(const struct store *store)
 {
 	return store->error;
+}
+
+void store_limit(struct store *store, uint64_t bytes)
+{
+	store->limit = bytes;
+}
+
+uint64_t store_used(const struct store *store)
+{
+	return store->used;
 }
 
 /*
@@ -248,6 +261,42 @@ static int prepare_statements(struct store *store)
 	return 0;
 }
 
+static int count(struct store *store, enum store_statement which, uint64_t *ret_count)
+{
+	sqlite3_stmt *statement = store->statements[which];
+	int rc = sqlite3_step(statement);
+
+	if (rc == SQLITE_ROW)
+		*ret_count = (uint64_t)sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* With what the transaction under way has changed, if there is one. */
+static int count_used(struct store *store, uint64_t *ret_bytes)
+{
+	uint64_t pages = 0, unused = 0;
+	int rc = count(store, STATEMENT_COUNT_PAGES, &pages);
+
+	if (rc == SQLITE_OK)
+		rc = count(store, STATEMENT_COUNT_FREE, &unused);
+	if (rc == SQLITE_OK)
+		*ret_bytes = (pages - unused) * store->page_bytes;
+	return rc;
+}
+
+static int measure(struct store *store)
+{
+	int64_t page_bytes = 0;
+	int r = store_get_int(store, "PRAGMA page_size", &page_bytes), rc;
+
+	if (r < 0)
+		return r;
+	store->page_bytes = (uint64_t)page_bytes;
+	rc = count_used(store, &store->used);
+	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+}
+
 static int prepare(struct store *store, enum store_flags flags, char **ret_error)
 {
 	bool read_only = flags & STORE_READ_ONLY;
@@ -265,6 +314,8 @@ static int prepare(struct store *store, enum store_flags flags, char **ret_error
 		r = state_sum_prepare(store);
 	if (r == 0)
 		r = prepare_statements(store);
+	if (r == 0)
+		r = measure(store);
 	if (r == 0)
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return r;
@@ -542,6 +593,35 @@ static int run_plain(struct store *store, enum store_statement which)
 	return bind_run(&binder);
 }
 
+/* What the transaction under way needs of the file. False: more than it may, and more than there was. */
+static bool is_within_limit(struct store *store, uint64_t before, uint64_t after)
+{
+	const uint64_t limit = store->limit;
+
+	if (limit == 0 || after <= limit || after <= before)
+		return true;
+	snprintf(store->error, sizeof(store->error),
+		"it may not become larger than %" PRIu64 " bytes (store_max)", limit);
+	return false;
+}
+
+static int write_outcomes(struct store *store, const struct outcome *outcomes, size_t count)
+{
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
+		rc = write_outcome(store, &outcomes[i]);
+	return rc;
+}
+
+static int take_back(struct store *store, int r)
+{
+	/* SQLite rolls back by itself after some errors. */
+	if (!sqlite3_get_autocommit(store->db))
+		(void)run_plain(store, STATEMENT_ROLLBACK);
+	return r == -ENOSPC || r == -EDQUOT ? r : -EIO;
+}
+
 /*
  * A commit whose fsync fails is reported as failed, though a crash right after it may find it in
  * the -wal file. That is harmless: the marks are then there with the state, so the events that come
@@ -549,22 +629,26 @@ static int run_plain(struct store *store, enum store_statement which)
  */
 int store_commit(struct store *store, const struct outcome *outcomes, size_t count)
 {
-	int r, rc;
+	uint64_t before = 0, after = 0;
+	int rc;
 
 	if (!store->statements[STATEMENT_BEGIN]) {
 		snprintf(store->error, sizeof(store->error), "opened for reading only");
 		return -EIO;
 	}
 	rc = run_plain(store, STATEMENT_BEGIN);
-	for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
-		rc = write_outcome(store, &outcomes[i]);
+	if (rc == SQLITE_OK)
+		rc = count_used(store, &before);
+	if (rc == SQLITE_OK)
+		rc = write_outcomes(store, outcomes, count);
+	if (rc == SQLITE_OK)
+		rc = count_used(store, &after);
+	if (rc == SQLITE_OK && !is_within_limit(store, before, after))
+		return take_back(store, -EDQUOT);
 	if (rc == SQLITE_OK)
 		rc = run_plain(store, STATEMENT_COMMIT);
-	if (rc == SQLITE_OK)
-		return 0;
-	r = store_fail(store, rc);
-	/* SQLite rolls back by itself after some errors. */
-	if (!sqlite3_get_autocommit(store->db))
-		(void)run_plain(store, STATEMENT_ROLLBACK);
-	return r == -ENOSPC ? -ENOSPC : -EIO;
+	if (rc != SQLITE_OK)
+		return take_back(store, store_fail(store, rc));
+	store->used = after;
+	return 0;
 }

@@ -37,8 +37,20 @@ int store_open(const char *path, enum store_flags flags, struct store **ret_stor
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store, store_close)
 
-/* 0; -ENOSPC: disk full; -EIO: anything else that SQLite refused. Nothing is changed on failure. */
+/*
+ * 0; -ENOSPC: disk full; -EDQUOT: it would be larger than store_limit() lets it be; -EIO: anything else that SQLite
+ * refused. Nothing is changed on failure.
+ */
 int store_commit(struct store *store, const struct outcome *outcomes, size_t count) _must_check_;
+
+/*
+ * From so many bytes on (0: no limit) store_commit() takes nothing that needs more pages of the file; what
+ * changes or removes what is there it takes. Pages that are free count as room. From any thread.
+ */
+void store_limit(struct store *store, uint64_t bytes);
+
+/* How large it was at the last commit, free pages not counted. */
+uint64_t store_used(const struct store *store);
 
 /* What SQLite last said. Valid until the next call. */
 const char *store_error(const struct store *store);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A disk without room: nothing is acknowledged, nothing is lost, and the service comes back when there is room.
+"""A disk without room, or a database that may not become larger: nothing is acknowledged, nothing is lost, and the service
+comes back when there is room.
 A damaged database: the server does not touch it, and says how to save what can be saved."""
 import contextlib
 import errno
@@ -23,6 +24,7 @@ def test(checker):
         path.start()
         path.send("syn", SYN, ports="1-1000", rate=5000)
         checker.equal("SYN segments summed before", SYN, path.settle(SOURCE4, "syn", SYN))
+        bounded_for_a_while(checker, path)
         full_for_a_while(checker, path, disk)
         damaged(checker, path, disk / "state.db")
 
@@ -50,6 +52,22 @@ def fill(ballast):
                 raise
 
 
+def bounded_for_a_while(checker, path):
+    """It is larger already than it may be, so what needs another page is refused."""
+    path.server.reload(store_max="64Ki")
+    path.send("syn", SYN, ports="1001-2000", rate=5000)
+    network.wait_for(lambda: path.server.metrics()["netlambda_commits_over_limit_total"] > 0, 30, "a refused commit")
+    status, body = path.server.get("/healthz")
+    checker.equal("status of /healthz while the store is as large as it may be", 503, status)
+    checker.that("Disk quota exceeded; the store is as large as it may be: raise store_max" in body, f"it says why: {body.strip()}")
+    metrics = path.server.metrics()
+    checker.that(metrics["netlambda_store_bytes"] >= metrics["netlambda_store_bytes_max"] == 65536, "metrics tell how large it is")
+    checker.that(path.sum(SOURCE4, "syn") < 2 * SYN, "it does not have all")
+    path.server.reload(store_max="1Gi")
+    checker.equal("SYN segments summed when it might grow again", 2 * SYN, path.settle(SOURCE4, "syn", 2 * SYN, 60))
+    network.wait_for(lambda: path.server.get("/healthz")[0] == 200, 30, "health")
+
+
 def full_for_a_while(checker, path, disk):
     # Started anew, so that the -wal file has to grow for the next commit.
     checker.equal("exit code", 0, path.server.stop())
@@ -62,7 +80,7 @@ def full_for_a_while(checker, path, disk):
     checker.equal("status of /healthz while the disk is full", 503, status)
     checker.that("store" in body or "commit" in body, f"it says why: {body.strip()}")
     (disk / "ballast").unlink()
-    checker.equal("SYN segments summed when there was room again", 2 * SYN, path.settle(SOURCE4, "syn", 2 * SYN, 60))
+    checker.equal("SYN segments summed when there was room again", 3 * SYN, path.settle(SOURCE4, "syn", 3 * SYN, 60))
     network.wait_for(lambda: path.server.get("/healthz")[0] == 200, 30, "health")
 
 

@@ -4,8 +4,6 @@
 refused, with its name; who runs the server may do without it, and then it is shown what is in force and what is not."""
 import contextlib
 import json
-import os
-import signal
 
 import harness
 from lab import daemons, network
@@ -41,12 +39,6 @@ class Place:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
-    def reload(self, **settings):
-        before = self.server.metrics()["netlambda_reloads_total"]
-        self.server.config_path.write_text(json.dumps({**self.server.config, **settings}))
-        os.kill(self.server.process.pid, signal.SIGHUP)
-        network.wait_for(lambda: self.server.metrics()["netlambda_reloads_total"] > before, 10, "the new settings")
-
 
 def test(checker):
     with Place() as place:
@@ -54,10 +46,10 @@ def test(checker):
         shell = harness.Shell(place)
         code = shell.write("count/count.js", CODE)
         promises_that_cannot_be_kept_are_refused(checker, shell, code)
-        place.reload(isolation="best-effort")
+        place.server.reload(isolation="best-effort")
         what_is_in_force_is_shown(checker, place, shell, code)
         who_deploys_gives_no_more_of_the_network_than_there_is(checker, place, shell)
-        place.reload(isolation="strict")
+        place.server.reload(isolation="strict")
         who_runs_the_server_may_ask_for_more(checker, shell, code)
 
 
@@ -93,7 +85,7 @@ def who_deploys_gives_no_more_of_the_network_than_there_is(checker, place, shell
     checker.equal("any host, if the server's file has no limit", 200, place.update("count", network=["192.0.2.7:80"])[0])
     checker.equal("what it may reach", ["192.0.2.7:80"], shell.json("describe", "count")["settings"]["network"])
     checker.equal("none again", 200, place.update("count", network=[])[0])
-    place.reload(isolation="best-effort", network=["*:443"])
+    place.server.reload(isolation="best-effort", network=["*:443"])
     status, said = place.update("count", network=["192.0.2.7:80"])
     checker.that(status == 422 and "lets nothing that is deployed reach it" in said, f"beyond the limit: {said.strip()}")
     checker.equal("within the limit", 200, place.update("count", network=["192.0.2.7:443"])[0])

@@ -107,6 +107,13 @@ class Server:
                 values[name] = float(value)
         return values
 
+    def reload(self, **settings):
+        """Once: the file has these besides its own."""
+        before = self.metrics()["netlambda_reloads_total"]
+        self.config_path.write_text(json.dumps({**self.config, **settings}))
+        os.kill(self.process.pid, signal.SIGHUP)
+        network.wait_for(lambda: self.metrics()["netlambda_reloads_total"] > before, 10, "the new settings")
+
     def kill(self):
         """kill -9, and waits until it is gone."""
         os.kill(self.process.pid, signal.SIGKILL)
