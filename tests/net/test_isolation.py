@@ -92,6 +92,8 @@ def who_deploys_gives_no_more_of_the_network_than_there_is(checker, place, shell
 
 
 def who_runs_the_server_may_ask_for_more(checker, shell, code):
+    """What is deployed is replaced once what it has at hand is done."""
+    network.wait_for(lambda: shell.json("describe", "count")["isolation"] == "strict", 20, "the function to be replaced")
     found = shell.json("describe", "count")
     checker.equal("of what is deployed already", ("strict", []), (found["isolation"], found["isolation_layers"]))
     checker.that("no user-namespace here" in (found["error"] or ""), f"why it does not run: {found['error']}")
