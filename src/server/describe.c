@@ -150,6 +150,13 @@ void server_describe(struct server *server, struct api_call *call)
 	const struct function_config *config;
 	json_t *object;
 
+	if (!unit && deployed) {
+		api_call_refuse(call, MHD_HTTP_CONFLICT,
+			"function \"%s\" is deployed, version %u, and cannot be had: %s",
+			deployed->name, deployed->versions[deployed->active].version,
+			deployed->error ? deployed->error : "no reason known");
+		return;
+	}
 	if (!unit) {
 		refuse_unknown(server->units, call);
 		return;

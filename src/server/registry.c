@@ -26,6 +26,7 @@ static void functions_free(struct deployed *functions, size_t count)
 		}
 		free(functions[i].versions);
 		free(functions[i].name);
+		free(functions[i].error);
 	}
 	free(functions);
 }
@@ -325,25 +326,31 @@ static int refuse_both(const struct config *file, const char *name, char **ret_e
 }
 
 static void merge_function(
-	const struct registry *registry, const struct deployed *deployed, struct config *merged)
+	const struct registry *registry, struct deployed *deployed, struct config *merged)
 {
 	const struct deployed_version *active = &deployed->versions[deployed->active];
-	_cleanup_free_ char *error = NULL;
+	char *error = NULL;
+	int r;
 
-	if (registry_add_to(registry,
-		    &(struct deployment_source){
-			    .name = deployed->name,
-			    .code = active->code,
-			    .spec = active->spec,
-			    .version = active->version,
-		    },
-		    merged, &error) < 0)
-		log_error("the deployed function=%s version=%u cannot be had: %s", deployed->name,
-			active->version, error ? error : "out of memory");
+	free(deployed->error);
+	deployed->error = NULL;
+	r = registry_add_to(registry,
+		&(struct deployment_source){
+			.name = deployed->name,
+			.code = active->code,
+			.spec = active->spec,
+			.version = active->version,
+		},
+		merged, &error);
+	if (r == 0)
+		return;
+	deployed->error = error ? error : strdup(strerror(-r));
+	log_error("the deployed function=%s version=%u cannot be had: %s", deployed->name,
+		active->version, deployed->error ? deployed->error : "out of memory");
 }
 
-int registry_merge(const struct registry *registry, const struct config *file,
-	struct config **ret_merged, char **ret_error)
+int registry_merge(struct registry *registry, const struct config *file, struct config **ret_merged,
+	char **ret_error)
 {
 	_cleanup_(config_freep) struct config *merged = calloc(1, sizeof(*merged));
 	int r = merged ? copy_file(file, merged) : -ENOMEM;

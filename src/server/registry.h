@@ -23,6 +23,7 @@ struct deployed {
 	struct deployed_version *versions; /* oldest first */
 	size_t version_count;
 	size_t active; /* index into versions */
+	char *error;   /* why it could not be had when it was last merged; NULL: it could */
 };
 
 struct registry {
@@ -61,10 +62,10 @@ int registry_add_to(const struct registry *registry, const struct deployment_sou
 
 /*
  * All functions and triggers that the server shall have: those of its file, and those deployed.
- * What of the latter cannot be had is logged and left out. -EEXIST: a function is in both places,
+ * What of the latter cannot be had is logged and left out, and its `error` says why. -EEXIST: a function is in both places,
  * with a message in `ret_error`.
  */
-int registry_merge(const struct registry *registry, const struct config *file,
-	struct config **ret_merged, char **ret_error) _must_check_;
+int registry_merge(struct registry *registry, const struct config *file, struct config **ret_merged,
+	char **ret_error) _must_check_;
 
 #endif

@@ -271,12 +271,28 @@ static int configure_paths(struct server *server, const struct config *merged)
 	return 0;
 }
 
+/* What is at work is not given up for a file with which it cannot be had. */
+static int check_deployed(struct server *server, char **ret_error)
+{
+	for (size_t i = 0; i < server->registry.count; i++) {
+		const struct deployed *deployed = &server->registry.functions[i];
+
+		if (deployed->error && units_find_live(server->units, deployed->name))
+			return error_set(ret_error, -EINVAL,
+				"the deployed function \"%s\" could not be had any more: %s",
+				deployed->name, deployed->error);
+	}
+	return 0;
+}
+
 /* Makes the functions and triggers of `file` and of the registry the wanted ones. */
 static int configure_units(struct server *server, const struct config *file, char **ret_error)
 {
 	_cleanup_(config_freep) struct config *merged = NULL;
 	int r = registry_merge(&server->registry, file, &merged, ret_error);
 
+	if (r == 0 && file != server->config)
+		r = check_deployed(server, ret_error);
 	if (r == 0)
 		r = units_configure(server->units, server->engine, merged, clock_monotonic_ns());
 	if (r == 0)

@@ -55,6 +55,32 @@ static void show_store_health(const struct server *server, api_reason_fn fn, voi
 	fn(arg, reason);
 }
 
+/* Of a deployed function that is not at work, why; NULL: it is, or is about to be. */
+static const char *why_not_had(const struct server *server, const struct deployed *deployed)
+{
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		if (server->units->units[i].config &&
+			strcmp(server->units->units[i].config->name, deployed->name) == 0)
+			return NULL;
+	return deployed->error ? deployed->error : "no reason known";
+}
+
+static void show_deployed_health(const struct server *server, api_reason_fn fn, void *arg)
+{
+	char reason[256];
+
+	for (size_t i = 0; i < server->registry.count; i++) {
+		const struct deployed *deployed = &server->registry.functions[i];
+		const char *why = why_not_had(server, deployed);
+
+		if (!why)
+			continue;
+		snprintf(reason, sizeof(reason),
+			"function %s is deployed and cannot be had: %.140s", deployed->name, why);
+		fn(arg, reason);
+	}
+}
+
 static void show_health(void *user, api_reason_fn fn, void *arg)
 {
 	const struct server *server = user;
@@ -68,6 +94,7 @@ static void show_health(void *user, api_reason_fn fn, void *arg)
 			strerror(-link_error(server->link)));
 		fn(arg, reason);
 	}
+	show_deployed_health(server, fn, arg);
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		const struct unit *unit = &server->units->units[i];
 		struct function_stats stats;
@@ -195,6 +222,24 @@ static struct api_function unit_view(
 	return item;
 }
 
+static void show_deployed(
+	const struct deployed *deployed, const char *why, api_function_fn fn, void *arg)
+{
+	const struct deployed_version *active = &deployed->versions[deployed->active];
+	const char *runtime = json_string_value(json_object_get(active->spec, "runtime"));
+	const char *handler = json_string_value(json_object_get(active->spec, "handler"));
+	const struct api_function item = {
+		.name = deployed->name,
+		.runtime = runtime ? runtime : "",
+		.handler = handler ? handler : "",
+		.version = active->version,
+		.triggers = "",
+		.stats = {.state = "failed", .error = why},
+	};
+
+	fn(arg, &item);
+}
+
 static void show_functions(void *user, api_function_fn fn, void *arg)
 {
 	const struct server *server = user;
@@ -208,6 +253,12 @@ static void show_functions(void *user, api_function_fn fn, void *arg)
 			continue;
 		item = unit_view(server, unit, triggers, sizeof(triggers));
 		fn(arg, &item);
+	}
+	for (size_t i = 0; i < server->registry.count; i++) {
+		const char *why = why_not_had(server, &server->registry.functions[i]);
+
+		if (why)
+			show_deployed(&server->registry.functions[i], why, fn, arg);
 	}
 }
 

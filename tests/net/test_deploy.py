@@ -34,6 +34,7 @@ def test(checker):
         strangers_may_only_look(checker, path, shell)
         restarts_keep_deployments(checker, path, shell)
         conflicts_are_named(checker, path, shell)
+        what_cannot_be_had_is_said(checker, path, shell)
         dependencies_go_with_the_code(checker, shell)
         python_is_deployed(checker, shell)
         modules_of_all_kinds_load(checker, shell)
@@ -195,6 +196,36 @@ def conflicts_are_named(checker, path, shell):
         checker.that("is in the server's file" in said, f"{verb[0]} of a configured function: {said.strip()}")
     said = shell("versions", "total", status=1)
     checker.that("it has no versions" in said, f"its versions: {said.strip()}")
+
+
+def what_cannot_be_had_is_said(checker, path, shell):
+    """A file with which a deployed function cannot be had is refused while that is at work; if the server begins with such
+    a one, it says so wherever somebody looks."""
+    def write(**changes):
+        path.server.config_path.write_text(json.dumps({**path.server.config, **changes}))
+
+    code = shell.write("far/far.js", "module.exports = { main() {} };\n")
+    shell("deploy", "far", "-f", code, "--network", "192.0.2.7:443")
+    refused = path.server.metrics()["netlambda_reload_failures_total"]
+    write(network=[])
+    os.kill(path.server.process.pid, harness.signal.SIGHUP)
+    network.wait_for(lambda: path.server.metrics()["netlambda_reload_failures_total"] > refused, 10, "the refusal")
+    log = (path.lab.directory / "server.log").read_text()
+    checker.that('the deployed function "far" could not be had any more' in log, "the refusal names the function")
+    checker.equal("what it may reach", ["192.0.2.7:443"], shell.json("describe", "far")["settings"]["network"])
+    path.server.kill()
+    path.server.start(health=503)
+    health = path.server.get("/healthz")[1]
+    checker.that("function far is deployed and cannot be had" in health, f"health: {health.strip()}")
+    states = {f["name"]: f["state"] for f in shell.json("list")}
+    checker.equal("how it does", "failed", states["far"])
+    said = shell("describe", "far", status=1)
+    checker.that("is deployed, version 1, and cannot be had" in said, f"describe: {said.strip()}")
+    write()
+    os.kill(path.server.process.pid, harness.signal.SIGHUP)
+    network.wait_for(lambda: path.server.metrics()["netlambda_reloads_total"] == 1, 10, "the reload")
+    checker.equal("how it does with the file as it was", "far", shell.json("describe", "far")["name"])
+    shell("delete", "far")
 
 
 def dependencies_go_with_the_code(checker, shell):

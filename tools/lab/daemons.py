@@ -62,11 +62,11 @@ class Server:
         self.config_path.write_text(json.dumps(self.config, indent=2) + "\n")
         self.process = None
 
-    def start(self, *options, wrapper=(), environment=None, seconds=10):
+    def start(self, *options, wrapper=(), environment=None, seconds=10, health=200):
         argv = [*wrapper, program("netlambda-server", self.build), "--config", self.config_path, *options]
         self.process = self.lab.start(self.name, argv, "server.log",
                                       env={**os.environ, **(environment or {})})
-        network.wait_for(self._ready, seconds, "the server to be ready; its log says:\n" + self._log)
+        network.wait_for(lambda: self._ready(health), seconds, "the server to be ready; its log says:\n" + self._log)
         return self
 
     @property
@@ -74,11 +74,11 @@ class Server:
         path = self.lab.directory / "server.log"
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
-    def _ready(self):
+    def _ready(self, health):
         if self.process.poll() is not None:
             raise network.LabError(f"the server ended with {self.process.returncode}:\n{self._log}")
         try:
-            return self.get("/healthz")[0] == 200
+            return self.get("/healthz")[0] == health
         except OSError:
             return False
 
