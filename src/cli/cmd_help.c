@@ -44,6 +44,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	}
 	if (optind < argc)
 		return cli_usage_error(cli, "there is no command \"%s\"", argv[optind]);
+	if (command == &command_replay)
+		return command->run(cli, 2, (char *[]){"replay", "--help", NULL});
 	if (command)
 		cli_print_help(command);
 	return 0;

@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The bash completions, called as bash calls them. usage: test_completion.sh COMPLETIONS_DIR NETLAMBDA
+# The bash completions, called as bash calls them. usage: test_completion.sh COMPLETIONS_DIR NETLAMBDA AGENT SERVER
 set -u
-directory=$1 program=$2
+directory=$1 program=$2 agent=$3 server=$4
 failed=0
 
 # shellcheck disable=SC1091
 . "$directory/netlambda"
 # shellcheck disable=SC1091
+. "$directory/netlambda-agent"
+# shellcheck disable=SC1091
 . "$directory/netlambda-server"
+# shellcheck disable=SC1091
+. "$(dirname "$0")/options.sh"
 
 # expect FUNCTION "WORDS OF THE LINE, the last one being typed" "THE CANDIDATES"
 expect()
@@ -65,47 +69,52 @@ expect _netlambda 'netlambda replay x.pcap --log-level i' 'info'
 expect _netlambda 'netlambda replay x.pcap --output ' 'table json'
 expect _netlambda "netlambda replay x.pcap -c $directory/netlambda-s" "$directory/netlambda-server"
 expect _netlambda 'netlambda p' 'pki'
-expect _netlambda 'netlambda pki ' 'init issue renew revoke crl list show enroll --help'
+expect _netlambda 'netlambda pki ' "init issue renew revoke crl list show enroll $common"
 expect _netlambda 'netlambda pki re' 'renew revoke'
 expect _netlambda 'netlambda pki issue s' 'switch server'
-expect _netlambda 'netlambda pki issue switch 7 --s' '--server'
+expect _netlambda 'netlambda pki issue switch 7 --se' '--server'
 expect _netlambda 'netlambda pki issue --dir /x switch 7 --na' '--name'
 expect _netlambda 'netlambda pki revoke switch 7 --reason k' 'key-compromise'
 expect _netlambda 'netlambda pki list --ex' '--expiring'
 expect _netlambda "netlambda pki enroll $directory/netlambda-s" "$directory/netlambda-server"
-expect _netlambda 'netlambda pki enroll x.pem --o' '--owner'
+expect _netlambda 'netlambda pki enroll x.pem --ow' '--owner'
 expect _netlambda_server 'netlambda-server --l' '--log-level'
 expect _netlambda_server 'netlambda-server --log-level w' 'warning'
 expect _netlambda_server "netlambda-server -c $directory/netlambda-s" "$directory/netlambda-server"
 
-# What is completed is what the program knows.
-while read -r command _; do
-	expect _netlambda "netlambda $command" "$(printf '%s\n' status alerts functions function state switches pki replay decrypt version help | grep "^$command" | paste -sd ' ')"
-done < <("$program" help | sed -n '/^Commands:/,/^$/s/^  //p')
-for command in status alerts functions function state switches pki replay decrypt version help; do
-	"$program" help "$command" >/dev/null || failed=1
+# What is completed is what the programs know: each command and verb, and each of their options.
+# expect_options FUNCTION PROGRAM [WORD...]
+expect_options()
+{
+	local function=$1 program=$2 option none=1
+
+	shift 2
+	for option in $(options_of "$program" "$@"); do
+		COMP_WORDS=("${program##*/}" "$@" "$option") COMP_CWORD=$(($# + 1)) COMPREPLY=()
+		none=
+		"$function"
+		[[ " ${COMPREPLY[*]} " == *" $option "* ]] || {
+			echo "not ok: ${program##*/} $*: $option is not completed"
+			failed=1
+		}
+	done
+	[ -z "$none" ] || {
+		echo "not ok: ${program##*/} $*: no option is known"
+		failed=1
+	}
+}
+
+commands=$(below Commands "$program")
+for command in $commands; do
+	expect _netlambda "netlambda $command" "$(grep "^$command" <<<"$commands" | paste -sd ' ')"
+	for verb in $(below Verbs "$program" "$command"); do
+		expect _netlambda "netlambda $command $verb" "$verb"
+	done
 done
-while read -r verb _; do
-	expect _netlambda "netlambda pki $verb" "$verb"
-	# Each option that the help knows is completed.
-	for option in $("$program" help pki "$verb" | sed '/^Options of every/,$d' | grep -oE '^ +--[a-z-]+' ); do
-		COMP_WORDS=(netlambda pki "$verb" "$option") COMP_CWORD=3 COMPREPLY=()
-		_netlambda
-		[[ " ${COMPREPLY[*]} " == *" $option "* ]] || {
-			echo "not ok: pki $verb: $option is not completed"
-			failed=1
-		}
-	done
-done < <("$program" help pki | sed -n '/^Verbs:/,/^$/s/^  //p')
-while read -r verb _; do
-	expect _netlambda "netlambda function $verb" "$verb"
-	for option in $("$program" help function "$verb" | sed -n '/^Options/,/^$/s/^ *\(-.*\)/\1/p' | sed 's/   .*//' | grep -oE -- '--[a-z-]+'); do
-		COMP_WORDS=(netlambda function "$verb" "$option") COMP_CWORD=3 COMPREPLY=()
-		_netlambda
-		[[ " ${COMPREPLY[*]} " == *" $option "* ]] || {
-			echo "not ok: function $verb: $option is not completed"
-			failed=1
-		}
-	done
-done < <("$program" help function | sed -n '/^Verbs:/,/^$/s/^  //p')
+while read -ra words; do
+	expect_options _netlambda "$program" "${words[@]}"
+done < <(commands_of "$program")
+expect_options _netlambda "$program"
+expect_options _netlambda_agent "$agent"
+expect_options _netlambda_server "$server"
 exit $failed

@@ -3,10 +3,13 @@
 #
 # The completions of fish and zsh: each command, verb and option that the program's help knows is offered where it
 # belongs. fish is asked; in zsh the functions that its completion calls print what they are called with.
-# usage: test_completion_shells.sh fish|zsh COMPLETION NETLAMBDA
+# usage: test_completion_shells.sh fish|zsh COMPLETION PROGRAM
 set -u
 shell=$1 completion=$2 program=$3
+called=${program##*/}
 failed=0
+# shellcheck disable=SC1091
+. "$(dirname "$0")/options.sh"
 
 command -v "$shell" >/dev/null || {
 	echo "no $shell here"
@@ -19,7 +22,7 @@ PATH=$(dirname "$program"):$PATH
 # shellcheck disable=SC2317 # they are called by their names
 offered_fish()
 {
-	fish --no-config -c "source $completion; complete -C 'netlambda $1 $2'" 2>/dev/null
+	fish --no-config -c "source $completion; complete -C '$called $1 $2'" 2>/dev/null
 }
 
 # shellcheck disable=SC2317
@@ -30,7 +33,7 @@ offered_zsh()
 		_arguments() { print -rl -- "$@"; [[ $1 == -C ]] || return; shift words; state=argument
 			((${#words} > 1)) || state=$level; level=verb }
 		_describe() { print -rl -- ${(P)2} }
-		level=command words=(netlambda '"$1"' "")
+		level=command words=('"$called"' '"$1"' "")
 		. '"$completion"' 2>/dev/null'
 }
 
@@ -43,43 +46,28 @@ expect()
 	shift 2
 	for name in "$@"; do
 		grep -qE -- "^(\*?)$name([^a-z-]|\$)" <<<"$offered" || {
-			echo "not ok: $shell: 'netlambda $words' does not offer $name"
+			echo "not ok: $shell: '$called $words' does not offer $name"
 			failed=1
 		}
 	done
 }
 
-# below "WORDS" TITLE: what the help lists there
-below()
-{
-	# shellcheck disable=SC2086 # words
-	"$program" help $1 | sed -n "/^$2:/,/^\$/s/^  \([a-z-]*\)  .*/\1/p"
-}
-
-# options_of "WORDS"
-options_of()
-{
-	# shellcheck disable=SC2086 # words
-	"$program" help $1 | sed -n '/^Options/,/^$/p' | grep -E '^ +-' | sed 's/^ *//; s/  .*//' | grep -oE -- '--[a-z-]+'
-}
-
+# check [WORD...]: the options behind a command
 check()
 {
 	# shellcheck disable=SC2046 # words
-	expect "$1" -- $(options_of "$1")
+	expect "$*" -- $(options_of "$program" "$@")
 }
 
-commands=$(below '' Commands)
-[ -n "$commands" ] || failed=1
+commands=$(below Commands "$program")
 # shellcheck disable=SC2086 # words
-expect '' '' $commands
+[ -z "$commands" ] || expect '' '' $commands
 for command in $commands; do
-	verbs=$(below "$command" Verbs)
-	[ -n "$verbs" ] || check "$command"
-	# shellcheck disable=SC2086
-	expect "$command" '' $verbs
-	for verb in $verbs; do
-		check "$command $verb"
-	done
+	# shellcheck disable=SC2046 # words
+	expect "$command" '' $(below Verbs "$program" "$command")
 done
+while read -ra words; do
+	check "${words[@]}"
+done < <(commands_of "$program")
+check
 exit $failed
