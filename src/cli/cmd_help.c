@@ -45,7 +45,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (optind < argc)
 		return cli_usage_error(cli, "there is no command \"%s\"", argv[optind]);
 	if (command == &command_replay)
-		return command->run(cli, 2, (char *[]){"replay", "--help", NULL});
+		return command->run(cli, 2, (char *[]){(char *)"replay", (char *)"--help", NULL});
 	if (command)
 		cli_print_help(command);
 	return 0;
