@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/commits.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "server/agents.h"
 #include "server/api.h"
@@ -279,7 +280,8 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 	commits->last_error = error;
 	commits->under_way--;
 	commit->unit->commits--;
-	commit->unit->commit_error = error;
+	if (error == -EDQUOT)
+		commits->over_limit_ns = clock_monotonic_ns();
 	if (error == 0) {
 		publish(commits, &commit->request.outcome);
 		settle_streams(commits, commit);

@@ -32,8 +32,10 @@ struct commits {
 	uint64_t alerts;       /* published since start */
 	uint64_t dead_letters; /* since start */
 	uint64_t refused;      /* results that the store did not take; they are run again */
-	int last_error;        /* of the newest result: 0, or why the store refuses */
-	int last_task_error;   /* of the newest task, likewise */
+	uint64_t
+		over_limit_ns; /* monotonic: when the last of these would have made it too large; 0: never */
+	int last_error;      /* of the newest result: 0, or why the store refuses */
+	int last_task_error; /* of the newest task, likewise */
 };
 
 /* What is to be done when the store refuses, to be put behind the error; "": the error says it. */

@@ -605,6 +605,8 @@ void server_reload(struct server *server)
 	log_info("reloaded file=%s triggers=%zu", config->path, server->units->trigger_count);
 	config_swap_functions(server->config, config);
 	allow_switches(server);
+	if (server->config->store_max != config->store_max)
+		server->commits.over_limit_ns = 0;
 	server->config->store_max = config->store_max;
 	committer_limit(server->committer, config->store_max);
 	server->config->alerts_keep_ns = config->alerts_keep_ns;

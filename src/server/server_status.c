@@ -3,11 +3,14 @@
 #include "server/function_metrics.h"
 #include "server/server_private.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 /* What the API shows of the server. */
+
+#define OVER_LIMIT_NS (10 * NS_PER_SEC) /* so long after a refusal the store still counts as full */
 
 static size_t count_live_units(const struct units *units)
 {
@@ -32,20 +35,23 @@ static size_t count_switches(const struct server *server)
 	return switches_count(server->switches) + agents_count(link_agents(server->link));
 }
 
-/* One function's commits may be refused while others', which need no room, are taken. */
-static int find_store_error(const struct server *server)
+/* What needs no room, or little, is taken while other results are refused again and again. */
+static bool is_over_limit(const struct commits *commits)
 {
-	int error = server->commits.last_error;
-
-	for (size_t i = 0; i < UNITS_MAX && error == 0; i++)
-		if (server->units->units[i].config)
-			error = server->units->units[i].commit_error;
-	return error != 0 ? error : server->commits.last_task_error;
+	return commits->over_limit_ns != 0 &&
+	       clock_monotonic_ns() < commits->over_limit_ns + OVER_LIMIT_NS;
 }
 
-static void show_store_health(const struct server *server, api_reason_fn fn, void *arg)
+static int find_store_error(const struct commits *commits)
 {
-	int error = find_store_error(server);
+	if (commits->last_error != 0)
+		return commits->last_error;
+	return is_over_limit(commits) ? -EDQUOT : commits->last_task_error;
+}
+
+static void show_store_health(const struct commits *commits, api_reason_fn fn, void *arg)
+{
+	int error = find_store_error(commits);
 	char reason[192];
 
 	if (error == 0)
@@ -86,7 +92,7 @@ static void show_health(void *user, api_reason_fn fn, void *arg)
 	const struct server *server = user;
 	char reason[256];
 
-	show_store_health(server, fn, arg);
+	show_store_health(&server->commits, fn, arg);
 	if (link_error(server->link) != 0) {
 		snprintf(reason, sizeof(reason),
 			"a receive worker has ended, and its switches are not heard: %s; start the "

@@ -27,7 +27,6 @@ struct unit {
 	bool retired;
 	uint64_t retire_at_ns; /* monotonic: removed at the latest then */
 	unsigned int commits;  /* results that are with the committer */
-	int commit_error;      /* of the newest: 0, or why the store refused it */
 };
 
 struct units {
