@@ -66,7 +66,7 @@ bool result_frame_write(
 	if (deleted == 0)
 		row.value = pipe_get_text(c, &row.value_len);
 	c->failed |= deleted > 1 || key_len > STATE_KEY_MAX || name_len > STATE_NAME_MAX ||
-		     name_len == 0;
+		     row.value_len > STATE_VALUE_MAX || name_len == 0;
 	if (!cursor_ok(c))
 		return false;
 	*ret_identity_len = (size_t)(row.name - row.key) + name_len;

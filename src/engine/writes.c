@@ -34,7 +34,8 @@ static struct write_slot *find_slot(
 		if (slot->hash != hash || !write)
 			continue;
 		other = &set->items[slot->place - 1];
-		if (strcmp(other->key, write->key) == 0 && strcmp(other->name, write->name) == 0)
+		if (other->hash == write->hash && strcmp(other->key, write->key) == 0 &&
+			strcmp(other->name, write->name) == 0)
 			return slot;
 	}
 }

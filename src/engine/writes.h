@@ -3,7 +3,7 @@
 #define ENGINE_WRITES_H
 
 /*
- * The state changes of one result, one for each (key, name): a later one takes the place of an earlier
+ * The state changes of one result, one for each (hash, key, name): a later one takes the place of an earlier
  * one, since only the last is worth a row in the database. Texts are borrowed.
  */
 

@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATE_KEY_MAX  1023 /* bytes of UTF-8 */
-#define STATE_NAME_MAX 511
+#define STATE_KEY_MAX   1023 /* bytes of UTF-8 */
+#define STATE_NAME_MAX  511
+#define STATE_VALUE_MAX (8U << 20)
 
 /* One value, under the function's key and a name of its choice. */
 struct state_row {

@@ -155,6 +155,12 @@ static void changes_of_partitions_that_were_taken_away_are_left_out(void **state
 	fixture_done(&fixture);
 }
 
+static void put_le32(uint8_t *at, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(at, &value, sizeof(value));
+}
+
 /* `size` bytes that end where a page begins that cannot be read. */
 static uint8_t *guarded(size_t size, uint8_t **ret_map)
 {
@@ -295,6 +301,45 @@ static void later_change_takes_the_place_of_an_earlier_one(void **state _unused_
 	fixture_done(&fixture);
 }
 
+/* Who says of a key that it has another's hash has that say nothing of the other's. */
+static void changes_of_one_key_with_two_hashes_are_two(void **state _unused_)
+{
+	uint8_t bytes[RESULT_SIZE];
+	struct fixture fixture;
+	const struct outcome *outcome;
+
+	fixture_init(&fixture);
+	memcpy(bytes, result_text, sizeof(bytes));
+	bytes[140] = 'n'; /* of the second change, which is of the same key, too */
+	assert_int_equal(add(&fixture, bytes, sizeof(bytes), ALL), 0);
+	outcome = &builder_result(fixture.builder)->outcome;
+	assert_int_equal(outcome->write_count, 2);
+	assert_string_equal(outcome->writes[0].value, "42");
+	assert_null(outcome->writes[1].value);
+	fixture_done(&fixture);
+}
+
+/* It would be kept, and no worker could be given it. */
+static void a_value_that_fits_into_no_frame_is_refused(void **state _unused_)
+{
+	const size_t head = 119, size = head + STATE_VALUE_MAX + 2;
+	_cleanup_free_ uint8_t *bytes = malloc(size);
+	struct fixture fixture;
+
+	assert_non_null(bytes);
+	fixture_init(&fixture);
+	memset(bytes, '1', size);
+	memcpy(bytes, result_text, head);
+	bytes[90] = 1; /* one change */
+	bytes[size - 1] = 0;
+	put_le32(bytes + 115, STATE_VALUE_MAX + 1);
+	assert_refused(&fixture, bytes, size);
+	put_le32(bytes + 115, STATE_VALUE_MAX);
+	bytes[size - 2] = 0;
+	assert_int_equal(add(&fixture, bytes, size - 1, ALL), 0);
+	fixture_done(&fixture);
+}
+
 static void changes_are_one_a_key_and_name_however_many(void **state _unused_)
 {
 	static char texts[3000][8];
@@ -429,6 +474,8 @@ int main(void)
 		cmocka_unit_test(a_reply_is_that_of_one_event_which_is_done),
 		cmocka_unit_test(frame_that_says_nothing_is_refused),
 		cmocka_unit_test(later_change_takes_the_place_of_an_earlier_one),
+		cmocka_unit_test(changes_of_one_key_with_two_hashes_are_two),
+		cmocka_unit_test(a_value_that_fits_into_no_frame_is_refused),
 		cmocka_unit_test(changes_are_one_a_key_and_name_however_many),
 		cmocka_unit_test(lists_merge_by_arrival),
 		cmocka_unit_test(arrival_is_counted_across_its_wrap),
