@@ -177,7 +177,7 @@ def letters(shell):
 def failures_say_no_more_than_they_must(checker, path, shell):
     status, _, text = order(path, "throw", mine="payload")
     checker.equal("an exception", (500, True, False), (status, "the function failed" in text, "secret" in text))
-    checker.equal("its dead letter", [(7, "Error: a secret of the function", "payload")],
+    checker.equal("its dead letter", [(7, "scans.js:12: Error: a secret of the function", "payload")],
                   [(row["event_id"], row["reason"], row["data"]["body"]["mine"]) for row in letters(shell)])
     status, _, text = order(path, "hang")
     checker.equal("a promise that never settles", (500, True), (status, "the function failed" in text))
