@@ -316,7 +316,8 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 	if (v2_error_action(error) != V2_ACTION_NONE && v2_error_action(error) != V2_ACTION_DROP)
 		sim_fail(world, "agent %u takes a packet of its server for %s", agent->index,
 			v2_error_name(error));
-	if (error == V2_UNSEALED && packet->intact)
+	if (error == V2_UNSEALED && packet->intact &&
+		!sim_seal_forgot(&agent->seal, world->peers[packet->agent].seal.every, packet))
 		sim_fail(world, "agent %u cannot open a datagram of its server", agent->index);
 	/* Before anything is sent: the collecting thread pushes when it likes. */
 	if (!world->healed && sim_chance(world, 20))

@@ -76,6 +76,15 @@ static int sim_open(void *user, uint8_t phase, uint64_t packet, const uint8_t *h
 	return 0;
 }
 
+bool sim_seal_forgot(const struct sim_seal *seal, uint64_t every, const struct sim_packet *packet)
+{
+	uint64_t number = 0;
+
+	for (size_t i = V2_HEADER_BYTES - sizeof(number); i < V2_HEADER_BYTES; i++)
+		number = number << 8 | packet->bytes[i];
+	return number / every + 1 < seal->phases.generation;
+}
+
 void sim_seal_init(struct sim_seal *seal, const struct siphash_key *key, bool server,
 	uint64_t every, struct v2_seal *ret_seal)
 {

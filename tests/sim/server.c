@@ -359,7 +359,9 @@ void sim_server_receive(struct sim_world *world, struct sim_packet *packet)
 	if (error == V2_OK && world->peers[packet->agent].session_connection == 0)
 		sim_fail(world, "the server takes a packet of agent %u, which has no session",
 			packet->agent);
-	if (error == V2_UNSEALED && packet->intact)
+	if (error == V2_UNSEALED && packet->intact &&
+		!sim_seal_forgot(&world->peers[packet->agent].seal,
+			world->agents[packet->agent].seal.every, packet))
 		sim_fail(world, "the server cannot open a datagram of agent %u", packet->agent);
 	take_updates(world, &world->peers[packet->agent]);
 }

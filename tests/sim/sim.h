@@ -394,5 +394,10 @@ bool sim_ledger_settled(struct sim_world *world, unsigned int lanes);
 /* A generation of keys is `every` packets long. */
 void sim_seal_init(struct sim_seal *seal, const struct siphash_key *key, bool server,
 	uint64_t every, struct v2_seal *ret_seal);
+/*
+ * The packet, of a peer whose generations are `every` packets long, is of one whose key is gone: it came
+ * later than a whole generation, which here may be short, and the real one is longer than the replay window.
+ */
+bool sim_seal_forgot(const struct sim_seal *seal, uint64_t every, const struct sim_packet *packet);
 
 #endif
