@@ -17,6 +17,7 @@ struct conversation {
 	struct control_server *server;
 	struct tls_channel *channel;
 	struct v2_control_server talk;
+	bool unlearned; /* the caller does not take the layout of its records */
 	uint32_t switch_id;
 	uint64_t opened_ns, ticket;
 	struct conversation *next, **link;
@@ -340,8 +341,13 @@ static void on_message(void *user, struct tls_channel *channel, const uint8_t *b
 		&conversation->talk, loop_now_ns(server->loop), bytes, size, &event);
 
 	if (error != V2_OK) {
-		server->stats.bad_messages++;
-		note(server, &(struct control_note){.what = "an agent is not understood",
+		if (conversation->unlearned)
+			server->stats.refused++;
+		else
+			server->stats.bad_messages++;
+		note(server, &(struct control_note){.what = conversation->unlearned
+								    ? "session refused"
+								    : "an agent is not understood",
 				     .peer = tls_channel_peer(channel),
 				     .error = error});
 		(void)leave(conversation, V2_BYE_ERROR, error);
@@ -353,15 +359,33 @@ static void on_message(void *user, struct tls_channel *channel, const uint8_t *b
 
 /* ---- connections ---- */
 
+static bool knows(void *user, const struct v2_schema *schema)
+{
+	const struct control_server *server = ((struct conversation *)user)->server;
+
+	return server->callbacks->knows(server->user, schema);
+}
+
+static enum v2_error learn(
+	void *user, const struct v2_schema *schema, const uint8_t *description, size_t size)
+{
+	struct conversation *conversation = user;
+	const struct control_server *server = conversation->server;
+	enum v2_error error = server->callbacks->learn(server->user, schema, description, size);
+
+	conversation->unlearned = error != V2_OK;
+	return error;
+}
+
 static void on_opened(void *user, struct tls_channel *channel)
 {
 	struct control_server *server = user;
 	struct conversation *conversation = calloc(1, sizeof(*conversation));
 	const struct v2_control_server_config config = {
 		.alive = server->alive,
-		.knows = server->callbacks->knows,
-		.learn = server->callbacks->learn,
-		.user = server->user,
+		.knows = knows,
+		.learn = learn,
+		.user = conversation,
 	};
 
 	if (!conversation) {
@@ -382,6 +406,11 @@ static void on_opened(void *user, struct tls_channel *channel)
 	note(server,
 		&(struct control_note){.what = "connected", .peer = tls_channel_peer(channel)});
 	(void)talk_on(conversation);
+}
+
+static void on_replaced(void *user _unused_, struct tls_channel *channel)
+{
+	(void)leave(tls_channel_user(channel), V2_BYE_REPLACED, V2_OK);
 }
 
 static void on_writable(void *user _unused_, struct tls_channel *channel)
@@ -408,6 +437,7 @@ static void on_failed(void *user, const struct endpoint *address, enum tls_end e
 static const struct tls_callbacks tls_callbacks = {
 	.opened = on_opened,
 	.message = on_message,
+	.replaced = on_replaced,
 	.writable = on_writable,
 	.closed = on_closed,
 	.failed = on_failed,

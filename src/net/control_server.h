@@ -97,7 +97,9 @@ struct control_server_stats {
 	struct tls_server_stats tls;
 	unsigned int sessions;       /* that live */
 	unsigned int sessions_alone; /* of these, without a connection */
-	uint64_t welcomed, refused, over, bad_messages;
+	uint64_t welcomed, over;
+	uint64_t refused;      /* agents: other version, other layout of records, stale */
+	uint64_t bad_messages; /* that were not understood */
 };
 void control_server_stats(
 	const struct control_server *server, struct control_server_stats *ret_stats);

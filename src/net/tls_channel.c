@@ -94,7 +94,7 @@ static void refuse(struct tls_channel *channel, enum tls_end end, const char *wh
 {
 	const struct tls_callbacks *callbacks = channel->owner->callbacks;
 
-	channel->refused = true;
+	channel->counted = true;
 	tls_grant_end(&channel->grant);
 	begin_lingering(channel);
 	if (channel->owner->refused)
@@ -535,6 +535,18 @@ int tls_channel_export(struct tls_channel *channel, const char *label, const uin
 }
 
 /* ---- for the owner ---- */
+
+void tls_channel_replace(struct tls_channel *channel, const char *why)
+{
+	const struct tls_callbacks *callbacks = channel->owner->callbacks;
+
+	enter(channel);
+	if (callbacks->replaced)
+		callbacks->replaced(channel->owner->user, channel);
+	if (channel->state == TLS_OPEN)
+		tls_channel_end(channel, TLS_REPLACED, why);
+	leave(channel);
+}
 
 /* True if it ended. */
 static bool check(struct tls_channel *channel, uint64_t now_ns)

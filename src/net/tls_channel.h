@@ -38,6 +38,11 @@ struct tls_callbacks {
 	void (*opened)(void *user, struct tls_channel *channel);
 	/* A whole message, which is valid during the call. */
 	void (*message)(void *user, struct tls_channel *channel, const uint8_t *bytes, size_t size);
+	/*
+	 * A server's: the switch has newer connections, and this one ends. For a last word and
+	 * tls_channel_close(); what is not closed when it returns ends without, and `closed` is called.
+	 */
+	void (*replaced)(void *user, struct tls_channel *channel);
 	/* There is room again, after -ENOBUFS. */
 	void (*writable)(void *user, struct tls_channel *channel);
 	/* It ended, not by the caller. `why` is for people, and never NULL. The last call. */

@@ -52,7 +52,7 @@ struct tls_channel {
 	unsigned int busy; /* callbacks under way: it is not freed */
 	bool paused, refused_room;
 	bool known;       /* a server's: a switch was believed at its machine before */
-	bool refused;     /* the peer was, and was counted then */
+	bool counted;     /* its end was, before it is gone */
 	bool wants_write; /* OpenSSL does, whatever waits */
 	void *user;
 };
@@ -65,6 +65,8 @@ int tls_channel_new(struct tls_owner *owner, int fd, const struct endpoint *addr
 	enum tls_state state, struct tls_channel **ret_channel) _must_check_;
 /* Ends it now. `closed` or `failed` is called, unless the caller had closed it. */
 void tls_channel_end(struct tls_channel *channel, enum tls_end end, const char *why);
+/* The same for one that newer ones have replaced: the caller has the last word. */
+void tls_channel_replace(struct tls_channel *channel, const char *why);
 /* Looks after those that take too long; now and then. */
 void tls_owner_tick(struct tls_owner *owner, uint64_t now_ns);
 /* Ends all without a word to the caller. */

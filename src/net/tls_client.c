@@ -151,7 +151,7 @@ static void count_gone(struct tls_owner *owner, struct tls_channel *channel, enu
 {
 	struct tls_client *client = container_of(owner, struct tls_client, owner);
 
-	if (!channel->refused)
+	if (!channel->counted)
 		client->stats.ends[end]++;
 	keep_up(client);
 }
@@ -253,17 +253,6 @@ void tls_client_stop(struct tls_client *client)
 {
 	client->stopped = true;
 	loop_disarm_timer(&client->retry);
-}
-
-int tls_client_set_addresses(
-	struct tls_client *client, const struct endpoint *addresses, size_t count)
-{
-	if (count == 0 || count > TLS_ADDRESSES_MAX)
-		return -EINVAL;
-	memcpy(client->options.addresses, addresses, count * sizeof(*addresses));
-	client->options.address_count = count;
-	client->next_address = 0;
-	return 0;
 }
 
 void tls_client_stats(const struct tls_client *client, struct tls_client_stats *ret_stats)

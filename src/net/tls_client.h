@@ -9,8 +9,8 @@
  * when the caller says that all is well, tls_client_settled(): a server that takes connections and
  * then closes them is not hammered.
  *
- * Names are not resolved here, which would block: the caller gives addresses, and may give others at
- * any time. The server's certificate must be of `server_name`, a DNS name or an address.
+ * Names are not resolved here, which would block: the caller gives addresses. The server's certificate
+ * must be of `server_name`, a DNS name or an address.
  */
 
 #include "net/tls_channel.h"
@@ -52,9 +52,6 @@ void tls_client_settled(struct tls_client *client);
 void tls_client_renew(struct tls_client *client);
 /* No attempts any more; what is up stays up. */
 void tls_client_stop(struct tls_client *client);
-/* For the next attempts. 0 or -EINVAL. */
-int tls_client_set_addresses(
-	struct tls_client *client, const struct endpoint *addresses, size_t count) _must_check_;
 
 void tls_client_stats(const struct tls_client *client, struct tls_client_stats *ret_stats);
 

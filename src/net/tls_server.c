@@ -178,8 +178,11 @@ static void make_room_for(struct tls_server *server, const struct tls_channel *n
 		if (!oldest || c->since_ns <= oldest->since_ns)
 			oldest = c;
 	}
-	if (count >= CHANNELS_A_SWITCH)
-		tls_channel_end(oldest, TLS_REPLACED, "the switch has newer connections");
+	if (count < CHANNELS_A_SWITCH)
+		return;
+	server->stats.ends[TLS_REPLACED]++;
+	oldest->counted = true;
+	tls_channel_replace(oldest, "the switch has newer connections");
 }
 
 static enum tls_end admit(struct tls_channel *channel, char **ret_why)
@@ -208,8 +211,7 @@ static void count_refused(struct tls_owner *owner, enum tls_end end)
 
 static void count_gone(struct tls_owner *owner, struct tls_channel *channel, enum tls_end end)
 {
-	/* What was refused was counted then. */
-	if (!channel->refused)
+	if (!channel->counted)
 		count_refused(owner, end);
 }
 

@@ -49,13 +49,16 @@ const char *credentials_place(enum certificate_kind kind)
 
 #define NONE "none" /* what a unit passes where there are none */
 
+/* One that is there and cannot be read is not passed over for another: whoever reads it says why. */
 static bool is_there(const char *path)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char begin[sizeof(NONE) - 1];
 
-	return fd >= 0 && (read(fd, begin, sizeof(begin)) != (ssize_t)sizeof(begin) ||
-				  memcmp(begin, NONE, sizeof(begin)) != 0);
+	if (fd < 0)
+		return errno != ENOENT && errno != ENOTDIR;
+	return read(fd, begin, sizeof(begin)) != (ssize_t)sizeof(begin) ||
+	       memcmp(begin, NONE, sizeof(begin)) != 0;
 }
 
 void credentials_find(enum certificate_kind kind, char path[static CREDENTIALS_PATH_MAX])

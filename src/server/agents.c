@@ -492,7 +492,11 @@ static bool add_loss(struct agents *agents, struct stream *stream, const struct 
 	return true;
 }
 
-/* Goes on at `next`, up to `end` at most. False: not now. */
+/*
+ * Goes on at `next`, up to `end` at most. False: not now. What was declared since the server started is a
+ * gap that the stream knows until it is processed, so it does not come here again (stream_skip_known());
+ * what was declared before that is durable, and the stream knows nothing of it.
+ */
 static bool lane_skip(struct agent *agent, struct lane *lane, uint64_t end, const char *cause)
 {
 	struct agents *agents = agent->agents;
@@ -509,9 +513,7 @@ static bool lane_skip(struct agent *agent, struct lane *lane, uint64_t end, cons
 
 	if (stream_reserve_gap(stream) < 0 || (loss.count > 0 && !add_loss(agents, stream, &loss)))
 		return false;
-	/* What was declared, but not passed, before the server was started again comes again. */
 	stream_skip(stream, end - stream->next, loss.count == 0);
-	lane->declared = MAX(lane->declared, end);
 	return true;
 }
 

@@ -52,7 +52,7 @@ struct agents_options {
 
 struct lane {
 	struct stream stream;
-	uint64_t declared; /* ranges below are declared, or in what is to be committed */
+	uint64_t declared; /* before the server started, durably: ranges below come again */
 	bool blocked;      /* a unit had no room */
 	uint64_t events;   /* offered, each once */
 	uint64_t unrouted; /* of these, events that no trigger names */

@@ -260,12 +260,9 @@ static bool knows(void *user, const struct v2_schema *schema)
 	return ours && ours->hash == schema->hash && ours->record_bytes == schema->record_bytes;
 }
 
-static enum v2_error learn(void *user, const struct v2_schema *schema,
+static enum v2_error learn(void *user _unused_, const struct v2_schema *schema,
 	const uint8_t *description _unused_, size_t size _unused_)
 {
-	struct link *link = user;
-
-	link->refused_schemas++;
 	log_limited(LOG_LEVEL_ERROR,
 		"an agent is refused event=%" PRIu32 ": its records have another layout than this "
 		"server's; use agents and server of one "

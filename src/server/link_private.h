@@ -58,7 +58,7 @@ struct link {
 	struct loop_timer look_timer;
 	struct random_stream random;
 	struct v2_schemas schemas; /* that functions take, by event */
-	uint64_t refused_schemas, hellos_put_off;
+	uint64_t hellos_put_off;
 	uint64_t turned_away,
 		flood_said_ns; /* connections, when a line was last made of them; 0: never */
 	char *description;

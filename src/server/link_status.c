@@ -292,7 +292,7 @@ static void write_control(struct metrics *m, const struct link *link)
 	metrics_single(m, "netlambda_control_refused_total", METRIC_COUNTER,
 		"Agents that were believed and refused: other version, other layouts of records, "
 		"or stale.",
-		stats.refused + link->refused_schemas);
+		stats.refused);
 	metrics_family(m, "netlambda_control_put_off_total", METRIC_COUNTER,
 		"What agents asked for too often, and have to wait for: sessions (hello), and new "
 		"incarnations (restart).");

@@ -32,7 +32,7 @@ static enum v2_error learn(void *user, const struct v2_schema *schema _unused_,
 {
 	struct control_rig *c = user;
 
-	if (size != 5 || memcmp(description, "hello", 5) != 0)
+	if (c->schema_unwanted || size != 5 || memcmp(description, "hello", 5) != 0)
 		return V2_BAD_SCHEMA;
 	c->schema_known = true;
 	c->described++;

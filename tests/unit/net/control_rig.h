@@ -32,6 +32,7 @@ struct control_rig {
 	struct v2_aead *server_keys;
 	struct v2_mark mark;
 	bool schema_known;
+	bool schema_unwanted;   /* it is another layout than the server's */
 	const uint8_t *ciphers; /* allowed; NULL: both */
 	bool ask_later;         /* keeps the ticket instead of answering */
 	bool refuse;            /* refuses with V2_NO_CIPHER */

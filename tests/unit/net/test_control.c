@@ -333,6 +333,48 @@ static void agent_of_another_version_is_refused_and_counted(void **state)
 	assert_int_equal(c->asked, 0);
 }
 
+/* It speaks as it should, and is counted once. */
+static void agent_of_another_layout_is_refused_and_counted(void **state)
+{
+	struct control_rig *c = *state;
+	struct control_server_stats stats;
+
+	c->schema_unwanted = true;
+	control_start_server(c);
+	control_start_agent(c);
+	rig_wait(c->rig, has_refused, c);
+	control_stop_agent(c);
+	control_server_stats(c->server, &stats);
+	assert_int_equal(stats.bad_messages, 0);
+	assert_int_equal(stats.refused, stats.tls.opened);
+	assert_int_equal(c->asked, 0);
+}
+
+/* The third of a switch: the first is told why it has to go. */
+static void connection_that_newer_ones_replace_is_told_so(void **state)
+{
+	struct control_rig *c = *state;
+	struct control_server_stats stats;
+	struct peer edges[3] = {0};
+
+	control_start_server(c);
+	c->rig->address = proxy_address(c->proxy);
+	for (int i = 0; i < 3; i++) {
+		rig_connect(c->rig, &edges[i], "switch.pem");
+		rig_wait_count(c->rig, &edges[i].side.opened, 1);
+		tls_client_stop(edges[i].client);
+	}
+	rig_wait_count(c->rig, &edges[0].side.closed, 1);
+	assert_int_equal(edges[0].side.message[0], V2_CONTROL_BYE);
+	assert_int_equal(edges[0].side.message[V2_CONTROL_HEADER_BYTES], V2_BYE_REPLACED);
+	assert_int_equal(edges[1].side.closed + edges[2].side.closed, 0);
+	control_server_stats(c->server, &stats);
+	assert_int_equal(stats.tls.ends[TLS_REPLACED], 1);
+	assert_int_equal(stats.tls.ends[TLS_CLOSED], 0);
+	for (int i = 0; i < 3; i++)
+		rig_disconnect(&edges[i]);
+}
+
 static void answer_may_come_later(void **state)
 {
 	struct control_rig *c = *state;
@@ -522,6 +564,8 @@ int main(void)
 		WITH_RIG(agent_that_is_dismissed_comes_back),
 		WITH_RIG(refused_agent_does_not_hammer),
 		WITH_RIG(agent_of_another_version_is_refused_and_counted),
+		WITH_RIG(agent_of_another_layout_is_refused_and_counted),
+		WITH_RIG(connection_that_newer_ones_replace_is_told_so),
 		WITH_RIG(answer_may_come_later),
 		WITH_RIG(answer_to_an_earlier_incarnation_is_overlooked),
 		WITH_RIG(answer_to_a_connection_that_is_gone_is_told),

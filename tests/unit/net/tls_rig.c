@@ -226,7 +226,7 @@ int rig_try_server(struct rig *rig, const char *crl, char **ret_error)
 	};
 	int r = tls_context_new(rig->loop, &options, &rig->context, ret_error);
 
-	if (r == 0)
+	if (r == 0 && rig->options.local.len == 0)
 		r = endpoint_parse("127.0.0.1:0", &rig->options.local, ret_error);
 	if (r == 0)
 		r = tls_server_new(rig->loop, rig->context, &rig->options, &rig_callbacks,

@@ -66,7 +66,7 @@ extern const struct connection_rates rig_rates;
 int rig_new(void **state);
 int rig_free(void **state);
 
-/* `crl` may be NULL. */
+/* `crl` may be NULL. At options.local; at a port that is free, if that is not set. */
 void rig_start_server(struct rig *rig, const char *crl);
 /* The same, which may fail. 0 or a negative errno. */
 int rig_try_server(struct rig *rig, const char *crl, char **ret_error) _must_check_;

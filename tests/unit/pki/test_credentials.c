@@ -332,6 +332,11 @@ static void credentials_are_where_systemd_puts_them(void **state _unused_)
 	write_text("server.pem", "-----BEGIN");
 	credentials_find(CERTIFICATE_SERVER, path);
 	assert_string_equal(path, "./server.pem");
+	/* A link that leads to itself is there, and nobody can read it; root could read any file. */
+	assert_int_equal(unlink("server.pem"), 0);
+	assert_int_equal(symlink("server.pem", "server.pem"), 0);
+	credentials_find(CERTIFICATE_SERVER, path);
+	assert_string_equal(path, "./server.pem");
 	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
