@@ -336,6 +336,81 @@ static void moves_kills_and_refused_commits_at_once_lose_and_double_nothing(void
 	world_done(&crowd.world);
 }
 
+static bool push_poisoned(struct crowd *crowd, unsigned int one_in)
+{
+	static const enum order orders[] = {
+		ORDER_EXIT, ORDER_THROW, ORDER_THROW_LATE, ORDER_GARBAGE};
+	uint8_t source = (uint8_t)(rand_r(&crowd->seed) % SOURCES);
+	enum order order = rand_r(&crowd->seed) % one_in == 0
+				   ? orders[rand_r(&crowd->seed) % ARRAY_SIZE(orders)]
+				   : ORDER_NONE;
+
+	return push_from(&crowd->world, source, crowd->total, 1, order);
+}
+
+static void on_poisoned(struct loop_timer *timer, uint64_t now_ns)
+{
+	struct crowd *crowd = timer->user;
+
+	for (unsigned int i = 0; i < crowd->rate && crowd->total < crowd->most; i++) {
+		if (!push_poisoned(crowd, 200))
+			break;
+		crowd->total++;
+	}
+	crowd->disturb(crowd);
+	crowd->ticks++;
+	if (crowd->total < crowd->most)
+		loop_arm_timer(crowd->world.loop, timer, now_ns + NS_PER_MS);
+}
+
+static uint64_t sum_of_all(struct world *world)
+{
+	uint64_t sum = 0;
+	char key[32];
+
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		snprintf(key, sizeof(key), "10.0.0.%u", i);
+		sum += strtoull(value_of(world, key, "sum"), NULL, 10);
+	}
+	return sum;
+}
+
+/* What is put aside, and who is to blame, differs; but each event is either done or put aside, and none before its turn. */
+static void poison_among_kills_moves_and_refusals_is_put_aside_in_its_turn(void **state _unused_)
+{
+	static const struct {
+		unsigned int batch_max, attempts;
+	} settings[] = {{1, 1}, {2, 2}, {64, 1}};
+	static struct crowd crowd;
+	struct function_options o = options("sum.main");
+	struct function_stats stats;
+	unsigned int seed =
+		getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
+
+	skip_unless_native();
+	print_message("SEED=%u\n", seed);
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		crowd = (struct crowd){.rate = 10,
+			.most = 2000,
+			.seed = seed + (unsigned int)i,
+			.disturb = change_and_kill};
+		o.min = o.max = 2;
+		o.batch_max = settings[i].batch_max;
+		o.attempts = settings[i].attempts;
+		world_init(&crowd.world);
+		world_add(&crowd.world, &o);
+		crowd.world.want = crowd.most;
+		crowd.push_timer = (struct loop_timer){.fn = on_poisoned, .user = &crowd};
+		loop_arm_timer(crowd.world.loop, &crowd.push_timer, clock_monotonic_ns());
+		run_until(&crowd.world, all_finished);
+		function_stats(crowd.world.function, &stats);
+		assert_int_equal(stats.events, crowd.most);
+		assert_true(stats.dead_letters > 0);
+		assert_int_equal(sum_of_all(&crowd.world), crowd.most - stats.dead_letters);
+		world_done(&crowd.world);
+	}
+}
+
 /* ---- several functions ---- */
 
 static void assert_undone(const struct function *function, size_t events)
@@ -559,6 +634,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_order),
 		cmocka_unit_test(moves_kills_and_refused_commits_at_once_lose_and_double_nothing),
+		cmocka_unit_test(poison_among_kills_moves_and_refusals_is_put_aside_in_its_turn),
 		cmocka_unit_test(bad_functions_hold_up_no_other),
 		cmocka_unit_test(keys_leave_memory_and_come_back_with_what_they_were),
 		cmocka_unit_test(keys_come_back_whatever_happens_to_workers_and_store),

@@ -108,6 +108,21 @@ static struct state_sum sum_of(const struct world *world)
 	return sum;
 }
 
+/* A mark says that all before is done, so nothing may be finished out of order. */
+static void note_finished(struct world *world, const struct finished_event *event)
+{
+	uint64_t *done_to = &world->done_to[event->partition];
+
+	assert_ptr_equal(event->origin, world);
+	assert_true(world->finished_count < EVENTS_MAX);
+	if (event->position < *done_to)
+		fail_msg("%llu is finished after %llu of its partition",
+			(unsigned long long)event->position, (unsigned long long)*done_to);
+	*done_to = event->position;
+	take_reply(world, event);
+	world->finished[world->finished_count++] = (uint32_t)event->position;
+}
+
 static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 {
 	struct world *world = timer->user;
@@ -128,10 +143,7 @@ static void on_commit_done(struct loop_timer *timer, uint64_t now_ns _unused_)
 	take_letters(world, &result->outcome);
 	result_iterate(result, &iterator);
 	while (result_next(&iterator, &event)) {
-		assert_ptr_equal(event.origin, world);
-		assert_true(world->finished_count < EVENTS_MAX);
-		take_reply(world, &event);
-		world->finished[world->finished_count++] = (uint32_t)event.position;
+		note_finished(world, &event);
 	}
 	world->largest = MAX(world->largest, result->event_count);
 	engine_committed(result, 0);

@@ -48,6 +48,7 @@ struct world {
 	uint32_t epoch;                /* of the events pushed; 0: version 1 */
 	uint32_t finished[EVENTS_MAX]; /* sequence of each, in order of commit */
 	size_t finished_count;
+	uint64_t done_to[PARTITIONS]; /* of each partition, what was finished last */
 	struct {
 		uint32_t sequence;
 		unsigned int attempts;
