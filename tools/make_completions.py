@@ -18,7 +18,7 @@ VALUES = {"output": "table json yaml", "isolation": "strict best-effort none", "
           "trigger": "event:port event:flow event:source event:target event:interface timer:@hourly http:/",
           "reason": "unspecified key-compromise superseded cessation",
           "log-level": LEVELS, "inside": TUNNELS, "mode": "auto native generic", "protocol": "2 1",
-          "replay output": "table json"}  # of one command alone
+          "replay output": "table json", "function new trigger": "event:port http:/ timer:@hourly"}  # of one command alone
 FILES = ("FILE", "PATH", "DIR", "F", "JSON|@FILE")
 FISH_LISTS = {"NAME function": "(__netlambda_functions)", "IF... interface": "(__fish_print_interfaces)",
               "NAME user": "(__fish_complete_users)", "USER owner": "(__fish_complete_users)"}

@@ -328,7 +328,7 @@ static void guess_from_file(struct deploying *deploying)
 }
 
 /*
- * A folder's manifest names the events that it takes: without --trigger it is triggered by those.
+ * A folder's manifest names its triggers, or the events that it takes: without --trigger it is triggered by those.
  */
 static void guess_from_folder(struct deploying *deploying)
 {
@@ -340,10 +340,12 @@ static void guess_from_folder(struct deploying *deploying)
 		asprintf(&path, "%s/function.json", deploying->code.path) < 0)
 		return;
 	manifest = json_load_file(path, 0, NULL);
-	triggers = json_array();
-	json_array_foreach (json_object_get(manifest, "events"), i, id)
-		json_array_append_new(
-			triggers, json_sprintf("event:%lld", (long long)json_integer_value(id)));
+	triggers = json_object_get(manifest, "triggers");
+	triggers = json_is_array(triggers) ? json_incref(triggers) : json_array();
+	if (json_array_size(triggers) == 0)
+		json_array_foreach (json_object_get(manifest, "events"), i, id)
+			json_array_append_new(triggers,
+				json_sprintf("event:%lld", (long long)json_integer_value(id)));
 	if (json_array_size(triggers) > 0)
 		json_object_set(deploying->spec, "triggers", triggers);
 	json_decref(triggers);

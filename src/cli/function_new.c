@@ -2,6 +2,7 @@
 #include "cli/function.h"
 #include "cli/sample.h"
 #include "cli/starter.h"
+#include "cli/starter_trigger.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,14 +21,20 @@ struct text {
 
 static const struct kind {
 	const char *runtime, *suffix, *types_suffix;
-	struct text code, types, makefile; /* the last one for what is to be built */
+	struct text code[STARTERS], types, makefile; /* the last one for what is to be built */
 } kinds[] = {
-	{"nodejs", "js", "d.ts", {starter_js, &starter_js_len},
+	{"nodejs", "js", "d.ts",
+		{{starter_js, &starter_js_len}, {starter_http_js, &starter_http_js_len},
+			{starter_timer_js, &starter_timer_js_len}},
 		{types_typescript, &types_typescript_len}, {0}},
-	{"python", "py", "pyi", {starter_py, &starter_py_len}, {types_python, &types_python_len},
-		{0}},
-	{"native", "c", "h", {starter_c, &starter_c_len}, {types_c, &types_c_len},
-		{starter_makefile, &starter_makefile_len}},
+	{"python", "py", "pyi",
+		{{starter_py, &starter_py_len}, {starter_http_py, &starter_http_py_len},
+			{starter_timer_py, &starter_timer_py_len}},
+		{types_python, &types_python_len}, {0}},
+	{"native", "c", "h",
+		{{starter_c, &starter_c_len}, {starter_http_c, &starter_http_c_len},
+			{starter_timer_c, &starter_timer_c_len}},
+		{types_c, &types_c_len}, {starter_makefile, &starter_makefile_len}},
 };
 
 static const struct text manifest = {starter_manifest, &starter_manifest_len};
@@ -47,6 +54,8 @@ struct making {
 	const char *name, *dir;
 	const char *function; /* that the handler names */
 	const struct kind *kind;
+	struct starter_trigger trigger;
+	char ask[STARTER_PATH_MAX + 256]; /* how to send a request; "" */
 };
 
 /* "@NAME@" and the like. */
@@ -61,6 +70,12 @@ static const char *word_value(const struct making *making, const char *word, siz
 		{"@RUNTIME@", making->kind->runtime},
 		{"@SUFFIX@", making->kind->suffix},
 		{"@TYPES@", making->kind->types_suffix},
+		{"@DESCRIPTION@", making->trigger.description},
+		{"@PURPOSE@", making->trigger.purpose},
+		{"@TRIGGERS@", making->trigger.lines},
+		{"@CONFIG@", making->trigger.config},
+		{"@PATH@", making->trigger.path},
+		{"@ASK@", making->ask},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -110,41 +125,87 @@ static int make_file(
 	return fclose(out) == 0 ? 0 : -EIO;
 }
 
-static int make_text(const struct making *making, const char *name, const char *text)
-{
-	unsigned int len = (unsigned int)strlen(text);
+/* ---- tests ---- */
 
-	return make_file(making, name, &(struct text){(const unsigned char *)text, &len}, false);
+struct sample {
+	const char *name;
+	uint64_t start_us;
+	unsigned int attempts;
+	bool completed;
+};
+
+/* What a capture shall lead to. Takes `alerts`. */
+static int make_expectation(
+	const struct making *making, const struct sample *sample, json_t *alerts)
+{
+	json_t *object = json_pack("{s:o}", "alerts", alerts);
+	_cleanup_free_ char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+	_cleanup_free_ char *lines = NULL;
+	char name[64];
+	unsigned int len;
+
+	json_decref(object);
+	snprintf(name, sizeof(name), "tests/%s.json", sample->name);
+	if (!text || asprintf(&lines, "%s\n", text) < 0) {
+		lines = NULL;
+		return -ENOMEM;
+	}
+	len = (unsigned int)strlen(lines);
+	return make_file(making, name, &(struct text){(unsigned char *)lines, &len}, false);
 }
 
-static int make_capture(
-	const struct making *making, const char *name, unsigned int attempts, bool completed)
+static int make_test(const struct making *making, const struct sample *sample, json_t *alerts)
 {
-	char path[PATH_MAX];
+	char name[64], path[PATH_MAX];
+	int r;
 
-	return make_path(path, making, name) ? sample_write(path, attempts, completed)
-					     : -ENAMETOOLONG;
+	snprintf(name, sizeof(name), "tests/%s.pcap", sample->name);
+	r = make_path(path, making, name)
+		    ? sample_write(path, sample->start_us, sample->attempts, sample->completed)
+		    : -ENAMETOOLONG;
+	if (r == 0)
+		return make_expectation(making, sample, alerts);
+	json_decref(alerts);
+	return r;
+}
+
+/* An attack, and what is none. */
+static int make_event_tests(const struct making *making)
+{
+	const struct sample attack = {"many-syn", SAMPLE_START_US, ATTACK_SEGMENTS, false};
+	const struct sample ordinary = {"ordinary", SAMPLE_START_US, ORDINARY_SESSIONS, true};
+	int r = make_test(making, &attack,
+		json_pack("[{s:s, s:s, s:s, s:s, s:i}]", "title", "Many SYN segments", "severity",
+			"high", "srcip", "192.0.2.2", "dstip", "192.0.2.1", "dstport", 80));
+
+	return r == 0 ? make_test(making, &ordinary, json_array()) : r;
+}
+
+/* A capture around a time at which the report is due, at half seconds: no packet is at that time. */
+static int make_timer_test(const struct making *making)
+{
+	const struct cron *cron = &making->trigger.cron;
+	uint64_t due_us = cron_next(cron, SAMPLE_START_US * 1000) / 1000;
+	struct sample sample = {"report", due_us - 1500000, ATTACK_SEGMENTS, false};
+	uint64_t end_us = sample.start_us + sample_length_us(sample.attempts);
+	json_t *alerts = json_array();
+
+	due_us = cron_next(cron, sample.start_us * 1000) / 1000;
+	for (; due_us > 0 && due_us <= end_us; due_us = cron_next(cron, due_us * 1000) / 1000)
+		json_array_append_new(alerts,
+			json_pack("{s:s, s:s}", "title", "SYN segments since the report before",
+				"severity", "info"));
+	return make_test(making, &sample, alerts);
 }
 
 static int make_tests(const struct making *making)
 {
 	char path[PATH_MAX];
-	int r;
 
 	if (!make_path(path, making, "tests") || mkdir(path, 0777) < 0)
 		return -errno;
-	r = make_capture(making, "tests/many-syn.pcap", ATTACK_SEGMENTS, false);
-	if (r == 0)
-		r = make_text(making, "tests/many-syn.json",
-			"{\n  \"alerts\": [\n    {\n"
-			"      \"title\": \"Many SYN segments\",\n      \"severity\": \"high\",\n"
-			"      \"srcip\": \"192.0.2.2\",\n      \"dstip\": \"192.0.2.1\",\n"
-			"      \"dstport\": 80\n    }\n  ]\n}\n");
-	if (r == 0)
-		r = make_capture(making, "tests/ordinary.pcap", ORDINARY_SESSIONS, true);
-	if (r == 0)
-		r = make_text(making, "tests/ordinary.json", "{\n  \"alerts\": []\n}\n");
-	return r;
+	return making->trigger.starter == STARTER_TIMER ? make_timer_test(making)
+							: make_event_tests(making);
 }
 
 static int make_function(const struct making *making)
@@ -159,7 +220,7 @@ static int make_function(const struct making *making)
 		return -errno;
 	r = make_file(making, "function.json", &manifest, true);
 	if (r == 0)
-		r = make_file(making, code, &kind->code, true);
+		r = make_file(making, code, &kind->code[making->trigger.starter], true);
 	if (r == 0)
 		r = make_file(making, types, &kind->types, false);
 	if (r == 0 && kind->makefile.bytes)
@@ -179,25 +240,38 @@ static bool name_is_valid(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
-/* NULL: that was an error, or all that was asked. */
-static const struct kind *read_runtime(struct cli *cli, int argc, char **argv)
-{
-	enum { OPTION_RUNTIME = 'r' };
-	static const struct option options[] = {
-		{"runtime", required_argument, NULL, OPTION_RUNTIME}, CLI_GLOBAL_OPTIONS};
-	const struct kind *kind = &kinds[0];
-	int c;
+enum {
+	OPTION_RUNTIME = 'r',
+	OPTION_TRIGGER = CLI_FIRST_OPTION,
+};
 
-	while ((c = cli_next_option(cli, argc, argv, options)) == OPTION_RUNTIME) {
-		kind = find_kind(optarg);
-		if (!kind) {
-			cli->status = cli_usage_error(cli,
-				"--runtime: expected \"nodejs\", \"python\" or \"native\", found "
-				"\"%s\"",
-				optarg);
-			return NULL;
-		}
-	}
+static const struct kind *take_runtime(struct cli *cli, const char *name)
+{
+	const struct kind *kind = find_kind(name);
+
+	if (!kind)
+		cli->status = cli_usage_error(cli,
+			"--runtime: expected \"nodejs\", \"python\" or \"native\", found \"%s\"",
+			name);
+	return kind;
+}
+
+/* `ret_trigger`: NULL where there is no such option. NULL: that was an error, or all that was asked. */
+static const struct kind *read_options(
+	struct cli *cli, int argc, char **argv, const char **ret_trigger)
+{
+	static const struct option with_trigger[] = {
+		{"trigger", required_argument, NULL, OPTION_TRIGGER},
+		{"runtime", required_argument, NULL, OPTION_RUNTIME}, CLI_GLOBAL_OPTIONS};
+	const struct option *options = ret_trigger ? with_trigger : with_trigger + 1;
+	const struct kind *kind = &kinds[0];
+	int c = CLI_DONE;
+
+	while (kind && (c = cli_next_option(cli, argc, argv, options)) >= 0)
+		if (c == OPTION_TRIGGER && ret_trigger)
+			*ret_trigger = optarg;
+		else
+			kind = take_runtime(cli, optarg);
 	return c == CLI_END ? NULL : kind;
 }
 
@@ -215,8 +289,11 @@ static const char *function_in(const struct kind *kind, const char *name, char w
 
 static void say_what_to_do(const struct making *making)
 {
-	printf("made %s/ with a function that counts SYN segments, and its tests; now\n",
-		making->name);
+	printf("made %s/ with a function that counts SYN segments%s, and its tests; now\n",
+		making->name,
+		making->trigger.starter == STARTER_HTTP    ? " and answers requests"
+		: making->trigger.starter == STARTER_TIMER ? " and reports them by the clock"
+							   : "");
 	if (making->kind->makefile.bytes)
 		printf("  make -C %s\n", making->name);
 	printf("  sudo netlambda function test %s\n"
@@ -226,12 +303,16 @@ static void say_what_to_do(const struct making *making)
 
 static int run_new(struct cli *cli, int argc, char **argv)
 {
-	struct making making = {.kind = read_runtime(cli, argc, argv)};
+	const char *trigger = NULL;
+	struct making making = {.kind = read_options(cli, argc, argv, &trigger)};
+	_cleanup_free_ char *error = NULL;
 	char word[64];
 	int r;
 
 	if (!making.kind)
 		return cli->status;
+	if (starter_trigger_parse(trigger, &making.trigger, &error) < 0)
+		return cli_usage_error(cli, "--trigger: %s", error ? error : "out of memory");
 	making.name = function_operand(cli, argc, argv);
 	if (!making.name)
 		return cli->status;
@@ -246,6 +327,11 @@ static int run_new(struct cli *cli, int argc, char **argv)
 			"\"%s\": a function in C has a name that begins with a letter",
 			making.name);
 	making.function = function_in(making.kind, making.name, word);
+	if (making.trigger.path[0])
+		snprintf(making.ask, sizeof(making.ask),
+			"    curl 'http://127.0.0.1:8080%s?srcip=192.0.2.2'     # where the "
+			"server's file says \"http\"\n",
+			making.trigger.path);
 	r = make_function(&making);
 	if (r < 0) {
 		cli_error(r == -EEXIST ? "%s: is there already: take another name, or remove it"
@@ -265,7 +351,7 @@ static int run_new(struct cli *cli, int argc, char **argv)
 
 static int run_types(struct cli *cli, int argc, char **argv)
 {
-	const struct kind *kind = read_runtime(cli, argc, argv);
+	const struct kind *kind = read_options(cli, argc, argv, NULL);
 
 	if (!kind)
 		return cli->status;
@@ -277,7 +363,7 @@ static int run_types(struct cli *cli, int argc, char **argv)
 
 const struct command function_new = {
 	.name = "function new",
-	.usage = "NAME [--runtime nodejs|python|native]",
+	.usage = "NAME [--runtime nodejs|python|native] [--trigger TRIGGER]",
 	.summary = "Makes a folder with a function to begin with, and its tests",
 	.help = "The folder, NAME, has the manifest, the code, the types of what it is called "
 		"with, and two captures\n"
@@ -287,9 +373,14 @@ const struct command function_new = {
 		"\n"
 		"Options:\n"
 		"  -r, --runtime RUNTIME         nodejs (the default), python or native\n"
+		"      --trigger TRIGGER         event:port (the default); http:/PATH: it answers "
+		"requests, too;\n"
+		"                                timer:SCHEDULE: it reports by the clock\n"
 		"\n"
 		"Examples:\n"
 		"  netlambda function new many-syn\n"
+		"  netlambda function new scans --trigger http:/scans\n"
+		"  netlambda function new report --trigger 'timer:0 6 * * 1-5'\n"
 		"  netlambda function new many-syn --runtime python\n"
 		"  netlambda function new many-syn --runtime native && make -C many-syn\n",
 	.run = run_new,

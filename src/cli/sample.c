@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define START_S       1700000000U
 #define STEP_US       10000U
 #define ORDINARY_US   200000U
 #define FRAME_BYTES   54 /* Ethernet, IPv4, TCP */
@@ -71,7 +70,7 @@ static void put_packet(FILE *out, const struct segment *segment)
 	struct cursor c;
 
 	cursor_write_init(&c, bytes, sizeof(bytes));
-	cursor_put_le(&c, START_S + segment->time_us / 1000000, 4);
+	cursor_put_le(&c, segment->time_us / 1000000, 4);
 	cursor_put_le(&c, segment->time_us % 1000000, 4);
 	cursor_put_le(&c, FRAME_BYTES, 4);
 	cursor_put_le(&c, FRAME_BYTES, 4);
@@ -94,7 +93,12 @@ static void put_connection(FILE *out, uint16_t port, uint64_t time_us, bool comp
 		put_packet(out, &segments[i]);
 }
 
-int sample_write(const char *path, unsigned int attempts, bool completed)
+uint64_t sample_length_us(unsigned int attempts)
+{
+	return (uint64_t)(attempts - 1) * STEP_US;
+}
+
+int sample_write(const char *path, uint64_t start_us, unsigned int attempts, bool completed)
 {
 	FILE *out = fopen(path, "wxe");
 	bool failed;
@@ -104,7 +108,7 @@ int sample_write(const char *path, unsigned int attempts, bool completed)
 	put_file_header(out);
 	for (unsigned int i = 0; i < attempts; i++)
 		put_connection(out, (uint16_t)(40000 + i % 20000),
-			(uint64_t)i * (completed ? ORDINARY_US : STEP_US), completed);
+			start_us + (uint64_t)i * (completed ? ORDINARY_US : STEP_US), completed);
 	failed = ferror(out);
 	return fclose(out) != 0 || failed ? -EIO : 0;
 }

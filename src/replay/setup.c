@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "event/schema.h"
 #include "server/function_config.h"
+#include "server/http_config.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -67,29 +68,86 @@ static int find_data(const char *functions_dir, struct data_dirs *ret_dirs)
 
 /* ---- a configuration of all functions of a directory ---- */
 
-static int add_trigger(json_t *triggers, uint32_t event_id, const char *function)
+/* `key`: as the configuration has it, "1" or "timer:@every 5m". */
+static int add_key(json_t *triggers, const char *key, const char *function)
 {
-	json_t *names;
-	char id[16];
+	json_t *names = json_object_get(triggers, key);
 
-	snprintf(id, sizeof(id), "%u", event_id);
-	names = json_object_get(triggers, id);
 	if (!names) {
 		names = json_array();
-		if (json_object_set_new(triggers, id, names) < 0)
+		if (json_object_set_new(triggers, key, names) < 0)
 			return -ENOMEM;
 	}
 	return json_array_append_new(names, json_string(function)) < 0 ? -ENOMEM : 0;
+}
+
+static int add_trigger(json_t *triggers, uint32_t event_id, const char *function)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%u", event_id);
+	return add_key(triggers, id, function);
+}
+
+/* No capture has requests. */
+static int add_text(json_t *triggers, const char *text, const char *function)
+{
+	uint32_t event_id = trigger_event_id(text);
+
+	if (event_id != 0)
+		return add_trigger(triggers, event_id, function);
+	if (strncmp(text, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0)
+		return add_key(triggers, text, function);
+	return strncmp(text, HTTP_PREFIX, strlen(HTTP_PREFIX)) == 0 ? 0 : -EINVAL;
+}
+
+/* The manifest's triggers, which go before its events. */
+static int add_texts(json_t *triggers, const json_t *texts, const char *function,
+	const char *manifest, char **ret_error)
+{
+	json_t *text;
+	size_t i;
+
+	json_array_foreach (texts, i, text) {
+		int r = json_is_string(text) ? add_text(triggers, json_string_value(text), function)
+					     : -EINVAL;
+
+		if (r == -EINVAL)
+			return error_set(ret_error, r, "%s: triggers: " FUNCTION_TRIGGERS_EXPECTED,
+				manifest);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_events(json_t *triggers, const json_t *events, const char *function,
+	const char *manifest, char **ret_error)
+{
+	json_t *id;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach (events, i, id)
+		if (r == 0 && !json_is_integer(id))
+			r = error_set(ret_error, -EINVAL, "%s: events: " FUNCTION_EVENTS_EXPECTED,
+				manifest);
+		else if (r == 0)
+			r = add_trigger(triggers, (uint32_t)json_integer_value(id), function);
+	for (uint32_t any = 1; json_array_size(events) == 0 && any < EVENT_USER_MIN && r == 0;
+		any++)
+		if (schema_is_sent(any))
+			r = add_trigger(triggers, any, function);
+	return r;
 }
 
 /* Without a list a function takes any event. What else may be wrong, config_load() says better. */
 static int add_function(json_t *triggers, const char *dir, const char *function, char **ret_error)
 {
 	char path[PATH_MAX];
-	json_t *manifest, *events, *id;
+	json_t *manifest, *texts;
 	json_error_t error;
-	size_t i;
-	int r = 0;
+	int r;
 
 	if (snprintf(path, sizeof(path), "%s/%s/" MANIFEST, dir, function) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
@@ -98,17 +156,10 @@ static int add_function(json_t *triggers, const char *dir, const char *function,
 	manifest = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!manifest)
 		return error_set(ret_error, -EINVAL, "%s:%d: %s", path, error.line, error.text);
-	events = json_object_get(manifest, "events");
-	json_array_foreach (events, i, id)
-		if (r == 0 && !json_is_integer(id))
-			r = error_set(
-				ret_error, -EINVAL, "%s: events: " FUNCTION_EVENTS_EXPECTED, path);
-		else if (r == 0)
-			r = add_trigger(triggers, (uint32_t)json_integer_value(id), function);
-	for (uint32_t any = 1; json_array_size(events) == 0 && any < EVENT_USER_MIN && r == 0;
-		any++)
-		if (schema_is_sent(any))
-			r = add_trigger(triggers, any, function);
+	texts = json_object_get(manifest, "triggers");
+	r = json_array_size(texts) > 0 ? add_texts(triggers, texts, function, path, ret_error)
+				       : add_events(triggers, json_object_get(manifest, "events"),
+						 function, path, ret_error);
 	json_decref(manifest);
 	return r;
 }
@@ -147,8 +198,10 @@ static int add_one(json_t *triggers, const char *function_dir, char **ret_error)
 	*name++ = '\0';
 	r = add_function(triggers, real, name, ret_error);
 	if (r == 0 && json_object_size(triggers) == 0)
-		return error_set(
-			ret_error, -ENOENT, "%s: there is no " MANIFEST " in it", function_dir);
+		return error_set(ret_error, -ENOENT,
+			"%s: there is no " MANIFEST " in it, or nothing that a capture has "
+			"triggers it",
+			function_dir);
 	return r;
 }
 

@@ -26,7 +26,6 @@
 #define WINDOW_MAX      (1U << 20)
 #define STORE_MAX_MIN   (64U << 10)
 #define SPARES          4 /* workers */
-#define TIMER_PREFIX    "timer:"
 
 static const char *const server_keys[] = {"listen", "api", "store", "store_max", "durability",
 	"alerts", "functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers",

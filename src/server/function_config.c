@@ -21,7 +21,7 @@
 #define MEMORY_MAX      (1U << 20) /* MiB */
 #define CPU_MAX         1024       /* processors */
 
-static const char *const manifest_keys[] = {"description", "events", FUNCTION_SETTINGS};
+static const char *const manifest_keys[] = {"description", "events", "triggers", FUNCTION_SETTINGS};
 
 void function_config_done(struct function_config *config)
 {
@@ -145,6 +145,20 @@ static void read_events(
 	}
 }
 
+/* They are for who deploys and tests the folder, not for who runs it from the server's file. */
+static void check_triggers(struct config_reader *reader, const json_t *object)
+{
+	const json_t *triggers = json_object_get(object, "triggers");
+	json_t *text;
+	size_t i;
+
+	if (triggers && !json_is_array(triggers))
+		reader_fail(reader, "triggers", FUNCTION_TRIGGERS_EXPECTED);
+	json_array_foreach (triggers, i, text)
+		if (!json_is_string(text) && reader->error_code == 0)
+			reader_fail(reader, "triggers", FUNCTION_TRIGGERS_EXPECTED);
+}
+
 /* `config` objects are merged, so that an override names only what it changes. */
 static void read_settings(struct config_reader *reader, const char *prefix, const json_t *object,
 	struct function_config *config, json_t *settings)
@@ -195,6 +209,7 @@ static void read_manifest(
 	reader_allow_keys(reader, "", reader->root, manifest_keys, ARRAY_SIZE(manifest_keys));
 	reader_string(reader, "", reader->root, "description", &config->description);
 	read_events(reader, reader->root, config);
+	check_triggers(reader, reader->root);
 	read_settings(reader, "", reader->root, config, settings);
 }
 
@@ -272,6 +287,24 @@ void function_config_load(struct config_reader *reader, const struct function_so
 	if (!ret_config->config)
 		reader_fail(reader, source->where, "out of memory");
 	json_decref(settings);
+}
+
+uint32_t trigger_event_id(const char *text)
+{
+	char *end;
+	unsigned long id;
+
+	if (strncmp(text, "event:", 6) != 0)
+		return 0;
+	text += 6;
+	for (uint32_t known = 1; known < EVENT_USER_MIN; known++)
+		if (schema_is_sent(known) && strcmp(schema_builtin(known)->name, text) == 0)
+			return known;
+	id = strtoul(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && id < EVENT_USER_MIN &&
+			       schema_is_sent((uint32_t)id)
+		       ? (uint32_t)id
+		       : 0;
 }
 
 static bool takes(const struct function_config *config, uint32_t event_id)

@@ -16,10 +16,14 @@
 #include <stdint.h>
 
 #define FUNCTION_FILE       "function.json"
-#define FUNCTION_KEY_MAX    8  /* fields in a state key */
-#define FUNCTION_EVENTS_MAX 32 /* event ids that a manifest lists */
+#define TIMER_PREFIX        "timer:" /* of a trigger */
+#define FUNCTION_KEY_MAX    8        /* fields in a state key */
+#define FUNCTION_EVENTS_MAX 32       /* event ids that a manifest lists */
 #define FUNCTION_EVENTS_EXPECTED                                                                   \
 	"expected an array of event ids, as [1]: 1 port, 2 flow, 3 source, 4 target, 5 interface"
+#define FUNCTION_TRIGGERS_EXPECTED                                                                 \
+	"expected an array of texts, such as \"event:port\", \"timer:@every 5m\" or "              \
+	"\"http:/scans\""
 /* How far it is trusted is for who runs it to say: no settings of its manifest. */
 #define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \
@@ -94,5 +98,8 @@ void read_isolation(struct config_reader *reader, const char *prefix, const json
  */
 void function_config_check_event(struct config_reader *reader, const char *where,
 	const struct function_config *config, uint32_t event_id);
+
+/* Of a trigger, "event:1" or "event:port"; 0 if it is neither. */
+uint32_t trigger_event_id(const char *text);
 
 #endif

@@ -125,25 +125,6 @@ bool registry_needs(const struct registry *registry, const char *code)
 
 /* ---- joining the file's ---- */
 
-/* "event:1" or "event:port". 0 if it is neither. */
-static uint32_t parse_event(const char *text)
-{
-	char *end;
-	unsigned long id;
-
-	if (strncmp(text, "event:", 6) != 0)
-		return 0;
-	text += 6;
-	for (uint32_t known = 1; known < EVENT_USER_MIN; known++)
-		if (schema_is_sent(known) && strcmp(schema_builtin(known)->name, text) == 0)
-			return known;
-	id = strtoul(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && id < EVENT_USER_MIN &&
-			       schema_is_sent((uint32_t)id)
-		       ? (uint32_t)id
-		       : 0;
-}
-
 static void push_trigger(
 	struct config_reader *reader, struct config *config, const char *where, uint32_t event_id)
 {
@@ -189,7 +170,7 @@ static void push_http(struct config_reader *reader, struct config *config, const
 
 static void add_trigger(struct config_reader *reader, struct config *config, const char *text)
 {
-	uint32_t event_id = text ? parse_event(text) : 0;
+	uint32_t event_id = text ? trigger_event_id(text) : 0;
 
 	if (text && strncmp(text, "timer:", 6) == 0)
 		push_timer(reader, config, text + 6);

@@ -78,6 +78,7 @@ def test(checker):
         live_calls_are_kept(checker, path, shell)
         triggers_are_checked(checker, shell)
         python_answers(checker, path, shell)
+        what_is_begun_with_answers(checker, path, shell)
         a_token_is_asked_for(checker, path, token)
         beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token)
 
@@ -261,6 +262,26 @@ def python_answers(checker, path, shell):
                   (status, headers["content-type"], json.loads(text)))
     shell("delete", "hello")
     checker.equal("when it is deleted", 404, ask(path, "/hello")[0])
+
+
+def what_is_begun_with_answers(checker, path, shell):
+    """What `function new` makes is deployed with the triggers of its manifest, and tells a source's count."""
+    runtimes = ("nodejs", "python", "native")
+    for runtime in runtimes:
+        name = f"begun-{runtime}"
+        subprocess.run([harness.CLI, "function", "new", name, "--runtime", runtime, "--trigger", f"http:/{name}"],
+                       cwd=shell.folder, check=True, stdout=subprocess.DEVNULL)
+        if runtime == "native":
+            subprocess.run(["make", "-s", "-C", shell.folder / name], check=True)
+        shell("deploy", name, "--from-file", shell.folder / name)
+        checker.equal(f"its triggers in {runtime}", ["event:port", f"http:/{name}"], shell.json("describe", name)["trigger_list"])
+    path.send("syn", 30, ports="1-30", rate=3000)
+    for runtime in runtimes:
+        def told():
+            return json.loads(ask(path, f"/begun-{runtime}?srcip={SOURCE4}")[2])
+        network.wait_for(lambda: told()["syn"] == 30, 20, f"what was counted in {runtime}")
+        checker.equal(f"what is told in {runtime}", {"source": SOURCE4, "syn": 30}, told())
+        shell("delete", f"begun-{runtime}")
 
 
 def restart(path, settings):

@@ -28,12 +28,34 @@ def new(checker, folder):
         checker.that(f"netlambda function test {runtime}" in said, "and what to do now")
         status, said = cli(folder, "test", runtime)
         checker.equal(f"its tests in {runtime}", (0, "2 passed, 0 failed"), (status, said.splitlines()[-1]))
+    triggers(checker, folder)
     for words, status, expected in (
             (("new", "nodejs"), 1, "is there already"), (("new", "Upper"), 2, "expected a name"),
             (("new", "../up"), 2, "expected a name"), (("new", "x", "--runtime", "perl"), 2, 'found "perl"'),
             (("new", "9x", "--runtime", "native"), 2, "begins with a letter")):
         found, said = cli(folder, *words)
         checker.that(found == status and expected in said, f"{' '.join(words)}: {found} {said.strip()}")
+
+
+def triggers(checker, folder):
+    """What else calls a new function: its tests pass whatever the schedule."""
+    for runtime in ("nodejs", "python", "native"):
+        for kind, trigger in (("http", "http:/scans"), ("timer", "timer:0 6 * * 1-5")):
+            name = f"{kind}-{runtime}"
+            checker.equal(f"new {name}", 0, cli(folder, "new", name, "--runtime", runtime, "--trigger", trigger)[0])
+            if runtime == "native":
+                subprocess.run(["make", "-s", "-C", folder / name, "CFLAGS=-Wall -Wextra -Werror"], check=True)
+            status, said = cli(folder, "test", name)
+            checker.that(status == 0 and ", 0 failed" in said, f"its tests: {said.splitlines()[-1]}")
+    for schedule, count in (("@every 1s", 3), ("0 0 29 2 *", 1)):
+        name = f"every-{count}"
+        cli(folder, "new", name, "--trigger", f"timer:{schedule}")
+        checker.equal(f"reports expected of {schedule}", count, len(json.loads((folder / name / "tests/report.json").read_text())["alerts"]))
+        checker.equal("and raised", 0, cli(folder, "test", name)[0])
+    for trigger, expected in (("timer:x", "its minute is wrong"), ("timer:0 0 31 2 *", "never due"), ("http:scans", "expected a path"),
+                              ("http:/a*/b", "expected a path"), ('http:/"', "expected a path"), ("event:flow", 'found "event:flow"')):
+        status, said = cli(folder, "new", "wrong", "--trigger", trigger)
+        checker.that(status == 2 and expected in said and not (folder / "wrong").exists(), f"{trigger}: {status} {said.strip()}")
 
 
 BATCH_JS = """// @ts-check
@@ -79,7 +101,8 @@ def types(checker, folder):
     code = folder / "nodejs/nodejs.js"
     text = code.read_text()
     (folder / "nodejs/batch.js").write_text(BATCH_JS)
-    checker.equal("tsc about the new function and a batch handler", (0, ""), tsc(folder / "nodejs", "batch.js"))
+    more = [folder / f"{kind}-nodejs" / f"{kind}-nodejs.js" for kind in ("http", "timer")]
+    checker.equal("tsc about the new functions and a batch handler", (0, ""), tsc(folder / "nodejs", "batch.js", *more))
     for mistake, expected in (("event.data.syn", "event.data.sym"), ("'5m'", "true"), ("'high'", "'huge'"),
                               ("state.window(", "state.widow(")):
         code.write_text(text.replace(mistake, expected))
@@ -89,7 +112,9 @@ def types(checker, folder):
     code = folder / "python/python.py"
     text = code.read_text()
     (folder / "python/batch.py").write_text(BATCH_PY)
-    checker.equal("mypy about the new function and a batch handler", (0, ""), mypy(folder / "python", "batch.py"))
+    for kind in ("http", "timer"):
+        (folder / f"python/{kind}.py").write_text((folder / f"{kind}-python" / f"{kind}-python.py").read_text())
+    checker.equal("mypy about the new functions and a batch handler", (0, ""), mypy(folder / "python", "batch.py", "http.py", "timer.py"))
     for mistake, expected in (("['syn'])", "['sym'])"), ("'5m'", "None"), ("'high'", "'huge'"),
                               ("state.window(", "state.widow(")):
         code.write_text(text.replace(mistake, expected))

@@ -417,6 +417,26 @@ static void manifest_has_no_say_in_what_it_reaches(void **state _unused_)
 		"functions/port-scan/function.json", WITH_SETTINGS(""), ":1: network: unknown key");
 }
 
+/* They are for who deploys the folder. */
+static void triggers_of_a_manifest_are_texts_and_trigger_nothing_here(void **state _unused_)
+{
+	static const char *const wrong[] = {"\"event:port\"", "[1]"};
+	_cleanup_(config_freep) struct config *config = NULL;
+	char text[128];
+
+	write_file("functions/port-scan/function.json",
+		"{\"handler\": \"port-scan.main\", \"triggers\": [\"timer:@hourly\"]}\n");
+	config = load(WITH_SETTINGS(""));
+	assert_int_equal(config->timer_count, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(text, sizeof(text),
+			"{\"handler\": \"port-scan.main\", \"triggers\": %s}\n", wrong[i]);
+		write_file("functions/port-scan/function.json", text);
+		assert_refused_in("functions/port-scan/function.json", WITH_SETTINGS(""),
+			":1: triggers: " FUNCTION_TRIGGERS_EXPECTED);
+	}
+}
+
 static void a_file_that_is_not_there_is_said_to_be_so(void **state _unused_)
 {
 	struct config *config = NULL;
@@ -556,6 +576,7 @@ int main(void)
 		/* Those that write the manifest anew. */
 		cmocka_unit_test(environment_is_merged_into_the_manifests),
 		cmocka_unit_test(manifest_has_no_say_in_what_it_reaches),
+		cmocka_unit_test(triggers_of_a_manifest_are_texts_and_trigger_nothing_here),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
