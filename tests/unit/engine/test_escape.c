@@ -4,9 +4,11 @@
  * must leave them. tests/unit/engine/test_isolation.c has each layer by itself.
  */
 #include "base/clock.h"
+#include "launcher/control.h"
 #include "tests/unit/engine/targets.h"
 #include "tests/unit/engine/world.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -116,6 +118,115 @@ static void functions_cannot_get_out(void **state _unused_)
 static void functions_cannot_break_out(void **state _unused_)
 {
 	assert_stopped("escape.break_out", 8);
+}
+
+/* ---- forking without end ---- */
+
+#define LOOK_NS (20 * NS_PER_MS)
+
+static struct {
+	struct function *function;
+	char namespace[64]; /* of its first worker's processes; "": it is not up yet */
+	unsigned int most;  /* there were at once */
+	uint64_t next_look_ns;
+} bomb;
+
+static bool read_namespace(const char *pid, char text[static 64])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/ns/pid", pid);
+	n = readlink(path, text, 63);
+	text[MAX(n, (ssize_t)0)] = '\0';
+	return n > 0;
+}
+
+static unsigned int count_in_namespace(const char *namespace)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	unsigned int count = 0;
+	char text[64];
+
+	assert_non_null(proc);
+	while ((entry = readdir(proc)))
+		count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			 read_namespace(entry->d_name, text) && strcmp(text, namespace) == 0;
+	closedir(proc);
+	return count;
+}
+
+static void look_at_bomb(void)
+{
+	int pid = function_worker_pid(bomb.function, 0);
+	char text[16];
+
+	if (clock_monotonic_ns() < bomb.next_look_ns)
+		return;
+	bomb.next_look_ns = clock_monotonic_ns() + LOOK_NS;
+	snprintf(text, sizeof(text), "%d", pid);
+	if (!bomb.namespace[0] && pid > 0)
+		(void)read_namespace(text, bomb.namespace);
+	if (bomb.namespace[0])
+		bomb.most = MAX(bomb.most, count_in_namespace(bomb.namespace));
+}
+
+static bool bomb_was_ended(struct world *world)
+{
+	struct function_stats stats;
+
+	look_at_bomb();
+	function_stats(bomb.function, &stats);
+	return stats.timeouts + stats.crashes >= 1 && all_finished(world);
+}
+
+static bool bomb_is_gone(struct world *world _unused_)
+{
+	return count_in_namespace(bomb.namespace) == 0;
+}
+
+static bool all_finished_beside_bomb(struct world *world)
+{
+	look_at_bomb();
+	return all_finished(world);
+}
+
+static void forking_without_end_has_its_end_and_holds_up_no_other(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	static struct world world;
+	struct function *sum;
+
+	memset(&bomb, 0, sizeof(bomb));
+	o.timeout_ns = TEST_NS;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 1);
+	run_until(&world, all_finished);
+	sum = world.function;
+	o = options("escape.bomb");
+	o.name = "bomb";
+	o.timeout_ns = NS_PER_SEC;
+	o.attempts = 255; /* it commits nothing */
+	o.isolation = ISOLATION_STRICT;
+	world_add(&world, &o);
+	bomb.function = world.function;
+	assert_true(push(&world, 0, 1, ORDER_NONE));
+	world.function = sum;
+	for (uint32_t i = 0; i < 3; i++) {
+		push_many(&world, 1 + i * 10, 10);
+		run_until(&world, all_finished_beside_bomb);
+	}
+	run_until(&world, bomb_was_ended);
+	engine_remove(bomb.function);
+	run_until(&world, bomb_is_gone);
+	assert_in_range(bomb.most, 4, CONTROL_PROCESSES + 2); /* the launcher's, too */
+	push_many(&world, 31, 10);
+	run_until(&world, all_finished);
+	assert_in_order(&world);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "41");
+	world_done(&world);
 }
 
 /* So that one knows that the attempts are worth something. None of these does any harm. */
@@ -287,6 +398,7 @@ static int run(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(functions_cannot_get_out),
 		cmocka_unit_test(functions_cannot_break_out),
+		cmocka_unit_test(forking_without_end_has_its_end_and_holds_up_no_other),
 		cmocka_unit_test(without_isolation_they_get_out),
 		cmocka_unit_test(what_functions_need_works),
 		cmocka_unit_test(functions_reach_who_is_allowed_and_nobody_else),

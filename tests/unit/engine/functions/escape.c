@@ -15,13 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-lambda_handler escape, break_out, need, reach, stray;
+lambda_handler escape, break_out, need, reach, stray, bomb;
 
 /* Keeps "done", or the error's name. */
 static void keep(struct lambda_context *context, const char *name, long result)
@@ -151,6 +152,18 @@ int break_out(const struct lambda_event *event, struct lambda_context *context)
 					 lambda_config_number(context, "server", 0))));
 	try_all(context, harmful, sizeof(harmful) / sizeof(harmful[0]));
 	return 0;
+}
+
+/* Each process makes others, and none ends. Only where their number has a limit. */
+int bomb(const struct lambda_event *event, struct lambda_context *context)
+{
+	struct rlimit limit;
+
+	(void)event;
+	if (getrlimit(RLIMIT_NPROC, &limit) < 0 || limit.rlim_max > 1000)
+		return lambda_fail(context, "no limit");
+	for (;;)
+		(void)!fork();
 }
 
 /* ---- what is needed ---- */

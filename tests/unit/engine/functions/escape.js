@@ -7,6 +7,7 @@ const childProcess = require('node:child_process');
 const crypto = require('node:crypto');
 const dgram = require('node:dgram');
 const dns = require('node:dns/promises');
+const events = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
@@ -67,8 +68,24 @@ const escapes = {
   },
 };
 
+/* Up to a number that no worker may have. They are stopped before they take anything. */
+async function forkWithoutEnd() {
+  const children = [];
+  try {
+    while (children.length < 300) {
+      const child = childProcess.spawn(process.execPath, { stdio: 'ignore' });
+      if (child.pid === undefined) throw (await events.once(child, 'error'))[0];
+      child.kill('SIGSTOP');
+      children.push(child);
+    }
+  } finally {
+    await Promise.all(children.map((child) => child.kill('SIGKILL') && events.once(child, 'exit')));
+  }
+}
+
 /* What would do harm if it succeeded: not to be tried without isolation. */
 const harmful = {
+  forks: () => forkWithoutEnd(),
   shadow: () => fs.readFileSync('/etc/shadow'),
   kill: () => process.kill(1, 'SIGKILL') && new Promise((resolve) => { setTimeout(resolve, 100); }),
   killAll: () => process.kill(-1, 0),
@@ -131,6 +148,16 @@ const strayed = {
   lookup: () => new dns.Resolver({ timeout: 100, tries: 1 }).resolve4('host.example'),
 };
 
+/* Each process makes others, and none ends. Only where their number has a limit. */
+function bomb() {
+  if (!/^Max processes +(\d{1,3}) /m.test(fs.readFileSync('/proc/self/limits', 'utf8'))) throw new Error('no limit');
+  const source = `const fork = () => require('node:child_process')
+    .spawn(process.execPath, process.execArgv, { stdio: 'ignore' }).on('error', () => {});
+    setInterval(fork, 1);`;
+  setInterval(() => childProcess.spawn(process.execPath, ['-e', source], { stdio: 'ignore' }).on('error', () => {}), 1);
+  return new Promise(() => {});
+}
+
 async function attempt(attempts, { config, state }) {
   for (const [name, fn] of Object.entries(attempts)) {
     try {
@@ -148,4 +175,5 @@ module.exports = {
   need: (event, context) => attempt(needs, context),
   reach: (event, context) => attempt(reached, context),
   stray: (event, context) => attempt(strayed, context),
+  bomb,
 };

@@ -99,6 +99,17 @@ def fork_without_end():
             os.waitpid(pid, 0)
 
 
+def bomb(event, context):
+    """Each process makes others, and none ends. Only where their number has a limit."""
+    if not 0 < resource.getrlimit(resource.RLIMIT_NPROC)[1] < 1000:
+        raise RuntimeError('no limit')
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass
+
+
 # What would do harm, or change what can be tried later, if it succeeded: not to be tried without isolation.
 HARMFUL = {
     'forks': lambda config: fork_without_end(),
