@@ -45,6 +45,7 @@ static const struct setting {
 	{"trigger", "triggers", SETTING_LIST},
 	{"min", "min", SETTING_COUNT},
 	{"max", "max", SETTING_COUNT},
+	{"idle", "idle", SETTING_TIME},
 	{"isolation", "isolation", SETTING_TEXT},
 	{"memory", "memory", SETTING_MEMORY},
 	{"cpu", "cpu", SETTING_CPU},
@@ -507,6 +508,7 @@ static int run_update(struct cli *cli, int argc, char **argv)
 	"      --min N, --max N          workers that share its keys: as many as it needs, from "  \
 	"min (0: none\n"                                                                           \
 	"                                while nothing comes) to max (16 at most); 1 and 1\n"      \
+	"      --idle TIME               with nothing to do for so long it has min; 1m\n"          \
 	"      --isolation LEVEL         strict (the default), best-effort or none\n"              \
 	"      --config JSON|@FILE       what it finds in context.config\n"                        \
 	"      --memory SIZE             of a worker: MiB, or 128Mi, 1Gi\n"                        \

@@ -149,11 +149,11 @@ static void on_scale(struct loop_timer *timer, uint64_t now_ns)
 		loop_arm_timer(function->engine->loop, timer, next_ns);
 }
 
-void function_crew_begin(struct function *function, unsigned int min, unsigned int max)
+void function_crew_begin(struct function *function, const struct scaler_bounds *bounds)
 {
 	function->scale = (struct loop_timer){.fn = on_scale, .user = function};
-	scaler_init(&function->scaler, min, max, loop_now_ns(function->engine->loop));
-	function_set_workers(function, min);
+	scaler_init(&function->scaler, bounds, loop_now_ns(function->engine->loop));
+	function_set_workers(function, bounds->min);
 }
 
 void function_crew_note_event(struct function *function)
@@ -161,7 +161,7 @@ void function_crew_note_event(struct function *function)
 	struct loop *loop = function->engine->loop;
 	uint64_t soon = function->instance_count > 0 ? SCALER_LOOK_NS : 0;
 
-	if (function->scaler.min == function->scaler.max)
+	if (function->scaler.bounds.min == function->scaler.bounds.max)
 		return;
 	soon += loop_now_ns(loop) + 1;
 	if (function->scale.at_ns == 0 || function->scale.at_ns > soon)

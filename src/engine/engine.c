@@ -344,6 +344,11 @@ static void engine_expect_start(struct function *function)
 int engine_add(struct engine *engine, const struct function_options *options,
 	struct function **ret_function, char **ret_error)
 {
+	const struct scaler_bounds bounds = {
+		.min = options->max > 0 ? options->min : 1,
+		.max = MAX(options->max, 1U),
+		.idle_ns = options->idle_ns > 0 ? options->idle_ns : SCALER_IDLE_NS,
+	};
 	struct function *function;
 	int r;
 
@@ -362,8 +367,7 @@ int engine_add(struct engine *engine, const struct function_options *options,
 	if (r == 0 && !options->keep_trying)
 		r = function_prepare(function, ret_error);
 	if (r == 0)
-		r = function_begin(
-			function, options->max > 0 ? options->min : 1, MAX(options->max, 1U));
+		r = function_begin(function, &bounds);
 	if (r < 0) {
 		function_free(function);
 		return r;

@@ -171,6 +171,8 @@ struct function_options {
 	uint64_t linger_ns;
 	size_t queue_max;      /* events; function_push() refuses above it */
 	unsigned int min, max; /* workers, at most PARTITIONS; max 0: one, always */
+	uint64_t
+		idle_ns; /* with nothing to do for so long it has `min` of them; 0: SCALER_IDLE_NS */
 	/* Keys whose state workers have in memory, at most; the others' is in the store. 0: no limit. */
 	size_t state_keys;
 	uint64_t state_bytes; /* that it may keep, committed: keys, names, values. 0: no limit */

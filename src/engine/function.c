@@ -133,7 +133,7 @@ static void on_dispatch(struct loop_timer *timer, uint64_t now_ns _unused_)
 		instance_dispatch(function->instances[i]);
 }
 
-int function_begin(struct function *function, unsigned int min, unsigned int max)
+int function_begin(struct function *function, const struct scaler_bounds *bounds)
 {
 	function->dispatch = (struct loop_timer){.fn = on_dispatch, .user = function};
 	function_sum_state(function);
@@ -145,8 +145,8 @@ int function_begin(struct function *function, unsigned int min, unsigned int max
 		if (schema_builtin(id))
 			key_plan_init(&function->plans[id], schema_builtin(id),
 				(const char *const *)function->key);
-	function_crew_begin(function, min, max);
-	return min > 0 && function->instance_count == 0 ? -ENOMEM : 0;
+	function_crew_begin(function, bounds);
+	return bounds->min > 0 && function->instance_count == 0 ? -ENOMEM : 0;
 }
 
 /* ---- taking events in ---- */

@@ -177,7 +177,7 @@ static inline struct worker_kind function_kind(const struct function *function)
  */
 int function_prepare(struct function *function, char **ret_error) _must_check_;
 /* Begins to run a function whose options are filled in. 0 or -ENOMEM. */
-int function_begin(struct function *function, unsigned int min, unsigned int max) _must_check_;
+int function_begin(struct function *function, const struct scaler_bounds *bounds) _must_check_;
 /* Tells of all its events but those under commit that they will not be done. */
 void function_drop_events(struct function *function);
 /* Stops it; frees it now, or when the result under way comes back. */
@@ -220,7 +220,7 @@ void function_sum_state(struct function *function);
 /* ---- crew.c ---- */
 
 /* Has so many workers, and more or fewer later. */
-void function_crew_begin(struct function *function, unsigned int min, unsigned int max);
+void function_crew_begin(struct function *function, const struct scaler_bounds *bounds);
 /* An event came. */
 void function_crew_note_event(struct function *function);
 /* Frees instances that were to leave and have nothing any more. */

@@ -9,14 +9,12 @@
 #define HOLD_NS   NS_PER_SEC
 #define WINDOW_NS (15 * NS_PER_SEC) /* half of what is remembered */
 #define FILL      600               /* thousandths: how busy workers are to be */
-#define IDLE_NS   (60 * NS_PER_SEC)
 
-void scaler_init(struct scaler *scaler, unsigned int min, unsigned int max, uint64_t now_ns)
+void scaler_init(struct scaler *scaler, const struct scaler_bounds *bounds, uint64_t now_ns)
 {
 	*scaler = (struct scaler){
-		.min = min,
-		.max = max,
-		.workers = min,
+		.bounds = *bounds,
+		.workers = bounds->min,
 		.look_ns = now_ns,
 		.changed_ns = now_ns,
 		.active_ns = now_ns,
@@ -35,7 +33,7 @@ static uint32_t measure(struct scaler *scaler, const struct scaler_load *load)
 	scaler->busy_ns = load->busy_ns;
 	if (time == 0)
 		return 0;
-	return (uint32_t)MIN((busy * 1000 + time - 1) / time, (uint64_t)scaler->max * 1000);
+	return (uint32_t)MIN((busy * 1000 + time - 1) / time, (uint64_t)scaler->bounds.max * 1000);
 }
 
 static void remember(struct scaler *scaler, uint32_t busy, uint64_t now_ns)
@@ -57,7 +55,7 @@ static bool is_hot(const struct scaler *scaler, const struct scaler_load *load, 
 static unsigned int look_for_more(
 	struct scaler *scaler, const struct scaler_load *load, uint32_t busy)
 {
-	unsigned int most = MIN(scaler->max, load->partitions);
+	unsigned int most = MIN(scaler->bounds.max, load->partitions);
 
 	scaler->hot = is_hot(scaler, load, busy) ? scaler->hot + 1 : 0;
 	if (scaler->hot < HOT_LOOKS || load->now_ns < scaler->changed_ns + HOLD_NS)
@@ -70,11 +68,11 @@ static unsigned int look_for_fewer(const struct scaler *scaler, const struct sca
 	uint32_t most = MAX(scaler->most[0], scaler->most[1]);
 	unsigned int enough = MAX((most + FILL - 1) / FILL, 1U);
 
-	if (load->queued == 0 && load->now_ns >= scaler->active_ns + IDLE_NS)
+	if (load->queued == 0 && load->now_ns >= scaler->active_ns + scaler->bounds.idle_ns)
 		enough = 0;
 	else if (load->now_ns < scaler->changed_ns + 2 * WINDOW_NS)
 		return scaler->workers;
-	return MIN(scaler->workers, MAX(enough, scaler->min));
+	return MIN(scaler->workers, MAX(enough, scaler->bounds.min));
 }
 
 unsigned int scaler_look(struct scaler *scaler, const struct scaler_load *load)
@@ -103,5 +101,7 @@ uint64_t scaler_next_ns(const struct scaler *scaler, const struct scaler_load *l
 {
 	if (load->queued > 0)
 		return load->now_ns + SCALER_LOOK_NS;
-	return scaler->workers > scaler->min ? load->now_ns + SCALER_REST_NS : 0;
+	if (scaler->workers <= scaler->bounds.min)
+		return 0;
+	return load->now_ns + MIN(SCALER_REST_NS, scaler->bounds.idle_ns);
 }

@@ -6,7 +6,7 @@
  * How many workers a function should have, from how much they have to do. It looks from time to time,
  * and knows no clock but what it is told:
  *
- *   - none while there is nothing to do for a minute, if `min` is 0; one as soon as there is something;
+ *   - `min` when there was nothing to do for `idle_ns`; if that is none, one as soon as there is something;
  *   - twice as many when events wait for longer than 50 ms and all workers have been busy, in three
  *     looks one after the other; but no more than there are partitions with something to do, since more
  *     would have nothing;
@@ -26,8 +26,15 @@
 #define SCALER_LOOK_NS (NS_PER_SEC / 10) /* while there is something to do */
 #define SCALER_REST_NS NS_PER_SEC        /* while there is not */
 
-struct scaler {
+#define SCALER_IDLE_NS (60 * NS_PER_SEC) /* unless something else is wanted */
+
+struct scaler_bounds {
 	unsigned int min, max;
+	uint64_t idle_ns;
+};
+
+struct scaler {
+	struct scaler_bounds bounds;
 	unsigned int workers;      /* wanted now */
 	unsigned int hot;          /* looks in a row that found too few */
 	uint64_t look_ns, busy_ns; /* at the last look */
@@ -47,7 +54,7 @@ struct scaler_load {
 	unsigned int up;         /* workers that can take events */
 };
 
-void scaler_init(struct scaler *scaler, unsigned int min, unsigned int max, uint64_t now_ns);
+void scaler_init(struct scaler *scaler, const struct scaler_bounds *bounds, uint64_t now_ns);
 
 /* How many there shall be from now on. */
 unsigned int scaler_look(struct scaler *scaler, const struct scaler_load *load);

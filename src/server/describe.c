@@ -50,6 +50,8 @@ static json_t *settings_json(const struct function_config *config)
 	json_put(&settings, "queue", json_integer(config->queue_max));
 	json_put(&settings, "min", json_integer(config->min));
 	json_put(&settings, "max", json_integer(config->max));
+	json_put(
+		&settings, "idle_seconds", json_real((double)config->idle_ns / (double)NS_PER_SEC));
 	json_put(&settings, "state_keys", json_integer(config->state_keys));
 	json_put(&settings, "state_bytes", json_count(config->state_bytes));
 	json_put(&settings, "isolation", json_string(isolation_name(config->isolation)));

@@ -88,8 +88,9 @@ bool function_config_equal(const struct function_config *a, const struct functio
 	       a->attempts == b->attempts && a->patience_ns == b->patience_ns &&
 	       a->batch_max == b->batch_max && a->linger_ns == b->linger_ns &&
 	       a->queue_max == b->queue_max && a->min == b->min && a->max == b->max &&
-	       a->state_keys == b->state_keys && a->state_bytes == b->state_bytes &&
-	       a->isolation == b->isolation && a->memory_mb == b->memory_mb && a->cpu == b->cpu &&
+	       a->idle_ns == b->idle_ns && a->state_keys == b->state_keys &&
+	       a->state_bytes == b->state_bytes && a->isolation == b->isolation &&
+	       a->memory_mb == b->memory_mb && a->cpu == b->cpu &&
 	       words_equal((const char *const *)a->network, (const char *const *)b->network) &&
 	       words_equal(
 		       (const char *const *)a->environment, (const char *const *)b->environment);
@@ -177,6 +178,7 @@ static void read_settings(struct config_reader *reader, const char *prefix, cons
 	reader_range(
 		reader, prefix, object, "min", &(struct number_range){0, PARTITIONS}, &config->min);
 	reader_count(reader, prefix, object, "max", PARTITIONS, &config->max);
+	reader_duration(reader, prefix, object, "idle", &config->idle_ns);
 	reader_range(reader, prefix, object, "state_keys",
 		&(struct number_range){PARTITIONS, STATE_KEYS_MAX}, &config->state_keys);
 	reader_size(reader, prefix, object, "state_bytes", STATE_BYTES_MIN, &config->state_bytes);
@@ -253,6 +255,7 @@ static int set_defaults(struct function_config *config, const struct function_so
 		.isolation = source->isolation,
 		.min = 1,
 		.max = 1,
+		.idle_ns = 60 * NS_PER_SEC,
 		.state_keys = 100000,
 		.state_bytes = 1ULL << 30,
 	};

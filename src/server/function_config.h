@@ -28,8 +28,8 @@
 #define FUNCTION_TRUST "isolation", "network"
 #define FUNCTION_SETTINGS                                                                          \
 	"runtime", "handler", "key", "timeout", "attempts", "patience", "batch", "linger",         \
-		"queue", "min", "max", "state_keys", "state_bytes", "memory", "cpu", "env",        \
-		"config"
+		"queue", "min", "max", "idle", "state_keys", "state_bytes", "memory", "cpu",       \
+		"env", "config"
 
 struct config_reader;
 
@@ -48,6 +48,7 @@ struct function_config {
 	uint64_t linger_ns; /* 0: a batch is sent at once */
 	unsigned int queue_max;
 	unsigned int min, max; /* workers */
+	uint64_t idle_ns;
 	unsigned int state_keys;
 	uint64_t state_bytes;
 	unsigned int memory_mb; /* of a worker; 0: RUNTIME_MEMORY_MB */

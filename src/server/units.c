@@ -88,6 +88,7 @@ void unit_options(const struct function_config *config, struct function_options 
 		.queue_max = config->queue_max,
 		.min = config->min,
 		.max = config->max,
+		.idle_ns = config->idle_ns,
 		.state_keys = config->state_keys,
 		.state_bytes = config->state_bytes,
 		.isolation = config->isolation,

@@ -27,7 +27,8 @@ static void model_init(struct model *model, unsigned int min, unsigned int max)
 {
 	*model = (struct model){.now_ns = 1000 * NS_PER_SEC, .speed = 1000, .partitions = 16};
 	model->up = min;
-	scaler_init(&model->scaler, min, max, model->now_ns);
+	scaler_init(
+		&model->scaler, &(struct scaler_bounds){min, max, SCALER_IDLE_NS}, model->now_ns);
 }
 
 static void arrive(struct model *model)
@@ -71,7 +72,7 @@ static void look(struct model *model)
 	};
 	unsigned int before = model->scaler.workers, workers = scaler_look(&model->scaler, &load);
 
-	assert_in_range(workers, model->scaler.min, model->scaler.max);
+	assert_in_range(workers, model->scaler.bounds.min, model->scaler.bounds.max);
 	model->changes += workers != before;
 	model->most = MAX(model->most, workers);
 	if (workers > before)

@@ -129,6 +129,7 @@ struct crowd {
 	size_t state_keys;              /* in memory; 0: all */
 	size_t undisturbed;             /* events finished by when something was last disturbed */
 	void (*disturb)(struct crowd *crowd);
+	int pids[PARTITIONS]; /* of the workers when there were several; 0: there were not yet */
 };
 
 static void on_crowd(struct loop_timer *timer, uint64_t now_ns)
@@ -201,12 +202,16 @@ static void several_workers_share_a_function(void **state _unused_)
 	world_done(&crowd.world);
 }
 
-static bool has_scaled(struct world *world)
+/* Notes the processes that there are then. */
+static bool has_scaled(struct crowd *crowd)
 {
 	struct function_stats stats;
 
-	function_stats(world->function, &stats);
-	return stats.workers >= 2 && stats.moves > 0;
+	function_stats(crowd->world.function, &stats);
+	if (stats.workers < 2 || stats.moves == 0 || stats.worker_pids[1] == 0)
+		return false;
+	memcpy(crowd->pids, stats.worker_pids, sizeof(crowd->pids));
+	return true;
 }
 
 /* More in a millisecond than a worker can do, until there are several. */
@@ -222,9 +227,14 @@ static void on_flood(struct loop_timer *timer, uint64_t now_ns)
 		crowd->pushed[source]++;
 		crowd->total++;
 	}
-	if (has_scaled(&crowd->world))
+	if (crowd->pids[0] == 0 && has_scaled(crowd))
 		crowd->most = crowd->total;
 	loop_arm_timer(crowd->world.loop, timer, now_ns + NS_PER_MS);
+}
+
+static bool load_has_come(struct world *world)
+{
+	return container_of(world, struct crowd, world)->pids[0] > 0;
 }
 
 static void workers_come_with_the_load_and_nothing_is_lost_or_doubled(void **state _unused_)
@@ -241,13 +251,77 @@ static void workers_come_with_the_load_and_nothing_is_lost_or_doubled(void **sta
 	world_add(&crowd.world, &o);
 	crowd.push_timer = (struct loop_timer){.fn = on_flood, .user = &crowd};
 	loop_arm_timer(crowd.world.loop, &crowd.push_timer, clock_monotonic_ns());
-	run_until(&crowd.world, has_scaled);
-	crowd.most = crowd.total;
+	run_until(&crowd.world, load_has_come);
 	crowd.world.want = crowd.total;
 	run_until(&crowd.world, all_finished);
 	assert_sources(&crowd);
 	assert_int_equal(crowd.world.letter_count, 0);
 	world_done(&crowd.world);
+}
+
+static bool has_one_worker(struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	return stats.workers_wanted == 1 && stats.workers == 1 && stats.worker_pids[1] == 0;
+}
+
+static unsigned int count_left(const struct crowd *crowd)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < PARTITIONS && crowd->pids[i] > 0; i++)
+		left += kill(crowd->pids[i], 0) == 0;
+	return left;
+}
+
+static bool the_others_have_ended(struct world *world)
+{
+	return count_left(container_of(world, struct crowd, world)) <= 1;
+}
+
+/* Load comes, and goes, and comes again: what is counted is what was sent. */
+static void idle_workers_go_and_what_they_know_comes_back(void **state _unused_)
+{
+	struct function_options o = options("sum.slow");
+	static struct crowd crowd;
+
+	o.min = 1;
+	o.max = 4;
+	o.idle_ns = 200 * NS_PER_MS;
+	o.queue_max = 1000;
+	crowd = (struct crowd){.rate = 4, .most = UINT32_MAX};
+	skip_unless_native();
+	world_init(&crowd.world);
+	world_add(&crowd.world, &o);
+	crowd.push_timer = (struct loop_timer){.fn = on_flood, .user = &crowd};
+	loop_arm_timer(crowd.world.loop, &crowd.push_timer, clock_monotonic_ns());
+	run_until(&crowd.world, load_has_come);
+	crowd.world.want = crowd.total;
+	run_until(&crowd.world, all_finished);
+	run_until(&crowd.world, has_one_worker);
+	run_until(&crowd.world, the_others_have_ended);
+	assert_int_equal(count_left(&crowd), 1);
+	assert_sources(&crowd);
+	for (unsigned int i = 0; i < 3 * SOURCES; i++) {
+		assert_true(push_from(
+			&crowd.world, (uint8_t)(i % SOURCES), crowd.total++, 1, ORDER_NONE));
+		crowd.pushed[i % SOURCES]++;
+	}
+	crowd.world.want = crowd.total;
+	run_until(&crowd.world, all_finished);
+	assert_sources(&crowd);
+	assert_int_equal(crowd.world.letter_count, 0);
+	world_done(&crowd.world);
+}
+
+static bool is_idle(struct world *world)
+{
+	struct function_stats stats;
+
+	function_stats(world->function, &stats);
+	return strcmp(stats.state, "idle") == 0;
 }
 
 static void assert_idle(const struct world *world)
@@ -267,14 +341,15 @@ static void a_function_without_worker_gets_one_when_something_comes(void **state
 
 	o.min = 0;
 	o.max = 1;
+	o.idle_ns = 10 * NS_PER_MS;
 	skip_unless_native();
 	world_init(&world);
 	world_add(&world, &o);
 	for (uint32_t i = 0; i < 3; i++) {
+		run_until(&world, is_idle);
 		assert_idle(&world);
 		push_many(&world, i * 10, 10);
 		run_until(&world, all_finished);
-		function_set_workers(world.function, 0);
 	}
 	assert_in_order(&world);
 	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "30");
@@ -630,6 +705,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_spare_worker_that_ends_is_replaced_and_missed_by_nobody),
 		cmocka_unit_test(several_workers_share_a_function),
 		cmocka_unit_test(workers_come_with_the_load_and_nothing_is_lost_or_doubled),
+		cmocka_unit_test(idle_workers_go_and_what_they_know_comes_back),
 		cmocka_unit_test(a_function_without_worker_gets_one_when_something_comes),
 		cmocka_unit_test(
 			partitions_move_under_load_and_nothing_is_lost_doubled_or_out_of_order),
