@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -371,13 +373,35 @@ int pki_check_output(const char *path, bool force)
 	return EXIT_FAILURE;
 }
 
+/* The group that is to read a file, where its service looks for it; NULL: none is, or there is none. */
+static const struct group *find_reader(const char *path)
+{
+	for (int kind = 0; kind < CERTIFICATE_KINDS; kind++)
+		if (strcmp(path, credentials_place((enum certificate_kind)kind)) == 0)
+			return getgrnam(credentials_group((enum certificate_kind)kind));
+	return NULL;
+}
+
+/* One that is replaced keeps its owner and group: so it is never there for fewer than before. */
+static int write_key_file(const char *path, const char *text, size_t size, bool force)
+{
+	const struct group *reader = find_reader(path);
+	struct stat was;
+	bool is_readers = reader && stat(path, &was) == 0 && was.st_gid == reader->gr_gid;
+	int r = file_write(path, text, size, is_readers ? 0640 : 0600, force);
+
+	if (r < 0 || !reader || is_readers)
+		return r;
+	return chown(path, (uid_t)-1, reader->gr_gid) < 0 || chmod(path, 0640) < 0 ? -errno : 0;
+}
+
 static int write_text(const char *path, const char *text, size_t size, bool force)
 {
 	int r;
 
 	if (strcmp(path, "-") == 0)
 		return fwrite(text, 1, size, stdout) == size ? 0 : EXIT_FAILURE;
-	r = file_write(path, text, size, 0600, force);
+	r = write_key_file(path, text, size, force);
 	if (r == 0)
 		return 0;
 	cli_error("cannot write %s: %s", path, strerror(-r));

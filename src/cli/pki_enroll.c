@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Whose a certificate is, in words: what people call it if it is no switch of ours. */
@@ -96,7 +97,7 @@ static int give(const char *path, const char *owner)
 		cli_error("--owner: there is no user \"%s\"", owner);
 		return EXIT_FAILURE;
 	}
-	if (chown(path, user->pw_uid, user->pw_gid) == 0)
+	if (chown(path, user->pw_uid, user->pw_gid) == 0 && chmod(path, 0600) == 0)
 		return 0;
 	cli_error("cannot give %s to %s: %s", path, owner, strerror(errno));
 	return EXIT_FAILURE;
@@ -177,7 +178,8 @@ const struct command pki_enroll = {
 		"writes\n" CREDENTIALS_SWITCH " or " CREDENTIALS_SERVER
 		", which agent and server read. A\n"
 		"renewed certificate, which comes without a key, is joined with the key that is "
-		"there.\n"
+		"there. The units' groups, netlambda-agent-key and netlambda-server-key, may read\n"
+		"these where there are such groups: a renewed one is taken without a restart.\n"
 		"FILE may be -, standard input.\n"
 		"\n"
 		"Options:\n"

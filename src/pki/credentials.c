@@ -47,10 +47,15 @@ const char *credentials_place(enum certificate_kind kind)
 	return kind == CERTIFICATE_SERVER ? CREDENTIALS_SERVER : CREDENTIALS_SWITCH;
 }
 
+const char *credentials_group(enum certificate_kind kind)
+{
+	return kind == CERTIFICATE_SERVER ? "netlambda-server-key" : "netlambda-agent-key";
+}
+
 #define NONE "none" /* what a unit passes where there are none */
 
 /* One that is there and cannot be read is not passed over for another: whoever reads it says why. */
-static bool is_there(const char *path)
+static bool is_passed(const char *path)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char begin[sizeof(NONE) - 1];
@@ -65,10 +70,10 @@ void credentials_find(enum certificate_kind kind, char path[static CREDENTIALS_P
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY"), *place = credentials_place(kind);
 
-	if (directory &&
+	if (directory && access(place, R_OK) < 0 &&
 		snprintf(path, CREDENTIALS_PATH_MAX, "%s/%s", directory,
 			place + strlen(CREDENTIALS_PLACE)) < CREDENTIALS_PATH_MAX &&
-		is_there(path))
+		is_passed(path))
 		return;
 	snprintf(path, CREDENTIALS_PATH_MAX, "%s", place);
 }

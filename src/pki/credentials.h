@@ -31,7 +31,12 @@
 #define CREDENTIALS_PATH_MAX 4096
 
 const char *credentials_place(enum certificate_kind kind);
-/* Where they are: in the directory that systemd passes (LoadCredential=), or at that place. */
+/* The group that may read them there, where there is such a group (deploy/systemd/netlambda.sysusers). */
+const char *credentials_group(enum certificate_kind kind);
+/*
+ * Where they are: at that place, if they can be read there, so that a renewed one is seen; else in the
+ * directory that systemd passes (LoadCredential=), a copy; else at that place.
+ */
 void credentials_find(enum certificate_kind kind, char path[static CREDENTIALS_PATH_MAX]);
 
 struct credentials_files {

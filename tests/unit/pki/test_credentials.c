@@ -318,6 +318,9 @@ static void write_text(const char *path, const char *text)
 
 static void credentials_are_where_systemd_puts_them(void **state _unused_)
 {
+	/* On a machine that has some, and which root tests, they are seen where they are. */
+	const char *passed =
+		access(CREDENTIALS_SERVER, R_OK) == 0 ? CREDENTIALS_SERVER : "./server.pem";
 	char path[CREDENTIALS_PATH_MAX];
 
 	unsetenv("CREDENTIALS_DIRECTORY");
@@ -331,12 +334,12 @@ static void credentials_are_where_systemd_puts_them(void **state _unused_)
 	assert_string_equal(path, CREDENTIALS_SERVER);
 	write_text("server.pem", "-----BEGIN");
 	credentials_find(CERTIFICATE_SERVER, path);
-	assert_string_equal(path, "./server.pem");
+	assert_string_equal(path, passed);
 	/* A link that leads to itself is there, and nobody can read it; root could read any file. */
 	assert_int_equal(unlink("server.pem"), 0);
 	assert_int_equal(symlink("server.pem", "server.pem"), 0);
 	credentials_find(CERTIFICATE_SERVER, path);
-	assert_string_equal(path, "./server.pem");
+	assert_string_equal(path, passed);
 	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
