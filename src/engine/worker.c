@@ -14,11 +14,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define END_NS        NS_PER_SEC
-#define READ_BYTES    (256U << 10)
-#define OUTPUT_ROUNDS 8 /* reads of its output a wake-up: a chatterbox must not hold up the loop */
-#define REASON_MAX    CONTROL_TEXT_MAX
-#define KEEP_BYTES    (1U << 20) /* a buffer above this is given back after use */
+#define END_NS     NS_PER_SEC
+#define READ_BYTES (256U << 10)
+/* Of its output so much is read in that time, and the rest waits: a chatterbox must not hold up others. */
+#define OUTPUT_BYTES (64U << 10)
+#define OUTPUT_NS    (NS_PER_SEC / 10)
+#define REASON_MAX   CONTROL_TEXT_MAX
+#define KEEP_BYTES   (1U << 20) /* a buffer above this is given back after use */
 #define PIPE_EVENTS(w)                                                                             \
 	(((w)->held ? 0 : (uint32_t)EPOLLIN) |                                                     \
 		((w)->open && (w)->out.size > (w)->sent ? (uint32_t)EPOLLOUT : 0))
@@ -30,12 +32,14 @@ struct worker {
 	void *user; /* with ops, NULL once it is retired */
 	struct spawned process;
 	struct loop_io pipe_io, output_io, control_io, pid_io;
-	struct loop_timer end_timer, release_timer;
+	struct loop_timer end_timer, release_timer, output_timer;
 
 	struct pipe_buffer in;  /* bytes that are not yet a whole frame */
 	struct pipe_buffer out; /* bytes to send, from `sent` on */
 	size_t sent;
 	struct output output;
+	uint64_t output_since_ns;
+	size_t output_taken;        /* since then */
 	struct log_limit own_limit; /* without function, and once it is retired */
 	char function[64];          /* its name; until it has one, as among processes */
 
@@ -58,6 +62,7 @@ static void worker_free(struct worker *worker)
 	}
 	loop_disarm_timer(&worker->end_timer);
 	loop_disarm_timer(&worker->release_timer);
+	loop_disarm_timer(&worker->output_timer);
 	loop_remove_io(&worker->pipe_io);
 	loop_remove_io(&worker->output_io);
 	loop_remove_io(&worker->control_io);
@@ -232,19 +237,42 @@ static bool worker_read_output(struct worker *worker)
 	char bytes[8192];
 	ssize_t n = read(worker->process.output_fd, bytes, sizeof(bytes));
 
-	if (n > 0)
-		output_feed(&worker->output, bytes, (size_t)n);
-	else if (n == 0)
+	if (n == 0)
 		loop_remove_io(&worker->output_io);
-	return n > 0;
+	if (n <= 0)
+		return false;
+	worker->output_taken += (size_t)n;
+	output_feed(&worker->output, bytes, (size_t)n);
+	return worker->output_taken < OUTPUT_BYTES;
 }
 
+/* What there is, unless it was much lately: then it goes on later. */
 static void on_output(struct loop_io *io, uint32_t events _unused_)
 {
 	struct worker *worker = io->user;
+	struct loop *loop = worker->pool->loop;
+	uint64_t now = loop_now_ns(loop);
 
-	for (int i = 0; i < OUTPUT_ROUNDS && worker_read_output(worker); i++)
+	if (now >= worker->output_since_ns + OUTPUT_NS) {
+		worker->output_since_ns = now;
+		worker->output_taken = 0;
+	}
+	while (worker_read_output(worker))
 		;
+	if (worker->output_taken < OUTPUT_BYTES || !io->loop)
+		return;
+	/* If it were only not asked for, its end would be told again and again. */
+	loop_remove_io(io);
+	loop_arm_timer(loop, &worker->output_timer, worker->output_since_ns + OUTPUT_NS);
+}
+
+static void on_output_again(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	struct worker *worker = timer->user;
+
+	if (loop_add_io(
+		    worker->pool->loop, &worker->output_io, worker->process.output_fd, EPOLLIN) < 0)
+		worker_kill(worker, WORKER_REPLACED, "epoll refused its output");
 }
 
 /* What the launcher says of the worker's beginning and end. */
@@ -315,7 +343,8 @@ static void on_exit_of(struct loop_io *io, uint32_t events _unused_)
 	/* What it wrote before it went is still to be had, and counts. */
 	while (!worker->ending && worker_read(worker))
 		;
-	for (int i = 0; i < OUTPUT_ROUNDS && worker_read_output(worker); i++)
+	worker->output_taken = 0;
+	while (worker_read_output(worker))
 		;
 	output_finish(&worker->output);
 	worker_read_control(worker);
@@ -395,6 +424,7 @@ static int worker_watch(struct worker *worker)
 	worker->pid_io = (struct loop_io){.fn = on_exit_of, .user = worker};
 	worker->end_timer = (struct loop_timer){.fn = on_overdue, .user = worker};
 	worker->release_timer = (struct loop_timer){.fn = on_release, .user = worker};
+	worker->output_timer = (struct loop_timer){.fn = on_output_again, .user = worker};
 	r = loop_add_io(loop, &worker->pipe_io, worker->process.pipe_fd, EPOLLIN);
 	if (r == 0)
 		r = loop_add_io(loop, &worker->output_io, worker->process.output_fd, EPOLLIN);

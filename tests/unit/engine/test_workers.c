@@ -531,6 +531,32 @@ static void bad_functions_hold_up_no_other(void **state _unused_)
 	world_done(&world);
 }
 
+static bool all_is_printed(struct world *world)
+{
+	return all_finished(world) && world->printed >= (size_t)63 * 16384;
+}
+
+/* A tenth of a second at a time, so that others have theirs; who prints waits, and nothing is left out. */
+static void what_a_chatterbox_prints_is_read_in_pieces(void **state _unused_)
+{
+	const size_t piece = (64 << 10) + 8192;
+	struct function_options o = options("sum.chatters");
+	struct world world;
+	uint64_t began, pieces;
+
+	skip_unless_native();
+	world_init(&world);
+	world_add(&world, &o);
+	run_until(&world, is_ready);
+	began = clock_monotonic_ns();
+	push_many(&world, 0, 1);
+	run_until(&world, all_is_printed);
+	pieces = (clock_monotonic_ns() - began) * 10 / NS_PER_SEC + 2;
+	assert_true(world.printed <= pieces * piece);
+	assert_int_equal(world.printed, 63 * 16384);
+	world_done(&world);
+}
+
 /* ---- keys that leave memory ---- */
 
 static void keys_leave_memory_and_come_back_with_what_they_were(void **state _unused_)
@@ -712,6 +738,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(moves_kills_and_refused_commits_at_once_lose_and_double_nothing),
 		cmocka_unit_test(poison_among_kills_moves_and_refusals_is_put_aside_in_its_turn),
 		cmocka_unit_test(bad_functions_hold_up_no_other),
+		cmocka_unit_test(what_a_chatterbox_prints_is_read_in_pieces),
 		cmocka_unit_test(keys_leave_memory_and_come_back_with_what_they_were),
 		cmocka_unit_test(keys_come_back_whatever_happens_to_workers_and_store),
 		cmocka_unit_test(no_more_keys_are_loaded_than_there_is_room_for),

@@ -217,8 +217,15 @@ static int load_state(void *user, const struct state_range *range, state_row_fn 
 	return r < 0 ? r : (int)given;
 }
 
+static void output(void *user, const char *function _unused_, const char *line)
+{
+	struct world *world = user;
+
+	world->printed += strlen(line);
+}
+
 static const struct engine_ops ops = {
-	.commit = commit, .sum_state = sum_state, .load_state = load_state};
+	.commit = commit, .sum_state = sum_state, .load_state = load_state, .output = output};
 
 void skip_unless_native(void)
 {

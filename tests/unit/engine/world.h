@@ -63,6 +63,7 @@ struct world {
 	struct {
 		char text[256], reason[128]; /* "(none)" */
 	} replies[256];                      /* to events, in order of commit */
+	size_t printed; /* bytes that functions printed, without ends of lines */
 	size_t largest;
 	size_t want; /* events, for `until` */
 };

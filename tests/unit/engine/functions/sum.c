@@ -11,7 +11,7 @@
 /* One table of handlers serves all languages, and C has its own idea of what main() takes. */
 int sum_main(const struct lambda_event *event, struct lambda_context *context) __asm__("main");
 
-lambda_handler slow, ordered, alerts, surroundings, prints;
+lambda_handler slow, ordered, alerts, surroundings, prints, chatters;
 lambda_batch_handler mainBatch;
 
 enum order {
@@ -171,6 +171,16 @@ int surroundings(const struct lambda_event *event, struct lambda_context *contex
 			environment(context), count, extra,
 			has_line("/proc/self/status", "NoNewPrivs:\t1\n"),
 			getpgid(0) == getpid() ? "true" : "false"));
+	return 0;
+}
+
+/* A MiB, in lines of 64 bytes. */
+int chatters(const struct lambda_event *event, struct lambda_context *context)
+{
+	(void)event;
+	(void)context;
+	for (unsigned int i = 0; i < 16384; i++)
+		printf("%063u\n", i);
 	return 0;
 }
 
