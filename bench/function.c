@@ -53,6 +53,7 @@ enum {
 	CORE_RATE,
 	WORKER_CPU,
 	SERVER_CPU,
+	ENGINE_CPU,
 	COMMIT_EVENTS,
 	COMMIT_TIME,
 	START,
@@ -68,6 +69,7 @@ static const struct {
 	[CORE_RATE] = {"rate a core", "events/s"},
 	[WORKER_CPU] = {"worker cpu", "ns/event"},
 	[SERVER_CPU] = {"server cpu", "ns/event"},
+	[ENGINE_CPU] = {"of that the engine's", "ns/event"},
 	[COMMIT_EVENTS] = {"events a commit", "events"},
 	[COMMIT_TIME] = {"a commit", "ms"},
 	[START] = {"cold start", "ms"},
@@ -179,6 +181,7 @@ static void keep_load(double (*values)[RUNS_MAX], unsigned int run, const struct
 	values[CORE_RATE][run] = 1e9 / (load->worker_cpu_ns + load->server_cpu_ns);
 	values[WORKER_CPU][run] = load->worker_cpu_ns;
 	values[SERVER_CPU][run] = load->server_cpu_ns;
+	values[ENGINE_CPU][run] = load->engine_cpu_ns;
 	values[COMMIT_EVENTS][run] = (double)load->events / (double)MAX(load->commits, 1U);
 	values[COMMIT_TIME][run] = load->commit_ms;
 	values[MEMORY][run] = load->worker_mb;

@@ -283,6 +283,7 @@ static int run_events(struct rig *rig, uint64_t events, double rate)
 int rig_load(struct rig *rig, uint64_t events, double rate, struct load *ret_load)
 {
 	uint64_t worker = worker_cpu_ns(rig), server = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t engine = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct committer_stats before, after;
 	int r;
 
@@ -301,6 +302,8 @@ int rig_load(struct rig *rig, uint64_t events, double rate, struct load *ret_loa
 		.worker_cpu_ns = (double)(worker_cpu_ns(rig) - worker) / (double)events,
 		.server_cpu_ns =
 			(double)(cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - server) / (double)events,
+		.engine_cpu_ns =
+			(double)(cpu_ns(CLOCK_THREAD_CPUTIME_ID) - engine) / (double)events,
 		.called = rig->called,
 		.commits = after.commits - before.commits,
 		.commit_ms = (double)(after.busy_ns - before.busy_ns) / 1e6 /

@@ -33,6 +33,7 @@ struct load {
 	uint64_t events;
 	double seconds;
 	double worker_cpu_ns, server_cpu_ns; /* an event; the server's with making the events */
+	double engine_cpu_ns;                /* of the server's: all but the committer's */
 	struct latency called;    /* until the function had it; only of the handler counter.late */
 	struct latency committed; /* until its outcome was durable */
 	uint64_t commits;         /* database transactions */

@@ -5,8 +5,7 @@
 /*
  * A function's events, from push to commit. Each lies in one place for all that time and moves from
  * list to list: what waits, what a worker has, what is decided, what is under commit. Its bytes stand
- * as the worker gets them. The pool's memory is bounded by the function's queue, claimed as it is
- * first used, and given back when a flood is over.
+ * as the worker gets them.
  */
 
 #include "engine/pipe.h"
@@ -27,6 +26,7 @@ struct event {
 	uint32_t arrival;              /* counts the function's events, modulo 2^32: their order */
 	uint32_t tick;                 /* when it came (latency.h) */
 	uint16_t record_size;
+	uint16_t place; /* its pool's: which of its chunk it is */
 	uint8_t partition;
 	uint8_t attempts; /* that failed */
 	bool suspect;     /* its batch was lost: it runs alone */
@@ -69,29 +69,5 @@ void event_list_merge(struct event_list *list, struct event_list *from);
 
 /* Moves the events of a partition behind `to`; the order is kept. */
 void event_list_extract(struct event_list *list, unsigned int partition, struct event_list *to);
-
-#define EVENT_POOL_CLASSES (EVENT_RECORD_MAX / 16)
-
-struct event_chunk;
-
-struct event_pool {
-	struct {
-		struct event *free;
-		struct event_chunk *chunks;
-	} classes[EVENT_POOL_CLASSES]; /* by the record's size, in steps of 16 bytes */
-	struct event_request *requests;
-	size_t used;
-	size_t chunk_count;
-};
-
-/* NULL: no memory. `record_size`: 1 to EVENT_RECORD_MAX. */
-struct event *event_pool_take(struct event_pool *pool, uint16_t record_size);
-void event_pool_give(struct event_pool *pool, struct event *event);
-/* Makes an event a request. 0 or -ENOMEM. The texts are copied. */
-int event_pool_add_request(struct event_pool *pool, struct event *event, const char *key,
-	const char *data) _must_check_;
-void event_pool_give_all(struct event_pool *pool, struct event_list *list);
-/* Frees all memory, that of events in use as well. */
-void event_pool_done(struct event_pool *pool);
 
 #endif

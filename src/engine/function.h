@@ -19,7 +19,7 @@
  */
 
 #include "engine/builder.h"
-#include "engine/event_list.h"
+#include "engine/event_pool.h"
 #include "engine/isolation.h"
 #include "engine/latency.h"
 #include "engine/residents.h"

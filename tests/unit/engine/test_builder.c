@@ -463,6 +463,81 @@ static void an_empty_pool_gives_its_memory_back(void **state _unused_)
 	event_pool_done(&pool);
 }
 
+#define MANY        20000
+#define CHUNK_BYTES (64 << 10)
+
+/* The same in each run. */
+static uint32_t next_random(void)
+{
+	static uint32_t random = 1;
+
+	random = random * 1664525U + 1013904223U;
+	return random >> 8;
+}
+
+static void take_many(struct event_pool *pool, struct event **events, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		events[i] = make_event(pool, (uint16_t)i);
+}
+
+/* Every second, as if another worker had them, and in no order. */
+static void give_half(struct event_pool *pool, struct event **events)
+{
+	for (size_t i = MANY / 2; i > 1; i--) {
+		size_t a = 2 * (i - 1), b = 2 * (next_random() % i);
+		struct event *event = events[a];
+
+		events[a] = events[b];
+		events[b] = event;
+	}
+	for (size_t i = 0; i < MANY; i += 2)
+		event_pool_give(pool, events[i]);
+}
+
+static void events_follow_each_other_in_memory_however_they_were_given_back(void **state _unused_)
+{
+	static struct event *events[MANY], *again[MANY / 2];
+	struct event_pool pool = {0};
+	size_t jumps = 0;
+
+	take_many(&pool, events, MANY);
+	for (int round = 0; round < 10; round++) {
+		give_half(&pool, events);
+		take_many(&pool, again, MANY / 2);
+		jumps = 0;
+		for (size_t i = 1; i < MANY / 2; i++)
+			jumps += again[i] < again[i - 1] ||
+				 (char *)again[i] - (char *)again[i - 1] > CHUNK_BYTES;
+		assert_in_range(jumps, 0, 2 * pool.chunk_count);
+		for (size_t i = 0; i < MANY / 2; i++)
+			events[2 * i] = again[i];
+	}
+	event_pool_done(&pool);
+}
+
+/* Those that are in use stay what they are, and no more than as much again lies idle for order's sake. */
+static void scattered_room_is_no_more_than_what_is_used(void **state _unused_)
+{
+	static struct event *events[MANY];
+	struct event_pool pool = {0};
+	size_t chunks;
+
+	take_many(&pool, events, MANY);
+	chunks = pool.chunk_count;
+	for (uint32_t i = 0; i < 20 * MANY; i++) {
+		size_t which = next_random() % MANY;
+
+		assert_int_equal(
+			((const struct port_event *)(const void *)events[which]->record)->dstport,
+			events[which]->arrival);
+		event_pool_give(&pool, events[which]);
+		events[which] = make_event(&pool, (uint16_t)which);
+	}
+	assert_in_range(pool.chunk_count, chunks, 2 * chunks);
+	event_pool_done(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +556,8 @@ int main(void)
 		cmocka_unit_test(arrival_is_counted_across_its_wrap),
 		cmocka_unit_test(a_partitions_events_are_taken_out_in_their_order),
 		cmocka_unit_test(an_empty_pool_gives_its_memory_back),
+		cmocka_unit_test(events_follow_each_other_in_memory_however_they_were_given_back),
+		cmocka_unit_test(scattered_room_is_no_more_than_what_is_used),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
