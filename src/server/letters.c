@@ -9,6 +9,8 @@
 #include <microhttpd.h>
 #include <string.h>
 
+#define PIECE 500 /* letters read in a round of the loop: some milliseconds */
+
 int letter_filter_read(struct api_call *call, struct letter_filter *ret_filter)
 {
 	const json_t *row = json_object_get(call->body, "row");
@@ -93,7 +95,12 @@ static const char *const outcome_names[] = {
 
 struct retrying {
 	struct letters *letters;
-	const struct letter_filter *filter;
+	struct retrying *next;
+	struct api_call *call;
+	struct letter_filter filter; /* borrows from the call */
+	struct loop_timer timer;     /* goes on */
+	uint64_t after;              /* the last row that was read ... */
+	uint64_t last; /* ... and is to be: what fails anew is not tried again and again */
 	uint64_t counts[RETRY_OUTCOMES];
 };
 
@@ -157,8 +164,11 @@ static int on_letter(
 	void *user, uint64_t row, const char *function, const struct dead_letter *letter)
 {
 	struct retrying *retrying = user;
-	const struct letter_filter *filter = retrying->filter;
+	const struct letter_filter *filter = &retrying->filter;
 
+	if (row > retrying->last)
+		return 1;
+	retrying->after = row;
 	if ((filter->row && row != filter->row) ||
 		(filter->before_ns && letter->time_ns >= filter->before_ns))
 		return 0;
@@ -166,21 +176,90 @@ static int on_letter(
 	return 0;
 }
 
+static void retrying_free(struct retrying *retrying)
+{
+	struct retrying **at = &retrying->letters->retrying;
+
+	while (*at && *at != retrying)
+		at = &(*at)->next;
+	if (*at)
+		*at = retrying->next;
+	loop_disarm_timer(&retrying->timer);
+	free(retrying);
+}
+
+static void answer(struct retrying *retrying)
+{
+	json_t *answer = json_object();
+
+	for (size_t i = 0; i < RETRY_OUTCOMES; i++)
+		json_put(&answer, outcome_names[i], json_count(retrying->counts[i]));
+	api_call_answer(retrying->call, MHD_HTTP_OK, answer);
+	retrying_free(retrying);
+}
+
+static void go_on(struct retrying *retrying)
+{
+	struct letters *letters = retrying->letters;
+	const struct letter_filter *filter = &retrying->filter;
+	unsigned int limit = filter->row ? 1 : PIECE;
+	int r = store_load_dead_letters(
+		letters->reader, filter->function, retrying->after, limit, on_letter, retrying);
+
+	if (r < 0) {
+		api_call_refuse(retrying->call, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			"cannot read dead letters: %s", store_error(letters->reader));
+		retrying_free(retrying);
+	} else if (r < PIECE) {
+		answer(retrying);
+	} else {
+		loop_arm_timer(letters->loop, &retrying->timer, loop_now_ns(letters->loop) + 1);
+	}
+}
+
+static int take_row(void *user, uint64_t row, const char *function _unused_,
+	const struct dead_letter *letter _unused_)
+{
+	*(uint64_t *)user = row;
+	return 0;
+}
+
+static void on_timer(struct loop_timer *timer, uint64_t now_ns _unused_)
+{
+	go_on(timer->user);
+}
+
 void letters_retry(struct letters *letters, struct api_call *call)
 {
 	struct letter_filter filter;
-	struct retrying retrying = {.letters = letters, .filter = &filter};
-	json_t *answer;
+	struct retrying *retrying;
 
 	if (letter_filter_read(call, &filter) < 0)
 		return;
-	if (store_each_dead_letter(letters->reader, filter.function, 0, on_letter, &retrying) < 0) {
-		api_call_refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR,
-			"cannot read dead letters: %s", store_error(letters->reader));
+	retrying = calloc(1, sizeof(*retrying));
+	if (!retrying) {
+		api_call_refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
 		return;
 	}
-	answer = json_object();
-	for (size_t i = 0; i < RETRY_OUTCOMES; i++)
-		json_put(&answer, outcome_names[i], json_count(retrying.counts[i]));
-	api_call_answer(call, MHD_HTTP_OK, answer);
+	*retrying = (struct retrying){
+		.letters = letters,
+		.next = letters->retrying,
+		.call = call,
+		.filter = filter,
+		.timer = {.fn = on_timer, .user = retrying},
+		.after = filter.row ? filter.row - 1 : 0,
+	};
+	letters->retrying = retrying;
+	(void)!store_each_dead_letter(
+		letters->reader, filter.function, 1, take_row, &retrying->last);
+	go_on(retrying);
+}
+
+void letters_stop(struct letters *letters)
+{
+	while (letters->retrying) {
+		api_call_refuse(letters->retrying->call, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"the server is stopping");
+		retrying_free(letters->retrying);
+	}
 }

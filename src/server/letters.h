@@ -22,17 +22,21 @@ struct letter_retry {
 };
 
 struct letters {
+	struct loop *loop;
 	struct units *units;
-	struct store *reader; /* of this thread */
-	size_t count;         /* that are with functions */
+	struct store *reader;      /* of this thread */
+	size_t count;              /* that are with functions */
+	struct retrying *retrying; /* calls that are under way */
 	struct letter_retry retries[LETTERS_RETRIED_MAX];
 };
 
 /*
  * Answers API_RETRY: all letters that its filter takes are given to their functions, as far as
- * there is room.
+ * there is room. There may be very many, so they are read in pieces, between which the loop goes on.
  */
 void letters_retry(struct letters *letters, struct api_call *call);
+/* The server ends: what is under way is answered. */
+void letters_stop(struct letters *letters);
 
 /* Whether an event's origin is a letter; then its row. `letters` may be NULL. */
 bool letters_own(const struct letters *letters, const void *origin, uint64_t *ret_row);

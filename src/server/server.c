@@ -396,6 +396,7 @@ static int start_functions(struct server *server, char **ret_error)
 		.letters = &server->letters,
 		.callers = &server->callers,
 	};
+	server->letters.loop = server->loop;
 	server->letters.units = server->units;
 	server->letters.reader = server->reader;
 	server->callers.loop = server->loop;
@@ -517,6 +518,7 @@ void server_free(struct server *server)
 	pruner_stop(&server->pruner);
 	sweeper_stop(&server->sweeper);
 	stage_clear(&server->stage);
+	letters_stop(&server->letters);
 	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
 	if (server->committer)

@@ -260,12 +260,17 @@ int store_each_alert(struct store *store, const struct alert_filter *filter,
 
 /* ---- dead letters ---- */
 
+#define LETTER_COLUMNS                                                                             \
+	"row, function, time_ns, switch_id, event_id, sequence, position, attempts, reason,"       \
+	" data, epoch, record"
 #define LETTER_SELECT(condition)                                                                   \
-	"SELECT row, function, time_ns, switch_id, event_id, sequence, position, attempts, "       \
-	"reason,"                                                                                  \
-	" data, epoch, record FROM (SELECT * FROM dead_letters" condition                          \
+	"SELECT " LETTER_COLUMNS " FROM (SELECT * FROM dead_letters" condition                     \
 	" ORDER BY row DESC LIMIT ?2)"                                                             \
 	" ORDER BY row"
+/* In the order of the table, or of the index by function: nothing is sorted. */
+#define LETTER_PIECE(condition)                                                                    \
+	"SELECT " LETTER_COLUMNS " FROM dead_letters WHERE row > ?3" condition                     \
+	" ORDER BY row LIMIT ?2"
 
 static void letter_read(sqlite3_stmt *statement, struct dead_letter *ret_letter)
 {
@@ -284,12 +289,44 @@ static void letter_read(sqlite3_stmt *statement, struct dead_letter *ret_letter)
 	};
 }
 
-int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
-	int (*fn)(void *user, uint64_t row, const char *function, const struct dead_letter *letter),
-	void *user)
+/* Calls `fn` for the statement's rows. Returns their number. */
+static int each_letter(struct store *store, sqlite3_stmt *statement, dead_letter_fn fn, void *user)
+{
+	struct dead_letter letter;
+	int r, count = 0;
+
+	while ((r = query_step(store, statement)) > 0) {
+		letter_read(statement, &letter);
+		r = fn(user, (uint64_t)sqlite3_column_int64(statement, 0),
+			column_text(statement, 1), &letter);
+		if (r != 0)
+			return r;
+		count++;
+	}
+	return r < 0 ? r : count;
+}
+
+int store_load_dead_letters(struct store *store, const char *function, uint64_t after,
+	unsigned int limit, dead_letter_fn fn, void *user)
 {
 	_cleanup_statement_ sqlite3_stmt *statement = NULL;
-	struct dead_letter letter;
+	int r = query_prepare(store,
+		function ? LETTER_PIECE(" AND function = ?1") : LETTER_PIECE(""), function,
+		&statement);
+	int rc;
+
+	if (r < 0)
+		return r;
+	rc = sqlite3_bind_int64(statement, 2, limit);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(statement, 3, (sqlite3_int64)after);
+	return rc == SQLITE_OK ? each_letter(store, statement, fn, user) : store_fail(store, rc);
+}
+
+int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
+	dead_letter_fn fn, void *user)
+{
+	_cleanup_statement_ sqlite3_stmt *statement = NULL;
 	int r, rc;
 
 	r = query_prepare(store,
@@ -300,14 +337,7 @@ int store_each_dead_letter(struct store *store, const char *function, unsigned i
 	rc = sqlite3_bind_int64(statement, 2, limit > 0 ? (sqlite3_int64)limit : -1);
 	if (rc != SQLITE_OK)
 		return store_fail(store, rc);
-	while ((r = query_step(store, statement)) > 0) {
-		letter_read(statement, &letter);
-		r = fn(user, (uint64_t)sqlite3_column_int64(statement, 0),
-			column_text(statement, 1), &letter);
-		if (r != 0)
-			return r;
-	}
-	return r;
+	return MIN(each_letter(store, statement, fn, user), 0);
 }
 
 int store_drop_dead_letters(

@@ -101,8 +101,17 @@ int store_drop_dead_letters(struct store *store, const struct dead_letter_range 
 int store_prune(struct store *store, uint64_t alerts_before_ns, uint64_t letters_before_ns,
 	unsigned int limit, uint64_t *ret_count) _must_check_;
 
+typedef int (*dead_letter_fn)(
+	void *user, uint64_t row, const char *function, const struct dead_letter *letter);
+
+/* The newest `limit`, oldest first; 0: all. */
 int store_each_dead_letter(struct store *store, const char *function, unsigned int limit,
-	int (*fn)(void *user, uint64_t row, const char *function, const struct dead_letter *letter),
-	void *user) _must_check_;
+	dead_letter_fn fn, void *user) _must_check_;
+/*
+ * A piece of them, oldest first: at most `limit` behind a row. Returns their number, and less than that
+ * if there are no more.
+ */
+int store_load_dead_letters(struct store *store, const char *function, uint64_t after,
+	unsigned int limit, dead_letter_fn fn, void *user) _must_check_;
 
 #endif

@@ -39,6 +39,7 @@ def test(checker):
         tried_and_killed(checker, path, shell)
         dropped(checker, path, shell)
         kept_for_a_time(checker, path, shell)
+        very_many_in_vain(checker, path, shell)
 
 
 def letters(shell):
@@ -115,6 +116,25 @@ def kept_for_a_time(checker, path, shell):
     path.server.start()
     network.wait_for(lambda: len(letters(shell)) == 10 - len(old), 30, "the old letters to go")
     checker.that(old and not {letter["row"] for letter in letters(shell)} & set(old), f"old letters that went: {len(old)} of 10")
+
+
+def very_many_in_vain(checker, path, shell):
+    """More than are read at a time, and than may be with functions at once. What fails anew is not tried again and again."""
+    path.server.stop()
+    columns = "function, time_ns, switch_id, event_id, sequence, position, attempts, reason, data, epoch, record"
+    json_lines(path, f"WITH RECURSIVE many(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM many WHERE i < 400) "
+                     f"INSERT INTO dead_letters({columns}) SELECT {columns} FROM dead_letters, many RETURNING row")
+    total = json_lines(path, "SELECT count(*) AS count FROM dead_letters")[0]["count"]
+    path.server.start()
+    network.wait_for(lambda: shell.json("describe", "sum")["state"] == "ready", 10, "the function")
+    said = shell("dead-letters", "retry", "sum", status=None)
+    counts = [int(line.split()[0]) for line in said.splitlines()]
+    checker.that(total > 1024 and counts[0] > 0, f"a retry of {total}: {', '.join(said.splitlines())}")
+    checker.equal("letters that were looked at, each once", total, sum(counts))
+    network.wait_for(lambda: shell.json("describe", "sum")["queued"] == 0, 20, "the function to be through")
+    path.server.stop()
+    checker.equal("letters afterwards", total, json_lines(path, "SELECT count(*) AS count FROM dead_letters")[0]["count"])
+    path.server.start()
 
 
 def json_lines(path, sql):

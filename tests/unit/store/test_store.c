@@ -128,6 +128,12 @@ static void reopened_store_gives_back_what_was_committed(void **state)
 	assert_int_equal(store_each_dead_letter(store, "port-scan", 5, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "other", 5, check_letter, &seen), 0);
 	assert_int_equal(seen, 2);
+	assert_int_equal(store_load_dead_letters(store, NULL, 0, 5, check_letter, &seen), 1);
+	assert_int_equal(store_load_dead_letters(store, "port-scan", 0, 1, check_letter, &seen), 1);
+	assert_int_equal(store_load_dead_letters(store, "port-scan", 1, 5, check_letter, &seen), 0);
+	assert_int_equal(store_load_dead_letters(store, "other", 0, 5, check_letter, &seen), 0);
+	assert_int_equal(seen, 4);
+	seen = 2;
 	assert_int_equal(store_each_alert(store, &all, check_first_alert, &seen), 1);
 	assert_int_equal(seen, 3);
 }
