@@ -12,6 +12,7 @@
 #include "server/http_daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -44,16 +45,23 @@ struct gateway_request {
 	unsigned int code;
 };
 
+/* The contents of the settings' files; NULL: none. */
+struct secrets {
+	char *token, *certificate, *key;
+};
+
 struct gateway {
 	struct http_daemon http;
+	const struct http_triggers *triggers;
 	struct callers *callers;
 	struct units *units;
-	struct http_triggers triggers;
-	char *token, *certificate, *key; /* NULL: none */
-	int listen_fd;                   /* -1 once the daemon has it */
+	struct gateway_counts *counts;
+	struct secrets secrets;
+	char *listen;
+	int listen_fd; /* the daemon has a copy */
+	bool retired;
 	struct gateway_request *requests;
 	size_t request_count;
-	uint64_t responses[6]; /* by the first digit of the status code */
 };
 
 /* ---- responses ---- */
@@ -96,7 +104,9 @@ static enum MHD_Result gateway_send(struct gateway *gateway, struct MHD_Connecti
 
 	if (!response)
 		return MHD_NO;
-	gateway->responses[code / 100]++;
+	if (gateway->retired)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	gateway->counts->responses[code / 100]++;
 	result = MHD_queue_response(connection, code, response);
 	MHD_destroy_response(response);
 	return result;
@@ -213,7 +223,7 @@ static json_t *pairs_json(const struct gateway_request *request, enum MHD_ValueK
 	struct pairs pairs = {
 		.object = json_object(),
 		.lower = kind == MHD_HEADER_KIND,
-		.hide_token = kind == MHD_HEADER_KIND && request->gateway->token,
+		.hide_token = kind == MHD_HEADER_KIND && request->gateway->secrets.token,
 	};
 
 	if (pairs.object)
@@ -389,10 +399,10 @@ static bool is_permitted(const struct gateway *gateway, struct MHD_Connection *c
 	const char *header = MHD_lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 
-	if (!gateway->token)
+	if (!gateway->secrets.token)
 		return true;
 	return header && strncasecmp(header, "Bearer ", 7) == 0 &&
-	       text_is(header + 7, gateway->token);
+	       text_is(header + 7, gateway->secrets.token);
 }
 
 /* Where no token is asked for, a web page of anybody's must not ask through an operator's browser. */
@@ -404,7 +414,7 @@ static bool is_from_elsewhere(const struct gateway *gateway, struct MHD_Connecti
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 	const char *at = origin ? strstr(origin, "://") : NULL;
 
-	if (gateway->token || !origin)
+	if (gateway->secrets.token || !origin)
 		return false;
 	return !at || !host || strcasecmp(at + 3, host) != 0;
 }
@@ -430,9 +440,13 @@ static int request_new(struct gateway *gateway, struct MHD_Connection *connectio
 static enum MHD_Result request_begin(struct gateway *gateway, struct MHD_Connection *connection,
 	const char *url, void **ret_request)
 {
-	const struct http_trigger *trigger = http_triggers_find(&gateway->triggers, url);
+	const struct http_trigger *trigger = http_triggers_find(gateway->triggers, url);
 	struct gateway_request *request;
 
+	/* By which settings it would be judged nobody says any more. */
+	if (gateway->retired)
+		return send_error(gateway, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			"the server has new settings: connect again");
 	if (!is_permitted(gateway, connection))
 		return send_error(gateway, connection, MHD_HTTP_UNAUTHORIZED,
 			"expected the server's token, as Authorization: Bearer TOKEN");
@@ -495,6 +509,33 @@ static int read_secret(const char *path, char **ret_text, char **ret_error)
 	return 0;
 }
 
+static void secrets_done(struct secrets *secrets)
+{
+	free(secrets->token);
+	free(secrets->certificate);
+	free(secrets->key);
+}
+
+/* `ret_secrets`: to be released, also on failure. */
+static int secrets_read(
+	const struct http_settings *settings, struct secrets *ret_secrets, char **ret_error)
+{
+	int r;
+
+	*ret_secrets = (struct secrets){0};
+	r = read_secret(settings->token_file, &ret_secrets->token, ret_error);
+	if (r == 0)
+		r = read_secret(settings->certificate, &ret_secrets->certificate, ret_error);
+	if (r == 0)
+		r = read_secret(settings->key, &ret_secrets->key, ret_error);
+	return r;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static int listen_on(const char *where, int *ret_fd, char **ret_error)
 {
 	_cleanup_fd_ int fd = -1;
@@ -515,42 +556,59 @@ static int listen_on(const char *where, int *ret_fd, char **ret_error)
 
 static int start(struct gateway *gateway, struct loop *loop, char **ret_error)
 {
-	int r = http_daemon_start(&gateway->http, loop,
+	int fd = fcntl(gateway->listen_fd, F_DUPFD_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = http_daemon_start(&gateway->http, loop,
 		&(struct http_daemon_options){
-			.listen_fd = gateway->listen_fd,
+			.listen_fd = fd,
 			.connections_max = CONNECTIONS_MAX,
 			.answer = answer,
 			.completed = on_completed,
 			.user = gateway,
-			.certificate = gateway->certificate,
-			.key = gateway->key,
+			.certificate = gateway->secrets.certificate,
+			.key = gateway->secrets.key,
 		});
-
-	if (gateway->http.daemon)
-		gateway->listen_fd = -1;
-	if (r == -EIO && gateway->key)
+	if (!gateway->http.daemon)
+		close(fd);
+	if (r == -EIO && gateway->secrets.key)
 		return error_set(ret_error, r, "certificate and key cannot be used together");
 	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
 }
 
-int gateway_new(
-	const struct gateway_options *options, struct gateway **ret_gateway, char **ret_error)
+/* An address can be listened on once: what listens there already is shared. */
+static int take_address(
+	struct gateway *gateway, const char *listen, const struct gateway *before, char **ret_error)
+{
+	gateway->listen = strdup(listen);
+	if (!gateway->listen)
+		return -ENOMEM;
+	if (!before || strcmp(before->listen, listen) != 0)
+		return listen_on(listen, &gateway->listen_fd, ret_error);
+	gateway->listen_fd = fcntl(before->listen_fd, F_DUPFD_CLOEXEC, 0);
+	return gateway->listen_fd < 0 ? -errno : 0;
+}
+
+int gateway_new(const struct gateway_options *options, const struct gateway *before,
+	struct gateway **ret_gateway, char **ret_error)
 {
 	_cleanup_(gateway_freep) struct gateway *gateway = calloc(1, sizeof(*gateway));
-	const struct http_settings *settings = options->settings;
 	int r;
 
 	if (!gateway)
 		return -ENOMEM;
 	*gateway = (struct gateway){
-		.callers = options->callers, .units = options->units, .listen_fd = -1};
-	r = read_secret(settings->token_file, &gateway->token, ret_error);
+		.triggers = options->triggers,
+		.callers = options->callers,
+		.units = options->units,
+		.counts = options->counts,
+		.listen_fd = -1,
+	};
+	r = secrets_read(options->settings, &gateway->secrets, ret_error);
 	if (r == 0)
-		r = read_secret(settings->certificate, &gateway->certificate, ret_error);
-	if (r == 0)
-		r = read_secret(settings->key, &gateway->key, ret_error);
-	if (r == 0)
-		r = listen_on(settings->listen, &gateway->listen_fd, ret_error);
+		r = take_address(gateway, options->settings->listen, before, ret_error);
 	if (r == 0)
 		r = start(gateway, options->loop, ret_error);
 	if (r == 0)
@@ -581,26 +639,41 @@ void gateway_free(struct gateway *gateway)
 	}
 	if (gateway->listen_fd >= 0)
 		close(gateway->listen_fd);
-	http_triggers_done(&gateway->triggers);
-	free(gateway->token);
-	free(gateway->certificate);
-	free(gateway->key);
+	secrets_done(&gateway->secrets);
+	free(gateway->listen);
 	free(gateway);
 }
 
-int gateway_configure(struct gateway *gateway, const struct http_triggers *triggers)
+int gateway_differs(const struct gateway *gateway, const struct http_settings *settings,
+	bool *ret_differs, char **ret_error)
 {
-	struct http_triggers copy;
-	int r = http_triggers_copy(triggers, &copy);
+	const struct secrets *old = &gateway->secrets;
+	struct secrets now;
+	int r = secrets_read(settings, &now, ret_error);
 
-	if (r < 0)
-		return r;
-	http_triggers_done(&gateway->triggers);
-	gateway->triggers = copy;
-	return 0;
+	if (r == 0)
+		*ret_differs = strcmp(gateway->listen, settings->listen) != 0 ||
+			       !text_equal(old->token, now.token) ||
+			       !text_equal(old->certificate, now.certificate) ||
+			       !text_equal(old->key, now.key);
+	secrets_done(&now);
+	return r;
 }
 
-void gateway_put_metrics(const struct gateway *gateway, struct metrics *metrics)
+void gateway_retire(struct gateway *gateway)
+{
+	gateway->retired = true;
+	http_daemon_close_door(&gateway->http);
+	close(gateway->listen_fd);
+	gateway->listen_fd = -1;
+}
+
+bool gateway_is_done(const struct gateway *gateway)
+{
+	return http_daemon_connections(&gateway->http) == 0;
+}
+
+void gateway_put_metrics(const struct gateway_counts *counts, struct metrics *metrics)
 {
 	static const char *const classes[] = {NULL, NULL, "2xx", "3xx", "4xx", "5xx"};
 
@@ -609,5 +682,5 @@ void gateway_put_metrics(const struct gateway *gateway, struct metrics *metrics)
 	for (size_t i = 2; i < ARRAY_SIZE(classes); i++)
 		metrics_sample(metrics,
 			(const struct metric_label[]){{"class", classes[i]}, {NULL, NULL}},
-			gateway ? gateway->responses[i] : 0);
+			counts->responses[i]);
 }

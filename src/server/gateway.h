@@ -18,23 +18,40 @@
 
 struct gateway;
 
-struct gateway_options {
-	struct loop *loop;
-	const struct http_settings *settings; /* with a `listen`; copied as far as needed */
-	struct callers *callers;              /* borrowed, as is the next one */
-	struct units *units;
+/* By the first digit of the status code; of all gateways that there were. */
+struct gateway_counts {
+	uint64_t responses[6];
 };
 
-/* Listens. 0, or a negative errno with a message in `ret_error` (to be freed). */
-int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway,
-	char **ret_error) _must_check_;
+/* All but the settings are borrowed for as long as the gateway lives. */
+struct gateway_options {
+	struct loop *loop;
+	const struct http_settings *settings; /* with a `listen` */
+	const struct http_triggers *triggers; /* those in force: they may change */
+	struct callers *callers;
+	struct units *units;
+	struct gateway_counts *counts;
+};
+
+/*
+ * Listens: by the socket of `before`, if that has the same address; NULL: there is none. 0, or a negative errno
+ * with a message in `ret_error` (to be freed).
+ */
+int gateway_new(const struct gateway_options *options, const struct gateway *before,
+	struct gateway **ret_gateway, char **ret_error) _must_check_;
+/* Whoever still waits is answered 503. */
 void gateway_free(struct gateway *gateway);
 DEFINE_CLEANUP(struct gateway, gateway_free)
 
-/* From now on these are the triggers. 0 or -ENOMEM with nothing changed. */
-int gateway_configure(struct gateway *gateway, const struct http_triggers *triggers) _must_check_;
+/* Whether one that is made with these settings now would be another, by the files' contents, too. As gateway_new(). */
+int gateway_differs(const struct gateway *gateway, const struct http_settings *settings,
+	bool *ret_differs, char **ret_error) _must_check_;
 
-/* NULL: no requests are taken. */
-void gateway_put_metrics(const struct gateway *gateway, struct metrics *metrics);
+/* Takes no more connections, and no more requests; those that it has it answers. */
+void gateway_retire(struct gateway *gateway);
+/* Whether a retired one has done that. */
+bool gateway_is_done(const struct gateway *gateway);
+
+void gateway_put_metrics(const struct gateway_counts *counts, struct metrics *metrics);
 
 #endif

@@ -22,17 +22,6 @@ void http_settings_done(struct http_settings *settings)
 	*settings = (struct http_settings){0};
 }
 
-static bool text_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-bool http_settings_equal(const struct http_settings *a, const struct http_settings *b)
-{
-	return text_equal(a->listen, b->listen) && text_equal(a->token_file, b->token_file) &&
-	       text_equal(a->certificate, b->certificate) && text_equal(a->key, b->key);
-}
-
 /* The machine's own, by its number: a name could come to mean another. */
 static bool is_loopback(const char *listen)
 {

@@ -32,7 +32,6 @@ struct http_settings {
 /* Reads "http". An error is in the reader. */
 void http_settings_load(struct config_reader *reader, struct http_settings *ret_settings);
 void http_settings_done(struct http_settings *settings);
-bool http_settings_equal(const struct http_settings *a, const struct http_settings *b);
 
 struct http_trigger {
 	char *path; /* "/scans", or "/scans/" and a "*": whatever follows */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONNECTION_MEMORY_BYTES (16 << 10)
 #define CONNECTION_IDLE_SECONDS 30
@@ -80,6 +81,23 @@ int http_daemon_start(
 	daemon->timer = (struct loop_timer){.fn = on_timer, .user = daemon};
 	daemon->io = (struct loop_io){.fn = on_io, .user = daemon};
 	return loop_add_io(loop, &daemon->io, info->epoll_fd, EPOLLIN);
+}
+
+void http_daemon_close_door(struct http_daemon *daemon)
+{
+	int fd = MHD_quiesce_daemon(daemon->daemon);
+
+	if (fd >= 0)
+		close(fd);
+	http_daemon_run_soon(daemon);
+}
+
+unsigned int http_daemon_connections(const struct http_daemon *daemon)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(daemon->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info ? info->num_connections : 0;
 }
 
 void http_daemon_stop(struct http_daemon *daemon)

@@ -35,6 +35,10 @@ int http_daemon_start(struct http_daemon *daemon, struct loop *loop,
 /* Lets the library run after this round of callbacks: it does not notice resumed connections. */
 void http_daemon_run_soon(struct http_daemon *daemon);
 
+/* Takes no connection from now on. Those that there are go on. */
+void http_daemon_close_door(struct http_daemon *daemon);
+unsigned int http_daemon_connections(const struct http_daemon *daemon);
+
 /* Nothing may be suspended any more. */
 void http_daemon_stop(struct http_daemon *daemon);
 

@@ -258,12 +258,8 @@ static int configure_paths(struct server *server, const struct config *merged)
 	struct http_triggers copy = {0};
 	int r = http_triggers_copy(&merged->http_triggers, &copy);
 
-	if (r == 0 && server->gateway)
-		r = gateway_configure(server->gateway, &copy);
-	if (r < 0) {
-		http_triggers_done(&copy);
+	if (r < 0)
 		return r;
-	}
 	http_triggers_done(&server->paths);
 	server->paths = copy;
 	if (copy.count > 0 && !server->config->http.listen)
@@ -434,23 +430,31 @@ static int open_api(struct server *server, char **ret_error)
 	return 0;
 }
 
+static void shift_gateways(struct server *server, const struct gateway_change *change)
+{
+	const char *listen = server->config->http.listen;
+
+	gateways_shift(&server->gateways, change);
+	if (change->changes)
+		log_info("http=%s", listen ? listen : "off");
+}
+
 static int open_gateway(struct server *server, char **ret_error)
 {
-	const struct gateway_options options = {
+	struct gateway_change change;
+	int r;
+
+	server->gateways.options = (struct gateway_options){
 		.loop = server->loop,
-		.settings = &server->config->http,
+		.triggers = &server->paths,
 		.callers = &server->callers,
 		.units = server->units,
 	};
-	int r;
-
-	if (!server->config->http.listen)
-		return 0;
-	r = gateway_new(&options, &server->gateway, ret_error);
+	r = gateways_prepare(&server->gateways, &server->config->http, &change, ret_error);
 	if (r < 0)
 		return error_set(ret_error, r, "http: %s", strerror(-r));
-	log_info("http=%s", server->config->http.listen);
-	return gateway_configure(server->gateway, &server->paths);
+	shift_gateways(server, &change);
+	return 0;
 }
 
 /* Whoever can send to the socket can say what a switch saw: worth a line at every start. */
@@ -510,7 +514,7 @@ void server_free(struct server *server)
 	loop_disarm_timer(&server->schedule_timer);
 	loop_on_wake(server->loop, NULL, NULL);
 	callers_stop(&server->callers);
-	gateway_free(server->gateway);
+	gateways_done(&server->gateways);
 	api_free(server->api);
 	server->api = NULL;
 	server->commits.api = NULL;
@@ -572,8 +576,6 @@ static void warn_restart_needed(const struct config *running, const struct confi
 	if (!tls_config_equal(&running->tls, &wanted->tls))
 		log_warning(
 			"tls.switches, tls.ciphers and tls.grace take effect at the next start");
-	if (!http_settings_equal(&running->http, &wanted->http))
-		log_warning("key=http takes effect at the next start");
 	if (!runtime_config_equal(&running->runtimes, &wanted->runtimes))
 		log_warning("key=runtimes takes effect at the next start");
 	if (running->switches_max != wanted->switches_max ||
@@ -583,6 +585,33 @@ static void warn_restart_needed(const struct config *running, const struct confi
 		running->receive_workers != wanted->receive_workers)
 		log_warning("switches_max, spare_workers, durability, version1, window and "
 			    "receive_workers take effect at the next start");
+}
+
+static void swap_http(struct config *a, struct config *b)
+{
+	struct http_settings held = a->http;
+
+	a->http = b->http;
+	b->http = held;
+}
+
+/* All that can fail, before anything is given up. */
+static int take_config(struct server *server, struct config *config, char **ret_error)
+{
+	struct gateway_change change;
+	int r = gateways_prepare(&server->gateways, &config->http, &change, ret_error);
+
+	if (r < 0)
+		return error_set(ret_error, r, "http: %s", strerror(-r));
+	swap_http(server->config, config);
+	r = configure_units(server, config, ret_error);
+	if (r == 0) {
+		shift_gateways(server, &change);
+		return 0;
+	}
+	swap_http(server->config, config);
+	gateways_drop(&change);
+	return r;
 }
 
 void server_reload(struct server *server)
@@ -595,7 +624,7 @@ void server_reload(struct server *server)
 		alert_log_reopen(server->alert_log);
 	r = config_load(server->config->path, &config, &error);
 	if (r == 0)
-		r = configure_units(server, config, &error);
+		r = take_config(server, config, &error);
 	if (r < 0) {
 		server->reload_failures++;
 		log_error("not reloaded, nothing is changed: %s", error ? error : strerror(-r));

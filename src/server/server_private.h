@@ -10,7 +10,7 @@
 #include "server/callers.h"
 #include "server/commits.h"
 #include "server/deploy.h"
-#include "server/gateway.h"
+#include "server/gateways.h"
 #include "server/ingest.h"
 #include "server/letters.h"
 #include "server/link.h"
@@ -59,7 +59,7 @@ struct server {
 	struct loop_timer settle_timer; /* armed while a unit is retired */
 	struct loop_timer stop_timer;
 	struct callers callers;
-	struct gateway *gateway;    /* NULL: no requests are taken */
+	struct gateways gateways;
 	struct http_triggers paths; /* in force */
 	struct timers timers;
 	struct loop_timer schedule_timer; /* armed while there are timers */

@@ -532,7 +532,7 @@ static void show_metrics(void *user, struct metrics *m)
 	link_write_metrics(server->link, m);
 	write_version1(m, server);
 	write_store_metrics(m, server);
-	gateway_put_metrics(server->gateway, m);
+	gateway_put_metrics(&server->gateways.counts, m);
 	metrics_single(m, "netlambda_calls_late_total", METRIC_COUNTER,
 		"Requests and live calls whose function was not done in time.",
 		server->callers.timeouts);

@@ -4,7 +4,9 @@
 is wrong, too large, too late or not permitted is refused, and counted."""
 import concurrent.futures
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -31,6 +33,9 @@ module.exports = {
         return new Promise(() => {});
       case 'slow':
         await new Promise((resolve) => setTimeout(resolve, 200));
+        return calls;
+      case 'slower':
+        await new Promise((resolve) => setTimeout(resolve, 1500));
         return calls;
       case 'nothing':
         return undefined;
@@ -79,6 +84,8 @@ def test(checker):
         triggers_are_checked(checker, shell)
         python_answers(checker, path, shell)
         what_is_begun_with_answers(checker, path, shell)
+        new_settings_need_no_restart(checker, path, shell, token)
+        what_was_begun_is_answered(checker, path, shell)
         a_token_is_asked_for(checker, path, token)
         beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token)
 
@@ -289,6 +296,86 @@ def restart(path, settings):
     path.server.config["http"] = settings
     path.server.config_path.write_text(json.dumps(path.server.config))
     path.server.start()
+
+
+def reload(path, settings, expect="netlambda_reloads_total"):
+    """With other settings of requests, None: without any; until the server has taken or refused them."""
+    before = path.server.metrics()[expect]
+    config = {name: value for name, value in path.server.config.items() if name != "http"}
+    path.server.config_path.write_text(json.dumps(config | ({"http": settings} if settings else {})))
+    os.kill(path.server.process.pid, signal.SIGHUP)
+    network.wait_for(lambda: path.server.metrics()[expect] > before, 20, expect)
+
+
+def responses(path):
+    return sum(value for name, value in path.server.metrics().items() if name.startswith("netlambda_http_responses_total"))
+
+
+def new_settings_need_no_restart(checker, path, shell, token):
+    plain, other = ({"listen": f"127.0.0.1:{port}"} for port in (PORT, PORT + 1))
+    authorized = ["Authorization: Bearer " + TOKEN]
+    checker.equal("before", 200, ask(path, "/scans")[0])
+    count = responses(path)
+    reload(path, other)
+    checker.equal("at the new address", 200, ask(path, "/scans", url=f"http://127.0.0.1:{PORT + 1}")[0])
+    checker.equal("at the old one (curl: 7 is a connection that is refused)", 7, ask(path, "/scans")[0])
+    reload(path, None)
+    checker.equal("without one", 7, ask(path, "/scans", url=f"http://127.0.0.1:{PORT + 1}")[0])
+    reload(path, plain | {"token_file": str(token)})
+    checker.equal("without the token that is asked for now", 401, ask(path, "/scans")[0])
+    checker.equal("with it", 200, ask(path, "/scans", headers=authorized)[0])
+    checker.equal("responses go on being counted", count + 3, responses(path))
+
+    token.write_text("another-secret")
+    reload(path, plain | {"token_file": str(token)})
+    checker.equal("at the same address, with the token of before", 401, ask(path, "/scans", headers=authorized)[0])
+    token.write_text(TOKEN + "\n")
+    reload(path, plain | {"token_file": str(token)})
+    garbage = shell.write("garbage.pem", "garbage")
+    for settings, expected in (
+            (plain | {"token_file": "/nonexistent"}, "/nonexistent: No such file or directory"),
+            (plain | {"certificate": str(garbage), "key": str(garbage)}, "certificate and key cannot be used together"),
+            ({"listen": "127.0.0.1:1", "tokenfile": "x"}, "unknown key"),
+            ({"listen": "192.0.2.77:1", "certificate": str(garbage), "key": str(garbage), "token_file": str(token)},
+             "cannot listen on tcp 192.0.2.77:1")):
+        reload(path, settings, "netlambda_reload_failures_total")
+        log = (path.lab.directory / "server.log").read_text().splitlines()
+        checker.that(any("not reloaded, nothing is changed" in line and expected in line for line in log), f"refused: {expected}")
+        checker.equal("and the old settings are in force", (401, 200),
+                      (ask(path, "/scans")[0], ask(path, "/scans", headers=authorized)[0]))
+    reload(path, plain)
+    checker.equal("without a token again", 200, ask(path, "/scans")[0])
+
+
+KEPT = """import http.client, sys
+connection = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]), timeout=20)
+for line in sys.stdin:
+    connection.request('GET', '/scans')
+    response = connection.getresponse()
+    response.read()
+    print(response.status, response.getheader('connection'), flush=True)
+"""
+
+
+def what_was_begun_is_answered(checker, path, shell):
+    """A request that runs, and a connection that is kept, while the address changes."""
+    kept = path.lab.start("lambda", [sys.executable, "-c", KEPT, PORT], "kept.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def once_more():
+        kept.stdin.write(b"\n")
+        kept.stdin.flush()
+        return kept.stdout.readline().split()
+    checker.equal("a connection that is kept", b"200", once_more()[0])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        slow = pool.submit(order, path, "slower")
+        network.wait_for(lambda: shell.json("describe", "scans")["state"] == "busy", 10, "the request to run")
+        reload(path, {"listen": f"127.0.0.1:{PORT + 1}"})
+        checker.equal("a request that ran when the address changed", 200, slow.result()[0])
+    checker.equal("on the kept connection nothing is run any more", [b"503", b"close"], once_more())
+    kept.stdin.close()
+    kept.wait(10)
+    reload(path, {"listen": f"127.0.0.1:{PORT}"})
+    checker.equal("and back", 200, ask(path, "/scans")[0])
 
 
 def a_token_is_asked_for(checker, path, token):
