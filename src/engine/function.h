@@ -6,7 +6,7 @@
  * A function inside the engine. engine.c keeps them and checks what they are made from. The others
  * run them: function.c takes events in and hands results over to be committed; partition.c says where
  * each event waits, and moves partitions from one worker to another; instance.c runs one worker, with
- * the partitions that it has.
+ * the partitions that it has, and results.c takes what that says.
  *
  * An event is in one list at a time:
  *

@@ -92,7 +92,21 @@ void instance_note_changes(
  */
 size_t instance_fetch(struct instance *instance, size_t most);
 
+/* ---- results.c ---- */
+
+/* A RESULT frame. 0, or a negative errno: it makes no sense, the worker is to be killed. */
+int instance_on_result(struct instance *instance, const struct pipe_frame *frame) _must_check_;
+
 /* ---- instance.c ---- */
+
+/* The deadline of the oldest batch begins: the one before it is back. */
+void instance_watch(struct instance *instance);
+
+/* What waits is to wait for company: the worker was given something a moment ago. */
+bool instance_lingers(const struct instance *instance);
+
+/* The worker's end is reported later; what it had not decided runs again then. */
+void instance_kill(struct instance *instance, enum worker_end end, const char *reason);
 
 /* Sends what may be sent now: state that is to be loaded, then events. */
 void instance_dispatch(struct instance *instance);

@@ -214,7 +214,6 @@ static int check_code(const struct deployment *deployment, char **ret_error)
 	return -ENOENT;
 }
 
-/* Checks all that can be told without running anything. */
 /* Where requests come for the function, nobody else's do. */
 static int check_paths(
 	const struct deployment *deployment, const struct config *merged, char **ret_error)
@@ -236,6 +235,7 @@ static int check_paths(
 	return 0;
 }
 
+/* All that can be told without running anything. */
 static int check_settings(struct deployment *deployment, char **ret_error)
 {
 	const struct deployment_source source = {
