@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/suggest.h"
+#include "cli/table.h"
 #include "cli/yaml.h"
 
 #include <errno.h>
@@ -251,4 +252,13 @@ void cli_print_new(const struct cli *cli, json_t *value)
 	if (value)
 		cli_print_value(cli, value);
 	json_decref(value);
+}
+
+void cli_print_row(const struct cli *cli, const char *name, const char *value)
+{
+	_cleanup_free_ char *printable = value ? text_printable(value) : NULL;
+
+	if (printable)
+		printf("%s%-16s%s %s\n", color_start(cli->color, COLOR_BOLD), name,
+			color_end(cli->color, COLOR_BOLD), printable);
 }

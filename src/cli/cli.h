@@ -82,6 +82,8 @@ void cli_print_help(const struct command *command);
 /* What is asked for as JSON or YAML: a value, or one of a row of them. */
 void cli_print_value(const struct cli *cli, const json_t *value);
 void cli_print_item(const struct cli *cli, const json_t *value);
+/* What is known of one thing: a row with its name and value, which is shown without control characters; none if NULL. */
+void cli_print_row(const struct cli *cli, const char *name, const char *value);
 /* As cli_print_value(), and takes it; NULL: no memory. */
 void cli_print_new(const struct cli *cli, json_t *value);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/client.h"
 #include "cli/format.h"
+#include "cli/switch_show.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct column columns[] = {
 	{"SWITCH", true, 0},
@@ -21,14 +23,6 @@ static const struct column columns[] = {
 };
 
 #define EXPIRES_SOON_S (14LL * 86400)
-
-static void add_loss(struct table *table, int64_t count)
-{
-	char text[FORMAT_MAX];
-
-	snprintf(text, sizeof(text), "%lld", (long long)count);
-	table_cell_color(table, text, count > 0 ? COLOR_YELLOW : COLOR_NONE);
-}
 
 static void add_session(struct table *table, const json_t *item)
 {
@@ -92,10 +86,10 @@ static void add_row(struct table *table, const json_t *item)
 	table_cell(table, get_text(item, "address"));
 	table_cell(table, format_ago(get_text(item, "last_seen"), text));
 	table_cell_count(table, get_count(item, "events"));
-	add_loss(table, count_lost(item));
+	table_cell_loss(table, count_lost(item));
 	table_cell_count(table, get_count(item, "packets"));
 	table_cell(table, format_bytes(get_count(item, "bytes"), text));
-	add_loss(table, get_count(item, "shed"));
+	table_cell_loss(table, get_count(item, "shed"));
 	table_cell_count(table, get_count(item, "restarts"));
 }
 
@@ -115,27 +109,67 @@ static void print_table(const struct cli *cli, const json_t *switches)
 	table_print(table);
 }
 
+/* By its number, or by its certificate's name. */
+static const json_t *find_switch(const json_t *switches, const char *word)
+{
+	uint64_t id;
+	bool is_id = cli_parse_number(word, 0, UINT32_MAX, &id) == 0;
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (switches, i, item) {
+		const char *name = get_text(item, "name");
+
+		if (is_id ? (uint64_t)get_count(item, "id") == id : name && strcmp(name, word) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+static int show_one(const struct cli *cli, const json_t *switches, const char *word)
+{
+	const json_t *item = find_switch(switches, word);
+
+	if (!item) {
+		cli_error("no switch \"%s\" has been heard of: 'netlambda switches' lists those "
+			  "that were",
+			word);
+		return EXIT_FAILURE;
+	}
+	if (cli->output != OUTPUT_TABLE)
+		cli_print_value(cli, item);
+	else
+		switch_print(cli, item);
+	return 0;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
-	json_t *answer = NULL;
+	static const struct option options[] = {CLI_GLOBAL_OPTIONS};
+	json_t *answer = NULL, *switches;
+	int status = 0;
 
-	if (cli_no_arguments(cli, argc, argv) == CLI_END)
+	if (cli_next_option(cli, argc, argv, options) == CLI_END)
 		return cli->status;
+	if (argc - optind > 1)
+		return cli_usage_error(cli, "unexpected \"%s\"", argv[optind + 1]);
 	if (client_get(cli, "/v1/switches", &answer) != 0)
 		return EXIT_FAILURE;
-	if (cli->output != OUTPUT_TABLE) {
-		cli_print_value(cli, json_object_get(answer, "switches"));
-	} else {
-		print_table(cli, json_object_get(answer, "switches"));
-	}
+	switches = json_object_get(answer, "switches");
+	if (optind < argc)
+		status = show_one(cli, switches, argv[optind]);
+	else if (cli->output != OUTPUT_TABLE)
+		cli_print_value(cli, switches);
+	else
+		print_table(cli, switches);
 	json_decref(answer);
-	return 0;
+	return status;
 }
 
 const struct command command_switches = {
 	.name = "switches",
-	.usage = "",
-	.summary = "Lists the switches that the server has heard of",
+	.usage = "[ID | NAME]",
+	.summary = "Lists the switches that the server has heard of, or tells all of one",
 	.help = "SESSION is up, alone (its control connection is gone, and it lives on for a time "
 		"of\n"
 		"grace) or none; EXPIRES, when the switch's certificate does. LOST are events in "
@@ -143,11 +177,13 @@ const struct command command_switches = {
 		"that were declared lost since the server started, whatever the cause; SHED, "
 		"packets "
 		"that\n"
-		"a switch counted but had no room to tell apart. The JSON has it by lane and "
-		"cause.\n"
+		"a switch counted but had no room to tell apart. Of one switch, by its number or "
+		"its\n"
+		"certificate's name, it has all that is known, by lane of the protocol.\n"
 		"\n"
 		"Examples:\n"
 		"  netlambda switches\n"
+		"  netlambda switches 7\n"
 		"  netlambda switches -o json | jq '.[] | select(.shed > 0) | .id'\n"
 		"  netlambda switches -o json | jq '.[] | {id, lanes}'\n",
 	.run = run,

@@ -23,15 +23,6 @@ static int get_function(struct cli *cli, int argc, char **argv, json_t **ret_fun
 
 /* ---- describe ---- */
 
-static void print_row(const struct cli *cli, const char *name, const char *value)
-{
-	_cleanup_free_ char *printable = value ? text_printable(value) : NULL;
-
-	if (printable)
-		printf("%s%-16s%s %s\n", color_start(cli->color, COLOR_BOLD), name,
-			color_end(cli->color, COLOR_BOLD), printable);
-}
-
 static char *join(const json_t *array)
 {
 	char *text = NULL;
@@ -60,7 +51,7 @@ static void print_settings(const struct cli *cli, const json_t *settings)
 				? join(value)
 				: json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 
-		print_row(cli, name, text && *text ? text : "-");
+		cli_print_row(cli, name, text && *text ? text : "-");
 	}
 }
 
@@ -73,7 +64,7 @@ static void print_figures(const struct cli *cli, const json_t *function)
 		char text[32];
 
 		snprintf(text, sizeof(text), "%lld", (long long)get_count(function, names[i]));
-		print_row(cli, names[i], text);
+		cli_print_row(cli, names[i], text);
 	}
 }
 
@@ -90,7 +81,7 @@ static void print_workers(const struct cli *cli, const json_t *function)
 		if (len < sizeof(text))
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%lld",
 				i == 0 ? "; pid " : ", ", (long long)json_integer_value(pid));
-	print_row(cli, "workers", text);
+	cli_print_row(cli, "workers", text);
 }
 
 /* As it is, whatever is wanted. */
@@ -108,7 +99,7 @@ static void print_isolation(const struct cli *cli, const json_t *function)
 		snprintf(text, sizeof(text), "all layers");
 	else
 		snprintf(text, sizeof(text), "all layers but %s", missing ? missing : "some");
-	print_row(cli, "in force", text);
+	cli_print_row(cli, "in force", text);
 }
 
 static void print_keys(const struct cli *cli, const json_t *function)
@@ -121,7 +112,7 @@ static void print_keys(const struct cli *cli, const json_t *function)
 		(long long)get_count(function, "state_keys"),
 		(long long)get_count(function, "state_keys_evicted"),
 		(long long)get_count(function, "state_keys_fetched"));
-	print_row(cli, "keys", text);
+	cli_print_row(cli, "keys", text);
 }
 
 static void print_kept(const struct cli *cli, const json_t *function)
@@ -135,7 +126,7 @@ static void print_kept(const struct cli *cli, const json_t *function)
 		json_is_true(json_object_get(function, "state_full"))
 			? ": full, what would make it larger is refused"
 			: "");
-	print_row(cli, "keeps", text);
+	cli_print_row(cli, "keeps", text);
 }
 
 static void print_latency(const struct cli *cli, const json_t *function)
@@ -148,7 +139,7 @@ static void print_latency(const struct cli *cli, const json_t *function)
 	snprintf(text, sizeof(text), "half %.1f ms, 99 %% %.1f ms, all %.1f ms; %.0f events/s",
 		1000 * get_real(latency, "p50"), 1000 * get_real(latency, "p99"),
 		1000 * get_real(latency, "max"), get_real(function, "events_per_second"));
-	print_row(cli, "latency", text);
+	cli_print_row(cli, "latency", text);
 }
 
 static void print_description(const struct cli *cli, const json_t *function)
@@ -156,19 +147,19 @@ static void print_description(const struct cli *cli, const json_t *function)
 	_cleanup_free_ char *triggers = join(json_object_get(function, "trigger_list"));
 	char text[64];
 
-	print_row(cli, "name", get_text(function, "name"));
-	print_row(cli, "description", get_text(function, "description"));
+	cli_print_row(cli, "name", get_text(function, "name"));
+	cli_print_row(cli, "description", get_text(function, "description"));
 	snprintf(text, sizeof(text), "deployed, version %lld",
 		(long long)get_count(function, "version"));
-	print_row(cli, "origin",
+	cli_print_row(cli, "origin",
 		get_count(function, "version") > 0 ? text : "the server's configuration file");
-	print_row(cli, "runtime", get_text(function, "runtime"));
-	print_row(cli, "handler", get_text(function, "handler"));
-	print_row(cli, "triggers", triggers && *triggers ? triggers : "none");
+	cli_print_row(cli, "runtime", get_text(function, "runtime"));
+	cli_print_row(cli, "handler", get_text(function, "handler"));
+	cli_print_row(cli, "triggers", triggers && *triggers ? triggers : "none");
 	print_settings(cli, json_object_get(function, "settings"));
 	putchar('\n');
-	print_row(cli, "state", get_text(function, "state"));
-	print_row(cli, "last failure", get_text(function, "error"));
+	cli_print_row(cli, "state", get_text(function, "state"));
+	cli_print_row(cli, "last failure", get_text(function, "error"));
 	print_isolation(cli, function);
 	print_workers(cli, function);
 	print_latency(cli, function);

@@ -97,6 +97,14 @@ void table_cell_count(struct table *table, int64_t value)
 	table_cell(table, text);
 }
 
+void table_cell_loss(struct table *table, int64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, value);
+	table_cell_color(table, text, value > 0 ? COLOR_YELLOW : COLOR_NONE);
+}
+
 static const char *const sequences[] = {
 	[COLOR_NONE] = "",
 	[COLOR_RED] = "\033[1;31m",

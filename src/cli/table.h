@@ -41,6 +41,8 @@ DEFINE_CLEANUP(struct table, table_free)
 void table_cell(struct table *table, const char *text);
 void table_cell_color(struct table *table, const char *text, enum color color);
 void table_cell_count(struct table *table, int64_t value);
+/* The same, which is worth a look if it is not 0. */
+void table_cell_loss(struct table *table, int64_t value);
 
 /* The header and the rows so far. */
 void table_print(struct table *table);

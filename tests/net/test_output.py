@@ -52,6 +52,7 @@ VERBS = (
     ("state told", "KEY", "lines"),
     ("alerts", "TIME", "lines"),
     ("switches", "SWITCH", "value"),
+    ("switches 1", None, "value"),
     ("pki list --dir pki", "SERIAL", "value"),
     ("pki show --dir pki switch 1", None, "value"),
     ("function deploy told{n} --from-file told.js", None, "value"),

@@ -278,6 +278,37 @@ static void switches_say_how_they_speak(void **state)
 	assert_contains(result.out, "\"address_validated\": true");
 }
 
+static void one_switch_is_told_by_number_or_name(void **state)
+{
+	static struct run result;
+
+	run(*state, "switches 7", &result);
+	assert_int_equal(result.status, 0);
+	assert_contains(result.out, "name             edge-7\n");
+	assert_contains(result.out, "session          up, since ");
+	assert_contains(result.out, "expires in 10d 0h");
+	assert_int_equal(column_of(result.out, " 38\n") + 3, column_of(result.out, "LOST") + 4);
+	run(*state, "switches edge-7", &result);
+	assert_contains(result.out, "switch           7\n");
+	run(*state, "switches edge-7 -o json", &result);
+	assert_contains(result.out, "\"id\": 7,");
+	run(*state, "switches edge-9", &result);
+	assert_int_equal(result.status, 1);
+	assert_contains(result.err, "no switch \"edge-9\" has been heard of");
+	run(*state, "switches 7 8", &result);
+	assert_int_equal(result.status, 2);
+}
+
+static void one_of_version_1_has_transactions(void **state)
+{
+	static struct run result;
+
+	run(*state, "switches 1", &result);
+	assert_contains(result.out, "protocol         1, in the clear\n");
+	assert_contains(result.out, "transactions     ");
+	assert_lacks(result.out, "LANE");
+}
+
 static void lack_of_isolation_is_shown(void **state)
 {
 	static struct run result;
@@ -500,6 +531,8 @@ int main(int argc, char **argv)
 		LIVE(socket_option_wins_over_the_environment),
 		LIVE(tables_are_aligned),
 		LIVE(switches_say_how_they_speak),
+		LIVE(one_switch_is_told_by_number_or_name),
+		LIVE(one_of_version_1_has_transactions),
 		LIVE(lack_of_isolation_is_shown),
 		LIVE(what_functions_write_cannot_drive_the_terminal),
 		LIVE(json_is_valid_and_complete),
