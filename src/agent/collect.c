@@ -2,6 +2,7 @@
 #include "agent/collect_private.h"
 
 #include "base/clock.h"
+#include "base/event_clock.h"
 
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -407,7 +408,7 @@ static int table_take(
 /* Added to the programs' time it gives UNIX time. */
 static uint64_t epoch_ns(const struct collector *collector)
 {
-	return collector->driven ? 0 : clock_realtime_ns() - clock_monotonic_ns();
+	return collector->driven ? 0 : event_clock_epoch_ns();
 }
 
 typedef void (*hand_on_fn)(const struct collector *collector, uint32_t index, uint64_t epoch,

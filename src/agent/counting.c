@@ -7,6 +7,7 @@
 #include "agent/tally.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/event_clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 
@@ -114,7 +115,7 @@ static void on_shed(void *user, const struct flow_event *increment)
 {
 	struct counting *counting = user;
 
-	tally_add_shed(counting->tally, increment, clock_realtime_ns());
+	tally_add_shed(counting->tally, increment, event_clock_ns());
 }
 
 static void on_port(void *user, const struct port_event *event)
@@ -297,8 +298,8 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 
 	clear_left(counting);
 	collect(counting);
-	note_alarms(tally_round(
-		counting->tally, now_ns, clock_realtime_ns(), sink_of(counting, &sink)));
+	note_alarms(
+		tally_round(counting->tally, now_ns, event_clock_ns(), sink_of(counting, &sink)));
 	note_tally(counting);
 	counting->options.notify(counting->options.user);
 
@@ -322,7 +323,7 @@ static void collect_last(struct counting *counting)
 	/* The other table, from which an agent that was killed had not taken all yet. */
 	if (collector_is_resumed(counting->collector))
 		collect(counting);
-	tally_end_flows(counting->tally, clock_realtime_ns());
+	tally_end_flows(counting->tally, event_clock_ns());
 	if (!counting->leave)
 		note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
 	note_tally(counting);

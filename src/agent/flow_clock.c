@@ -2,6 +2,7 @@
 #include "agent/flow_clock.h"
 
 #include "base/clock.h"
+#include "base/event_clock.h"
 #include "base/fd.h"
 
 #include <bpf/bpf.h>
@@ -90,11 +91,11 @@ int flow_clock_open(struct flow_clock *ret_clock)
 
 struct flow_time flow_clock_now(const struct flow_clock *clock)
 {
-	const uint64_t since_ns = clock_monotonic_ns() - clock->monotonic_ns;
+	const uint64_t now_ns = clock_monotonic_ns(), since_ns = now_ns - clock->monotonic_ns;
 	const uint64_t ticks = since_ns / clock->tick_ns;
 
 	return (struct flow_time){
 		.tick = clock->tick + ticks,
-		.unix_ns = clock_realtime_ns() - since_ns % clock->tick_ns,
+		.unix_ns = now_ns + event_clock_epoch_ns() - since_ns % clock->tick_ns,
 	};
 }

@@ -2,6 +2,7 @@
 #include "server/callers.h"
 
 #include "base/clock.h"
+#include "base/event_clock.h"
 
 #include <errno.h>
 
@@ -44,7 +45,7 @@ int callers_call(struct callers *callers, struct function *function,
 	const struct called_event *event, caller_done_fn done, void *user,
 	struct caller **ret_caller)
 {
-	const uint64_t now_ns = clock_realtime_ns();
+	const uint64_t now_ns = event_clock_ns();
 	struct caller *caller = find_free(callers);
 
 	if (!caller)

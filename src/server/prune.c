@@ -141,7 +141,8 @@ static uint64_t before_ns(uint64_t keep_ns, uint64_t now_ns)
 static void on_prune_timer(struct loop_timer *timer, uint64_t loop_ns)
 {
 	struct pruner *pruner = timer->user;
-	uint64_t now_ns = clock_realtime_ns();
+	uint64_t now_ns =
+		time_without_leaps(&pruner->started, clock_realtime_ns(), clock_monotonic_ns());
 
 	pruner->alerts_before_ns = before_ns(pruner->config->alerts_keep_ns, now_ns);
 	pruner->letters_before_ns = before_ns(pruner->config->dead_letters_keep_ns, now_ns);
@@ -158,7 +159,8 @@ void pruner_start(struct pruner *pruner, struct loop *loop, struct commits *comm
 	*pruner = (struct pruner){.loop = loop,
 		.commits = commits,
 		.config = config,
-		.timer = {.fn = on_prune_timer, .user = pruner}};
+		.timer = {.fn = on_prune_timer, .user = pruner},
+		.started = clock_origin_now()};
 	loop_arm_timer(loop, &pruner->timer, clock_monotonic_ns() + FIRST_NS);
 }
 

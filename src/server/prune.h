@@ -9,6 +9,7 @@
  */
 
 #include "server/commits.h"
+#include "server/jumps.h"
 #include "server/letters.h"
 
 /* Answers API_DROP with {"dropped": N}, when they are gone. */
@@ -22,6 +23,7 @@ struct pruner {
 	struct commits *commits;
 	const struct config *config; /* as it is now */
 	struct loop_timer timer;
+	struct clock_origin started;
 	struct commit_request request;
 	uint64_t alerts_before_ns, letters_before_ns; /* of the piece under way */
 	uint64_t count;                               /* in it */

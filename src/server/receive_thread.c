@@ -2,6 +2,7 @@
 #include "server/receive_worker_private.h"
 
 #include "base/clock.h"
+#include "base/event_clock.h"
 #include "server/agents.h"
 
 /* Batches of datagrams taken in one go before the control thread's mail gets its turn. */
@@ -101,7 +102,7 @@ void receive_post(struct receive_worker *w, struct session *s)
 static void fill_feed(struct receive_worker *w, struct session *s, enum v2_lane_id lane)
 {
 	const struct v2_order *order = &s->receiver.lanes[lane];
-	struct feed_run run = {.epoch = s->receiver.epoch, .time_ns = w->wall_ns};
+	struct feed_run run = {.epoch = s->receiver.epoch, .time_ns = w->event_ns};
 	bool any = false;
 
 	while (order->taken < order->next && feed_has_room(&s->feeds[lane]) &&
@@ -129,7 +130,7 @@ static bool put_update(struct receive_worker *w, struct session *s, const struct
 		.cause = taken->cause == V2_CAUSE_NONE ? NULL : v2_cause_name(taken->cause),
 		.schema = taken->schema,
 		.record_bytes = (uint16_t)taken->stride,
-		.time_ns = w->wall_ns,
+		.time_ns = w->event_ns,
 		.records = taken->records,
 	};
 
@@ -390,6 +391,7 @@ void receive_on_datagrams(struct loop_io *io, uint32_t events _unused_)
 			break;
 		w->now_ns = clock_monotonic_ns();
 		w->wall_ns = clock_realtime_ns();
+		w->event_ns = event_clock_ns();
 		w->from = NULL;
 		while (udp_receiver_next(w->receiver, &datagram))
 			receive_one(w, &datagram);

@@ -2,6 +2,7 @@
 #include "server/receive_worker.h"
 
 #include "base/clock.h"
+#include "base/event_clock.h"
 #include "server/receive_worker_private.h"
 
 #include <errno.h>
@@ -84,6 +85,7 @@ static void on_wake(void *user)
 	}
 	w->now_ns = clock_monotonic_ns();
 	w->wall_ns = clock_realtime_ns();
+	w->event_ns = event_clock_ns();
 	mailbox_open(&w->in);
 	while ((s = mailbox_take(&w->in)) != NULL)
 		look_at(w, s);

@@ -41,9 +41,9 @@ struct receive_worker {
 	struct siphash_key address_key;
 	struct session **table; /* by slot */
 	struct session *touched, *due;
-	uint64_t now_ns, wall_ns;
-	const struct endpoint *from; /* of the datagram before, in the same batch ... */
-	uint64_t from_digest;        /* ... so that this need not be computed for each of a train */
+	uint64_t now_ns, wall_ns, event_ns; /* monotonic, of day, of events */
+	const struct endpoint *from;        /* of the datagram before, in the same batch ... */
+	uint64_t from_digest; /* ... so that this need not be computed for each of a train */
 	struct log_limit refused_limit, version1_limit, receive_limit;
 	struct receive_worker_stats stats;
 };

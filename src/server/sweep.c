@@ -11,7 +11,6 @@
 #define PAUSE_NS (600 * NS_PER_SEC) /* between two rounds */
 #define PIECE    5000               /* rows: some milliseconds */
 #define LATE_NS  (3600 * NS_PER_SEC)
-#define LEAP_NS  (60 * NS_PER_SEC)
 
 static int task_sweep(struct store *store, struct commit_request *request)
 {
@@ -36,17 +35,11 @@ static void on_swept(struct commit_request *request)
 			clock_monotonic_ns() + (more ? PIECE_NS : PAUSE_NS));
 }
 
-uint64_t sweeper_time_ns(const struct sweeper *sweeper, uint64_t realtime_ns, uint64_t monotonic_ns)
-{
-	uint64_t passed = monotonic_ns - sweeper->started_monotonic_ns;
-
-	return MIN(realtime_ns, sweeper->started_ns + passed + LEAP_NS);
-}
-
 static void on_timer(struct loop_timer *timer, uint64_t loop_ns)
 {
 	struct sweeper *sweeper = timer->user;
-	uint64_t now = sweeper_time_ns(sweeper, clock_realtime_ns(), clock_monotonic_ns());
+	uint64_t now =
+		time_without_leaps(&sweeper->started, clock_realtime_ns(), clock_monotonic_ns());
 
 	sweeper->time_ms = now > LATE_NS ? (now - LATE_NS) / NS_PER_MS : 0;
 	sweeper->count = 0;
@@ -62,8 +55,7 @@ void sweeper_start(
 		.commits = commits,
 		.engine = engine,
 		.timer = {.fn = on_timer, .user = sweeper},
-		.started_ns = clock_realtime_ns(),
-		.started_monotonic_ns = clock_monotonic_ns()};
+		.started = clock_origin_now()};
 	loop_arm_timer(loop, &sweeper->timer, clock_monotonic_ns() + FIRST_NS);
 }
 

@@ -10,6 +10,7 @@
  */
 
 #include "server/commits.h"
+#include "server/jumps.h"
 #include "store/expire.h"
 
 struct sweeper {
@@ -20,7 +21,7 @@ struct sweeper {
 	struct commit_request request;
 	struct expire_round round;
 	uint64_t time_ms, count; /* of the piece under way */
-	uint64_t started_ns, started_monotonic_ns;
+	struct clock_origin started;
 	uint64_t swept; /* rows, since the start */
 };
 
@@ -28,9 +29,5 @@ struct sweeper {
 void sweeper_start(
 	struct sweeper *sweeper, struct loop *loop, struct commits *commits, struct engine *engine);
 void sweeper_stop(struct sweeper *sweeper);
-
-/* The time of day, in nanoseconds, but for leaps ahead of more than a minute since the start. */
-uint64_t sweeper_time_ns(
-	const struct sweeper *sweeper, uint64_t realtime_ns, uint64_t monotonic_ns);
 
 #endif

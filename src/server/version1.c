@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server/version1.h"
 
-#include "base/clock.h"
+#include "base/event_clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "net/udp_receiver.h"
@@ -39,7 +39,7 @@ static void on_datagrams(struct loop_io *io, uint32_t events _unused_)
 
 	for (int round = 0; round < RECEIVE_ROUNDS; round++) {
 		int n = udp_receive(version1->receiver, io->fd);
-		uint64_t now_ns = clock_realtime_ns();
+		uint64_t now_ns = event_clock_ns();
 		struct datagram datagram;
 
 		if (n < 0) {
