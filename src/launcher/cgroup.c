@@ -370,11 +370,14 @@ uint64_t cgroup_count_killed(const struct cgroup *cgroup)
 /* Of version 1, and of version 2 before Linux 5.14, one by one, until none is left to fork. */
 static void kill_each(const struct cgroup *cgroup)
 {
-	char text[8192] = "x", *position;
+	char text[8192] = "x", *position, *end;
 
 	for (int round = 0; round < KILL_ROUNDS && text[0]; round++) {
 		if (read_file(cgroup->dir, "cgroup.procs", text, sizeof(text)) < 0)
 			return;
+		/* What was cut in the middle is another's number; the rest is read in the next round. */
+		end = strrchr(text, '\n');
+		*(end ? end : text) = '\0';
 		for (char *line = strtok_r(text, "\n", &position); line;
 			line = strtok_r(NULL, "\n", &position))
 			if (atoi(line) > 0)
