@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEST_NS (25 * NS_PER_SEC)
+#define TEST_NS (60 * NS_PER_SEC)
 
 static int on_load_state(void *user, const struct state_range *range, state_row_fn row, void *arg)
 {

@@ -34,13 +34,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOURCES     24   /* of each lane */
-#define LANE_EVENTS 6000 /* of an incarnation; sequences */
-#define SHED_EVERY  97   /* sequences; the first SHED of them hold no events */
-#define SHED        4
-#define EPOCHS_MAX  64
-#define RUN         50
-#define LIFE_MS     900 /* of the server, at most */
+#define SOURCES       24 /* of each lane */
+#define EVENTS_A_KILL 100
+#define LANE_EVENTS   6000 /* of an incarnation; sequences */
+#define SHED_EVERY    97   /* sequences; the first SHED of them hold no events */
+#define SHED          4
+#define EPOCHS_MAX    64
+#define RUN           50
+#define LIFE_MS       900 /* of the server, at most */
 
 static const uint8_t lanes[] = {V2_LANE_PORT, V2_LANE_LAST};
 #define LANES ARRAY_SIZE(lanes)
@@ -183,6 +184,26 @@ static void starve(void)
 		fail_now("setrlimit");
 }
 
+/*
+ * Whether a worker may be killed: a few at once, and then one for every so many events. On a slow machine they would else
+ * be killed faster than they start.
+ */
+static bool may_kill(const struct core *core)
+{
+	static uint64_t kills;
+	static uint64_t begun_at;
+	uint64_t done = 0;
+
+	for (size_t i = 0; i < LANES; i++)
+		done += core->processed[lanes[i]];
+	if (kills == 0)
+		begun_at = done;
+	if (kills >= 3 + (done - begun_at) / EVENTS_A_KILL)
+		return false;
+	kills++;
+	return true;
+}
+
 /* Each millisecond: goes on offering, and disturbs workers and store. */
 static bool live(struct core *core)
 {
@@ -193,7 +214,7 @@ static bool live(struct core *core)
 	for (size_t i = 0; i < LANES; i++)
 		if (rand_r(&shared->seed) % 3 == 0)
 			offer_some(core, lanes[i]);
-	if (pid > 0 && rand_r(&shared->seed) % 200 == 0)
+	if (pid > 0 && rand_r(&shared->seed) % 200 == 0 && may_kill(core))
 		kill(pid, SIGKILL);
 	if (rand_r(&shared->seed) % 100 == 0)
 		function_set_workers(function, 1 + (unsigned int)rand_r(&shared->seed) % 4);
