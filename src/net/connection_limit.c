@@ -18,9 +18,9 @@ struct bucket {
 	uint64_t full_at_ns;
 };
 
-struct known_machine {
+struct known_address {
 	struct table_entry entry;
-	struct source machine;
+	struct source address;
 	unsigned int switches; /* that were there last */
 	uint64_t full_at_ns;
 };
@@ -28,7 +28,7 @@ struct known_machine {
 struct known_switch {
 	struct table_entry entry;
 	uint32_t switch_id;
-	struct known_machine *machine;
+	struct known_address *at;
 	struct known_switch *next;
 };
 
@@ -38,7 +38,7 @@ struct connection_limit {
 	struct siphash_key secret;
 	struct bucket machines[MACHINE_SETS][WAYS], networks[NETWORK_SETS][WAYS];
 	uint64_t full_at_ns; /* the bucket of all strangers */
-	struct table known_machines, known_switches;
+	struct table known_addresses, known_switches;
 	struct known_switch *switches;
 };
 
@@ -61,6 +61,11 @@ static struct source source_of(const struct endpoint *address, size_t v4_bytes, 
 		memcpy(source.bytes, &v6->sin6_addr, v6_bytes);
 	}
 	return source;
+}
+
+struct source source_address(const struct endpoint *address)
+{
+	return source_of(address, 4, 16);
 }
 
 struct source source_machine(const struct endpoint *address)
@@ -121,14 +126,15 @@ enum connection_excess connection_limit_take(struct connection_limit *limit,
 	const struct endpoint *address, uint64_t now_ns, bool *ret_known)
 {
 	const struct source machine = source_machine(address), network = source_network(address);
-	struct table_entry *entry = table_find(&limit->known_machines, &machine);
-	struct known_machine *known;
+	const struct source source = source_address(address);
+	struct table_entry *entry = table_find(&limit->known_addresses, &source);
+	struct known_address *known;
 	struct rate rate = limit->rates.machine;
 
 	*ret_known = entry != NULL;
 	if (!entry)
 		return take_stranger(limit, &machine, &network, now_ns);
-	known = container_of(entry, struct known_machine, entry);
+	known = container_of(entry, struct known_address, entry);
 	rate.interval_ns /= known->switches;
 	rate.burst *= known->switches;
 	return rate_take(&rate, &known->full_at_ns, now_ns) ? EXCESS_NONE : EXCESS_KNOWN_RATE;
@@ -136,33 +142,33 @@ enum connection_excess connection_limit_take(struct connection_limit *limit,
 
 /* ---- those that are known ---- */
 
-static void leave_machine(struct connection_limit *limit, struct known_machine *machine)
+static void leave_address(struct connection_limit *limit, struct known_address *address)
 {
-	if (--machine->switches > 0)
+	if (--address->switches > 0)
 		return;
-	table_remove(&limit->known_machines, &machine->entry);
-	free(machine);
+	table_remove(&limit->known_addresses, &address->entry);
+	free(address);
 }
 
 /* NULL: there is no memory. */
-static struct known_machine *join_machine(
+static struct known_address *join_address(
 	struct connection_limit *limit, const struct source *source)
 {
-	struct table_entry *entry = table_find(&limit->known_machines, source);
-	struct known_machine *machine;
+	struct table_entry *entry = table_find(&limit->known_addresses, source);
+	struct known_address *address;
 
 	if (entry) {
-		machine = container_of(entry, struct known_machine, entry);
-		machine->switches++;
-		return machine;
+		address = container_of(entry, struct known_address, entry);
+		address->switches++;
+		return address;
 	}
-	machine = calloc(1, sizeof(*machine));
-	if (!machine)
+	address = calloc(1, sizeof(*address));
+	if (!address)
 		return NULL;
-	machine->machine = *source;
-	machine->switches = 1;
-	table_insert(&limit->known_machines, &machine->entry);
-	return machine;
+	address->address = *source;
+	address->switches = 1;
+	table_insert(&limit->known_addresses, &address->entry);
+	return address;
 }
 
 /* NULL: there are as many as may be, or no memory. */
@@ -185,20 +191,20 @@ static struct known_switch *add_switch(struct connection_limit *limit, uint32_t 
 void connection_limit_learn(
 	struct connection_limit *limit, uint32_t switch_id, const struct endpoint *address)
 {
-	const struct source source = source_machine(address);
+	const struct source source = source_address(address);
 	struct table_entry *entry = table_find(&limit->known_switches, &switch_id);
 	struct known_switch *known = entry ? container_of(entry, struct known_switch, entry)
 					   : add_switch(limit, switch_id);
-	struct known_machine *machine;
+	struct known_address *at;
 
-	if (!known || (known->machine && source_equal(&known->machine->machine, &source)))
+	if (!known || (known->at && source_equal(&known->at->address, &source)))
 		return;
-	machine = join_machine(limit, &source);
-	if (!machine)
+	at = join_address(limit, &source);
+	if (!at)
 		return;
-	if (known->machine)
-		leave_machine(limit, known->machine);
-	known->machine = machine;
+	if (known->at)
+		leave_address(limit, known->at);
+	known->at = at;
 }
 
 /* ---- life ---- */
@@ -221,8 +227,8 @@ const char *connection_excess_name(enum connection_excess excess)
 
 static int init_tables(struct connection_limit *limit)
 {
-	int r = table_init(&limit->known_machines, limit->switches_max,
-		offsetof(struct known_machine, machine) - offsetof(struct known_machine, entry),
+	int r = table_init(&limit->known_addresses, limit->switches_max,
+		offsetof(struct known_address, address) - offsetof(struct known_address, entry),
 		sizeof(struct source), &limit->secret);
 
 	if (r == 0)
@@ -258,11 +264,11 @@ void connection_limit_free(struct connection_limit *limit)
 		struct known_switch *known = limit->switches;
 
 		limit->switches = known->next;
-		if (known->machine)
-			leave_machine(limit, known->machine);
+		if (known->at)
+			leave_address(limit, known->at);
 		free(known);
 	}
-	table_done(&limit->known_machines);
+	table_done(&limit->known_addresses);
 	table_done(&limit->known_switches);
 	free(limit);
 }

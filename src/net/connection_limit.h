@@ -4,9 +4,10 @@
 
 /*
  * How often connections may come, before anything is known of a peer but its address: of one machine,
- * of one network, and in all. Where a switch was believed before is apart from that: such a machine has
- * a bucket of its own, as large as it has switches (there may be many behind one address), and no
- * number of strangers empties it. A switch makes one machine known, where it was last.
+ * of one network, and in all. Where a switch was believed before is apart from that: such an address has
+ * a bucket of its own, as large as it has switches (there may be many behind one), and no number of
+ * strangers empties it, those in the same network included. A switch makes one address known, where it
+ * was last.
  *
  * A machine is an IPv4 address or an IPv6 /64, its network the IPv4 /24 or IPv6 /48. Buckets of machines
  * and networks are found by a keyed hash, in tables of fixed size; where more come than there is room
@@ -21,12 +22,13 @@
 struct source {
 	uint8_t bytes[16];
 };
+struct source source_address(const struct endpoint *address); /* alone, whatever its port */
 struct source source_machine(const struct endpoint *address);
 struct source source_network(const struct endpoint *address);
 bool source_equal(const struct source *a, const struct source *b);
 
 struct connection_rates {
-	struct rate machine; /* of strangers, and of each switch where one is known */
+	struct rate machine; /* of strangers, and of each switch at an address that is known */
 	struct rate network; /* of strangers */
 	struct rate all;     /* of strangers */
 };
@@ -34,7 +36,7 @@ struct connection_rates {
 /* Why a connection is turned away. */
 enum connection_excess {
 	EXCESS_NONE,
-	EXCESS_KNOWN_RATE, /* too often, of a machine with a switch */
+	EXCESS_KNOWN_RATE, /* too often, of an address with a switch */
 	EXCESS_MACHINE_RATE,
 	EXCESS_NETWORK_RATE,
 	EXCESS_RATE,           /* in all */

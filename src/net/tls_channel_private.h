@@ -51,7 +51,7 @@ struct tls_channel {
 	size_t out_size;
 	unsigned int busy; /* callbacks under way: it is not freed */
 	bool paused, refused_room;
-	bool known;       /* a server's: a switch was believed at its machine before */
+	bool known;       /* a server's: a switch was believed at its address before */
 	bool counted;     /* its end was, before it is gone */
 	bool wants_write; /* OpenSSL does, whatever waits */
 	void *user;

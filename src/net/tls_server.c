@@ -28,7 +28,7 @@ struct tls_server {
 
 /* ---- places for handshakes ---- */
 
-/* Those of strangers, or of machines with a switch. */
+/* Those of strangers, or of addresses with a switch. */
 struct places {
 	unsigned int taken;
 	struct tls_channel *yields; /* that is the first to go; NULL: none has to */
@@ -49,17 +49,24 @@ static void count_place(struct places *places, struct tls_channel *channel, bool
 		places->yields = channel;
 }
 
+/* Whose handshakes are counted together: where a switch is known, its neighbours are others. */
+static struct source source_counted(const struct endpoint *address, bool known)
+{
+	return known ? source_address(address) : source_machine(address);
+}
+
 /* Of the machine, of the network and in all. */
 static void count_places(const struct tls_server *server, const struct endpoint *address,
 	bool known, struct places ret_places[static 3])
 {
-	const struct source machine = source_machine(address), network = source_network(address);
+	const struct source machine = source_counted(address, known);
+	const struct source network = source_network(address);
 	uint64_t spared_since_ns =
 		loop_now_ns(server->owner.loop) - server->options.handshake_spared_ns;
 
 	memset(ret_places, 0, 3 * sizeof(ret_places[0]));
 	for (struct tls_channel *c = server->owner.channels; c; c = c->next) {
-		const struct source its_machine = source_machine(&c->peer.address);
+		const struct source its_machine = source_counted(&c->peer.address, known);
 		const struct source its_network = source_network(&c->peer.address);
 		bool may_stay = c->state == TLS_SHAKING && c->since_ns > spared_since_ns;
 

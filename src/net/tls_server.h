@@ -4,12 +4,12 @@
 
 /*
  * Takes connections of switches. Who has no certificate costs little and holds nothing for long: how
- * often connections may come is limited (connection_limit.h), a handshake has a time limit, and there are
- * few at a time, of one machine, of one network and in all. Where all places are taken, a newcomer gets that of one
- * that lingers, or else of one that has not come to an end in a second; if there is none it is turned
- * away, so that nobody pushes out a handshake that goes on. Those that are done are counted apart, and
- * so are those that come from where a switch was believed before: no number of strangers keeps such a
- * switch away.
+ * often connections may come is limited (connection_limit.h), a handshake has a time limit, and there
+ * are few at a time, of one machine, of one network and in all. Where all places are taken, a newcomer
+ * gets that of one that lingers, or else of one that has not come to an end in a second; if there is
+ * none it is turned away, so that nobody pushes out a handshake that goes on. Those that are done are
+ * counted apart, and so are those that come from where a switch was believed before: no number of
+ * strangers keeps such a switch away.
  *
  * A switch may have two connections, so that it can open the next before it closes the last; when
  * there is a third, the oldest is closed.

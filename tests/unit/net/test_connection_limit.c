@@ -155,7 +155,7 @@ static void sources_without_number_get_no_more_than_all(void **state)
 	assert_int_equal(taken, 256 + 9 * 200);
 }
 
-static void known_machine_has_all_its_own_in_any_flood(void **state)
+static void known_address_has_all_its_own_in_any_flood(void **state)
 {
 	const struct endpoint home = at("192.0.2.1");
 	enum connection_excess last;
@@ -175,7 +175,23 @@ static void known_machine_has_all_its_own_in_any_flood(void **state)
 	assert_int_equal(last, EXCESS_KNOWN_RATE);
 }
 
-static void machine_of_many_switches_has_as_much_for_each(void **state)
+/* In a network of IPv6 where each may take any address of the /64. */
+static void strangers_beside_a_known_address_take_nothing_of_it(void **state)
+{
+	const struct endpoint home = at("fd00::1"), neighbour = at("fd00::2");
+	enum connection_excess last;
+	bool known;
+
+	connection_limit_learn(*state, 7, &home);
+	assert_int_equal(taken_at(*state, &neighbour, NS_PER_SEC, 100, &last), 8);
+	assert_int_equal(last, EXCESS_MACHINE_RATE);
+	(void)!connection_limit_take(*state, &neighbour, NS_PER_SEC, &known);
+	assert_false(known);
+	assert_int_equal(taken_at(*state, &home, NS_PER_SEC, 100, &last), 8);
+	assert_int_equal(last, EXCESS_KNOWN_RATE);
+}
+
+static void address_of_many_switches_has_as_much_for_each(void **state)
 {
 	const struct endpoint nat = at("192.0.2.1");
 	enum connection_excess last;
@@ -232,8 +248,9 @@ int main(void)
 		WITH_LIMIT(network_takes_nothing_from_others),
 		WITH_LIMIT(strangers_of_everywhere_are_limited_as_well),
 		WITH_LIMIT(sources_without_number_get_no_more_than_all),
-		WITH_LIMIT(known_machine_has_all_its_own_in_any_flood),
-		WITH_LIMIT(machine_of_many_switches_has_as_much_for_each),
+		WITH_LIMIT(known_address_has_all_its_own_in_any_flood),
+		WITH_LIMIT(strangers_beside_a_known_address_take_nothing_of_it),
+		WITH_LIMIT(address_of_many_switches_has_as_much_for_each),
 		WITH_LIMIT(switch_is_known_where_it_was_last),
 		WITH_LIMIT(no_more_switches_are_remembered_than_may_be),
 	};
