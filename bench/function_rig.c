@@ -389,6 +389,8 @@ static int start_function(struct rig *rig, const struct rig_options *options)
 		.min = options->spare ? 0 : options->workers,
 		.max = options->workers,
 		.isolation = options->isolation,
+		.config = options->config,
+		.network = options->network,
 	};
 	_cleanup_free_ char *error = NULL;
 	int r;

@@ -22,6 +22,8 @@ struct rig_options {
 	unsigned int workers;
 	bool spare; /* none, but a spare worker, until the first event comes */
 	enum isolation isolation;
+	const char *config;         /* NULL: none */
+	const char *const *network; /* likewise */
 };
 
 struct latency {
