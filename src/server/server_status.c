@@ -370,7 +370,8 @@ static void write_store_metrics(struct metrics *m, const struct server *server)
 {
 	struct committer_stats stats;
 	struct alert_log_stats log = {0};
-
+	uint64_t size = 0;
+	(void)!store_size(server->reader, &size);
 	committer_get_stats(server->committer, &stats);
 	metrics_single(m, "netlambda_commits_total", METRIC_COUNTER, "Database transactions.",
 		stats.commits);
@@ -380,7 +381,7 @@ static void write_store_metrics(struct metrics *m, const struct server *server)
 		"Of these, those that would have made the store larger than it may be.",
 		stats.over_limit);
 	metrics_single(m, "netlambda_store_bytes", METRIC_GAUGE,
-		"Of the database, free pages not counted.", stats.used);
+		"Of the database, free pages not counted.", size);
 	metrics_single(m, "netlambda_store_bytes_max", METRIC_GAUGE,
 		"From so much on it takes nothing that needs more; 0: no limit.",
 		server->config->store_max);

@@ -201,7 +201,6 @@ static void commit_next(struct committer *committer)
 	if (count > 0 && !group[0]->task)
 		note_error(committer, group, count);
 	committer->stats.commits += commits;
-	committer->stats.used = store_used(committer->store);
 	committer->stats.busy_ns += busy_ns;
 	pthread_mutex_unlock(&committer->lock);
 	committer->on_done(committer->user);
@@ -246,7 +245,6 @@ int committer_new(struct store *store, void (*on_done)(void *user), void *user,
 	if (!committer)
 		return -ENOMEM;
 	committer->store = store;
-	committer->stats.used = store_used(store);
 	committer->on_done = on_done;
 	committer->user = user;
 	list_init(&committer->queue);

@@ -61,7 +61,6 @@ struct committer_stats {
 	uint64_t requests;
 	uint64_t failures;   /* requests that were refused */
 	uint64_t over_limit; /* of these, since the store would be larger than it may be */
-	uint64_t used;       /* bytes, as of store_used() */
 	uint64_t busy_ns;
 	char error[256]; /* why the store refuses; empty again when a commit succeeds */
 };

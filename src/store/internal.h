@@ -39,7 +39,6 @@ struct store {
 	sqlite3_stmt *load;     /* of store_load_state(); NULL before its first time */
 	_Atomic uint64_t limit; /* bytes; 0: none */
 	uint64_t page_bytes;
-	uint64_t used;    /* bytes of pages that hold something, by the last commit */
 	int64_t replaced; /* bytes of the value that the last change of state found; -1: none */
 };
 

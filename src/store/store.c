@@ -128,9 +128,18 @@ void store_limit(struct store *store, uint64_t bytes)
 	store->limit = bytes;
 }
 
-uint64_t store_used(const struct store *store)
+int store_size(struct store *store, uint64_t *ret_bytes)
 {
-	return store->used;
+	int64_t pages = 0, unused = 0, page_bytes = 0;
+	int r = store_get_int(store, "PRAGMA page_count", &pages);
+
+	if (r == 0)
+		r = store_get_int(store, "PRAGMA freelist_count", &unused);
+	if (r == 0)
+		r = store_get_int(store, "PRAGMA page_size", &page_bytes);
+	if (r == 0)
+		*ret_bytes = (uint64_t)((pages - unused) * page_bytes);
+	return r;
 }
 
 /*
@@ -272,7 +281,7 @@ static int count(struct store *store, enum store_statement which, uint64_t *ret_
 	return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* With what the transaction under way has changed, if there is one. */
+/* As store_size(), with what the transaction under way has changed. */
 static int count_used(struct store *store, uint64_t *ret_bytes)
 {
 	uint64_t pages = 0, unused = 0;
@@ -285,16 +294,13 @@ static int count_used(struct store *store, uint64_t *ret_bytes)
 	return rc;
 }
 
-static int measure(struct store *store)
+static int read_page_size(struct store *store)
 {
 	int64_t page_bytes = 0;
-	int r = store_get_int(store, "PRAGMA page_size", &page_bytes), rc;
+	int r = store_get_int(store, "PRAGMA page_size", &page_bytes);
 
-	if (r < 0)
-		return r;
 	store->page_bytes = (uint64_t)page_bytes;
-	rc = count_used(store, &store->used);
-	return rc == SQLITE_OK ? 0 : store_fail(store, rc);
+	return r;
 }
 
 static int prepare(struct store *store, enum store_flags flags, char **ret_error)
@@ -315,7 +321,7 @@ static int prepare(struct store *store, enum store_flags flags, char **ret_error
 	if (r == 0)
 		r = prepare_statements(store);
 	if (r == 0)
-		r = measure(store);
+		r = read_page_size(store);
 	if (r == 0)
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return r;
@@ -593,16 +599,11 @@ static int run_plain(struct store *store, enum store_statement which)
 	return bind_run(&binder);
 }
 
-/* What the transaction under way needs of the file. False: more than it may, and more than there was. */
-static bool is_within_limit(struct store *store, uint64_t before, uint64_t after)
+static int refuse_growth(struct store *store, uint64_t limit)
 {
-	const uint64_t limit = store->limit;
-
-	if (limit == 0 || after <= limit || after <= before)
-		return true;
 	snprintf(store->error, sizeof(store->error),
 		"it may not become larger than %" PRIu64 " bytes (store_max)", limit);
-	return false;
+	return -EDQUOT;
 }
 
 static int write_outcomes(struct store *store, const struct outcome *outcomes, size_t count)
@@ -629,6 +630,7 @@ static int take_back(struct store *store, int r)
  */
 int store_commit(struct store *store, const struct outcome *outcomes, size_t count)
 {
+	const uint64_t limit = store->limit;
 	uint64_t before = 0, after = 0;
 	int rc;
 
@@ -637,18 +639,17 @@ int store_commit(struct store *store, const struct outcome *outcomes, size_t cou
 		return -EIO;
 	}
 	rc = run_plain(store, STATEMENT_BEGIN);
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && limit > 0)
 		rc = count_used(store, &before);
 	if (rc == SQLITE_OK)
 		rc = write_outcomes(store, outcomes, count);
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && limit > 0)
 		rc = count_used(store, &after);
-	if (rc == SQLITE_OK && !is_within_limit(store, before, after))
-		return take_back(store, -EDQUOT);
+	if (rc == SQLITE_OK && after > limit && after > before)
+		return take_back(store, refuse_growth(store, limit));
 	if (rc == SQLITE_OK)
 		rc = run_plain(store, STATEMENT_COMMIT);
 	if (rc != SQLITE_OK)
 		return take_back(store, store_fail(store, rc));
-	store->used = after;
 	return 0;
 }

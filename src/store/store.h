@@ -49,8 +49,8 @@ int store_commit(struct store *store, const struct outcome *outcomes, size_t cou
  */
 void store_limit(struct store *store, uint64_t bytes);
 
-/* How large it was at the last commit, free pages not counted. */
-uint64_t store_used(const struct store *store);
+/* How large it is, free pages not counted. 0 or a negative errno. */
+int store_size(struct store *store, uint64_t *ret_bytes) _must_check_;
 
 /* What SQLite last said. Valid until the next call. */
 const char *store_error(const struct store *store);
