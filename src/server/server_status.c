@@ -371,6 +371,7 @@ static void write_store_metrics(struct metrics *m, const struct server *server)
 	struct committer_stats stats;
 	struct alert_log_stats log = {0};
 	uint64_t size = 0;
+
 	(void)!store_size(server->reader, &size);
 	committer_get_stats(server->committer, &stats);
 	metrics_single(m, "netlambda_commits_total", METRIC_COUNTER, "Database transactions.",
