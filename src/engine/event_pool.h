@@ -3,8 +3,8 @@
 #define ENGINE_EVENT_POOL_H
 
 /*
- * The memory of a function's events. It is bounded by the function's queue, claimed as it is first used, and
- * given back when a flood is over.
+ * The memory of a function's events. It is bounded by the function's queue (twice that, where room lies
+ * scattered), claimed as it is first used, and given back when a flood is over.
  *
  * Events are taken in the order of their addresses, chunk by chunk, whatever the order in which they are given
  * back: several workers are through with them in another order than they came in, and a list of free events
