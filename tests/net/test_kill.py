@@ -110,8 +110,10 @@ def check_sum(checker, path, sent, agent, lost_before, when):
     lost = agent.lost_at_most() - lost_before
     path.settle(SOURCE4, "syn", sent - lost, 60)
     summed = wait_for_rest(path)
-    checker.that(sent - lost <= summed <= sent,
-                 f"SYN segments summed, {when}: {summed} of {sent}, {lost} said to be lost at most")
+    is_right = sent - lost <= summed <= sent
+    checker.that(is_right, f"SYN segments summed, {when}: {summed} of {sent}, {lost} said to be lost at most")
+    if not is_right:
+        path.show_logs()
 
 
 def wait_for_rest(path):
