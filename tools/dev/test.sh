@@ -26,7 +26,7 @@ check_everything()
 	report
 }
 
-# Most tests wait most of the time; meanwhile, what only wants a processor gets it.
+# What only wants a processor gets what the tests leave of it.
 check_thoroughly()
 {
 	say "tests; beside them: the build with sanitizers, clang-tidy"
@@ -59,14 +59,15 @@ no_warnings()
 	! grep -E 'warning:' "$1"
 }
 
-# meson_tests DIR [OPTION...]: the tests print their own progress; sub-tests are counted afterwards.
+# meson_tests DIR [OPTION...]: the tests print their own progress; sub-tests are counted afterwards. Since most of
+# them wait most of the time, there are more than processors.
 meson_tests()
 {
 	local dir=$1 rc=0 counts
 
 	shift
 	rm -f "$dir/meson-logs/testlog.json"
-	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" </dev/null || rc=$?
+	meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes $((2 * $(nproc))) "$@" </dev/null || rc=$?
 	counts=$(python3 tools/count_tests.py "$dir/meson-logs/testlog.json" $rc) ||
 		die "meson test left no log of its tests"
 	read -r p f s <<<"$counts"
