@@ -237,6 +237,19 @@ static bool load_has_come(struct world *world)
 	return container_of(world, struct crowd, world)->pids[0] > 0;
 }
 
+/* Load that takes several workers comes, and is done. */
+static void have_load(struct crowd *crowd, const struct function_options *options)
+{
+	*crowd = (struct crowd){.rate = 4, .most = UINT32_MAX};
+	world_init(&crowd->world);
+	world_add(&crowd->world, options);
+	crowd->push_timer = (struct loop_timer){.fn = on_flood, .user = crowd};
+	loop_arm_timer(crowd->world.loop, &crowd->push_timer, clock_monotonic_ns());
+	run_until(&crowd->world, load_has_come);
+	crowd->world.want = crowd->total;
+	run_until(&crowd->world, all_finished);
+}
+
 static void workers_come_with_the_load_and_nothing_is_lost_or_doubled(void **state _unused_)
 {
 	struct function_options o = options("sum.slow");
@@ -245,15 +258,8 @@ static void workers_come_with_the_load_and_nothing_is_lost_or_doubled(void **sta
 	o.min = 0;
 	o.max = 4;
 	o.queue_max = 1000;
-	crowd = (struct crowd){.rate = 4, .most = UINT32_MAX};
 	skip_unless_native();
-	world_init(&crowd.world);
-	world_add(&crowd.world, &o);
-	crowd.push_timer = (struct loop_timer){.fn = on_flood, .user = &crowd};
-	loop_arm_timer(crowd.world.loop, &crowd.push_timer, clock_monotonic_ns());
-	run_until(&crowd.world, load_has_come);
-	crowd.world.want = crowd.total;
-	run_until(&crowd.world, all_finished);
+	have_load(&crowd, &o);
 	assert_sources(&crowd);
 	assert_int_equal(crowd.world.letter_count, 0);
 	world_done(&crowd.world);
@@ -291,15 +297,8 @@ static void idle_workers_go_and_what_they_know_comes_back(void **state _unused_)
 	o.max = 4;
 	o.idle_ns = 200 * NS_PER_MS;
 	o.queue_max = 1000;
-	crowd = (struct crowd){.rate = 4, .most = UINT32_MAX};
 	skip_unless_native();
-	world_init(&crowd.world);
-	world_add(&crowd.world, &o);
-	crowd.push_timer = (struct loop_timer){.fn = on_flood, .user = &crowd};
-	loop_arm_timer(crowd.world.loop, &crowd.push_timer, clock_monotonic_ns());
-	run_until(&crowd.world, load_has_come);
-	crowd.world.want = crowd.total;
-	run_until(&crowd.world, all_finished);
+	have_load(&crowd, &o);
 	run_until(&crowd.world, has_one_worker);
 	run_until(&crowd.world, the_others_have_ended);
 	assert_int_equal(count_left(&crowd), 1);
