@@ -160,10 +160,9 @@ bool timers_take_back(struct timers *timers, size_t slot, const struct finished_
 		if (timer->slot != slot || timer->number != tick->position ||
 			cron_next(&timer->cron, tick->time_ns - 1) != tick->time_ns)
 			continue;
-		if (timer->pending_ns == 0)
-			timer->pending_ns = tick->time_ns;
-		else
+		if (timer->pending_ns != 0)
 			note_missed(timers, timer, 1);
+		timer->pending_ns = MAX(timer->pending_ns, tick->time_ns);
 		return true;
 	}
 	return false;

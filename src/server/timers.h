@@ -46,8 +46,8 @@ int timers_configure(struct timers *timers, const struct units *units, const str
 	uint64_t now_ns) _must_check_;
 
 /*
- * A function that is being replaced will not do a tick that it was given: it is pending again. False: it is
- * none of a timer that there is.
+ * A function that is being replaced will not do a tick that it was given: it is pending again, or missed if a
+ * newer one is. False: it is none of a timer that there is.
  */
 bool timers_take_back(
 	struct timers *timers, size_t slot, const struct finished_event *tick) _must_check_;

@@ -229,6 +229,12 @@ static void tick_that_was_not_done_comes_again(void **state)
 	assert_true(timers_take_back(&bench->timers, 0, &tick));
 	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 20 * NS_PER_SEC);
 	assert_int_equal(bench->timers.items[0].missed, 2);
+	/* Of several, they come back in the order in which they were due. */
+	assert_true(timers_take_back(&bench->timers, 0,
+		&(struct finished_event){
+			.event_id = EVENT_TIMER, .time_ns = START_NS + 30 * NS_PER_SEC}));
+	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 30 * NS_PER_SEC);
+	assert_int_equal(bench->timers.items[0].missed, 3);
 	/* Its successor has another schedule, or none. */
 	assert_false(timers_take_back(&bench->timers, 0,
 		&(struct finished_event){
