@@ -20,8 +20,10 @@ uint64_t event_clock_follow(_Atomic uint64_t *epoch_ns, uint64_t realtime_ns, ui
 uint64_t event_clock_epoch_ns(void)
 {
 	static _Atomic uint64_t epoch_ns;
+	/* First: a thread that is held up in between finds too little, which is no jump; and not too much, which stays. */
+	const uint64_t realtime_ns = clock_realtime_ns();
 
-	return event_clock_follow(&epoch_ns, clock_realtime_ns(), clock_monotonic_ns());
+	return event_clock_follow(&epoch_ns, realtime_ns, clock_monotonic_ns());
 }
 
 uint64_t event_clock_ns(void)
