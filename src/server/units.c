@@ -213,6 +213,7 @@ static bool unit_must_finish(struct unit *unit)
 			"changes",
 			unit->config->name);
 	unit->retire_at_ns = UINT64_MAX;
+	function_finish(unit->function);
 	return true;
 }
 
