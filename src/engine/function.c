@@ -257,6 +257,7 @@ static void function_forget_undurable(struct function *function, struct builder 
 /* All since the last commit is void: the workers' state, and what was decided on top of it. */
 static void function_on_refusal(struct function *function, struct builder *builder, int error)
 {
+	function->refusals++;
 	function_set_error(function, "commit refused", strerror(-error));
 	/* Batches under way are nobody's fault. */
 	for (unsigned int i = 0; i < function->instance_count; i++)
@@ -286,6 +287,7 @@ static void function_on_durable(
 	uint64_t now = clock_monotonic_ns();
 	struct event *event;
 
+	function->refusals = 0;
 	function->stats.events += result->event_count;
 	function->stats.dead_letters += result->outcome.dead_letter_count;
 	function->stats.alerts += result->outcome.alert_count;

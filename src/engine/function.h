@@ -118,6 +118,7 @@ struct function {
 
 	struct builder *gathering;  /* NULL if nothing is decided that is not under commit */
 	struct builder *committing; /* with the server */
+	unsigned int refusals;      /* of commits, one after the other */
 	struct loop_timer submit;   /* ends the gathering */
 	uint64_t submit_after_ns;   /* monotonic: gathers until then, if more is coming */
 	uint64_t collect_after_ns;  /* monotonic: changes are not asked for before, under load */
@@ -236,6 +237,8 @@ void function_patience_begin(struct function *function);
 /* An event came, or one succeeded. */
 void function_note_event(struct function *function);
 void function_note_success(struct function *function);
+/* Until then (monotonic) it waits for the store, and is not to blame. */
+void function_excuse(struct function *function, uint64_t until_ns);
 /* Goes on with what is to be put aside. */
 void function_put_aside_more(struct function *function);
 

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_NS     (30 * NS_PER_SEC) /* for a worker to load its handler */
-#define PAUSE_NS     (50 * NS_PER_MS)  /* before the first restart; doubles with each */
-#define PAUSE_MAX_NS (30 * NS_PER_SEC)
+#define START_NS       (30 * NS_PER_SEC) /* for a worker to load its handler */
+#define PAUSE_NS       (50 * NS_PER_MS)  /* before the first restart; doubles with each */
+#define PAUSE_MAX_NS   (30 * NS_PER_SEC)
+#define REFUSED_MAX_NS (5 * NS_PER_SEC) /* after refused commits: likewise, but less */
 #define COLLECT_NS                                                                                 \
 	(10 * NS_PER_MS) /* under load: a value that changes often is written once in it */
 #define BATCH_BYTES (1U << 20)
@@ -330,10 +331,18 @@ static void instance_on_loss(struct instance *instance, enum worker_end end, con
 	}
 }
 
+/* What the store would refuse again is not run again and again. */
+static uint64_t instance_pause_ns(const struct instance *instance)
+{
+	return MAX(function_pause_ns(PAUSE_NS, instance->failures, PAUSE_MAX_NS),
+		function_pause_ns(PAUSE_NS, instance->function->refusals, REFUSED_MAX_NS));
+}
+
 static void on_ended(void *user, enum worker_end end, const char *reason)
 {
 	struct instance *instance = user;
 	struct function *function = instance->function;
+	uint64_t pause_ns;
 
 	function_set_error(function, name_loss(instance), reason);
 	instance->worker = NULL;
@@ -341,7 +350,10 @@ static void on_ended(void *user, enum worker_end end, const char *reason)
 	instance->phase = INSTANCE_WAITING;
 	instance->failures++;
 	instance_on_loss(instance, end, reason);
-	instance_arm(instance, function_pause_ns(PAUSE_NS, instance->failures, PAUSE_MAX_NS));
+	pause_ns = instance_pause_ns(instance);
+	if (end == WORKER_REPLACED && function->refusals > 0)
+		function_excuse(function, clock_monotonic_ns() + pause_ns);
+	instance_arm(instance, pause_ns);
 	function_submit(function);
 	partitions_advance(function);
 }

@@ -139,9 +139,8 @@ static void on_look(struct loop_timer *timer, uint64_t now_ns)
 	if (function->queued == 0)
 		return;
 	look_later(function);
-	/* It waits for the store, and is not to blame. */
 	if (function_is_choked(function))
-		function->success_ns = now_ns;
+		function_excuse(function, now_ns);
 	if (!function->stalled && function->patience_ns != 0 &&
 		now_ns > function->success_ns + function->patience_ns) {
 		function->stalled = true;
@@ -151,6 +150,11 @@ static void on_look(struct loop_timer *timer, uint64_t now_ns)
 	function_put_aside_more(function);
 	function_submit(function);
 	partitions_advance(function);
+}
+
+void function_excuse(struct function *function, uint64_t until_ns)
+{
+	function->success_ns = MAX(function->success_ns, until_ns);
 }
 
 void function_note_event(struct function *function)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -424,6 +425,38 @@ static void refused_commit_runs_again_from_committed_state(void **state _unused_
 	world_done(&world);
 }
 
+static uint64_t until_ns;
+
+static bool time_is_up(struct world *world _unused_)
+{
+	return clock_monotonic_ns() >= until_ns;
+}
+
+static bool is_refused(struct world *world)
+{
+	return world->refusals > 0;
+}
+
+/* After the first there are pauses of at least 50, 100, 200, 400 and 800 ms; a slow machine refuses less often. */
+static void what_the_store_refuses_is_run_again_ever_more_seldom(void **state _unused_)
+{
+	struct function_options o = options("sum.main");
+	struct world world;
+
+	world_init(&world);
+	world_add(&world, &o);
+	world.commit_errors = INT_MAX;
+	push_many(&world, 0, 10);
+	run_until(&world, is_refused);
+	until_ns = clock_monotonic_ns() + 1500 * NS_PER_MS;
+	run_until(&world, time_is_up);
+	assert_in_range(world.refusals, 1, 6);
+	world.commit_errors = 0;
+	run_until(&world, all_finished);
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "10");
+	world_done(&world);
+}
+
 /* Source 3's sum is there when the function is full: it goes on, and source 4 has to wait for room. */
 static void a_full_function_keeps_nothing_new_and_goes_on_with_the_rest(void **state _unused_)
 {
@@ -773,6 +806,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(single_events_are_committed_at_once),
 		cmocka_unit_test(batches_grow_back_after_a_crash),
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
+		cmocka_unit_test(what_the_store_refuses_is_run_again_ever_more_seldom),
 		cmocka_unit_test(a_full_function_keeps_nothing_new_and_goes_on_with_the_rest),
 		cmocka_unit_test(a_full_function_is_full_when_it_starts),
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
