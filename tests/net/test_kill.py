@@ -14,8 +14,10 @@ With --seconds, one or the other is killed at random for so long; the check does
 import argparse
 import concurrent.futures
 import contextlib
+import os
 import random
 import re
+import signal
 import subprocess
 import time
 
@@ -24,7 +26,7 @@ from harness import SOURCE4
 from lab import network
 
 SYN, RATE = 20000, 5000
-AT_REST, IN_TRAFFIC = 1000, 10000
+AT_REST, UNHEARD, IN_TRAFFIC = 1000, 5000, 10000
 ROUNDS = 3
 PIECE = 10  # seconds, in which no port comes twice
 PORTS = f"1-{PIECE * RATE}"
@@ -36,6 +38,7 @@ class PinnedAgent:
 
     def __init__(self, path):
         self.agent = path.agent
+        self.path = path.lab.directory / path.agent.log
         holder = path.lab.start("s1", ["unshare", "--mount", "sh", "-c",
                                        "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep infinity"],
                                 "pins.log", stdout=subprocess.PIPE)
@@ -45,13 +48,25 @@ class PinnedAgent:
         self.start()
 
     def start(self):
+        """Does not wait until it counts: if there was one before, a program is attached already."""
+        self.said_before = len(self.log())
         self.agent.start("--pin", wrapper=self.wrapper)
 
     def kill(self):
         self.agent.kill()
 
+    def log(self):
+        return self.path.read_text() if self.path.exists() else ""
+
+    def is_counting(self):
+        if self.agent.process.poll() is not None:
+            raise network.LabError(f"the agent ended with {self.agent.process.returncode}")
+        return "counting id=" in self.log()[self.said_before:]
+
     def lost_at_most(self):
-        return sum(map(int, LOST.findall(self.agent.process.log.read_text())))
+        """What each says of the one before it, which it does before it counts."""
+        network.wait_for(self.is_counting, 30, "the agent to count")
+        return sum(map(int, LOST.findall(self.log())))
 
 
 @contextlib.contextmanager
@@ -68,6 +83,7 @@ def test(checker, seed):
         killed_while_sending(checker, path, "server", kill_server)
     with pinned_path() as (path, agent):
         agent_killed_at_rest(checker, path, agent)
+        agent_killed_unheard(checker, path, agent)
         agent_killed_in_traffic(checker, path, agent, seed)
 
 
@@ -91,6 +107,17 @@ def agent_killed_at_rest(checker, path, agent):
         checker.equal("SYN segments summed, the agent killed at rest", sent, path.settle(SOURCE4, "syn", sent))
         agent.kill()
     agent.start()
+
+
+def agent_killed_unheard(checker, path, agent):
+    """What it has and cannot send, since the server stands still, is gone, and its successor says so."""
+    before, lost_before = path.sum(SOURCE4, "syn"), agent.lost_at_most()
+    os.kill(path.server.process.pid, signal.SIGSTOP)
+    path.send("syn", UNHEARD, ports=f"1-{UNHEARD}", rate=RATE)
+    agent.kill()
+    os.kill(path.server.process.pid, signal.SIGCONT)
+    agent.start()
+    check_sum(checker, path, before + UNHEARD, agent, lost_before, "the agent killed unheard")
 
 
 def agent_killed_in_traffic(checker, path, agent, seed):
