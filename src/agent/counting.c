@@ -427,20 +427,31 @@ static int pins_init(struct counting *counting, char **ret_error)
 static void note_lost(struct counting *counting)
 {
 	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
-		struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
+		const struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
 
 		if (!state)
 			continue;
 		counting->lost_packets += state->ledger.taken_packets - state->ledger.sent_packets;
 		counting->lost_ports += state->ledger.taken_ports - state->ledger.sent_ports;
-		state->ledger.sent_packets = state->ledger.taken_packets;
-		state->ledger.sent_ports = state->ledger.taken_ports;
 	}
 	if (counting->lost_packets + counting->lost_ports > 0)
 		log_warning("what the agent before had taken from the maps may "
 			    "not all have been sent packets_at_most=%" PRIu64
 			    " port_records_at_most=%" PRIu64,
 			counting->lost_packets, counting->lost_ports);
+}
+
+/* When that was said: one that is killed in between has it said twice, rather than not at all. */
+static void settle_ledgers(const struct counting *counting)
+{
+	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
+		struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
+
+		if (!state)
+			continue;
+		state->ledger.sent_packets = state->ledger.taken_packets;
+		state->ledger.sent_ports = state->ledger.taken_ports;
+	}
 }
 
 /* What is pinned is ours from now on. */
@@ -453,6 +464,7 @@ static int take_over(struct counting *counting)
 		return 0;
 	state = pin_set_state(set);
 	note_lost(counting);
+	settle_ledgers(counting);
 	state->pid = (uint32_t)getpid();
 	state->netns = interfaces_namespace();
 	counting->ledger = &state->ledger;
