@@ -616,17 +616,17 @@ int gateway_new(const struct gateway_options *options, const struct gateway *bef
 	return r;
 }
 
+/* One of which nothing was asked is not run any more: connections that wait are the next one's. */
 static void end_requests(struct gateway *gateway)
 {
 	for (struct gateway_request *request = gateway->requests; request; request = request->next)
 		if (request->suspended) {
 			if (request->caller)
 				caller_leave(request->caller);
-			request->caller = NULL;
-			request_refuse(
-				request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+			on_called(request, CALL_LATE, NULL);
 		}
-	MHD_run(gateway->http.daemon);
+	if (gateway->requests)
+		MHD_run(gateway->http.daemon);
 }
 
 void gateway_free(struct gateway *gateway)

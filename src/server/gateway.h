@@ -39,7 +39,7 @@ struct gateway_options {
  */
 int gateway_new(const struct gateway_options *options, const struct gateway *before,
 	struct gateway **ret_gateway, char **ret_error) _must_check_;
-/* Whoever still waits is answered 503. */
+/* Whoever still waits is answered 504: the function may be done with it yet. */
 void gateway_free(struct gateway *gateway);
 DEFINE_CLEANUP(struct gateway, gateway_free)
 

@@ -86,6 +86,7 @@ def test(checker):
         what_is_begun_with_answers(checker, path, shell)
         new_settings_need_no_restart(checker, path, shell, token)
         what_was_begun_is_answered(checker, path, shell)
+        what_runs_for_too_long_may_be_done_yet(checker, path, shell)
         a_token_is_asked_for(checker, path, token)
         beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token)
 
@@ -376,6 +377,26 @@ def what_was_begun_is_answered(checker, path, shell):
     kept.wait(10)
     reload(path, {"listen": f"127.0.0.1:{PORT}"})
     checker.equal("and back", 200, ask(path, "/scans")[0])
+
+
+LISTENERS_MAX = 9  # that takes requests, and those before it
+
+
+def what_runs_for_too_long_may_be_done_yet(checker, path, shell):
+    """Each has a request that is not answered; of too many the oldest ends. It was run, so its client is not told to ask again."""
+    code = shell.write("long/long.js", "module.exports = { main: () => new Promise((resolve) => setTimeout(resolve, 60000)) };\n")
+    shell("deploy", "long", "-f", code, "--trigger", "http:/long", "--timeout", "90")
+    urls = [f"http://127.0.0.1:{PORT + i % 2}" for i in range(LISTENERS_MAX + 1)]
+    with concurrent.futures.ThreadPoolExecutor(LISTENERS_MAX) as pool:
+        asking = []
+        for url, other in zip(urls, urls[1:]):
+            asking.append(pool.submit(ask, path, "/long", url=url))
+            network.wait_for(lambda: shell.json("describe", "long")["queued"] == len(asking), 10, "the request to come")
+            reload(path, {"listen": other.removeprefix("http://")})
+        status, _, text = asking[0].result()
+        checker.equal("the first of them", (504, True), (status, "it may be yet" in text))
+        shell("delete", "long")
+    reload(path, {"listen": f"127.0.0.1:{PORT}"})
 
 
 def a_token_is_asked_for(checker, path, token):
