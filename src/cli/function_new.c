@@ -181,12 +181,12 @@ static int make_event_tests(const struct making *making)
 	return r == 0 ? make_test(making, &ordinary, json_array()) : r;
 }
 
-/* A capture around a time at which the report is due, at half seconds: no packet is at that time. */
+/* A capture around a time at which the report is due, which is a whole second: no packet is at that time. */
 static int make_timer_test(const struct making *making)
 {
 	const struct cron *cron = &making->trigger.cron;
 	uint64_t due_us = cron_next(cron, SAMPLE_START_US * 1000) / 1000;
-	struct sample sample = {"report", due_us - 1500000, ATTACK_SEGMENTS, false};
+	struct sample sample = {"report", due_us - 1505000, ATTACK_SEGMENTS, false};
 	uint64_t end_us = sample.start_us + sample_length_us(sample.attempts);
 	json_t *alerts = json_array();
 

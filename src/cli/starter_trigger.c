@@ -10,6 +10,8 @@
 /* No "*" but at the end, no quotes: it stands in comments and in JSON. */
 #define PATH_CHARACTERS "/-._~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+#define SCHEDULE_MAX 256 /* characters */
+
 #define SYN_PURPOSE                                                                                \
 	"it raises an alert when a source sends more than `syn` SYN segments within `window`"
 #define SYN_CONFIG "{ \"syn\": 200, \"window\": \"10s\" }"
@@ -45,16 +47,19 @@ static int take_path(const char *path, struct starter_trigger *trigger, char **r
 	return 0;
 }
 
+/* It stands in JSON as it is. */
 static int take_schedule(const char *schedule, struct starter_trigger *trigger, char **ret_error)
 {
 	_cleanup_free_ char *error = NULL;
+	const char *wrong = NULL;
 
-	if (strlen(schedule) < 256 && !strpbrk(schedule, "\"\\") &&
-		cron_parse(schedule, &trigger->cron, &error) == 0 &&
-		cron_next(&trigger->cron, 0) > 0)
-		return 0;
-	return error_set(
-		ret_error, -EINVAL, "timer:%s: %s", schedule, error ? error : "it is never due");
+	if (cron_parse(schedule, &trigger->cron, &error) < 0)
+		wrong = error ? error : "out of memory";
+	else if (cron_next(&trigger->cron, 0) == 0)
+		wrong = "it is never due";
+	else if (strlen(schedule) >= SCHEDULE_MAX || strpbrk(schedule, "\"\\\t"))
+		wrong = "expected fewer than 256 characters, and spaces between its fields";
+	return wrong ? error_set(ret_error, -EINVAL, "timer:%s: %s", schedule, wrong) : 0;
 }
 
 int starter_trigger_parse(const char *text, struct starter_trigger *ret_trigger, char **ret_error)

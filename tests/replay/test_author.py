@@ -53,8 +53,9 @@ def triggers(checker, folder):
         cli(folder, "new", name, "--trigger", f"timer:{schedule}")
         checker.equal(f"reports expected of {schedule}", count, len(json.loads((folder / name / "tests/report.json").read_text())["alerts"]))
     checker.equal("and raised", 0, cli(folder, "test", "every-3")[0])
-    for trigger, expected in (("timer:x", "its minute is wrong"), ("timer:0 0 31 2 *", "never due"), ("http:scans", "expected a path"),
-                              ("http:/a*/b", "expected a path"), ('http:/"', "expected a path"), ("event:flow", 'found "event:flow"')):
+    for trigger, expected in (("timer:x", "its minute is wrong"), ("timer:0 0 31 2 *", "never due"), ("timer:0 \t6 * * *", "spaces between"),
+                              ('timer:"0 6 * * *"', "its minute is wrong"), ("http:scans", "expected a path"), ("http:/a*/b", "expected a path"),
+                              ('http:/"', "expected a path"), ("event:flow", 'found "event:flow"')):
         status, said = cli(folder, "new", "wrong", "--trigger", trigger)
         checker.that(status == 2 and expected in said and not (folder / "wrong").exists(), f"{trigger}: {status} {said.strip()}")
 
