@@ -93,7 +93,9 @@ static void put_range(struct v2_order *order, const struct v2_frame *frame)
 	uint64_t end = frame->shed.sequence + frame->shed.count;
 	struct v2_span span = {.count = end - MIN(first, end), .cause = frame->shed.cause};
 
-	if (span.count == 0 || v2_bits_test(&order->present, first))
+	/* What contradicts a range that reaches beyond the window has no place. */
+	if (span.count == 0 || first >= v2_order_limit(order) ||
+		v2_bits_test(&order->present, first))
 		return;
 	v2_places_put_span(&order->places, first, &span);
 	v2_bits_set(&order->present, first, first + 1);

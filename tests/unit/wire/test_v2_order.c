@@ -142,6 +142,23 @@ static void events_within_a_range_change_nothing(void **state _unused_)
 	v2_order_done(&order);
 }
 
+/* A peer that contradicts itself cannot have a range where the bits of the window do not reach. */
+static void range_beyond_the_window_changes_nothing(void **state _unused_)
+{
+	struct v2_order order;
+
+	assert_int_equal(v2_order_init(&order, 8, 4), 0);
+	v2_order_begin(&order, 0);
+	put(&order, shed(0, 13));
+	put(&order, shed(7, 100));
+	assert_int_equal(take_all(&order), 13);
+	v2_order_commit(&order, 13);
+	assert_int_equal(take_all(&order), 13);
+	put(&order, events(13, 8));
+	assert_int_equal(take_all(&order), 21);
+	v2_order_done(&order);
+}
+
 /* ---- against a plain list ---- */
 
 #define MODEL_MAX 60000
@@ -405,6 +422,7 @@ int main(void)
 		cmocka_unit_test(credit_ends_a_window_after_what_is_processed),
 		cmocka_unit_test(range_longer_than_the_window_takes_one_place),
 		cmocka_unit_test(events_within_a_range_change_nothing),
+		cmocka_unit_test(range_beyond_the_window_changes_nothing),
 		cmocka_unit_test(order_does_what_a_plain_list_does),
 		cmocka_unit_test(updates_are_handed_out_where_they_lie),
 		cmocka_unit_test(gaps_of_updates_are_counted_exactly),
