@@ -87,8 +87,9 @@ void link_settle(struct link *link, uint64_t number)
 
 static double came_to_be_ns(const struct link *link, uint64_t number)
 {
-	return (double)link->start_ns +
-	       (double)((number - 1) / link->options.burst) * (double)link->options.burst_every_ns;
+	uint64_t burst = (number - 1) / link->options.burst;
+
+	return (double)link->start_ns + (double)burst * (double)link->options.burst_every_ns;
 }
 
 /* ---- checking ---- */

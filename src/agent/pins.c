@@ -195,27 +195,21 @@ struct pin_slot *pin_set_slots(const struct pin_set *set)
 	return set->slots;
 }
 
-static int map_memory(int fd, size_t bytes, void **ret_at)
+/* NULL: errno says why. */
+static void *map_memory(int fd, size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (at == MAP_FAILED)
-		return -errno;
-	*ret_at = at;
-	return 0;
+	return at == MAP_FAILED ? NULL : at;
 }
 
-static int notes_map(struct pin_set *set, int state_fd, int slots_fd, uint32_t slot_count)
+/* Both, or errno says why not. */
+static bool notes_map(struct pin_set *set, int state_fd, int slots_fd, uint32_t slot_count)
 {
-	void *state = NULL, *slots = NULL;
-	int r = map_memory(state_fd, sizeof(struct pin_state), &state);
-
 	set->slots_bytes = (size_t)slot_count * sizeof(struct pin_slot);
-	if (r == 0)
-		r = map_memory(slots_fd, set->slots_bytes, &slots);
-	set->state = state;
-	set->slots = slots;
-	return r;
+	set->state = map_memory(state_fd, sizeof(struct pin_state));
+	set->slots = set->state ? map_memory(slots_fd, set->slots_bytes) : NULL;
+	return set->state && set->slots;
 }
 
 /* Returns the number of values, if it is our map with values of this size; 0: it is of another version. */
@@ -249,12 +243,13 @@ static int notes_open(struct pin_set *set)
 		r = check_notes(slots_fd, SLOTS, sizeof(struct pin_slot), &slots);
 	if (r < 0 || states == 0 || slots == 0)
 		return r;
-	r = notes_map(set, state_fd, slots_fd, slots);
-	if (r == 0 && (set->state->version != PIN_STATE_VERSION || !set->state->complete)) {
+	if (!notes_map(set, state_fd, slots_fd, slots))
+		return -errno;
+	if (set->state->version != PIN_STATE_VERSION || !set->state->complete) {
 		munmap(set->state, sizeof(*set->state));
 		set->state = NULL;
 	}
-	return r;
+	return 0;
 }
 
 static int notes_create(struct pin_set *set, uint32_t slot_count)
@@ -268,9 +263,8 @@ static int notes_create(struct pin_set *set, uint32_t slot_count)
 
 	if (state_fd < 0 || slots_fd < 0)
 		return -errno;
-	r = notes_map(set, state_fd, slots_fd, slot_count);
-	if (r < 0)
-		return r;
+	if (!notes_map(set, state_fd, slots_fd, slot_count))
+		return -errno;
 	set->state->version = PIN_STATE_VERSION;
 	set->state->slot_count = slot_count;
 	r = pin_set_put(set, STATE, state_fd);

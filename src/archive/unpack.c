@@ -28,11 +28,6 @@ struct unpacking {
 	char **error;
 };
 
-static void archive_freep(struct archive **archive)
-{
-	archive_read_free(*archive);
-}
-
 /* A refusal that names the entry, without what could drive a terminal. */
 static int refuse(struct unpacking *unpacking, const char *path, const char *why)
 {
@@ -271,13 +266,12 @@ static int take_entries(struct unpacking *unpacking)
 
 int unpack(int fd, int dir_fd, const struct unpack_limits *limits, char **ret_error)
 {
-	_cleanup_(archive_freep) struct archive *archive = NULL;
 	struct unpacking unpacking = {.dir_fd = dir_fd, .limits = limits, .error = ret_error};
 	int r = open_archive(&unpacking, fd);
 
-	archive = unpacking.archive;
 	if (r == 0)
 		r = take_entries(&unpacking);
+	archive_read_free(unpacking.archive);
 	tdestroy(unpacking.seen, free);
 	return r < 0 ? error_set(ret_error, r, "%s", strerror(-r)) : 0;
 }

@@ -80,7 +80,8 @@ static int parse_item(const struct field *field, const char **text, uint64_t *bi
 		step = parse_value(&(struct field){.max = 999}, text);
 		last = single ? (int)field->max : last;
 	}
-	if (first < (int)field->min || last > (int)field->max || first > last || step < 1)
+	if (first < 0 || first < (int)field->min || last > (int)field->max || first > last ||
+		step < 1)
 		return -EINVAL;
 	for (int value = first; value <= last; value += step)
 		*bits |= 1ULL << value;

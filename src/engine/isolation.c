@@ -33,17 +33,18 @@ void isolation_level_done(struct isolation_level *level)
 
 int isolation_level_copy(const struct isolation_level *level, struct isolation_level *ret_level)
 {
-	_cleanup_(isolation_level_done) struct isolation_level copy = {.layers = level->layers};
+	struct isolation_level copy = {.layers = level->layers};
 
 	for (size_t i = 0; i < LAYER_COUNT; i++) {
 		if (!level->lacks[i])
 			continue;
 		copy.lacks[i] = strdup(level->lacks[i]);
-		if (!copy.lacks[i])
+		if (!copy.lacks[i]) {
+			isolation_level_done(&copy);
 			return -ENOMEM;
+		}
 	}
 	*ret_level = copy;
-	copy = (struct isolation_level){0};
 	return 0;
 }
 
