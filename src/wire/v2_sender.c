@@ -56,6 +56,21 @@ void v2_sender_done(struct v2_sender *sender)
 	*sender = (struct v2_sender){0};
 }
 
+int v2_sender_resume(struct v2_sender *sender, const struct v2_life *life)
+{
+	if (life->boot == 0 || sender->session != 0)
+		return -EINVAL;
+	for (int i = 0; i < V2_LANES; i++)
+		if (life->first[i] > life->sent_end[i] || life->sent_end[i] > V2_SEQUENCE_MAX ||
+			sender->lanes[i].next_sequence > 0)
+			return -EINVAL;
+	sender->boot = life->boot;
+	sender->epoch = life->epoch;
+	for (int i = 0; i < V2_LANES; i++)
+		v2_spool_resume(&sender->lanes[i], life->first[i], life->sent_end[i]);
+	return 0;
+}
+
 uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t schema,
 	const void *records, uint64_t count)
 {

@@ -34,6 +34,14 @@ struct v2_sender_config {
 	void *random_user;
 };
 
+/* An incarnation whose agent was killed, as what outlived it tells. */
+struct v2_life {
+	uint64_t boot;
+	uint64_t epoch;              /* 0: it never had a session, or sent nothing in any */
+	uint64_t first[V2_LANES];    /* sequence of the next event that is pushed */
+	uint64_t sent_end[V2_LANES]; /* what it may have sent lies below; `first` or more */
+};
+
 enum v2_sent_state {
 	V2_SENT_NONE, /* wants no acknowledgement */
 	V2_SENT_FLYING,
@@ -91,6 +99,15 @@ struct v2_sender {
 int v2_sender_init(struct v2_sender *sender, const struct v2_sender_config *config,
 	uint64_t boot) _must_check_;
 void v2_sender_done(struct v2_sender *sender);
+/*
+ * Goes on with an incarnation instead of beginning one: straight after v2_sender_init(). Its events
+ * from `first` on are pushed again, in order, and the ranges that were shed between them told with
+ * v2_sender_shed(), one by one while there is room: all of them get the sequences that they had. What
+ * the server turns out to have processed is passed over. The caller keeps for the next life, each
+ * before v2_sender_poll() may send what hangs on it: `boot`; `epoch`, when a session is opened; of an
+ * acknowledged lane all from its `processed` on; of updates the lane's `next_sequence`. 0 or -EINVAL.
+ */
+int v2_sender_resume(struct v2_sender *sender, const struct v2_life *life) _must_check_;
 
 /*
  * Accepts events of one schema, whose records lie one behind the other. Returns how many it took: the
@@ -101,7 +118,10 @@ uint64_t v2_sender_push(struct v2_sender *sender, enum v2_lane_id lane, uint16_t
 
 /* So many events would be taken, none of them shed. */
 uint64_t v2_sender_room(const struct v2_sender *sender, enum v2_lane_id lane);
-/* Events that the caller had no room for itself: they are declared as shed, behind what was pushed. */
+/*
+ * Events that the caller had no room for itself: they are declared as shed, behind what was pushed. A
+ * range of its own if there is room, else one with those before and after it.
+ */
 void v2_sender_shed(struct v2_sender *sender, enum v2_lane_id lane, uint64_t count);
 
 /* ---- sessions ---- */

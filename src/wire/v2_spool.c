@@ -59,6 +59,14 @@ void v2_spool_reset(struct v2_spool *spool)
 	};
 }
 
+void v2_spool_resume(struct v2_spool *spool, uint64_t first, uint64_t sent_end)
+{
+	v2_spool_reset(spool);
+	spool->head_sequence = spool->unsent_sequence = spool->next_sequence = first;
+	spool->processed = first;
+	spool->sent_end = sent_end;
+}
+
 /* ---- what comes in ---- */
 
 static uint64_t room(const struct v2_spool *spool)
@@ -100,8 +108,25 @@ void v2_spool_settle(struct v2_spool *spool)
 	spool->shed_count = 0;
 }
 
+/*
+ * Of the next `count` sequences, so many are processed: they come from before a kill, and the server
+ * spoke first. There is nothing else in the spool then.
+ */
+static uint64_t pass_processed(struct v2_spool *spool, uint64_t count)
+{
+	uint64_t passed =
+		MIN(count, spool->processed - MIN(spool->processed, spool->next_sequence));
+
+	if (passed > 0) {
+		spool->next_sequence += passed;
+		spool->head_sequence = spool->unsent_sequence = spool->next_sequence;
+	}
+	return passed;
+}
+
 void v2_spool_shed(struct v2_spool *spool, uint64_t count)
 {
+	count -= pass_processed(spool, count);
 	if (count == 0)
 		return;
 	if (spool->shed_count == 0)
@@ -109,24 +134,29 @@ void v2_spool_shed(struct v2_spool *spool, uint64_t count)
 	spool->shed_count += count;
 	spool->shed_total += count;
 	spool->next_sequence += count;
+	v2_spool_settle(spool);
 }
 
 uint64_t v2_spool_push(
 	struct v2_spool *spool, uint8_t schema, const void *records, uint16_t size, uint64_t count)
 {
-	uint64_t taken = size <= spool->places.stride ? MIN(count, v2_spool_room(spool)) : 0;
+	uint64_t passed = pass_processed(spool, count), taken = 0;
 
+	count -= passed;
+	if (size <= spool->places.stride)
+		taken = MIN(count, v2_spool_room(spool));
 	if (spool->head == spool->tail)
 		v2_places_restart(&spool->places, spool->tail);
 	if (taken > 0) {
 		v2_spool_settle(spool);
-		v2_places_put(&spool->places, spool->tail, schema, records, size, taken);
+		v2_places_put(&spool->places, spool->tail, schema,
+			(const uint8_t *)records + passed * size, size, taken);
 		begin_slots(spool, spool->next_sequence, taken);
 		spool->next_sequence += taken;
 	}
 	if (taken < count)
 		v2_spool_shed(spool, count - taken);
-	return taken;
+	return passed + taken;
 }
 
 /* ---- sequences ---- */
@@ -269,6 +299,18 @@ static uint64_t count_processed(const struct v2_spool *spool, uint64_t end, uint
 	return i - spool->head;
 }
 
+/* Of a range that waits for a slot nothing was sent in this life, but perhaps in the one before. */
+static void cut_shed(struct v2_spool *spool, uint64_t before)
+{
+	uint64_t done = MIN(spool->shed_count, before - MIN(before, spool->shed_sequence));
+
+	if (spool->shed_count == 0 || done == 0)
+		return;
+	spool->shed_sequence += done;
+	spool->shed_count -= done;
+	spool->head_sequence = v2_spool_sequence(spool, spool->head);
+}
+
 void v2_spool_processed(struct v2_spool *spool, uint64_t before)
 {
 	while (spool->head < spool->tail) {
@@ -283,6 +325,7 @@ void v2_spool_processed(struct v2_spool *spool, uint64_t before)
 		if (next < end)
 			break;
 	}
+	cut_shed(spool, before);
 	if (spool->unsent <= spool->head) {
 		spool->unsent = spool->head;
 		spool->unsent_sequence = spool->head_sequence;

@@ -46,6 +46,12 @@ int v2_spool_init(struct v2_spool *spool, size_t capacity, uint16_t record_max) 
 void v2_spool_done(struct v2_spool *spool);
 /* Empty, and sequences begin at 0: another incarnation. */
 void v2_spool_reset(struct v2_spool *spool);
+/*
+ * Empty, and sequences begin at `first`: an incarnation that goes on. What it sent before lies below
+ * `sent_end`, and is pushed again in the same order; what the server calls processed meanwhile takes
+ * no room when it comes.
+ */
+void v2_spool_resume(struct v2_spool *spool, uint64_t first, uint64_t sent_end);
 
 /* So many events are taken now, none of them shed. */
 uint64_t v2_spool_room(const struct v2_spool *spool);
@@ -55,7 +61,10 @@ uint64_t v2_spool_room(const struct v2_spool *spool);
  */
 uint64_t v2_spool_push(
 	struct v2_spool *spool, uint8_t schema, const void *records, uint16_t size, uint64_t count);
-/* Events that were given up before they came here, and are to be declared in their place. */
+/*
+ * Events that were given up before they came here, and are to be declared in their place. Where there
+ * is room they are a range of their own: one that comes again after a kill is the one that was sent.
+ */
 void v2_spool_shed(struct v2_spool *spool, uint64_t count);
 /* Gives a range that waits its slot, if one is free. */
 void v2_spool_settle(struct v2_spool *spool);
@@ -76,7 +85,7 @@ void v2_spool_forget_sent(struct v2_spool *spool);
 void v2_spool_received(struct v2_spool *spool, uint64_t first, uint64_t count);
 /* It is lost, and was the last that carried them: those that were not received wait again. */
 void v2_spool_lost(struct v2_spool *spool, uint64_t first, uint64_t count);
-/* Frees what lies below the sequence. A range is freed when its end is. */
+/* Frees what lies below the sequence, which may not be pushed yet. A range is freed when its end is. */
 void v2_spool_processed(struct v2_spool *spool, uint64_t before);
 /* Nothing was sent: a new session. */
 void v2_spool_rewind(struct v2_spool *spool);

@@ -128,6 +128,131 @@ static void record_longer_than_a_place_is_shed(void **state _unused_)
 	v2_spool_done(&spool);
 }
 
+static void ranges_that_find_room_are_not_joined(void **state _unused_)
+{
+	struct v2_spool spool;
+
+	assert_int_equal(v2_spool_init(&spool, 4, 4), 0);
+	v2_spool_shed(&spool, 5);
+	v2_spool_shed(&spool, 3);
+	assert_int_equal(next(&spool).span.count, 5);
+	assert_int_equal(send(&spool, 10), 1);
+	assert_int_equal(next(&spool).sequence, 5);
+	assert_int_equal(next(&spool).span.count, 3);
+	v2_spool_done(&spool);
+}
+
+/* ---- an incarnation that goes on ---- */
+
+static struct v2_spool resume(uint64_t first, uint64_t sent_end)
+{
+	struct v2_spool spool;
+
+	assert_int_equal(v2_spool_init(&spool, 8, 4), 0);
+	push(&spool, 3);
+	v2_spool_resume(&spool, first, sent_end);
+	assert_true(v2_spool_empty(&spool));
+	return spool;
+}
+
+static void resumed_spool_goes_on_with_its_sequences(void **state _unused_)
+{
+	struct v2_spool spool = resume(1000, 1004);
+
+	assert_int_equal(spool.processed, 1000);
+	assert_int_equal(push(&spool, 6), 6);
+	assert_int_equal(next(&spool).sequence, 1000);
+	assert_int_equal(next(&spool).count, 6);
+	assert_int_equal(send(&spool, 2), 2);
+	/* Sent are the four of before, though this one sent two. */
+	assert_int_equal(spool.sent_end, 1004);
+	assert_int_equal(send(&spool, 4), 4);
+	assert_int_equal(spool.sent_end, 1006);
+	v2_spool_processed(&spool, 1006);
+	assert_true(v2_spool_empty(&spool));
+	v2_spool_done(&spool);
+}
+
+static void what_was_processed_before_it_is_pushed_is_passed_over(void **state _unused_)
+{
+	struct v2_spool spool = resume(1000, 1020);
+	uint32_t record;
+
+	v2_spool_processed(&spool, 1012);
+	/* They need no room, and are not shed. */
+	assert_int_equal(push(&spool, 10), 10);
+	assert_true(v2_spool_empty(&spool));
+	assert_int_equal(send(&spool, 10), 0);
+	assert_int_equal(push(&spool, 5), 5);
+	assert_int_equal(next(&spool).sequence, 1012);
+	assert_int_equal(next(&spool).count, 3);
+	memcpy(&record, v2_places_record(&spool.places, next(&spool).first), sizeof(record));
+	assert_int_equal(record, 1012);
+	assert_int_equal(spool.shed_total, 0);
+	v2_spool_done(&spool);
+}
+
+static void what_was_pushed_is_freed_by_a_mark_beyond_it(void **state _unused_)
+{
+	struct v2_spool spool = resume(1000, 1020);
+
+	push(&spool, 5);
+	assert_int_equal(send(&spool, 2), 2);
+	v2_spool_processed(&spool, 1007);
+	assert_true(v2_spool_empty(&spool));
+	assert_int_equal(push(&spool, 3), 3);
+	assert_int_equal(next(&spool).sequence, 1007);
+	assert_int_equal(next(&spool).count, 1);
+	v2_spool_done(&spool);
+}
+
+static void range_across_the_mark_is_declared_from_the_mark_on(void **state _unused_)
+{
+	struct v2_spool spool = resume(1000, 1020);
+
+	v2_spool_processed(&spool, 1004);
+	v2_spool_shed(&spool, 10);
+	assert_int_equal(spool.shed_total, 6);
+	assert_int_equal(next(&spool).sequence, 1004);
+	assert_int_equal(next(&spool).span.count, 6);
+	push(&spool, 1);
+	assert_int_equal(send(&spool, 1), 1);
+	assert_int_equal(next(&spool).sequence, 1010);
+	v2_spool_done(&spool);
+}
+
+static void range_in_its_slot_is_freed_when_the_mark_is_at_its_end(void **state _unused_)
+{
+	struct v2_spool spool = resume(1000, 1020);
+
+	v2_spool_shed(&spool, 10);
+	push(&spool, 2);
+	v2_spool_processed(&spool, 1004);
+	assert_int_equal(next(&spool).sequence, 1000);
+	assert_int_equal(next(&spool).span.count, 10);
+	v2_spool_processed(&spool, 1010);
+	assert_int_equal(next(&spool).sequence, 1010);
+	assert_int_equal(next(&spool).count, 2);
+	v2_spool_done(&spool);
+}
+
+static void range_that_waits_is_cut_at_the_mark(void **state _unused_)
+{
+	struct v2_spool spool = resume(1000, 1020);
+
+	push(&spool, 8);
+	v2_spool_shed(&spool, 10);
+	v2_spool_processed(&spool, 1012);
+	v2_spool_settle(&spool);
+	assert_int_equal(next(&spool).sequence, 1012);
+	assert_int_equal(next(&spool).span.count, 6);
+	v2_spool_processed(&spool, 1019);
+	assert_true(v2_spool_empty(&spool));
+	assert_int_equal(push(&spool, 2), 2);
+	assert_int_equal(next(&spool).sequence, 1019);
+	v2_spool_done(&spool);
+}
+
 /* ---- against a plain list ---- */
 
 #define MODEL_MAX 100000
@@ -211,6 +336,8 @@ static void do_push(struct model *model, struct v2_spool *spool)
 		expected += model_push(model, schema);
 	}
 	assert_int_equal(v2_spool_push(spool, schema, records, 8, count), expected);
+	if (expected < count)
+		model_settle(model);
 }
 
 static void do_shed(struct model *model, struct v2_spool *spool)
@@ -219,6 +346,8 @@ static void do_shed(struct model *model, struct v2_spool *spool)
 
 	for (uint64_t i = 0; i < count; i++)
 		model_shed(model);
+	if (count > 0)
+		model_settle(model);
 	v2_spool_shed(spool, count);
 }
 
@@ -370,6 +499,13 @@ int main(void)
 		cmocka_unit_test(received_events_are_not_lost_afterwards),
 		cmocka_unit_test(run_ends_where_schema_credit_or_loss_ends),
 		cmocka_unit_test(record_longer_than_a_place_is_shed),
+		cmocka_unit_test(ranges_that_find_room_are_not_joined),
+		cmocka_unit_test(resumed_spool_goes_on_with_its_sequences),
+		cmocka_unit_test(what_was_processed_before_it_is_pushed_is_passed_over),
+		cmocka_unit_test(what_was_pushed_is_freed_by_a_mark_beyond_it),
+		cmocka_unit_test(range_across_the_mark_is_declared_from_the_mark_on),
+		cmocka_unit_test(range_in_its_slot_is_freed_when_the_mark_is_at_its_end),
+		cmocka_unit_test(range_that_waits_is_cut_at_the_mark),
 		cmocka_unit_test(spool_does_what_a_plain_list_does),
 	};
 
