@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "engine/function.h"
+#include "engine/redact.h"
 #include "engine/writes.h"
 #include "event/key.h"
 #include "event/render.h"
@@ -364,6 +365,22 @@ void builder_add_events(struct builder *builder, struct event_list *events,
 		builder->counts[i] += counts[i];
 }
 
+/* NULL: no memory. */
+static const char *letter_data(struct builder *builder, const struct event *event)
+{
+	const char *data = event->request ? event->request->data : "";
+	_cleanup_free_ char *redacted = NULL;
+	char json[RECORD_JSON_MAX];
+
+	if (*data == '\0') {
+		record_render_json(event_schema(event), event->record, json, sizeof(json));
+		return builder_strdup(builder, json);
+	}
+	if (request_redact(data, &redacted) < 0)
+		return NULL;
+	return builder_strdup(builder, redacted ? redacted : data);
+}
+
 int builder_add_dead_letter(struct builder *builder, struct event *event, const char *reason)
 {
 	struct checkpoint before = builder_checkpoint(builder);
@@ -378,15 +395,9 @@ int builder_add_dead_letter(struct builder *builder, struct event *event, const 
 		.record = event->record,
 		.record_size = event->record_size,
 	};
-	char json[RECORD_JSON_MAX];
-	const char *data = event->request ? event->request->data : "";
 
-	if (*data == '\0') {
-		record_render_json(event_schema(event), event->record, json, sizeof(json));
-		data = json;
-	}
 	letter.reason = builder_strdup(builder, reason);
-	letter.data = builder_strdup(builder, data);
+	letter.data = letter_data(builder, event);
 	if (!letter.reason || !letter.data ||
 		list_reserve(&builder->dead_letters, builder->dead_letter_count, 1,
 			sizeof(letter)) < 0) {

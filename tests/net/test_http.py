@@ -184,10 +184,15 @@ def letters(shell):
 
 
 def failures_say_no_more_than_they_must(checker, path, shell):
-    status, _, text = order(path, "throw", mine="payload")
+    status, _, text = ask(path, "/scans", json.dumps({"order": "throw", "mine": "payload"}),
+                          headers=["Content-Type: application/json", "Authorization: Basic my-password", "Cookie: id=my-password",
+                                   "X-Other: kept"])
     checker.equal("an exception", (500, True, False), (status, "the function failed" in text, "secret" in text))
     checker.equal("its dead letter", [(7, "scans.js:12: Error: a secret of the function", "payload")],
                   [(row["event_id"], row["reason"], row["data"]["body"]["mine"]) for row in letters(shell)])
+    headers = letters(shell)[0]["data"]["headers"]
+    checker.equal("what proves who asked is not kept", ("[redacted]", "[redacted]", "kept"),
+                  tuple(headers[name] for name in ("authorization", "cookie", "x-other")))
     status, _, text = order(path, "hang")
     checker.equal("a promise that never settles", (500, True), (status, "the function failed" in text))
     found = json.loads(ask(path, "/scans")[2])
