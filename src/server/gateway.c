@@ -6,24 +6,24 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "net/endpoint.h"
+#include "server/address_limit.h"
 #include "server/api_json.h"
 #include "server/call_event.h"
 #include "server/gateway_reply.h"
+#include "server/gateway_secrets.h"
 #include "server/http_daemon.h"
+#include "server/http_listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 128
-#define REQUESTS_MAX    64 /* with a body, or with a function */
-#define BODY_BYTES_MAX  (256U << 10)
-#define FILE_BYTES_MAX  (64U << 10)      /* of a token, a certificate, a key */
-#define WAIT_NS         (5 * NS_PER_SEC) /* beyond the time that the function may take */
+#define REQUESTS_MAX   64 /* with a body, or with a function */
+#define BODY_BYTES_MAX (256U << 10)
+#define WAIT_NS        (5 * NS_PER_SEC) /* beyond the time that the function may take */
 
 enum request_state {
 	REQUEST_READING,
@@ -45,17 +45,13 @@ struct gateway_request {
 	unsigned int code;
 };
 
-/* The contents of the settings' files; NULL: none. */
-struct secrets {
-	char *token, *certificate, *key;
-};
-
 struct gateway {
 	struct http_daemon http;
 	const struct http_triggers *triggers;
 	struct callers *callers;
 	struct units *units;
 	struct gateway_counts *counts;
+	struct address_limit limit;
 	struct secrets secrets;
 	char *listen;
 	int listen_fd; /* the daemon has a copy */
@@ -485,74 +481,54 @@ static void on_completed(void *cls _unused_, struct MHD_Connection *connection _
 	*user = NULL;
 }
 
-/* ---- beginning and end ---- */
+/* ---- how many connections ---- */
 
-static int read_secret(const char *path, char **ret_text, char **ret_error)
+static struct endpoint endpoint_of(const struct sockaddr *address, socklen_t len)
 {
-	_cleanup_free_ char *text = NULL;
-	FILE *file;
-	size_t size;
+	struct endpoint endpoint = {.len = MIN(len, (socklen_t)sizeof(endpoint.address))};
 
-	if (!path)
-		return 0;
-	file = fopen(path, "re");
-	if (!file)
-		return error_set(ret_error, -errno, "%s: %s", path, strerror(errno));
-	text = calloc(1, FILE_BYTES_MAX + 1);
-	size = text ? fread(text, 1, FILE_BYTES_MAX, file) : 0;
-	fclose(file);
-	while (size > 0 && strchr(" \t\r\n", text[size - 1]))
-		text[--size] = '\0';
-	if (size == 0)
-		return error_set(ret_error, -EINVAL, "%s: it is empty", path);
-	*ret_text = TAKE_PTR(text);
-	return 0;
+	memcpy(&endpoint.address, address, endpoint.len);
+	return endpoint;
 }
 
-static void secrets_done(struct secrets *secrets)
+static enum MHD_Result on_accept(void *cls, const struct sockaddr *address, socklen_t len)
 {
-	free(secrets->token);
-	free(secrets->certificate);
-	free(secrets->key);
+	struct gateway *gateway = cls;
+	const struct endpoint endpoint = endpoint_of(address, len);
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (address_limit_permits(&gateway->limit, &endpoint))
+		return MHD_YES;
+	gateway->counts->connections_refused++;
+	log_limited(LOG_LEVEL_WARNING,
+		"http: no more connections are taken from client=%s "
+		"(http.connections_per_address)",
+		endpoint_render(&endpoint, text));
+	return MHD_NO;
 }
 
-/* `ret_secrets`: to be released, also on failure. */
-static int secrets_read(
-	const struct http_settings *settings, struct secrets *ret_secrets, char **ret_error)
+static void on_connected(void *cls, struct MHD_Connection *connection, void **socket_context,
+	enum MHD_ConnectionNotificationCode code)
 {
-	int r;
-
-	*ret_secrets = (struct secrets){0};
-	r = read_secret(settings->token_file, &ret_secrets->token, ret_error);
-	if (r == 0)
-		r = read_secret(settings->certificate, &ret_secrets->certificate, ret_error);
-	if (r == 0)
-		r = read_secret(settings->key, &ret_secrets->key, ret_error);
-	return r;
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static int listen_on(const char *where, int *ret_fd, char **ret_error)
-{
-	_cleanup_fd_ int fd = -1;
+	struct gateway *gateway = cls;
+	const union MHD_ConnectionInfo *info;
 	struct endpoint endpoint;
-	const int on = 1;
 
-	if (endpoint_parse(where, &endpoint, ret_error) < 0)
-		return -EINVAL;
-	fd = socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-		bind(fd, (const struct sockaddr *)&endpoint.address, endpoint.len) < 0 ||
-		listen(fd, CONNECTIONS_MAX) < 0)
-		return error_set(
-			ret_error, -errno, "cannot listen on tcp %s: %s", where, strerror(errno));
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*socket_context)
+			address_limit_remove(*socket_context);
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (!info || !info->client_addr)
+		return;
+	endpoint = endpoint_of(info->client_addr, info->client_addr->sa_family == AF_INET6
+							  ? sizeof(struct sockaddr_in6)
+							  : sizeof(struct sockaddr_in));
+	*socket_context = address_limit_add(&gateway->limit, &endpoint);
 }
+
+/* ---- beginning and end ---- */
 
 static int start(struct gateway *gateway, struct loop *loop, char **ret_error)
 {
@@ -564,7 +540,9 @@ static int start(struct gateway *gateway, struct loop *loop, char **ret_error)
 	r = http_daemon_start(&gateway->http, loop,
 		&(struct http_daemon_options){
 			.listen_fd = fd,
-			.connections_max = CONNECTIONS_MAX,
+			.connections_max = ADDRESS_LIMIT_CONNECTIONS,
+			.accept = on_accept,
+			.connected = on_connected,
 			.answer = answer,
 			.completed = on_completed,
 			.user = gateway,
@@ -586,7 +564,8 @@ static int take_address(
 	if (!gateway->listen)
 		return -ENOMEM;
 	if (!before || strcmp(before->listen, listen) != 0)
-		return listen_on(listen, &gateway->listen_fd, ret_error);
+		return http_listen(
+			listen, before ? before->listen_fd : -1, &gateway->listen_fd, ret_error);
 	gateway->listen_fd = fcntl(before->listen_fd, F_DUPFD_CLOEXEC, 0);
 	return gateway->listen_fd < 0 ? -errno : 0;
 }
@@ -604,6 +583,7 @@ int gateway_new(const struct gateway_options *options, const struct gateway *bef
 		.callers = options->callers,
 		.units = options->units,
 		.counts = options->counts,
+		.limit = {.max = options->settings->connections_per_address},
 		.listen_fd = -1,
 	};
 	r = secrets_read(options->settings, &gateway->secrets, ret_error);
@@ -647,15 +627,13 @@ void gateway_free(struct gateway *gateway)
 int gateway_differs(const struct gateway *gateway, const struct http_settings *settings,
 	bool *ret_differs, char **ret_error)
 {
-	const struct secrets *old = &gateway->secrets;
 	struct secrets now;
 	int r = secrets_read(settings, &now, ret_error);
 
 	if (r == 0)
 		*ret_differs = strcmp(gateway->listen, settings->listen) != 0 ||
-			       !text_equal(old->token, now.token) ||
-			       !text_equal(old->certificate, now.certificate) ||
-			       !text_equal(old->key, now.key);
+			       gateway->limit.max != settings->connections_per_address ||
+			       !secrets_equal(&gateway->secrets, &now);
 	secrets_done(&now);
 	return r;
 }
@@ -683,4 +661,7 @@ void gateway_put_metrics(const struct gateway_counts *counts, struct metrics *me
 		metrics_sample(metrics,
 			(const struct metric_label[]){{"class", classes[i]}, {NULL, NULL}},
 			counts->responses[i]);
+	metrics_single(metrics, "netlambda_http_connections_refused_total", METRIC_COUNTER,
+		"Connections refused since their client had as many as one may have.",
+		counts->connections_refused);
 }

@@ -18,9 +18,10 @@
 
 struct gateway;
 
-/* By the first digit of the status code; of all gateways that there were. */
+/* Of all gateways that there were. Responses by the first digit of the status code. */
 struct gateway_counts {
 	uint64_t responses[6];
+	uint64_t connections_refused; /* its client had as many as one may have */
 };
 
 /* All but the settings are borrowed for as long as the gateway lives. */

@@ -2,6 +2,7 @@
 #include "server/http_config.h"
 
 #include "base/error.h"
+#include "server/address_limit.h"
 #include "server/config_reader.h"
 
 #include <errno.h>
@@ -45,7 +46,8 @@ static void check(struct config_reader *reader, const struct http_settings *sett
 
 void http_settings_load(struct config_reader *reader, struct http_settings *ret_settings)
 {
-	static const char *const keys[] = {"listen", "token_file", "certificate", "key"};
+	static const char *const keys[] = {
+		"listen", "token_file", "certificate", "key", "connections_per_address"};
 	const json_t *http = json_object_get(reader->root, "http");
 
 	*ret_settings = (struct http_settings){0};
@@ -64,6 +66,8 @@ void http_settings_load(struct config_reader *reader, struct http_settings *ret_
 	reader_string(reader, "http.", http, "token_file", &ret_settings->token_file);
 	reader_string(reader, "http.", http, "certificate", &ret_settings->certificate);
 	reader_string(reader, "http.", http, "key", &ret_settings->key);
+	reader_count(reader, "http.", http, "connections_per_address", ADDRESS_LIMIT_CONNECTIONS,
+		&ret_settings->connections_per_address);
 	check(reader, ret_settings);
 }
 

@@ -27,6 +27,7 @@ struct http_settings {
 	char *token_file;  /* NULL: none is asked for */
 	char *certificate; /* PEM files; NULL: no TLS */
 	char *key;
+	unsigned int connections_per_address; /* 0: as struct address_limit has it */
 };
 
 /* Reads "http". An error is in the reader. */

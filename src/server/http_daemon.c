@@ -66,13 +66,15 @@ int http_daemon_start(
 	if (options->key && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
 		return -EOPNOTSUPP;
 	*daemon = (struct http_daemon){.loop = loop};
-	daemon->daemon = MHD_start_daemon(flags, 0, NULL, NULL, options->answer, options->user,
-		MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-		options->completed, options->user, MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, options->connections_max,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)CONNECTION_IDLE_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-		MHD_OPTION_ARRAY, options->key ? tls : plain, MHD_OPTION_END);
+	daemon->daemon = MHD_start_daemon(flags, 0, options->accept, options->user, options->answer,
+		options->user, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+		MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->user,
+		MHD_OPTION_NOTIFY_CONNECTION, options->connected, options->user,
+		MHD_OPTION_LISTEN_SOCKET, options->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned int)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_ARRAY, options->key ? tls : plain,
+		MHD_OPTION_END);
 	if (!daemon->daemon)
 		return -EIO;
 	info = MHD_get_daemon_info(daemon->daemon, MHD_DAEMON_INFO_EPOLL_FD);

@@ -22,6 +22,8 @@ struct http_daemon {
 struct http_daemon_options {
 	int listen_fd; /* the library's, once `daemon` is set, also on failure */
 	unsigned int connections_max;
+	MHD_AcceptPolicyCallback accept;        /* NULL: any connection */
+	MHD_NotifyConnectionCallback connected; /* of connections that come and go; NULL: nobody */
 	MHD_AccessHandlerCallback answer;
 	MHD_RequestCompletedCallback completed;
 	void *user;

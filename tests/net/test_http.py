@@ -86,13 +86,15 @@ def test(checker):
         what_is_begun_with_answers(checker, path, shell)
         new_settings_need_no_restart(checker, path, shell, token)
         what_was_begun_is_answered(checker, path, shell)
+        an_address_may_overlap_the_old_one(checker, path, token)
         what_runs_for_too_long_may_be_done_yet(checker, path, shell)
         a_token_is_asked_for(checker, path, token)
         beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token)
+        no_client_has_all_connections(checker, path)
 
 
-def ask(path, target, body=None, *, method=None, headers=(), url=None, options=()):
-    """(status, headers, text) of a request from the server's own machine."""
+def ask(path, target, body=None, *, method=None, headers=(), url=None, options=(), where="lambda"):
+    """(status, headers, text) of a request, from the server's own machine unless another is named."""
     words = ["curl", "--silent", "--show-error", "--max-time", "30", "--include", "--http1.1", *options]
     if method:
         words += ["--request", method]
@@ -100,7 +102,7 @@ def ask(path, target, body=None, *, method=None, headers=(), url=None, options=(
         words += ["--header", header]
     if body is not None:
         words += ["--data-binary", "@-"]
-    done = subprocess.run(["nsenter", f"--net=/run/netns/{path.lab.full('lambda')}", "--", *words,
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{path.lab.full(where)}", "--", *words,
                            (url or f"http://127.0.0.1:{PORT}") + target],
                           input=body if isinstance(body, bytes) or body is None else body.encode(),
                           capture_output=True, check=False, timeout=60)
@@ -404,6 +406,44 @@ def what_runs_for_too_long_may_be_done_yet(checker, path, shell):
     reload(path, {"listen": f"127.0.0.1:{PORT}"})
 
 
+def make_certificate(path):
+    key, certificate = (path.lab.directory / name for name in ("http.key", "http.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", certificate,
+                    "-subj", "/CN=netlambda.test", "-days", "2"], check=True, capture_output=True)
+    return {"certificate": str(certificate), "key": str(key)}
+
+
+LISTENER = """import socket, sys
+server = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def an_address_may_overlap_the_old_one(checker, path, token):
+    """0.0.0.0 is listened on beside 127.0.0.1, and back; what cannot be had leaves what there was."""
+    plain = {"listen": f"127.0.0.1:{PORT}"}
+    everywhere = {"listen": f"0.0.0.0:{PORT}", "token_file": str(token), **make_certificate(path)}
+
+    def over_tls(where="lambda"):
+        return ask(path, "/scans", url=f"https://{harness.SERVER_IP}:{PORT}", options=["--insecure"], where=where,
+                   headers=["Authorization: Bearer " + TOKEN])[0]
+    reload(path, everywhere | {"certificate": str(token), "key": str(token)}, "netlambda_reload_failures_total")
+    checker.equal("after an address that overlaps it and cannot be had", (200, 7), (ask(path, "/scans")[0], over_tls()))
+    reload(path, everywhere)
+    checker.equal("everywhere, where it was the machine itself only", (200, 200), (over_tls(), over_tls("s1")))
+    reload(path, plain)
+    checker.equal("and back", (200, 7), (ask(path, "/scans")[0], over_tls("s1")))
+    other = path.lab.start("lambda", [sys.executable, "-c", LISTENER, PORT + 1], "listener.log", stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE)
+    other.stdout.readline()
+    reload(path, everywhere | {"listen": f"0.0.0.0:{PORT + 1}"}, "netlambda_reload_failures_total")
+    checker.that("Address already in use" in (path.lab.directory / "server.log").read_text(), "one that another program has is refused")
+    checker.equal("and nothing is changed", 200, ask(path, "/scans")[0])
+    other.stdin.close()
+    other.wait(10)
+
+
 def a_token_is_asked_for(checker, path, token):
     before = json.loads(ask(path, "/scans")[2])["calls"]
     restart(path, {"listen": f"127.0.0.1:{PORT}", "token_file": str(token)})
@@ -414,16 +454,12 @@ def a_token_is_asked_for(checker, path, token):
 
 
 def beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token):
-    key, certificate = (path.lab.directory / name for name in ("http.key", "http.pem"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", certificate,
-                    "-subj", "/CN=netlambda.test", "-days", "2"], check=True, capture_output=True)
     bad = shell.write("bad.json", json.dumps(path.server.config | {"http": {"listen": f"0.0.0.0:{PORT}"}}))
     done = subprocess.run([harness.BUILD / "src/server/netlambda-server", "--config", bad, "--check"],
                           capture_output=True, text=True, check=False, timeout=20)
     checker.that(done.returncode != 0 and '"certificate", "key" and "token_file"' in done.stderr,
                  f"an address for all without them: {done.stderr.strip()}")
-    restart(path, {"listen": f"{harness.SERVER_IP}:{PORT}", "token_file": str(token), "certificate": str(certificate),
-                   "key": str(key)})
+    restart(path, {"listen": f"{harness.SERVER_IP}:{PORT}", "token_file": str(token), **make_certificate(path)})
     url = f"https://{harness.SERVER_IP}:{PORT}"
     status, _, text = ask(path, "/scans", url=url, options=["--insecure"], headers=[f"Authorization: Bearer {TOKEN}"])
     checker.equal("over TLS, with the token", (200, True), (status, text.startswith("{")))
@@ -432,6 +468,33 @@ def beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token):
                              capture_output=True, text=True, check=True).stdout
     checker.that('netlambda_http_responses_total{class="2xx"} 1' in metrics and
                  'netlambda_http_responses_total{class="4xx"} 1' in metrics, "responses are counted by class")
+
+
+HOLDER = """import socket, sys
+held = [socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30) for _ in range(int(sys.argv[3]))]
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def no_client_has_all_connections(checker, path):
+    """One machine opens more than there are; another is served."""
+    def over_tls(where):
+        return ask(path, "/scans", url=f"https://{harness.SERVER_IP}:{PORT}", options=["--insecure"], where=where,
+                   headers=["Authorization: Bearer " + TOKEN])[0]
+
+    def refused():
+        return path.server.metrics()["netlambda_http_connections_refused_total"]
+    count, most, before = 160, 32, refused()
+    holder = path.lab.start("s1", [sys.executable, "-c", HOLDER, harness.SERVER_IP, PORT, count], "holder.log",
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    network.wait_for(lambda: refused() >= before + count - most, 30, "connections to be refused")
+    checker.equal("connections of one machine that are refused", before + count - most, refused())
+    checker.equal("another machine is served", 200, over_tls("lambda"))
+    holder.stdin.close()
+    holder.wait(10)
+    network.wait_for(lambda: over_tls("s1") == 200, 20, "room for the first one")
 
 
 if __name__ == "__main__":
