@@ -304,6 +304,7 @@ static json_t *default_handler(const char *name, const char *runtime)
 		"%s.%s", name, function && strcmp(runtime, "native") == 0 ? function : "main");
 }
 
+/* A folder's, or an archive's, manifest says more, to the server. */
 static void guess_from_file(struct deploying *deploying)
 {
 	static const struct {
@@ -313,7 +314,10 @@ static void guess_from_file(struct deploying *deploying)
 	_cleanup_free_ char *copy = strdup(deploying->code.path);
 	char *name = copy ? basename(copy) : NULL;
 	char *dot = name ? strrchr(name, '.') : NULL;
+	struct stat st;
 
+	if (stat(deploying->code.path, &st) < 0 || !S_ISREG(st.st_mode))
+		return; /* said when it is packed, if it is not there */
 	for (size_t i = 0; dot && i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(dot, kinds[i].suffix) != 0)
 			continue;
@@ -326,43 +330,6 @@ static void guess_from_file(struct deploying *deploying)
 				default_handler(name, kinds[i].runtime));
 		return;
 	}
-}
-
-/*
- * A folder's manifest names its triggers, or the events that it takes: without --trigger it is triggered by those.
- */
-static void guess_from_folder(struct deploying *deploying)
-{
-	_cleanup_free_ char *path = NULL;
-	json_t *manifest, *triggers, *id;
-	size_t i;
-
-	if (json_object_get(deploying->spec, "triggers") ||
-		asprintf(&path, "%s/function.json", deploying->code.path) < 0)
-		return;
-	manifest = json_load_file(path, 0, NULL);
-	triggers = json_object_get(manifest, "triggers");
-	triggers = json_is_array(triggers) ? json_incref(triggers) : json_array();
-	if (json_array_size(triggers) == 0)
-		json_array_foreach (json_object_get(manifest, "events"), i, id)
-			json_array_append_new(triggers,
-				json_sprintf("event:%lld", (long long)json_integer_value(id)));
-	if (json_array_size(triggers) > 0)
-		json_object_set(deploying->spec, "triggers", triggers);
-	json_decref(triggers);
-	json_decref(manifest);
-}
-
-static void guess(struct deploying *deploying, bool is_new)
-{
-	struct stat st;
-
-	if (stat(deploying->code.path, &st) < 0)
-		return; /* said when it is packed */
-	if (S_ISREG(st.st_mode) && is_new)
-		guess_from_file(deploying);
-	else if (S_ISDIR(st.st_mode) && is_new)
-		guess_from_folder(deploying);
 }
 
 /* ---- doing it ---- */
@@ -465,8 +432,8 @@ static int deploy(struct cli *cli, int argc, char **argv, bool is_new)
 		status = cli_usage_error(cli, "where is the code? --from-file FILE, FOLDER or ZIP");
 	if (status == 0 && deploying.code.dependencies && !deploying.code.path)
 		status = cli_usage_error(cli, "--dependencies goes with --from-file");
-	if (status == 0 && deploying.code.path)
-		guess(&deploying, is_new);
+	if (status == 0 && is_new)
+		guess_from_file(&deploying);
 	if (status == 0)
 		status = send(&deploying, name, is_new);
 	json_decref(deploying.spec);
@@ -528,7 +495,7 @@ const struct command function_deploy = {
 		"take\n"
 		"the place of the version before, with what that remembered, and without losing an "
 		"event.\n"
-		"What is not given is as the folder's function.json says, or has its default. A "
+		"What is not given is as the code's function.json says, or has its default. A "
 		"single file\n"
 		"says by its suffix which runtime it is for; its handler is main (of a .so that "
 		"of\n"

@@ -193,7 +193,8 @@ static void on_tried(struct trial *trial, const char *error)
 		submit(deployment, task_add);
 }
 
-static int check_code(const struct deployment *deployment, char **ret_error)
+/* `ret_path`: where it lies, to be freed. */
+static int check_code(const struct deployment *deployment, char **ret_path, char **ret_error)
 {
 	_cleanup_free_ char *path = NULL;
 	const char *code = deployment->code;
@@ -207,8 +208,10 @@ static int check_code(const struct deployment *deployment, char **ret_error)
 		path = NULL;
 		return -ENOMEM;
 	}
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		*ret_path = TAKE_PTR(path);
 		return 0;
+	}
 	if (asprintf(ret_error, "the code %s is not here (any more): send it again", code) < 0)
 		*ret_error = NULL;
 	return -ENOENT;
@@ -235,6 +238,29 @@ static int check_paths(
 	return 0;
 }
 
+/*
+ * What triggers a function is a setting of its version, so that other code does not change it; where a deployment
+ * says nothing of it, or an update takes it back, it is as the code's manifest has it.
+ */
+static int take_manifest_triggers(struct deployment *deployment, const char *dir)
+{
+	const json_t *given = json_object_get(deployment->call->body, "spec");
+	json_t *triggers;
+	int r = 0;
+
+	if (json_object_get(deployment->spec, "triggers") ||
+		(deployment->call->verb == API_UPDATE && !json_object_get(given, "triggers")))
+		return 0;
+	triggers = function_manifest_triggers(dir);
+	if (!triggers)
+		return -ENOMEM;
+	if (json_array_size(triggers) > 0 &&
+		json_object_set(deployment->spec, "triggers", triggers) < 0)
+		r = -ENOMEM;
+	json_decref(triggers);
+	return r;
+}
+
 /* All that can be told without running anything. */
 static int check_settings(struct deployment *deployment, char **ret_error)
 {
@@ -243,9 +269,12 @@ static int check_settings(struct deployment *deployment, char **ret_error)
 		.code = deployment->code,
 		.spec = deployment->spec,
 	};
+	_cleanup_free_ char *dir = NULL;
 	struct config *merged = NULL;
-	int r = check_code(deployment, ret_error);
+	int r = check_code(deployment, &dir, ret_error);
 
+	if (r == 0)
+		r = take_manifest_triggers(deployment, dir);
 	deployment->checked = calloc(1, sizeof(*deployment->checked));
 	deployment->spec_text = json_dumps(deployment->spec, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!deployment->checked || !deployment->spec_text)

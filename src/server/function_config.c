@@ -292,6 +292,27 @@ void function_config_load(struct config_reader *reader, const struct function_so
 	json_decref(settings);
 }
 
+json_t *function_manifest_triggers(const char *dir)
+{
+	_cleanup_free_ char *path = NULL;
+	json_t *manifest, *triggers, *id;
+	size_t i;
+
+	if (asprintf(&path, "%s/%s", dir, FUNCTION_FILE) < 0) {
+		path = NULL;
+		return NULL;
+	}
+	manifest = json_load_file(path, 0, NULL);
+	triggers = json_object_get(manifest, "triggers");
+	triggers = json_array_size(triggers) > 0 ? json_incref(triggers) : json_array();
+	if (json_array_size(triggers) == 0)
+		json_array_foreach (json_object_get(manifest, "events"), i, id)
+			json_array_append_new(triggers,
+				json_sprintf("event:%lld", (long long)json_integer_value(id)));
+	json_decref(manifest);
+	return triggers;
+}
+
 uint32_t trigger_event_id(const char *text)
 {
 	char *end;

@@ -100,6 +100,12 @@ void read_isolation(struct config_reader *reader, const char *prefix, const json
 void function_config_check_event(struct config_reader *reader, const char *where,
 	const struct function_config *config, uint32_t event_id);
 
+/*
+ * What the manifest in `dir` says it is deployed with, as texts: its triggers, or else its events. An empty array: it
+ * says nothing, or cannot be read, which function_config_load() says better. NULL: no memory.
+ */
+json_t *function_manifest_triggers(const char *dir);
+
 /* Of a trigger, "event:1" or "event:port"; 0 if it is neither. */
 uint32_t trigger_event_id(const char *text);
 

@@ -31,6 +31,7 @@ def test(checker):
         changed_while_sending(checker, path, shell)
         mistakes_change_nothing(checker, path, shell)
         archives_are_judged(checker, shell)
+        archives_say_what_a_folder_says(checker, shell)
         strangers_may_only_look(checker, path, shell)
         restarts_keep_deployments(checker, path, shell)
         conflicts_are_named(checker, path, shell)
@@ -144,6 +145,30 @@ def archives_are_judged(checker, shell):
             archive.write(file, file.name)
     said = shell("deploy", "zipped", "--from-file", packed, "--dryrun")
     checker.that("can be deployed" in said, f"a zip: {said.strip()}")
+
+
+def archives_say_what_a_folder_says(checker, shell):
+    """The manifest that `function new` writes holds in an archive as in a folder; what is given goes before it."""
+    subprocess.run([harness.CLI, "function", "new", "begun", "--runtime", "python", "--trigger", "timer:@every 1h"],
+                   cwd=shell.folder, check=True, stdout=subprocess.DEVNULL)
+    folder = shell.folder / "begun"
+    shutil.make_archive(str(shell.folder / "begun"), "zip", folder)
+    shutil.make_archive(str(shell.folder / "begun"), "gztar", folder)
+    for words in ((), ("--trigger", "event:flow")):
+        described = []
+        for code in (folder, shell.folder / "begun.zip", shell.folder / "begun.tar.gz"):
+            shell("deploy", "begun", "--from-file", code, *words)
+            found = shell.json("describe", "begun")
+            described.append({name: found[name] for name in ("trigger_list", "description", "runtime", "handler")} |
+                             {name: found["settings"][name] for name in ("key", "config")})
+            shell("delete", "begun", "--purge")
+        checker.equal(f"a zip and a tar.gz {' '.join(words)}", [described[0]] * 2, described[1:])
+        checker.equal("their triggers", list(words[1:]) or ["event:port", "timer:@every 1h"], described[0]["trigger_list"])
+    shell("deploy", "begun", "--from-file", shell.folder / "begun.zip", "--trigger", "event:flow")
+    shell("update", "begun", "--unset", "trigger")
+    checker.equal("triggers that are taken back to the manifest's", ["event:port", "timer:@every 1h"],
+                  shell.json("describe", "begun")["trigger_list"])
+    shell("delete", "begun", "--purge")
 
 
 def strangers_may_only_look(checker, path, shell):
