@@ -88,6 +88,8 @@ struct outcome {
 	size_t alert_count;
 	const struct dead_letter *dead_letters;
 	size_t dead_letter_count;
+	/* By the store: how many older ones had to leave for them. NULL: nobody wants to know. */
+	uint64_t *letters_shed;
 	const uint64_t *settled; /* by the server: rows of dead letters that are done with */
 	size_t settled_count;
 	const struct mark *marks; /* by the server */

@@ -89,8 +89,9 @@ struct api_function {
 	const char *name;
 	const char *runtime;
 	const char *handler;
-	const char *triggers; /* "port" or "port,flow" */
-	unsigned int version; /* of a deployment; 0: it is in the server's file */
+	const char *triggers;  /* "port" or "port,flow" */
+	unsigned int version;  /* of a deployment; 0: it is in the server's file */
+	uint64_t letters_shed; /* dead letters that left for newer ones */
 	struct function_stats stats;
 };
 

@@ -337,6 +337,7 @@ json_t *api_function_json(const struct api_function *item)
 	json_put(&object, "origin", json_string(item->version > 0 ? "deployed" : "configured"));
 	json_put(&object, "version", item->version > 0 ? json_integer(item->version) : json_null());
 	put_stats(&object, &item->stats);
+	json_put(&object, "letters_shed", json_count(item->letters_shed));
 	return object;
 }
 

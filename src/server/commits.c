@@ -32,6 +32,7 @@ struct commit {
 	bool has_callers;
 	size_t settled_count, settled_room;
 	uint64_t *settled; /* rows of dead letters that were tried again */
+	uint64_t letters_shed;
 };
 
 static void commit_free(struct commit *commit)
@@ -166,6 +167,7 @@ void commits_submit(struct commits *commits, struct result *result)
 	commit->request.known = commits->known;
 	commit->request.outcome.settled = commit->settled;
 	commit->request.outcome.settled_count = commit->settled_count;
+	commit->request.outcome.letters_shed = &commit->letters_shed;
 	unit->commits++;
 	commits->under_way++;
 	committer_submit(commits->committer, &commit->request);
@@ -193,6 +195,17 @@ static void publish(struct commits *commits, const struct outcome *outcome)
 			outcome->dead_letters[i].attempts, outcome->dead_letters[i].reason);
 	if (outcome->alert_count > 0 && commits->api)
 		api_alerts_committed(commits->api);
+}
+
+static void note_shed(struct commit *commit)
+{
+	if (commit->letters_shed == 0)
+		return;
+	commit->unit->letters_shed += commit->letters_shed;
+	log_limited(LOG_LEVEL_WARNING,
+		"function=%s has as many dead letters as are kept (dead_letters_max): the oldest "
+		"of them are gone, %llu by now",
+		commit->request.outcome.function, (unsigned long long)commit->unit->letters_shed);
 }
 
 static void settle_v1(struct commits *commits, const struct touched *touched, bool stale)
@@ -284,6 +297,7 @@ static void commit_finish(struct commits *commits, struct commit *commit)
 		commits->over_limit_ns = clock_monotonic_ns();
 	if (error == 0) {
 		publish(commits, &commit->request.outcome);
+		note_shed(commit);
 		settle_streams(commits, commit);
 		release_origins(commits, commit);
 	} else {

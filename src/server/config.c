@@ -26,12 +26,13 @@
 #define WINDOW_MAX      (1U << 20)
 #define STORE_MAX_MIN   (64U << 10)
 #define SPARES          4 /* workers */
+#define LETTERS_MAX     (1U << 30)
 
 static const char *const server_keys[] = {"listen", "api", "store", "store_max", "durability",
 	"alerts", "functions_dir", "code_dir", "runtime_dir", "runtimes", "spare_workers",
 	"switches_max", "isolation", "network", "version1", "version1_switches", "tls",
-	"receive_workers", "window", "alerts_keep", "dead_letters_keep", "http", "functions",
-	"triggers"};
+	"receive_workers", "window", "alerts_keep", "dead_letters_keep", "dead_letters_max", "http",
+	"functions", "triggers"};
 static const char *const function_keys[] = {"dir", FUNCTION_SETTINGS, FUNCTION_TRUST};
 
 void config_free(struct config *config)
@@ -458,6 +459,7 @@ static void read_server_settings(struct config_reader *reader, struct config *co
 	tls_config_read(reader, &config->tls);
 	reader_keep(reader, "", root, "alerts_keep", &config->alerts_keep_ns);
 	reader_keep(reader, "", root, "dead_letters_keep", &config->dead_letters_keep_ns);
+	reader_count(reader, "", root, "dead_letters_max", LETTERS_MAX, &config->dead_letters_max);
 	if (durability && strcmp(durability, "full") != 0 && strcmp(durability, "relaxed") != 0)
 		reader_fail(reader, "durability", "expected \"full\" or \"relaxed\"");
 	config->relaxed_durability = durability && strcmp(durability, "relaxed") == 0;
@@ -473,6 +475,7 @@ static int config_defaults(struct config *config, const char *path)
 	config->runtime_dir = strdup(NETLAMBDA_DATA_DIR "/runtime");
 	config->switches_max = 4096;
 	config->spare_workers = SPARES;
+	config->dead_letters_max = 100000;
 	config->receive_workers =
 		(unsigned int)MIN(MAX(sysconf(_SC_NPROCESSORS_ONLN), 1), WORKERS_DEFAULT);
 	config->window = 16384;

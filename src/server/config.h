@@ -54,6 +54,7 @@ struct config {
 	uint32_t *version1_switches; /* ids, sorted */
 	size_t version1_switch_count;
 	uint64_t alerts_keep_ns, dead_letters_keep_ns; /* 0: for ever */
+	unsigned int dead_letters_max;                 /* of each function */
 	/* Of functions that do not say; what is deployed may not ask for less. */
 	enum isolation isolation;
 	char **network; /* the most that what is deployed may reach (surroundings.h); NULL: any */

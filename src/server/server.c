@@ -200,6 +200,7 @@ static int open_stores(struct server *server, char **ret_error)
 			ret_error, r, "cannot start the committing thread: %s", strerror(-r));
 	server->store = NULL; /* the committer's now */
 	committer_limit(server->committer, server->config->store_max);
+	committer_limit_letters(server->committer, server->config->dead_letters_max);
 	return 0;
 }
 
@@ -642,6 +643,8 @@ void server_reload(struct server *server)
 	committer_limit(server->committer, config->store_max);
 	server->config->alerts_keep_ns = config->alerts_keep_ns;
 	server->config->dead_letters_keep_ns = config->dead_letters_keep_ns;
+	server->config->dead_letters_max = config->dead_letters_max;
+	committer_limit_letters(server->committer, config->dead_letters_max);
 }
 
 static void on_stop_timer(struct loop_timer *timer, uint64_t now_ns _unused_)

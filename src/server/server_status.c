@@ -217,6 +217,7 @@ static struct api_function unit_view(
 		.handler = unit->config->handler,
 		.version = unit->config->version,
 		.triggers = triggers,
+		.letters_shed = unit->letters_shed,
 		.stats = {.state = "failed",
 			.error = unit->error,
 			.isolation = unit->config->isolation},

@@ -27,6 +27,7 @@ struct unit {
 	bool retired;
 	uint64_t retire_at_ns; /* monotonic: removed at the latest then */
 	unsigned int commits;  /* results that are with the committer */
+	uint64_t letters_shed; /* dead letters that left for newer ones */
 };
 
 struct units {

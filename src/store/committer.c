@@ -286,6 +286,11 @@ void committer_limit(struct committer *committer, uint64_t bytes)
 	store_limit(committer->store, bytes);
 }
 
+void committer_limit_letters(struct committer *committer, uint64_t count)
+{
+	store_limit_letters(committer->store, count);
+}
+
 void committer_submit(struct committer *committer, struct commit_request *request)
 {
 	request->error = 0;

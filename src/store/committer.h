@@ -48,8 +48,9 @@ void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);
 DEFINE_CLEANUP(struct committer, committer_free)
 
-/* As of store_limit(). */
+/* As of store_limit() and store_limit_letters(). */
 void committer_limit(struct committer *committer, uint64_t bytes);
+void committer_limit_letters(struct committer *committer, uint64_t count);
 
 void committer_submit(struct committer *committer, struct commit_request *request);
 

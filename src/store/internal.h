@@ -8,6 +8,7 @@
  */
 
 #include "base/attr.h"
+#include "store/letter_limit.h"
 #include "store/store.h"
 
 #include <sqlite3.h>
@@ -39,6 +40,8 @@ struct store {
 	sqlite3_stmt *load;     /* of store_load_state(); NULL before its first time */
 	_Atomic uint64_t limit; /* bytes; 0: none */
 	uint64_t page_bytes;
+	_Atomic uint64_t letters_max; /* of each function; 0: any number */
+	struct letter_counts letters;
 	int64_t replaced; /* bytes of the value that the last change of state found; -1: none */
 };
 

@@ -346,6 +346,7 @@ int store_drop_dead_letters(
 	_cleanup_statement_ sqlite3_stmt *statement = NULL;
 	int r, rc;
 
+	letters_recount(&store->letters);
 	r = query_prepare(store,
 		"DELETE FROM dead_letters WHERE (?1 IS NULL OR function = ?1)"
 		" AND (?2 = 0 OR row = ?2) AND (?3 = 0 OR time_ns < ?3)",
@@ -385,6 +386,7 @@ int store_prune(struct store *store, uint64_t alerts_before_ns, uint64_t letters
 {
 	int alerts, letters;
 
+	letters_recount(&store->letters);
 	alerts = prune(store,
 		"DELETE FROM alerts WHERE row IN"
 		" (SELECT row FROM alerts WHERE raised_ns < ?1 LIMIT ?2)",

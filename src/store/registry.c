@@ -100,6 +100,7 @@ int registry_remove(struct store *store, const char *function, bool purge)
 
 	if (r < 0)
 		return r;
+	letters_recount(&store->letters);
 	for (size_t i = 0; r == 0 && i < (purge ? ARRAY_SIZE(deletions) : 2U); i++) {
 		struct action action = action_begin(store, deletions[i]);
 

@@ -128,6 +128,11 @@ void store_limit(struct store *store, uint64_t bytes)
 	store->limit = bytes;
 }
 
+void store_limit_letters(struct store *store, uint64_t count)
+{
+	store->letters_max = count;
+}
+
 int store_size(struct store *store, uint64_t *ret_bytes)
 {
 	int64_t pages = 0, unused = 0, page_bytes = 0;
@@ -574,6 +579,22 @@ static int settle_dead_letter(struct store *store, uint64_t row)
 	return bind_run(&binder);
 }
 
+static int write_letters(struct store *store, const struct outcome *outcome)
+{
+	uint64_t settled = 0;
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->dead_letter_count; i++)
+		rc = add_dead_letter(store, outcome->function, &outcome->dead_letters[i]);
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->settled_count; i++) {
+		rc = settle_dead_letter(store, outcome->settled[i]);
+		settled += (uint64_t)sqlite3_changes(store->db);
+	}
+	if (rc == SQLITE_OK && letters_keep(store, outcome, settled, store->letters_max) < 0)
+		rc = sqlite3_errcode(store->db);
+	return rc;
+}
+
 static int write_outcome(struct store *store, const struct outcome *outcome)
 {
 	const char *function = outcome->function;
@@ -581,10 +602,8 @@ static int write_outcome(struct store *store, const struct outcome *outcome)
 
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->alert_count; i++)
 		rc = add_alert(store, function, &outcome->alerts[i]);
-	for (size_t i = 0; rc == SQLITE_OK && i < outcome->dead_letter_count; i++)
-		rc = add_dead_letter(store, function, &outcome->dead_letters[i]);
-	for (size_t i = 0; rc == SQLITE_OK && i < outcome->settled_count; i++)
-		rc = settle_dead_letter(store, outcome->settled[i]);
+	if (rc == SQLITE_OK)
+		rc = write_letters(store, outcome);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->mark_count; i++)
 		rc = put_mark(store, function, &outcome->marks[i]);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->stream_mark_count; i++)
@@ -620,6 +639,7 @@ static int take_back(struct store *store, int r)
 	/* SQLite rolls back by itself after some errors. */
 	if (!sqlite3_get_autocommit(store->db))
 		(void)run_plain(store, STATEMENT_ROLLBACK);
+	letters_recount(&store->letters);
 	return r == -ENOSPC || r == -EDQUOT ? r : -EIO;
 }
 

@@ -49,6 +49,12 @@ int store_commit(struct store *store, const struct outcome *outcomes, size_t cou
  */
 void store_limit(struct store *store, uint64_t bytes);
 
+/*
+ * So many dead letters of each function are kept (0: any number): in the commit that brings more the oldest leave,
+ * which the outcome says. From any thread.
+ */
+void store_limit_letters(struct store *store, uint64_t count);
+
 /* How large it is, free pages not counted. 0 or a negative errno. */
 int store_size(struct store *store, uint64_t *ret_bytes) _must_check_;
 

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import time
 
@@ -40,6 +41,7 @@ def test(checker):
         dropped(checker, path, shell)
         kept_for_a_time(checker, path, shell)
         very_many_in_vain(checker, path, shell)
+        no_more_than_are_wanted(checker, path, shell)
 
 
 def letters(shell):
@@ -135,6 +137,28 @@ def very_many_in_vain(checker, path, shell):
     path.server.stop()
     checker.equal("letters afterwards", total, json_lines(path, "SELECT count(*) AS count FROM dead_letters")[0]["count"])
     path.server.start()
+
+
+def no_more_than_are_wanted(checker, path, shell):
+    """With a limit the newest stay; what had to leave is counted and said. A reload takes another limit up."""
+    shell("dead-letters", "drop", "--all")
+    most = 20
+    path.server.config["dead_letters_max"] = most
+    path.server.config_path.write_text(json.dumps(path.server.config))
+    before = path.server.metrics()["netlambda_reloads_total"]
+    os.kill(path.server.process.pid, signal.SIGHUP)
+    network.wait_for(lambda: path.server.metrics()["netlambda_reloads_total"] > before, 20, "the reload")
+
+    def counts():
+        found = shell.json("describe", "sum")
+        return found["dead_letters"], found["letters_shed"]
+    count, shed = counts()
+    path.send("syn", 100, ports="1-100", rate=1000)
+    network.wait_for(lambda: counts()[0] == count + 50, 20, "the dead letters")
+    checker.equal("those that left", shed + 50 - most, counts()[1])
+    checker.equal("by the metric", counts()[1], path.server.metrics()['netlambda_function_dead_letters_shed_total{function="sum"}'])
+    checker.equal("those that stay", most, len(letters(shell)))
+    checker.that("as many dead letters as are kept" in (path.lab.directory / "server.log").read_text(), "the log says so")
 
 
 def json_lines(path, sql):
