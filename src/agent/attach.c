@@ -3,6 +3,7 @@
 
 #include "agent/advice.h"
 #include "agent/foreign.h"
+#include "agent/interfaces.h"
 #include "agent/preflight.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -75,13 +76,15 @@ int interface_find(const char *name, char **ret_error)
 	return ifindex == 0 ? no_such_interface(name, ret_error) : (int)ifindex;
 }
 
+/* The kernel calls an interface that is gone an invalid argument, as it does some refusals. */
 static int link_create(int ifindex, int program_fd, enum attach_mode mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options,
 		.flags = mode == ATTACH_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
 	int fd = bpf_link_create(program_fd, ifindex, BPF_XDP, &options);
+	int r = fd < 0 ? -errno : fd;
 
-	return fd < 0 ? -errno : fd;
+	return r == -EINVAL && interface_is_gone(ifindex) ? -ENODEV : r;
 }
 
 /* Errors that another mode would only repeat. */

@@ -5,9 +5,9 @@
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -42,6 +42,15 @@ const struct interface *interface_list_find_index(const struct interface_list *l
 		if (list->items[i].ifindex == ifindex)
 			return &list->items[i];
 	return NULL;
+}
+
+bool interface_is_gone(int ifindex)
+{
+	/* Any socket will do; this kind the agent may open also later on. */
+	_cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct ifreq request = {.ifr_ifindex = ifindex};
+
+	return fd >= 0 && ioctl(fd, SIOCGIFNAME, &request) < 0 && errno == ENODEV;
 }
 
 uint64_t interfaces_namespace(void)

@@ -11,6 +11,7 @@
 #include "base/attr.h"
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ void interface_list_done(struct interface_list *list);
 /* NULL: not there. */
 const struct interface *interface_list_find(const struct interface_list *list, const char *name);
 const struct interface *interface_list_find_index(const struct interface_list *list, int ifindex);
+
+/* Asks the kernel now; false also if that cannot be told. */
+bool interface_is_gone(int ifindex);
 
 /* Which network namespace this process is in: no other since the machine's start has the same number. */
 uint64_t interfaces_namespace(void);

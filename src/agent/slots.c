@@ -385,7 +385,7 @@ static void check_slot(struct slots *slots, unsigned int index)
 		slot_lose(slots, index, "interface gone, attached to again when it is back");
 		return;
 	}
-	if (!attachment_is_alive(&slot->attachment)) {
+	if (slot->is_detached) {
 		slot_lose(slots, index, "the program was detached by somebody else");
 		return;
 	}
@@ -450,11 +450,25 @@ void slots_drain(struct slots *slots)
 	interfaces_drain(slots->interfaces);
 }
 
+/*
+ * To be done before the interfaces are listed: the kernel takes one that goes out of its list, and then
+ * the program from it. So what has lost its program, and is in the list afterwards, lost it otherwise.
+ */
+static void find_detached(struct slots *slots)
+{
+	for (unsigned int i = 0; i < slots->count; i++) {
+		struct slot *slot = &slots->slots[i];
+
+		slot->is_detached = is_attached(slot) && !attachment_is_alive(&slot->attachment);
+	}
+}
+
 void slots_follow(struct slots *slots, uint64_t now_ns)
 {
 	int r;
 
 	slots_drain(slots);
+	find_detached(slots);
 	r = interfaces_list(slots->interfaces, &slots->list);
 	if (r < 0) {
 		log_limited(

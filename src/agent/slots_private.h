@@ -16,7 +16,8 @@ struct slot {
 	const char *wanted; /* NULL: for what matches a pattern */
 	bool used;
 	bool is_pinned;
-	bool missing; /* `wanted` is not there, or cannot be attached to; logged */
+	bool is_detached; /* somebody took the program away, if the interface is still there */
+	bool missing;     /* `wanted` is not there, or cannot be attached to; logged */
 	struct attachment attachment;
 	uint64_t since_ns; /* UNIX epoch: attached */
 	uint64_t gone_ns;  /* monotonic */

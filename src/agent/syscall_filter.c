@@ -103,6 +103,7 @@ static const struct allowed_where restricted[] = {
 	/* About interfaces, and (by stdio) whether this is a terminal. */
 	{SCMP_SYS(ioctl), 1, WORD, SIOCETHTOOL},
 	{SCMP_SYS(ioctl), 1, WORD, SIOCGIFMTU},
+	{SCMP_SYS(ioctl), 1, WORD, SIOCGIFNAME},
 	{SCMP_SYS(ioctl), 1, WORD, TCGETS},
 	/* Maps, and links of programs that were loaded before. */
 	{SCMP_SYS(bpf), 0, WORD, BPF_MAP_LOOKUP_ELEM},

@@ -352,11 +352,12 @@ def printed_lines_are_shown(checker, path, shell):
 def schedules_are_kept(checker, shell):
     """A function that is keyed by what events have is also called by the clock, in every runtime."""
     codes = {
-        "js": "let n = 0;\nmodule.exports = { main(event, { state }) {\n  const { scheduled, timer, missed } = event.data;\n"
+        "js": "module.exports = { main(event, { state }) {\n  const { scheduled, timer, missed } = event.data;\n"
               "  if (event['event-type'] === 'timer') console.log('tick', timer, missed, scheduled, "
-              "state.counter('n').add());\n} };\n",
+              "state.counter(`${timer}`).add());\n} };\n",
         "py": "def main(event, context):\n    if event['event-type'] == 'timer':\n        data = event['data']\n"
-              "        print('tick', data['timer'], data['missed'], data['scheduled'], context.state.counter('n').add())\n"}
+              "        count = context.state.counter(str(data['timer'])).add()\n"
+              "        print('tick', data['timer'], data['missed'], data['scheduled'], count)\n"}
     for suffix, code in codes.items():
         name = f"clock-{suffix}"
         shell("deploy", name, "-f", shell.write(f"{name}.{suffix}", code), "--key", "srcip", "--trigger", "event:port",
