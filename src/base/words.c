@@ -45,3 +45,19 @@ bool words_equal(const char *const *a, const char *const *b)
 			return false;
 	return true;
 }
+
+char *words_join(const char *const *words, const char *separator)
+{
+	size_t size = 1;
+	char *text, *end;
+
+	for (size_t i = 0; words && words[i]; i++)
+		size += strlen(separator) + strlen(words[i]);
+	text = end = malloc(size);
+	if (!text)
+		return NULL;
+	*end = '\0';
+	for (size_t i = 0; words && words[i]; i++)
+		end = stpcpy(stpcpy(end, i > 0 ? separator : ""), words[i]);
+	return text;
+}

@@ -18,4 +18,7 @@ char **words_copy(const char *const *words) _must_check_;
 
 bool words_equal(const char *const *a, const char *const *b);
 
+/* The texts with a separator between them, to be freed. NULL: no memory. */
+char *words_join(const char *const *words, const char *separator) _must_check_;
+
 #endif

@@ -270,12 +270,6 @@ int engine_add(struct engine *engine, const struct function_options *options,
  */
 void engine_remove(struct function *function);
 
-/*
- * It is to be through with what it was given: of its events none waits to find out when it works again, once it gets
- * nothing done (`stalled`).
- */
-void function_finish(struct function *function);
-
 /* RFC 1123 2.1: a DNS label. */
 bool engine_name_is_valid(const char *name);
 

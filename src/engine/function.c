@@ -141,10 +141,7 @@ int function_begin(struct function *function, const struct scaler_bounds *bounds
 	function->submit = (struct loop_timer){.fn = on_submit, .user = function};
 	for (unsigned int i = 0; i < PARTITIONS; i++)
 		function->partitions[i].held = true;
-	for (uint32_t id = 1; id < EVENT_USER_MIN; id++)
-		if (schema_builtin(id))
-			key_plan_init(&function->plans[id], schema_builtin(id),
-				(const char *const *)function->key);
+	key_plans_init(function->plans, (const char *const *)function->key);
 	function_crew_begin(function, bounds);
 	return bounds->min > 0 && function->instance_count == 0 ? -ENOMEM : 0;
 }

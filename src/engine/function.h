@@ -112,7 +112,6 @@ struct function {
 	uint64_t
 		success_ns; /* monotonic: when an event succeeded, or came and found none waiting */
 	bool stalled;
-	bool finishes; /* it gets no more events, and is to have none left */
 	struct log_limit output_limit, failure_limit;
 	bool removed; /* only a result under way still holds it */
 

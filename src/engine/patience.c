@@ -94,7 +94,7 @@ static const char *why_aside(const struct function *function, char reason[static
 static size_t clear_partition(struct function *function, struct partition *partition, bool *probe)
 {
 	char reason[REASON_MAX];
-	size_t keep = function->stalled && !function->finishes && !*probe;
+	size_t keep = function->stalled && !*probe;
 
 	partition_hold(partition);
 	/* What is put aside goes behind what is with the worker, or not yet in a result. */
@@ -115,11 +115,6 @@ void function_put_aside_more(struct function *function)
 		if (function->stalled || partition->shut)
 			count += clear_partition(function, partition, &probe);
 	}
-}
-
-void function_finish(struct function *function)
-{
-	function->finishes = true;
 }
 
 /* ---- whether anything gets done ---- */

@@ -13,6 +13,7 @@
 #include "event/key.h"
 #include "event/state.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,12 +51,15 @@ struct dead_letter {
 /*
  * Progress of one function through one stream of acknowledged events: of each partition, all events
  * below a position are committed. What is sent again is thereby known, also after a restart. An
- * incarnation of the stream has positions of its own: those of another say nothing.
+ * incarnation of the stream has positions of its own: those of another say nothing. Partitions are those of a key: a
+ * function whose key has changed has a mark by each, until the earlier ones say nothing any more.
  */
 struct mark {
+	const char *key; /* the names of its fields, joined by "," */
 	uint64_t stream;
 	uint64_t incarnation[2];
 	uint64_t positions[PARTITIONS];
+	bool sweep; /* to be committed: marks of this function and stream by other keys go */
 };
 
 /* Of version 1: an incarnation is a transaction (sequence, digest), a position a place in it. */

@@ -611,13 +611,6 @@ void agents_drop(
 		flush_later(agents, FLUSH_NS);
 }
 
-void agents_rekey_unit(struct agents *agents, size_t slot)
-{
-	for (size_t i = 0; i < agents->count; i++)
-		for (size_t lane = 0; lane < V2_LANES; lane++)
-			stream_rekey_unit(&agents->list[i]->lanes[lane].stream, slot);
-}
-
 void agents_forget_unit(struct agents *agents, size_t slot)
 {
 	for (size_t i = 0; i < agents->count; i++)

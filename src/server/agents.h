@@ -154,7 +154,6 @@ void agents_after_commits(struct agents *agents);
 /* As ingest_drop(). */
 void agents_drop(
 	struct agents *agents, size_t slot, const struct finished_event *event, bool replaced);
-void agents_rekey_unit(struct agents *agents, size_t slot);
 void agents_forget_unit(struct agents *agents, size_t slot);
 
 #endif

@@ -82,7 +82,7 @@ static const struct touched *commit_touch(
 	*touched = (struct touched){.stream = stream, .mark = NONE};
 	if (stream->progress[slot]) {
 		touched->mark = commit->mark_count++;
-		commit->marks[touched->mark] = stream->progress[slot]->mark;
+		commit->marks[touched->mark] = stream_mark(stream, slot);
 	}
 	return touched;
 }
@@ -229,7 +229,7 @@ static void settle_streams(struct commits *commits, const struct commit *commit)
 		struct stream *stream = touched->stream;
 
 		if (touched->mark != NONE)
-			stream->progress[slot]->mark = commit->marks[touched->mark];
+			progress_commit(stream->progress[slot], &commit->marks[touched->mark]);
 		stream->committing--;
 		if (stream->epoch == 0)
 			settle_v1(commits, touched, commit->request.stale);

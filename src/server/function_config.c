@@ -72,15 +72,10 @@ int function_config_copy(const struct function_config *config, struct function_c
 	return 0;
 }
 
-bool function_config_same_key(const struct function_config *a, const struct function_config *b)
-{
-	return words_equal((const char *const *)a->key, (const char *const *)b->key);
-}
-
 /* What it takes and what people are told of it make no difference to a running one. */
 bool function_config_equal(const struct function_config *a, const struct function_config *b)
 {
-	if (!function_config_same_key(a, b))
+	if (!words_equal((const char *const *)a->key, (const char *const *)b->key))
 		return false;
 	return strcmp(a->name, b->name) == 0 && strcmp(a->dir, b->dir) == 0 &&
 	       strcmp(a->runtime, b->runtime) == 0 && strcmp(a->handler, b->handler) == 0 &&

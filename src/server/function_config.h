@@ -84,8 +84,6 @@ int function_config_copy(
 /* Frees what it holds, not the struct itself. */
 void function_config_done(struct function_config *config);
 
-bool function_config_same_key(const struct function_config *a, const struct function_config *b);
-
 /* Whether a running function with the one configuration may go on under the other. */
 bool function_config_equal(const struct function_config *a, const struct function_config *b);
 

@@ -310,12 +310,6 @@ void ingest_drop(
 	ingest_processed(ingest, stream);
 }
 
-void ingest_rekey_unit(struct ingest *ingest, size_t slot)
-{
-	for (size_t i = 0; i < switches_count(ingest->switches); i++)
-		stream_rekey_unit(&switches_at(ingest->switches, i)->stream, slot);
-}
-
 void ingest_forget_unit(struct ingest *ingest, size_t slot)
 {
 	for (size_t i = 0; i < switches_count(ingest->switches); i++)

@@ -63,8 +63,6 @@ void ingest_processed(struct ingest *ingest, struct stream *stream);
 /* A unit gives up an event that it had not committed; if it is `replaced` its successor is to have it. */
 void ingest_drop(
 	struct ingest *ingest, size_t slot, const struct finished_event *event, bool replaced);
-/* As stream_rekey_unit(). */
-void ingest_rekey_unit(struct ingest *ingest, size_t slot);
 /* It is gone. */
 void ingest_forget_unit(struct ingest *ingest, size_t slot);
 

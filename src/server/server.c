@@ -98,9 +98,6 @@ static void on_unit_removed(void *user, size_t slot, bool replaced)
 	if (!replaced) {
 		ingest_forget_unit(&server->ingest, slot);
 		agents_forget_unit(link_agents(server->link), slot);
-	} else if (unit_changes_key(&server->units->units[slot])) {
-		ingest_rekey_unit(&server->ingest, slot);
-		agents_rekey_unit(link_agents(server->link), slot);
 	}
 }
 
@@ -169,12 +166,27 @@ static int restore_mark(void *user, const char *function, const struct mark *mar
 			continue;
 		stream = find_stream(server, mark->stream);
 		if (stream)
-			return stream_restore(stream, i, mark);
+			return stream_restore(stream, server->units, i, mark);
 		log_warning("switch=%u is forgotten: more switches in the store than switches_max",
 			stream_switch(mark->stream));
 		return 0;
 	}
 	return 0;
+}
+
+/* What functions had before the server started. */
+static int restore_marks(struct server *server)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < UNITS_MAX && r == 0; i++) {
+		const struct unit *unit = &server->units->units[i];
+
+		if (unit->config)
+			r = store_claim_marks(
+				server->store, unit->config->name, unit->division->key);
+	}
+	return r < 0 ? r : store_each_mark(server->reader, restore_mark, server);
 }
 
 static int open_stores(struct server *server, char **ret_error)
@@ -194,13 +206,20 @@ static int open_stores(struct server *server, char **ret_error)
 			return error_set(
 				ret_error, r, "%s: %s", server->config->alerts, strerror(-r));
 	}
-	r = committer_new(server->store, on_committer_done, server->loop, &server->committer);
+	return 0;
+}
+
+static int start_committer(struct server *server, char **ret_error)
+{
+	int r = committer_new(server->store, on_committer_done, server->loop, &server->committer);
+
 	if (r < 0)
 		return error_set(
 			ret_error, r, "cannot start the committing thread: %s", strerror(-r));
 	server->store = NULL; /* the committer's now */
 	committer_limit(server->committer, server->config->store_max);
 	committer_limit_letters(server->committer, server->config->dead_letters_max);
+	server->commits.committer = server->committer;
 	return 0;
 }
 
@@ -388,7 +407,6 @@ static int start_functions(struct server *server, char **ret_error)
 	allow_switches(server);
 	server->commits = (struct commits){
 		.ingest = &server->ingest,
-		.committer = server->committer,
 		.alert_log = server->alert_log,
 		.letters = &server->letters,
 		.callers = &server->callers,
@@ -405,7 +423,9 @@ static int start_functions(struct server *server, char **ret_error)
 	if (r == 0)
 		r = server_activate(server, ret_error);
 	if (r == 0)
-		r = store_each_mark(server->reader, restore_mark, server);
+		r = restore_marks(server);
+	if (r == 0)
+		r = start_committer(server, ret_error);
 	switches_watch(server->switches, on_switch_forgotten, server);
 	return r < 0 ? error_set(ret_error, r, "cannot start the functions: %s", strerror(-r)) : 0;
 }
@@ -526,12 +546,11 @@ void server_free(struct server *server)
 	letters_stop(&server->letters);
 	server->commits.closed = true;
 	/* What is queued is committed and reported while the engine still knows of it. */
-	if (server->committer)
+	if (server->committer) {
 		committer_stop(server->committer);
-	if (server->engine) {
 		commits_collect(&server->commits);
-		engine_free(server->engine);
 	}
+	engine_free(server->engine);
 	committer_free(server->committer);
 	if (server->link)
 		link_free(server->link);

@@ -20,37 +20,39 @@ int stream_init(struct stream *stream, uint64_t id, size_t window)
 void stream_done(struct stream *stream)
 {
 	for (size_t i = 0; i < UNITS_MAX; i++)
-		free(stream->progress[i]);
+		progress_free(stream->progress[i]);
 	free(stream->waits);
 	free(stream->gaps);
 	*stream = (struct stream){0};
 }
 
-static struct progress *progress_new(const struct stream *stream)
+/* Where the slot's unit is; NULL: no memory. One that is new begins with what is offered now. */
+static struct progress *progress_at(
+	struct stream *stream, const struct units *units, size_t slot, uint64_t position)
 {
-	struct progress *progress = calloc(1, sizeof(*progress));
+	const struct division *division = units->units[slot].division;
+	struct progress *progress = stream->progress[slot];
 
-	if (!progress)
-		return NULL;
-	progress->mark = (struct mark){
-		.stream = stream->id,
-		.incarnation = {stream->incarnation[0], stream->incarnation[1]},
-	};
+	if (progress)
+		return progress_rekey(progress, division) < 0 ? NULL : progress;
+	progress = progress_new(division, stream->id, stream->incarnation);
+	if (progress)
+		progress->pushed = position;
+	stream->progress[slot] = progress;
 	return progress;
 }
 
-int stream_restore(struct stream *stream, size_t slot, const struct mark *mark)
+int stream_restore(
+	struct stream *stream, struct units *units, size_t slot, const struct mark *mark)
 {
-	struct progress *progress = progress_new(stream);
+	const struct division *division = divisions_get(&units->divisions, mark->key);
+	struct progress *progress = progress_at(stream, units, slot, stream->next);
 
-	if (!progress)
+	if (!division || !progress)
 		return -ENOMEM;
-	progress->pushed = stream->next;
 	/* Of version 1 it is not known yet what comes. */
 	if (stream->epoch == 0 || stream_is(stream, mark->incarnation))
-		progress->mark = *mark;
-	free(stream->progress[slot]);
-	stream->progress[slot] = progress;
+		return progress_restore(progress, division, mark);
 	return 0;
 }
 
@@ -61,18 +63,9 @@ void stream_begin(struct stream *stream, const uint64_t incarnation[static 2], u
 	stream->gap_head = stream->gap_count = stream->gap_passed = 0;
 	stream->declared = position;
 	memset(stream->waits, 0, stream->window);
-	for (size_t i = 0; i < UNITS_MAX; i++) {
-		struct progress *progress = stream->progress[i];
-
-		if (!progress)
-			continue;
-		progress->pushed = position;
-		if (!stream_is(stream, progress->mark.incarnation))
-			progress->mark = (struct mark){
-				.stream = stream->id,
-				.incarnation = {incarnation[0], incarnation[1]},
-			};
-	}
+	for (size_t i = 0; i < UNITS_MAX; i++)
+		if (stream->progress[i])
+			progress_begin(stream->progress[i], incarnation, position);
 }
 
 void stream_forget(struct stream *stream)
@@ -130,23 +123,15 @@ static void give(struct stream *stream, struct function *function, struct progre
 	while (progress->pushed < position + run->count) {
 		struct event_run part =
 			run_part(stream, progress, run, (size_t)(progress->pushed - position));
-		size_t taken = function_push(function, &part);
+		bool done;
+		size_t taken;
 
+		part.count = progress_same(progress, &part, &done);
+		taken = done ? part.count : function_push(function, &part);
 		progress->pushed += taken;
 		if (taken < part.count)
 			return;
 	}
-}
-
-/* Where the slot's unit is; NULL: no memory. One that is new begins with what is offered now. */
-static struct progress *progress_at(struct stream *stream, size_t slot, uint64_t position)
-{
-	if (!stream->progress[slot]) {
-		stream->progress[slot] = progress_new(stream);
-		if (stream->progress[slot])
-			stream->progress[slot]->pushed = position;
-	}
-	return stream->progress[slot];
 }
 
 /* What a unit has no room for it does not get. */
@@ -189,7 +174,8 @@ bool stream_offer(
 		const struct unit *unit = &units->units[slot];
 		bool takes = unit_is_there(unit) && unit_takes(units, slot, run->event_id);
 		struct progress *progress =
-			takes ? progress_at(stream, slot, position) : stream->progress[slot];
+			takes ? progress_at(stream, units, slot, position)
+			      : stream->progress[slot];
 
 		routed = routed || takes;
 		if (!takes && !progress)
@@ -361,16 +347,16 @@ void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool aga
 	stream->next = MIN(stream->next, position);
 }
 
-void stream_rekey_unit(struct stream *stream, size_t slot)
+struct mark stream_mark(struct stream *stream, size_t slot)
 {
-	struct progress *progress = stream->progress[slot];
-
-	for (size_t i = 0; progress && i < PARTITIONS; i++)
-		progress->mark.positions[i] = progress->pushed;
+	/* Version 1 keeps no mark of what is processed: all of a transaction may come again. */
+	if (stream->epoch != 0)
+		progress_pass(stream->progress[slot], stream->processed);
+	return progress_mark(stream->progress[slot]);
 }
 
 void stream_forget_unit(struct stream *stream, size_t slot)
 {
-	free(stream->progress[slot]);
+	progress_free(stream->progress[slot]);
 	stream->progress[slot] = NULL;
 }

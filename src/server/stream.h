@@ -22,14 +22,8 @@
  * An incarnation begins the positions anew. One thread (the loop's).
  */
 
-#include "event/outcome.h"
+#include "server/progress.h"
 #include "server/units.h"
-
-/* What one unit has had of a stream. */
-struct progress {
-	uint64_t pushed;  /* all below this position was given to it, or is not for it */
-	struct mark mark; /* durable */
-};
 
 #define STREAM_GAPS_MAX 4096
 
@@ -62,8 +56,9 @@ struct stream {
 int stream_init(struct stream *stream, uint64_t id, size_t window) _must_check_;
 void stream_done(struct stream *stream);
 
-/* What a unit had before the server started. 0 or -ENOMEM. */
-int stream_restore(struct stream *stream, size_t slot, const struct mark *mark) _must_check_;
+/* What a unit had before the server started, a mark by one of its keys. 0 or -ENOMEM. */
+int stream_restore(struct stream *stream, struct units *units, size_t slot,
+	const struct mark *mark) _must_check_;
 
 static inline bool stream_is(const struct stream *stream, const uint64_t incarnation[static 2])
 {
@@ -111,8 +106,8 @@ void stream_advance(struct stream *stream);
 
 /* A unit gives an event up that it had not committed. `again`: whoever follows it shall have it. */
 void stream_drop(struct stream *stream, size_t slot, uint64_t position, bool again);
-/* A unit has done all that it was given, and its partitions are others from now on. */
-void stream_rekey_unit(struct stream *stream, size_t slot);
+/* What a unit has done durably, to be added to and committed (progress_commit()). */
+struct mark stream_mark(struct stream *stream, size_t slot);
 /* A unit is gone, with its marks. */
 void stream_forget_unit(struct stream *stream, size_t slot);
 

@@ -35,6 +35,7 @@ void units_free(struct units *units)
 		free(units->units[i].error);
 	}
 	free(units->triggers);
+	divisions_done(&units->divisions);
 	free(units);
 }
 
@@ -100,12 +101,19 @@ void unit_options(const struct function_config *config, struct function_options 
 	};
 }
 
-static void unit_start(struct unit *unit, struct engine *engine)
+static const struct division *find_division(
+	struct units *units, const struct function_config *config)
+{
+	return divisions_get_fields(&units->divisions, (const char *const *)config->key);
+}
+
+static void unit_start(struct units *units, struct unit *unit, struct engine *engine)
 {
 	const struct function_config *config = unit->config;
 	struct function_options options;
 	int r;
 
+	unit->division = find_division(units, config); /* it is there: units_configure() looked */
 	unit_options(config, &options);
 	r = engine_add(engine, &options, &unit->function, &unit->error);
 	if (r < 0)
@@ -117,18 +125,18 @@ static void unit_retire(struct unit *unit, struct function_config *next, uint64_
 {
 	function_config_free(unit->next);
 	unit->next = next;
-	if (!unit->retired || unit->retire_at_ns == UINT64_MAX)
+	if (!unit->retired)
 		unit->retire_at_ns = now_ns + RETIRE_NS;
 	unit->retired = true;
 }
 
 /* The wanted configuration of a slot meets what is there. Takes `wanted`. */
-static void unit_want(
-	struct unit *unit, struct engine *engine, struct function_config *wanted, uint64_t now_ns)
+static void unit_want(struct units *units, struct unit *unit, struct engine *engine,
+	struct function_config *wanted, uint64_t now_ns)
 {
 	if (!unit->config) {
 		unit->config = wanted;
-		unit_start(unit, engine);
+		unit_start(units, unit, engine);
 	} else if (!unit->retired && function_config_equal(unit->config, wanted) &&
 		   unit->function) {
 		function_config_free(unit->config);
@@ -161,7 +169,7 @@ int units_configure(
 		}
 		taken[slots[i]] = true;
 		wanted[slots[i]] = calloc(1, sizeof(**wanted));
-		r = wanted[slots[i]] ? 0 : -ENOMEM;
+		r = wanted[slots[i]] && find_division(units, &config->functions[i]) ? 0 : -ENOMEM;
 	}
 	if (r < 0) {
 		for (size_t i = 0; i < UNITS_MAX; i++)
@@ -177,7 +185,7 @@ int units_configure(
 	config->function_count = 0;
 	for (size_t i = 0; i < UNITS_MAX; i++) {
 		if (wanted[i])
-			unit_want(&units->units[i], engine, wanted[i], now_ns);
+			unit_want(units, &units->units[i], engine, wanted[i], now_ns);
 		else if (units->units[i].config)
 			unit_retire(&units->units[i], NULL, now_ns);
 	}
@@ -197,32 +205,12 @@ static bool unit_is_idle(const struct unit *unit)
 	return stats.queued == 0;
 }
 
-bool unit_changes_key(const struct unit *unit)
-{
-	return unit->next && !function_config_same_key(unit->config, unit->next);
-}
-
-/* Time is up, but its queue is not to be given up. */
-static bool unit_must_finish(struct unit *unit)
-{
-	if (!unit_changes_key(unit))
-		return false;
-	if (unit->retire_at_ns != UINT64_MAX)
-		log_warning(
-			"function=%s is replaced when it has done what it was given, as its key "
-			"changes",
-			unit->config->name);
-	unit->retire_at_ns = UINT64_MAX;
-	function_finish(unit->function);
-	return true;
-}
-
 bool units_settle(struct units *units, struct engine *engine, struct unit *unit, uint64_t now_ns,
 	void (*removed)(void *user, size_t slot, bool replaced), void *user)
 {
 	if (!unit->retired || unit->commits > 0)
 		return false;
-	if (!unit_is_idle(unit) && (now_ns < unit->retire_at_ns || unit_must_finish(unit)))
+	if (!unit_is_idle(unit) && now_ns < unit->retire_at_ns)
 		return false;
 	if (unit->function)
 		engine_remove(unit->function);
@@ -232,6 +220,6 @@ bool units_settle(struct units *units, struct engine *engine, struct unit *unit,
 	free(unit->error);
 	*unit = (struct unit){.config = unit->next};
 	if (unit->config)
-		unit_start(unit, engine);
+		unit_start(units, unit, engine);
 	return true;
 }

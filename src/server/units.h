@@ -7,12 +7,12 @@
  * with its instance in the engine. Units keep their slot for life, so that a switch can hold its
  * progress through a unit by the slot's number. A unit that is retired takes no new events; it is
  * removed when it is idle, or after a while, and only then does its successor start: nothing runs
- * twice. One whose successor has another key is removed when it is idle: marks say by partition how far it has come,
- * and its successor has other partitions.
+ * twice.
  */
 
 #include "engine/engine.h"
 #include "server/config.h"
+#include "server/divisions.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +21,7 @@
 
 struct unit {
 	struct function_config *config; /* owned; NULL = the slot is free */
+	const struct division *division; /* by the configuration's key */
 	struct function *function;      /* NULL: the engine refused it */
 	char *error;                    /* owned; why */
 	struct function_config *next;   /* owned; what replaces it, when it is retired */
@@ -32,6 +33,7 @@ struct unit {
 
 struct units {
 	struct unit units[UNITS_MAX];
+	struct divisions divisions;
 	struct trigger_config *triggers; /* owned; .function is a slot */
 	size_t trigger_count;
 };
@@ -69,9 +71,6 @@ static inline bool unit_is_live(const struct unit *unit)
 {
 	return unit->function && !unit->retired;
 }
-
-/* Its successor has another key. */
-bool unit_changes_key(const struct unit *unit);
 
 struct unit *units_find(struct units *units, const struct function *function);
 /* By name, if events may go to it; else NULL. */

@@ -145,18 +145,19 @@ int store_each_mark(struct store *store,
 	int r;
 
 	r = query_prepare(store,
-		"SELECT function, stream, incarnation1, incarnation2, positions FROM marks", NULL,
-		&statement);
+		"SELECT function, stream, key, incarnation1, incarnation2, positions FROM marks",
+		NULL, &statement);
 	if (r < 0)
 		return r;
 	while ((r = query_step(store, statement)) > 0) {
 		struct mark mark = {
 			.stream = (uint64_t)sqlite3_column_int64(statement, 1),
-			.incarnation = {(uint64_t)sqlite3_column_int64(statement, 2),
-				(uint64_t)sqlite3_column_int64(statement, 3)},
+			.key = column_text(statement, 2),
+			.incarnation = {(uint64_t)sqlite3_column_int64(statement, 3),
+				(uint64_t)sqlite3_column_int64(statement, 4)},
 		};
 
-		read_positions(statement, 4, mark.positions);
+		read_positions(statement, 5, mark.positions);
 		r = fn(user, column_text(statement, 0), &mark);
 		if (r != 0)
 			return r;

@@ -89,6 +89,19 @@ static const char *const migrations[] = {
 	"INSERT INTO state_sums SELECT function, count(*), sum(length(CAST(key AS BLOB))"
 	"    + length(CAST(name AS BLOB)) + length(CAST(value AS BLOB)))"
 	"  FROM state GROUP BY function;",
+
+	/*
+	 * Marks by key: the names of its fields, joined by ",". Of those that are there it is not known, which is "?",
+	 * until store_claim_marks() says it: no field is called so.
+	 */
+	"ALTER TABLE marks RENAME TO marks_4;"
+	"CREATE TABLE marks("
+	"  function TEXT NOT NULL, stream INTEGER NOT NULL, key TEXT NOT NULL,"
+	"  incarnation1 INTEGER NOT NULL, incarnation2 INTEGER NOT NULL, positions BLOB NOT NULL,"
+	"  PRIMARY KEY(function, stream, key)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO marks SELECT function, stream, '?', incarnation1, incarnation2, positions"
+	"  FROM marks_4;"
+	"DROP TABLE marks_4;",
 };
 
 #define SCHEMA_VERSION ((int64_t)ARRAY_SIZE(migrations))

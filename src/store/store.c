@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "store/action.h"
 #include "store/internal.h"
 #include "store/state_sum.h"
 
@@ -39,10 +40,12 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_COUNT_PAGES] = "PRAGMA page_count",
 	[STATEMENT_COUNT_FREE] = "PRAGMA freelist_count",
 	[STATEMENT_PUT_MARK] =
-		"INSERT INTO marks(function, stream, incarnation1, incarnation2, positions)"
-		" VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+		"INSERT INTO marks(function, stream, key, incarnation1, incarnation2, positions)"
+		" VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
 		" incarnation1 = excluded.incarnation1, incarnation2 = excluded.incarnation2,"
 		" positions = excluded.positions",
+	[STATEMENT_SWEEP_MARKS] =
+		"DELETE FROM marks WHERE function = ? AND stream = ? AND key <> ?",
 	[STATEMENT_PUT_STREAM_MARK] =
 		"UPDATE streams SET before = max(before, ?) WHERE stream = ? AND epoch = ?",
 	[STATEMENT_ADD_ALERT] =
@@ -511,10 +514,34 @@ static int put_mark(struct store *store, const char *function, const struct mark
 		positions[i] = htole64(mark->positions[i]);
 	bind_text(&binder, function);
 	bind_int(&binder, mark->stream);
+	bind_text(&binder, mark->key);
 	bind_int(&binder, mark->incarnation[0]);
 	bind_int(&binder, mark->incarnation[1]);
 	bind_blob(&binder, positions, sizeof(positions));
 	return bind_run(&binder);
+}
+
+/* Those by other keys. */
+static int sweep_marks(struct store *store, const char *function, const struct mark *mark)
+{
+	struct binder binder = bind_start(store, STATEMENT_SWEEP_MARKS);
+
+	bind_text(&binder, function);
+	bind_int(&binder, mark->stream);
+	bind_text(&binder, mark->key);
+	return bind_run(&binder);
+}
+
+static int write_marks(struct store *store, const struct outcome *outcome)
+{
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && i < outcome->mark_count; i++) {
+		rc = put_mark(store, outcome->function, &outcome->marks[i]);
+		if (rc == SQLITE_OK && outcome->marks[i].sweep)
+			rc = sweep_marks(store, outcome->function, &outcome->marks[i]);
+	}
+	return rc;
 }
 
 /* What names an epoch that is not the agent's is of an incarnation that has its end. */
@@ -604,11 +631,21 @@ static int write_outcome(struct store *store, const struct outcome *outcome)
 		rc = add_alert(store, function, &outcome->alerts[i]);
 	if (rc == SQLITE_OK)
 		rc = write_letters(store, outcome);
-	for (size_t i = 0; rc == SQLITE_OK && i < outcome->mark_count; i++)
-		rc = put_mark(store, function, &outcome->marks[i]);
+	if (rc == SQLITE_OK)
+		rc = write_marks(store, outcome);
 	for (size_t i = 0; rc == SQLITE_OK && i < outcome->stream_mark_count; i++)
 		rc = put_stream_mark(store, &outcome->stream_marks[i]);
 	return rc;
+}
+
+int store_claim_marks(struct store *store, const char *function, const char *key)
+{
+	struct action action = action_begin(store,
+		"UPDATE OR IGNORE marks SET key = ?2 WHERE function = ?1 AND key = '?'");
+
+	action_text(&action, function);
+	action_text(&action, key);
+	return action_run(store, &action, NULL);
 }
 
 static int run_plain(struct store *store, enum store_statement which)

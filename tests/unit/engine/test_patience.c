@@ -197,24 +197,6 @@ static void nothing_is_put_aside_since_the_store_refuses(void **state)
 	world_done(&world);
 }
 
-static void a_broken_function_that_is_to_finish_has_no_event_left(void **state)
-{
-	struct function_options o = impatient(*state);
-	struct world world;
-
-	install("broken");
-	world_init(&world);
-	world_add(&world, &o);
-	push_many(&world, 0, 10);
-	run_until(&world, one_is_left);
-	assert_int_equal(world.letter_count, 9);
-	function_finish(world.function);
-	run_until(&world, all_finished);
-	assert_int_equal(world.letter_count, 10);
-	assert_int_equal(stats_of(&world).queued, 0);
-	world_done(&world);
-}
-
 /* Nor one whose file is not there when it is added: its events are not the switches' trouble. */
 static void a_handler_that_comes_later_is_found(void **state)
 {
@@ -245,9 +227,6 @@ int main(int argc, char **argv)
 			scratch_free),
 		cmocka_unit_test_setup_teardown(
 			nothing_is_put_aside_since_the_store_refuses, scratch_new, scratch_free),
-		cmocka_unit_test_setup_teardown(
-			a_broken_function_that_is_to_finish_has_no_event_left, scratch_new,
-			scratch_free),
 		cmocka_unit_test_setup_teardown(
 			a_handler_that_comes_later_is_found, scratch_new, scratch_free),
 	};

@@ -106,51 +106,99 @@ static int restore_mark(void *user, const char *function, const struct mark *mar
 	struct core *core = user;
 	uint32_t id = stream_switch(mark->stream);
 	size_t slot = strcmp(function, core_functions[1]) == 0;
+	struct stream *stream =
+		(mark->stream & 0xff) == STREAM_V1
+			? &switches_get(core->switches, id, 0)->stream
+			: &agents_get(core->agents, id)->lanes[mark->stream & 0xff].stream;
 
-	if ((mark->stream & 0xff) == STREAM_V1)
-		return stream_restore(&switches_get(core->switches, id, 0)->stream, slot, mark);
-	return stream_restore(
-		&agents_get(core->agents, id)->lanes[mark->stream & 0xff].stream, slot, mark);
+	return stream_restore(stream, core->units, slot, mark);
 }
 
-static void start_function(struct core *core, const struct core_options *options, size_t slot)
+static char *copy(const char *text)
 {
-	struct unit *unit = &core->units->units[slot];
-	static const char *const key[] = {"srcip", NULL};
-	const struct function_options function_options = {
-		.name = core_functions[slot],
-		.runtime = "nodejs",
-		.handler = options->handler,
-		.dir = TEST_FUNCTIONS,
-		.key = key,
+	char *copy = strdup(text);
+
+	assert_non_null(copy);
+	return copy;
+}
+
+static struct function_config function_config(const struct core_options *options, size_t number)
+{
+	static const char *const by_source[] = {"srcip", NULL};
+	const char *const *key = options->keys[number] ? options->keys[number] : by_source;
+	struct function_config config = {
+		.name = copy(core_functions[number]),
+		.runtime = copy("nodejs"),
+		.handler = copy(options->handler),
+		.dir = copy(TEST_FUNCTIONS),
+		.config = copy("{}"),
 		.timeout_ns = 5 * NS_PER_SEC,
 		.attempts = 100, /* what is told to fail shall not end as a dead letter */
 		.batch_max = 64,
-		.queue_max = options->queue_max,
+		.queue_max = (unsigned int)options->queue_max,
 		.min = options->workers,
 		.max = options->workers,
-		.state_keys = options->state_keys,
+		.state_keys = (unsigned int)options->state_keys,
 	};
-	_cleanup_free_ char *error = NULL;
 
-	unit->config = calloc(1, sizeof(struct function_config));
-	if (engine_add(core->engine, &function_options, &unit->function, &error) < 0)
-		fail_msg("%s", error);
-	core->units->triggers[slot] =
-		(struct trigger_config){.event_id = EVENT_PORT, .function = slot};
-	core->units->trigger_count++;
+	for (size_t i = 0; key[i]; i++)
+		config.key[i] = copy(key[i]);
+	return config;
 }
 
-static void start_functions(struct core *core, const struct core_options *options)
+/* As the server does with its file and what is deployed. */
+static void configure(struct core *core)
+{
+	const size_t count = MAX(core->options.functions, 1U);
+	struct config *config = calloc(1, sizeof(*config));
+
+	assert_non_null(config);
+	config->triggers = calloc(count, sizeof(config->triggers[0]));
+	assert_non_null(config->triggers);
+	for (size_t i = 0; i < count; i++) {
+		config->functions[config->function_count++] = function_config(&core->options, i);
+		config->triggers[config->trigger_count++] =
+			(struct trigger_config){.event_id = EVENT_PORT, .function = i};
+	}
+	assert_int_equal(
+		units_configure(core->units, core->engine, config, clock_monotonic_ns()), 0);
+	config_free(config);
+}
+
+static void start_functions(struct core *core)
 {
 	const struct engine_options engine_options = {.runtime_dir = TEST_RUNTIME};
 
-	core->units->triggers = calloc(CORE_FUNCTIONS, sizeof(core->units->triggers[0]));
-	assert_non_null(core->units->triggers);
 	assert_int_equal(
 		engine_new(core->loop, &engine_options, &engine_ops, core, &core->engine), 0);
-	for (size_t i = 0; i < MAX(options->functions, 1U); i++)
-		start_function(core, options, i);
+	configure(core);
+	for (size_t i = 0; i < MAX(core->options.functions, 1U); i++)
+		if (!core->units->units[i].function)
+			fail_msg("%s", core->units->units[i].error);
+}
+
+void core_rekey(struct core *core, size_t function, const char *const *key)
+{
+	core->options.keys[function] = key;
+	configure(core);
+}
+
+static void on_unit_removed(void *user _unused_, size_t slot _unused_, bool replaced)
+{
+	assert_true(replaced);
+}
+
+bool core_settle(struct core *core, uint64_t now_ns)
+{
+	bool waiting = false;
+
+	for (size_t i = 0; i < CORE_FUNCTIONS; i++) {
+		struct unit *unit = &core->units->units[i];
+
+		units_settle(core->units, core->engine, unit, now_ns, on_unit_removed, core);
+		waiting |= unit->retired;
+	}
+	return waiting;
 }
 
 static void open_stores(struct core *core, const char *path)
@@ -171,6 +219,7 @@ void core_open(struct core *core, const struct core_options *options)
 	struct agents_options agents_options = {.max = 4, .incarnations = {1, 1000000}};
 	struct agents_source with = source;
 
+	core->options = *options;
 	assert_int_equal(schema_init(), 0);
 	assert_int_equal(loop_new(&core->loop), 0);
 	loop_on_wake(core->loop, on_wake, core);
@@ -180,7 +229,7 @@ void core_open(struct core *core, const struct core_options *options)
 	core->ingest = (struct ingest){
 		.switches = core->switches, .units = core->units, .reply = on_reply, .user = core};
 	core->commits = (struct commits){.ingest = &core->ingest, .committer = core->committer};
-	start_functions(core, options);
+	start_functions(core);
 	for (size_t i = 0; i < V2_LANES; i++)
 		agents_options.window[i] = options->window;
 	if (options->incarnations.burst > 0)
@@ -208,8 +257,6 @@ void core_close(struct core *core)
 	engine_free(core->engine);
 	committer_free(core->committer);
 	agents_free(core->agents);
-	free(core->units->units[0].next);
-	core->units->units[0].next = NULL;
 	units_free(core->units);
 	switches_free(core->switches);
 	store_close(core->reader);

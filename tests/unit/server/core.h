@@ -4,7 +4,7 @@
 
 /*
  * The server without sockets: loop, engine with real workers, committer with a real database, ingest of
- * both versions. One function or two, functions/sum.js of the engine's tests, keyed by source.
+ * both versions. One function or two, functions/sum.js of the engine's tests, keyed by source unless said otherwise.
  */
 
 #include "server/agents.h"
@@ -20,6 +20,7 @@ struct core_options {
 	const char *path;    /* of the database */
 	const char *handler; /* "sum.main" */
 	size_t functions;    /* 0: 1 */
+	const char *const *keys[CORE_FUNCTIONS]; /* NULL-terminated names of fields; NULL: srcip */
 	size_t queue_max;
 	unsigned int workers;
 	size_t state_keys;        /* in memory; 0: all */
@@ -28,6 +29,7 @@ struct core_options {
 };
 
 struct core {
+	struct core_options options;
 	struct loop *loop;
 	struct store *reader;
 	struct committer *committer;
@@ -67,6 +69,11 @@ void core_close(struct core *core);
 
 /* Fails after 25 s. */
 void core_run_until(struct core *core, bool (*until)(struct core *core));
+
+/* A function is to be replaced by one with another key, as by a deployment. */
+void core_rekey(struct core *core, size_t function, const char *const *key);
+/* Goes on with that, as at a time. False: nothing is to be replaced any more. */
+bool core_settle(struct core *core, uint64_t now_ns);
 
 /* Opens a session of the incarnation `boot`, or says what was answered. */
 enum v2_admission core_hello(struct core *core, uint64_t boot, uint64_t epoch, struct v2_mark *ret);

@@ -4,7 +4,8 @@
  * lanes, with ranges that it shed. The server's core, in a process of its own, is killed at random: at
  * points of a result's way (before its commit, after it, when the sender is about to be told), or at any
  * time from outside; so are its workers, whose number changes meanwhile. Now and then the store refuses
- * commits for a while, and the agent is started again. What is not processed then is sent again from where the server says. In the end:
+ * commits for a while, and the agent is started again. One function's key changes, while the server runs, which may end at
+ * any point of that, and while it does not. What is not processed then is sent again from where the server says. In the end:
  *
  * - each source's count is the number of its events, with both functions, and they came in order. Of an incarnation whose
  *   agent was started again while the server was down, those count that the marks said were done;
@@ -36,6 +37,7 @@
 
 #define SOURCES       24 /* of each lane */
 #define EVENTS_A_KILL 100
+#define DSTPORTS      30
 #define LANE_EVENTS   6000 /* of an incarnation; sequences */
 #define SHED_EVERY    97   /* sequences; the first SHED of them hold no events */
 #define SHED          4
@@ -53,16 +55,32 @@ struct shared {
 	unsigned int seed;
 	int point;          /* where it ends; POINT_NONE: it is killed from outside */
 	unsigned int count; /* how often it comes by there before */
+	size_t key;         /* of the function whose key changes, in `keys` */
 	uint64_t refused;   /* commits */
+	uint64_t replaced;  /* functions */
 	bool failed;
 };
 
-enum { POINT_NONE, POINT_BEFORE_COMMIT, POINT_AFTER_COMMIT, POINT_COLLECTED, POINT_TOLD, POINTS };
+enum {
+	POINT_NONE,
+	POINT_BEFORE_COMMIT,
+	POINT_AFTER_COMMIT,
+	POINT_COLLECTED,
+	POINT_TOLD,
+	POINT_RETIRED,  /* a function shall have another key */
+	POINT_REPLACED, /* and has it */
+	POINTS
+};
+
+/* The first function has the first one always. */
+static const char *const keys[][3] = {{"srcip"}, {"dstport"}, {"srcip", "dstport"}, {NULL}};
+#define KEYS    ARRAY_SIZE(keys)
+#define REKEYED 1 /* the function whose key changes */
 
 static struct shared *shared;
 static char dir[64], path[96];
 
-static void fail_now(const char *what)
+static _Noreturn void fail_now(const char *what)
 {
 	fprintf(stderr, "exactly_once: %s\n", what);
 	shared->failed = true;
@@ -77,17 +95,26 @@ static bool is_shed(uint64_t sequence)
 }
 
 /* Any spread will do, but it must be the same again. */
+static uint64_t spread(uint8_t lane, uint64_t epoch, uint64_t sequence)
+{
+	return (sequence + epoch * 1000003 + lane) * 0x9e3779b97f4a7c15ULL;
+}
+
 static uint8_t source_of(uint8_t lane, uint64_t epoch, uint64_t sequence)
 {
-	uint64_t h = (sequence + epoch * 1000003 + lane) * 0x9e3779b97f4a7c15ULL;
+	return (uint8_t)(lane * 64 + (spread(lane, epoch, sequence) >> 40) % SOURCES);
+}
 
-	return (uint8_t)(lane * 64 + (h >> 40) % SOURCES);
+static uint16_t port_of(uint8_t lane, uint64_t epoch, uint64_t sequence)
+{
+	return (uint16_t)(1 + (spread(lane, epoch, sequence) >> 20) % DSTPORTS);
 }
 
 static void fill(struct port_event *record, uint8_t lane, uint64_t epoch, uint64_t sequence)
 {
 	*record = (struct port_event){
-		.dstport = 80, .syn = (uint32_t)(epoch * LANE_EVENTS + sequence + 1)};
+		.dstport = port_of(lane, epoch, sequence),
+		.syn = (uint32_t)(epoch * LANE_EVENTS + sequence + 1)};
 	if (ip_parse("10.0.0.0", &record->srcip) < 0)
 		fail_now("no address");
 	record->srcip.bytes[15] = source_of(lane, epoch, sequence);
@@ -204,13 +231,33 @@ static bool may_kill(const struct core *core)
 	return true;
 }
 
+/* Now and then a function gets another key, and a bit later or earlier it has it. */
+static void change_key(struct core *core)
+{
+	const bool hurry = rand_r(&shared->seed) % 10 == 0;
+	const struct function *before = core->units->units[REKEYED].function;
+
+	if (rand_r(&shared->seed) % 150 == 0) {
+		shared->key = (unsigned int)rand_r(&shared->seed) % KEYS;
+		core_rekey(core, REKEYED, keys[shared->key]);
+		pass(POINT_RETIRED);
+	}
+	core_settle(core, clock_monotonic_ns() + (hurry ? 60 * NS_PER_SEC : 0));
+	if (core->units->units[REKEYED].function == before)
+		return;
+	shared->replaced++;
+	pass(POINT_REPLACED);
+}
+
 /* Each millisecond: goes on offering, and disturbs workers and store. */
 static bool live(struct core *core)
 {
-	struct function *function =
-		core->units->units[(unsigned int)rand_r(&shared->seed) % 2].function;
-	int pid = function_worker_pid(function, (unsigned int)rand_r(&shared->seed) % 4);
+	struct function *function;
+	int pid;
 
+	change_key(core);
+	function = core->units->units[(unsigned int)rand_r(&shared->seed) % 2].function;
+	pid = function_worker_pid(function, (unsigned int)rand_r(&shared->seed) % 4);
 	for (size_t i = 0; i < LANES; i++)
 		if (rand_r(&shared->seed) % 3 == 0)
 			offer_some(core, lanes[i]);
@@ -252,6 +299,7 @@ static _Noreturn void server(void)
 	const struct core_options options = {.path = path,
 		.handler = "sum.rising",
 		.functions = CORE_FUNCTIONS,
+		.keys = {[REKEYED] = keys[shared->key]},
 		.queue_max = 300,
 		.workers = 1 + (unsigned int)rand_r(&shared->seed) % 4,
 		.state_keys = 16U << (unsigned int)rand_r(&shared->seed) % 4,
@@ -295,7 +343,9 @@ static bool run_server(void)
 
 	shared->seed = (unsigned int)rand();
 	shared->point = rand() % POINTS;
-	shared->count = (unsigned int)rand() % 30;
+	shared->count = (unsigned int)rand() % (shared->point >= POINT_RETIRED ? 3 : 30);
+	if (rand() % 4 == 0)
+		shared->key = (unsigned int)rand() % KEYS;
 	pid = fork();
 	if (pid == 0)
 		server();
@@ -313,8 +363,9 @@ static bool run_server(void)
 
 /* What the store says of the incarnation that ends now. */
 struct end {
-	uint64_t positions[PARTITIONS]; /* below, a partition's events are done */
-	uint64_t shed;                  /* below, shed ranges are declared */
+	uint64_t before;                      /* below, all are done */
+	uint64_t positions[KEYS][PARTITIONS]; /* below, a partition's are, by any key */
+	uint64_t shed;                        /* below, shed ranges are declared */
 };
 
 static struct end ends[V2_LANES][EPOCHS_MAX][CORE_FUNCTIONS];
@@ -326,8 +377,7 @@ static int note_agent(void *user _unused_, const struct agent_row *agent)
 		struct end *end = &ends[lane][agent->epoch][i % CORE_FUNCTIONS];
 
 		end->shed = MAX(agent->before[lane], agent->declared[lane]);
-		for (size_t p = 0; p < PARTITIONS; p++)
-			end->positions[p] = MAX(end->positions[p], agent->before[lane]);
+		end->before = agent->before[lane];
 	}
 	return 0;
 }
@@ -337,12 +387,21 @@ static size_t number_of(const char *function)
 	return strcmp(function, core_functions[1]) == 0;
 }
 
+static size_t key_number(const char *names)
+{
+	static const char *const texts[KEYS] = {"srcip", "dstport", "srcip,dstport", ""};
+
+	for (size_t i = 0; i < KEYS; i++)
+		if (strcmp(texts[i], names) == 0)
+			return i;
+	fail_now("a mark is by a key that no function had");
+}
+
 static int note_mark(void *user _unused_, const char *function, const struct mark *mark)
 {
 	struct end *end = &ends[mark->stream & 3][mark->incarnation[0]][number_of(function)];
 
-	for (size_t p = 0; p < PARTITIONS; p++)
-		end->positions[p] = MAX(end->positions[p], mark->positions[p]);
+	memcpy(end->positions[key_number(mark->key)], mark->positions, sizeof(mark->positions));
 	return 0;
 }
 
@@ -391,18 +450,30 @@ static int take_state(void *user, const struct state_row *row)
 {
 	struct ledger *ledger = user;
 
-	if (strcmp(row->name, "sum") == 0)
-		ledger->counts[atoi(row->key + strlen("10.0.0."))] = strtoull(row->value, NULL, 10);
+	if (strncmp(row->name, "10.0.0.", strlen("10.0.0.")) == 0)
+		ledger->counts[atoi(row->name + strlen("10.0.0."))] +=
+			strtoull(row->value, NULL, 10);
 	ledger->odd += strcmp(row->name, "odd") == 0;
 	return 0;
 }
 
-static bool is_done(const struct end *end, uint8_t source, uint64_t sequence)
+/* The partition, of an event's key as text. */
+static unsigned int partition_by(size_t key, uint8_t source, uint16_t port)
 {
-	char key[32];
+	char texts[KEYS][32] = {{""}};
 
-	snprintf(key, sizeof(key), "10.0.0.%u", source);
-	return sequence < end->positions[key_partition(key_hash_text(key))];
+	snprintf(texts[0], sizeof(texts[0]), "10.0.0.%u", source);
+	snprintf(texts[1], sizeof(texts[1]), "%u", port);
+	snprintf(texts[2], sizeof(texts[2]), "10.0.0.%u|%u", source, port);
+	return key_partition(key_hash_text(texts[key]));
+}
+
+static bool is_done(const struct end *end, uint8_t source, uint16_t port, uint64_t sequence)
+{
+	for (size_t key = 0; key < KEYS; key++)
+		if (sequence < end->positions[key][partition_by(key, source, port)])
+			return true;
+	return sequence < end->before;
 }
 
 static bool judge_lane(struct ledger *ledger, size_t function, uint8_t lane, uint64_t epoch)
@@ -416,7 +487,7 @@ static bool judge_lane(struct ledger *ledger, size_t function, uint8_t lane, uin
 
 		if (is_shed(sequence))
 			shed += all || sequence < end->shed;
-		else if (all || is_done(end, source, sequence))
+		else if (all || is_done(end, source, port_of(lane, epoch, sequence), sequence))
 			ledger->wanted[source]++;
 	}
 	if (ledger->shed[lane][epoch] == shed)
@@ -492,8 +563,9 @@ static int run(double seconds)
 	}
 	if (shared->failed || !judge())
 		return EXIT_FAILURE;
-	printf("%u lives of the server, %u of the agent; %llu commits were refused\n", lives,
-		agents, (unsigned long long)shared->refused);
+	printf("%u lives of the server, %u of the agent; %llu functions were replaced, %llu commits refused\n",
+		lives, agents, (unsigned long long)shared->replaced,
+		(unsigned long long)shared->refused);
 	return EXIT_SUCCESS;
 }
 

@@ -66,21 +66,6 @@ static void declare(struct fixture *f, uint64_t position)
 	stream_advance(&f->stream);
 }
 
-static void what_was_done_by_another_key_is_done_by_any(void **state)
-{
-	struct fixture *f = *state;
-	struct mark mark = {
-		.stream = 1793, .incarnation = {1, 99}, .positions = {[3] = 10, [7] = 4}};
-
-	assert_int_equal(stream_restore(&f->stream, 0, &mark), 0);
-	assert_int_equal(f->stream.progress[0]->mark.positions[3], 10);
-	offer(f, 10);
-	stream_rekey_unit(&f->stream, 0);
-	stream_rekey_unit(&f->stream, 1); /* of which nothing is known */
-	for (size_t i = 0; i < PARTITIONS; i++)
-		assert_int_equal(f->stream.progress[0]->mark.positions[i], 10);
-}
-
 static void a_gap_is_passed_as_far_as_it_is_declared(void **state)
 {
 	struct fixture *f = *state;
@@ -183,7 +168,6 @@ static void gaps_have_a_limit_until_those_in_front_are_processed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_was_done_by_another_key_is_done_by_any),
 		TEST(a_gap_is_passed_as_far_as_it_is_declared),
 		TEST(a_gap_that_was_passed_can_become_longer),
 		TEST(a_refused_commit_goes_back_over_a_gap_and_forth),

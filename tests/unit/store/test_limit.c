@@ -12,7 +12,7 @@ static int put(struct store *store, unsigned int i, char c)
 {
 	static char value[VALUE_BYTES];
 	char key[16];
-	struct mark mark = {.stream = 1, .positions = {i}};
+	struct mark mark = {.key = "", .stream = 1, .positions = {i}};
 	struct state_row write = {i, key, "n", c ? value : NULL, VALUE_BYTES};
 	struct outcome outcome = {.function = "f",
 		.writes = &write,

@@ -38,7 +38,8 @@ static struct batch *make_batch(struct batch *batch, const char *function)
 			.data = "{\"count\":1}",
 			.record = "\x00\xff",
 			.record_size = 2},
-		.mark = {.stream = stream_id(0xfffffffe, STREAM_V1),
+		.mark = {.key = "srcip,dstport",
+			.stream = stream_id(0xfffffffe, STREAM_V1),
 			.incarnation = {0x7fffffff, 0xfedcba9876543210},
 			.positions = {[0] = 255, [PARTITIONS - 1] = UINT64_MAX}},
 	};
@@ -58,8 +59,11 @@ static struct batch *make_batch(struct batch *batch, const char *function)
 
 static int copy_mark(void *user, const char *function, const struct mark *mark)
 {
+	struct mark *copy = user;
+
 	assert_string_equal(function, "port-scan");
-	*(struct mark *)user = *mark;
+	*copy = *mark;
+	copy->key = strcmp(mark->key, "srcip,dstport") == 0 ? "srcip,dstport" : "another";
 	return 0;
 }
 
@@ -123,7 +127,11 @@ static void reopened_store_gives_back_what_was_committed(void **state)
 	assert_string_equal(get_state(store, "port-scan", "10.0.0.2", "syn", text), "{\"a\":1}");
 	assert_string_equal(get_state(store, "other", "10.0.0.2", "syn", text), "");
 	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
-	assert_memory_equal(&mark, &batch.mark, sizeof(mark));
+	assert_string_equal(mark.key, batch.mark.key);
+	assert_true(mark.stream == batch.mark.stream);
+	assert_memory_equal(
+		mark.incarnation, batch.mark.incarnation, sizeof(mark.incarnation));
+	assert_memory_equal(mark.positions, batch.mark.positions, sizeof(mark.positions));
 	assert_int_equal(store_each_dead_letter(store, NULL, 0, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "port-scan", 5, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "other", 5, check_letter, &seen), 0);
@@ -528,8 +536,10 @@ static void a_forgotten_stream_has_no_marks(void **state)
 	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
 	const char *const names[] = {"f", "none"};
 	const struct mark marks[] = {
-		{.stream = stream_id(7, STREAM_V1)}, {.stream = stream_id(8, STREAM_V1)}};
-	struct outcome outcome = {.function = "f", .marks = marks, .mark_count = 2};
+		{.key = "", .stream = stream_id(7, STREAM_V1)},
+		{.key = "srcip", .stream = stream_id(7, STREAM_V1)},
+		{.key = "", .stream = stream_id(8, STREAM_V1)}};
+	struct outcome outcome = {.function = "f", .marks = marks, .mark_count = 3};
 	size_t count = 0;
 
 	assert_int_equal(store_commit(store, &outcome, 1), 0);
@@ -537,7 +547,74 @@ static void a_forgotten_stream_has_no_marks(void **state)
 	assert_int_equal(store_commit(store, &outcome, 1), 0);
 	assert_int_equal(streams_forget(store, marks[0].stream, names, 2), 0);
 	assert_int_equal(store_each_mark(store, count_mark, &count), 0);
-	assert_int_equal(count, 3);
+	assert_int_equal(count, 4);
+}
+
+static int list_mark(void *user, const char *function, const struct mark *mark)
+{
+	char *text = user;
+
+	snprintf(text + strlen(text), 256 - strlen(text), "%s/%llu/%s=%llu ", function,
+		(unsigned long long)mark->stream, mark->key,
+		(unsigned long long)mark->positions[0]);
+	return 0;
+}
+
+static void assert_marks(struct store *store, const char *expected)
+{
+	char text[256] = "";
+
+	assert_int_equal(store_each_mark(store, list_mark, text), 0);
+	assert_string_equal(text, expected);
+}
+
+static void commit_mark(struct store *store, const char *function, struct mark mark, uint64_t position)
+{
+	const struct outcome outcome = {.function = function, .marks = &mark, .mark_count = 1};
+
+	mark.positions[0] = position;
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+}
+
+static void marks_by_other_keys_stay_until_they_are_swept(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+
+	commit_mark(store, "f", (struct mark){.key = "srcip", .stream = 1}, 5);
+	commit_mark(store, "f", (struct mark){.key = "srcip", .stream = 2}, 6);
+	commit_mark(store, "g", (struct mark){.key = "srcip", .stream = 1}, 7);
+	commit_mark(store, "f", (struct mark){.key = "", .stream = 1}, 8);
+	assert_marks(store, "f/1/=8 f/1/srcip=5 f/2/srcip=6 g/1/srcip=7 ");
+	commit_mark(store, "f", (struct mark){.key = "", .stream = 1, .sweep = true}, 9);
+	assert_marks(store, "f/1/=9 f/2/srcip=6 g/1/srcip=7 ");
+}
+
+/* As version 4 of the schema had it. */
+static void marks_without_a_key_are_of_the_one_that_claims_them(void **state)
+{
+	const struct place *place = *state;
+	struct store *store = open_store(place->path, 0);
+
+	store_close(store);
+	run_sql(place->path,
+		"DROP TABLE marks; CREATE TABLE marks("
+		"  function TEXT NOT NULL, stream INTEGER NOT NULL, incarnation1 INTEGER NOT NULL,"
+		"  incarnation2 INTEGER NOT NULL, positions BLOB NOT NULL,"
+		"  PRIMARY KEY(function, stream)) STRICT, WITHOUT ROWID;"
+		"INSERT INTO marks VALUES('f', 1, 3, 4, x'0500000000000000');"
+		"INSERT INTO marks VALUES('f', 2, 3, 4, x'0600000000000000');"
+		"INSERT INTO marks VALUES('g', 1, 3, 4, x'0700000000000000');"
+		"PRAGMA user_version = 4");
+	store = open_store(place->path, 0);
+	assert_marks(store, "f/1/?=5 f/2/?=6 g/1/?=7 ");
+	assert_int_equal(store_claim_marks(store, "f", "dstip"), 0);
+	assert_int_equal(store_claim_marks(store, "f", "srcip"), 0); /* too late */
+	assert_int_equal(store_claim_marks(store, "none", "srcip"), 0);
+	assert_marks(store, "f/1/dstip=5 f/2/dstip=6 g/1/?=7 ");
+	commit_mark(store, "g", (struct mark){.key = "srcip", .stream = 1, .sweep = true}, 8);
+	assert_marks(store, "f/1/dstip=5 f/2/dstip=6 g/1/srcip=8 ");
+	store_close(store);
 }
 
 /* ---- files that are not what they should be ---- */
@@ -752,6 +829,8 @@ int main(void)
 		cmocka_unit_test(the_newest_losses_are_kept_and_the_sums_of_all),
 		cmocka_unit_test(a_sum_of_losses_stops_at_the_greatest_integer),
 		cmocka_unit_test(a_forgotten_stream_has_no_marks),
+		cmocka_unit_test(marks_by_other_keys_stay_until_they_are_swept),
+		cmocka_unit_test(marks_without_a_key_are_of_the_one_that_claims_them),
 		cmocka_unit_test(garbage_file_is_refused_untouched),
 		cmocka_unit_test(truncated_file_is_refused_untouched),
 		cmocka_unit_test(damaged_page_is_refused_untouched),

@@ -78,12 +78,16 @@ module.exports = {
     return module.exports.main(event, context);
   },
 
-  /* For sources whose events carry rising numbers in `syn`: counts them, and keeps what came out of order. */
+  /*
+   * For sources whose events carry rising numbers in `syn`: counts them by source, whatever the key is, and keeps what
+   * came out of order.
+   */
   rising(event, { state }) {
-    const { syn } = event.data;
-    if (syn <= (state.get('last') ?? 0)) state.set('odd', `${syn} after ${state.get('last')}`);
-    state.counter('sum').add(1);
-    state.set('last', syn);
+    const { srcip, syn } = event.data;
+    const last = state.get(`last ${srcip}`);
+    if (syn <= (last ?? 0)) state.set('odd', `${syn} after ${last}`);
+    state.counter(srcip).add(1);
+    state.set(`last ${srcip}`, syn);
   },
 
   /* As main, with many events at once. Those that shall throw are said to have failed. */
