@@ -26,8 +26,7 @@ void divisions_done(struct divisions *divisions);
 const struct division *divisions_get(struct divisions *divisions, const char *key);
 
 /* By the names of its fields, a list that ends with NULL. NULL: no memory. */
-const struct division *divisions_get_fields(
-	struct divisions *divisions, const char *const *fields);
+const struct division *divisions_get_fields(struct divisions *divisions, const char *const *fields);
 
 /* Of an event that has a schema. */
 static inline unsigned int division_partition(

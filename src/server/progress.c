@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* That says nothing. */
-static struct mark mark_new(const struct division *division, uint64_t stream,
-	const uint64_t incarnation[static 2])
+static struct mark mark_new(
+	const struct division *division, uint64_t stream, const uint64_t incarnation[static 2])
 {
 	return (struct mark){
 		.key = division->key,
@@ -29,8 +29,8 @@ static uint64_t mark_end(const struct mark *mark)
 	return end;
 }
 
-struct progress *progress_new(const struct division *division, uint64_t stream,
-	const uint64_t incarnation[static 2])
+struct progress *progress_new(
+	const struct division *division, uint64_t stream, const uint64_t incarnation[static 2])
 {
 	struct progress *progress = calloc(1, sizeof(*progress));
 
@@ -55,8 +55,7 @@ void progress_free(struct progress *progress)
 }
 
 /* The earlier mark by a key; NULL: no memory. */
-static struct earlier_mark *earlier_get(
-	struct progress *progress, const struct division *division)
+static struct earlier_mark *earlier_get(struct progress *progress, const struct division *division)
 {
 	struct earlier_mark *earlier = progress->earlier;
 
@@ -76,8 +75,8 @@ static struct earlier_mark *earlier_get(
 	return earlier;
 }
 
-int progress_restore(struct progress *progress, const struct division *division,
-	const struct mark *mark)
+int progress_restore(
+	struct progress *progress, const struct division *division, const struct mark *mark)
 {
 	struct earlier_mark *earlier = NULL;
 	struct mark *to = &progress->mark;
@@ -127,8 +126,7 @@ void progress_begin(
 
 	progress->pushed = position;
 	if (!mark_is_of(&progress->mark, incarnation))
-		progress->mark =
-			mark_new(progress->division, progress->mark.stream, incarnation);
+		progress->mark = mark_new(progress->division, progress->mark.stream, incarnation);
 	while (*at) {
 		if (mark_is_of(&(*at)->mark, incarnation))
 			at = &(*at)->next;

@@ -32,8 +32,8 @@ struct progress {
 };
 
 /* Nothing is done. NULL: no memory. */
-struct progress *progress_new(const struct division *division, uint64_t stream,
-	const uint64_t incarnation[static 2]);
+struct progress *progress_new(
+	const struct division *division, uint64_t stream, const uint64_t incarnation[static 2]);
 void progress_free(struct progress *progress);
 
 /* Takes in a mark that the store has. 0 or -ENOMEM. */
@@ -54,8 +54,7 @@ void progress_pass(struct progress *progress, uint64_t position);
  * Of events that follow each other, from position `pushed` on: how many at the front are done by an earlier mark, or how
  * many are not, which `ret_done` says. The mark itself is not looked at: the engine does that (event_run.done).
  */
-size_t progress_same(
-	const struct progress *progress, const struct event_run *run, bool *ret_done);
+size_t progress_same(const struct progress *progress, const struct event_run *run, bool *ret_done);
 
 /* The mark as it is now, to be added to and committed; and when it is. */
 struct mark progress_mark(const struct progress *progress);

@@ -42,8 +42,7 @@ static struct progress *progress_at(
 	return progress;
 }
 
-int stream_restore(
-	struct stream *stream, struct units *units, size_t slot, const struct mark *mark)
+int stream_restore(struct stream *stream, struct units *units, size_t slot, const struct mark *mark)
 {
 	const struct division *division = divisions_get(&units->divisions, mark->key);
 	struct progress *progress = progress_at(stream, units, slot, stream->next);
@@ -174,8 +173,7 @@ bool stream_offer(
 		const struct unit *unit = &units->units[slot];
 		bool takes = unit_is_there(unit) && unit_takes(units, slot, run->event_id);
 		struct progress *progress =
-			takes ? progress_at(stream, units, slot, position)
-			      : stream->progress[slot];
+			takes ? progress_at(stream, units, slot, position) : stream->progress[slot];
 
 		routed = routed || takes;
 		if (!takes && !progress)

@@ -20,11 +20,11 @@
 #define UNITS_MAX CONFIG_FUNCTIONS_MAX
 
 struct unit {
-	struct function_config *config; /* owned; NULL = the slot is free */
+	struct function_config *config;  /* owned; NULL = the slot is free */
 	const struct division *division; /* by the configuration's key */
-	struct function *function;      /* NULL: the engine refused it */
-	char *error;                    /* owned; why */
-	struct function_config *next;   /* owned; what replaces it, when it is retired */
+	struct function *function;       /* NULL: the engine refused it */
+	char *error;                     /* owned; why */
+	struct function_config *next;    /* owned; what replaces it, when it is retired */
 	bool retired;
 	uint64_t retire_at_ns; /* monotonic: removed at the latest then */
 	unsigned int commits;  /* results that are with the committer */

@@ -289,7 +289,7 @@ static int count(struct store *store, enum store_statement which, uint64_t *ret_
 	return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* As store_size(), with what the transaction under way has changed. */
+/* In a transaction, as store_size() with what it has changed so far. Returns SQLite's code. */
 static int count_used(struct store *store, uint64_t *ret_bytes)
 {
 	uint64_t pages = 0, unused = 0;
@@ -640,8 +640,8 @@ static int write_outcome(struct store *store, const struct outcome *outcome)
 
 int store_claim_marks(struct store *store, const char *function, const char *key)
 {
-	struct action action = action_begin(store,
-		"UPDATE OR IGNORE marks SET key = ?2 WHERE function = ?1 AND key = '?'");
+	struct action action = action_begin(
+		store, "UPDATE OR IGNORE marks SET key = ?2 WHERE function = ?1 AND key = '?'");
 
 	action_text(&action, function);
 	action_text(&action, key);

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Functions are deployed, changed, rolled back and deleted by the command line while events flow: no event is lost or
-doubled. What does not load changes nothing; who may not change is refused; deployments outlive the server."""
+doubled, also where the key changes and the server is killed. What does not load changes nothing; who may not change is
+refused; deployments outlive the server."""
 import concurrent.futures
+import contextlib
 import io
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import tarfile
@@ -19,14 +22,21 @@ from lab import network
 
 SYN, RATE = 20000, 5000
 SUM = harness.HERE / "functions/sum"
+KEYS = ("srcip", "dstport", "dstip,dstport", "dstport", "srcip,dstip", "dstport", "protocol")
 TRIGGERS = ("--trigger", "event:port", "--trigger", "event:flow")
 
 
-def test(checker):
+def path_without_functions():
     path = harness.Path()
     path.server.config["triggers"] = {}
     path.server.config_path.write_text(json.dumps(path.server.config))
-    with path.start():
+    return path
+
+
+def test(checker):
+    with path_without_functions().start() as path:
+        keys_change_while_sending(checker, path, Shell(path), int(time.time()))
+    with path_without_functions().start() as path:
         shell = Shell(path)
         changed_while_sending(checker, path, shell)
         mistakes_change_nothing(checker, path, shell)
@@ -87,6 +97,29 @@ def changed_while_sending(checker, path, shell):
     settings = shell.json("describe", "sum")["settings"]
     checker.equal("settings of version 3", (5, 100, 65536), (settings["timeout_seconds"], settings["batch"],
                                                              settings["queue"]))
+
+
+def keys_change_while_sending(checker, path, shell, seed):
+    """At some point of each change the server is killed: whatever keys events were counted by, they are those that were sent."""
+    chance = random.Random(seed)
+    shell("deploy", "sum", "--from-file", SUM, "--trigger", "event:port", "--key", KEYS[0])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(path.send, "syn", SYN, ports="1-2000", rate=RATE)
+        for key in KEYS[1:]:
+            change = pool.submit(shell, "update", "sum", "--key", key, status=None)
+            time.sleep(chance.uniform(0, 0.8))
+            path.server.kill()
+            change.result()
+            path.server.start()
+        sending.result()
+
+    def summed():
+        return sum(total["syn"] for total in path.sums().values())
+
+    with contextlib.suppress(network.LabError):
+        network.wait_for(lambda: summed() >= SYN, 60, "all to be summed", pause=0.1)
+    time.sleep(0.5)
+    checker.equal(f"SYN segments summed by all keys, seed {seed}", SYN, summed())
 
 
 def mistakes_change_nothing(checker, path, shell):

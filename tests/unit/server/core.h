@@ -17,9 +17,9 @@
 extern const char *const core_functions[CORE_FUNCTIONS]; /* their names */
 
 struct core_options {
-	const char *path;    /* of the database */
-	const char *handler; /* "sum.main" */
-	size_t functions;    /* 0: 1 */
+	const char *path;                        /* of the database */
+	const char *handler;                     /* "sum.main" */
+	size_t functions;                        /* 0: 1 */
 	const char *const *keys[CORE_FUNCTIONS]; /* NULL-terminated names of fields; NULL: srcip */
 	size_t queue_max;
 	unsigned int workers;

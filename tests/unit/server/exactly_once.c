@@ -35,15 +35,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOURCES       24 /* of each lane */
-#define EVENTS_A_KILL 100
-#define DSTPORTS      30
-#define LANE_EVENTS   6000 /* of an incarnation; sequences */
-#define SHED_EVERY    97   /* sequences; the first SHED of them hold no events */
-#define SHED          4
-#define EPOCHS_MAX    64
-#define RUN           50
-#define LIFE_MS       900 /* of the server, at most */
+#define SOURCES         24 /* of each lane */
+#define EVENTS_A_KILL   100
+#define EVENTS_A_CHANGE 200 /* of a key */
+#define DSTPORTS        30
+#define LANE_EVENTS     6000 /* of an incarnation; sequences */
+#define SHED_EVERY      97   /* sequences; the first SHED of them hold no events */
+#define SHED            4
+#define EPOCHS_MAX      64
+#define RUN             50
+#define LIFE_MS         900 /* of the server, at most */
 
 static const uint8_t lanes[] = {V2_LANE_PORT, V2_LANE_LAST};
 #define LANES ARRAY_SIZE(lanes)
@@ -112,8 +113,7 @@ static uint16_t port_of(uint8_t lane, uint64_t epoch, uint64_t sequence)
 
 static void fill(struct port_event *record, uint8_t lane, uint64_t epoch, uint64_t sequence)
 {
-	*record = (struct port_event){
-		.dstport = port_of(lane, epoch, sequence),
+	*record = (struct port_event){.dstport = port_of(lane, epoch, sequence),
 		.syn = (uint32_t)(epoch * LANE_EVENTS + sequence + 1)};
 	if (ip_parse("10.0.0.0", &record->srcip) < 0)
 		fail_now("no address");
@@ -211,33 +211,37 @@ static void starve(void)
 		fail_now("setrlimit");
 }
 
+/* So that work goes on: what makes workers start again happens a few times at once, and then once for so many events. */
+struct budget {
+	uint64_t each; /* events */
+	uint64_t spent, begun_at;
+};
+
 /*
- * Whether a worker may be killed: a few at once, and then one for every so many events. On a slow machine they would else
- * be killed faster than they start.
+ * Whether a worker may be killed, say, and then it is. On a slow machine that would else happen faster than they start.
  */
-static bool may_kill(const struct core *core)
+static bool budget_spend(struct budget *budget, const struct core *core)
 {
-	static uint64_t kills;
-	static uint64_t begun_at;
 	uint64_t done = 0;
 
 	for (size_t i = 0; i < LANES; i++)
 		done += core->processed[lanes[i]];
-	if (kills == 0)
-		begun_at = done;
-	if (kills >= 3 + (done - begun_at) / EVENTS_A_KILL)
+	if (budget->spent == 0)
+		budget->begun_at = done;
+	if (budget->spent >= 3 + (done - budget->begun_at) / budget->each)
 		return false;
-	kills++;
+	budget->spent++;
 	return true;
 }
 
 /* Now and then a function gets another key, and a bit later or earlier it has it. */
 static void change_key(struct core *core)
 {
+	static struct budget changes = {.each = EVENTS_A_CHANGE};
 	const bool hurry = rand_r(&shared->seed) % 10 == 0;
 	const struct function *before = core->units->units[REKEYED].function;
 
-	if (rand_r(&shared->seed) % 150 == 0) {
+	if (rand_r(&shared->seed) % 150 == 0 && budget_spend(&changes, core)) {
 		shared->key = (unsigned int)rand_r(&shared->seed) % KEYS;
 		core_rekey(core, REKEYED, keys[shared->key]);
 		pass(POINT_RETIRED);
@@ -252,6 +256,7 @@ static void change_key(struct core *core)
 /* Each millisecond: goes on offering, and disturbs workers and store. */
 static bool live(struct core *core)
 {
+	static struct budget kills = {.each = EVENTS_A_KILL};
 	struct function *function;
 	int pid;
 
@@ -261,7 +266,7 @@ static bool live(struct core *core)
 	for (size_t i = 0; i < LANES; i++)
 		if (rand_r(&shared->seed) % 3 == 0)
 			offer_some(core, lanes[i]);
-	if (pid > 0 && rand_r(&shared->seed) % 200 == 0 && may_kill(core))
+	if (pid > 0 && rand_r(&shared->seed) % 200 == 0 && budget_spend(&kills, core))
 		kill(pid, SIGKILL);
 	if (rand_r(&shared->seed) % 100 == 0)
 		function_set_workers(function, 1 + (unsigned int)rand_r(&shared->seed) % 4);
@@ -563,7 +568,8 @@ static int run(double seconds)
 	}
 	if (shared->failed || !judge())
 		return EXIT_FAILURE;
-	printf("%u lives of the server, %u of the agent; %llu functions were replaced, %llu commits refused\n",
+	printf("%u lives of the server, %u of the agent; %llu functions were replaced, %llu "
+	       "commits refused\n",
 		lives, agents, (unsigned long long)shared->replaced,
 		(unsigned long long)shared->refused);
 	return EXIT_SUCCESS;

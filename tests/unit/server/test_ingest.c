@@ -49,8 +49,7 @@ static int setup(void **state)
 	if (!bench || schema_init() < 0 || switches_new(2, &bench->ingest.switches) < 0)
 		return -1;
 	bench->ingest.units = units_new();
-	bench->ingest.units->units[0].division =
-		divisions_get(&bench->ingest.units->divisions, "");
+	bench->ingest.units->units[0].division = divisions_get(&bench->ingest.units->divisions, "");
 	bench->ingest.reply = on_reply;
 	bench->ingest.user = bench;
 	bench->switch_at = endpoint("10.0.0.9:4000");

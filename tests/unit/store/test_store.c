@@ -129,8 +129,7 @@ static void reopened_store_gives_back_what_was_committed(void **state)
 	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
 	assert_string_equal(mark.key, batch.mark.key);
 	assert_true(mark.stream == batch.mark.stream);
-	assert_memory_equal(
-		mark.incarnation, batch.mark.incarnation, sizeof(mark.incarnation));
+	assert_memory_equal(mark.incarnation, batch.mark.incarnation, sizeof(mark.incarnation));
 	assert_memory_equal(mark.positions, batch.mark.positions, sizeof(mark.positions));
 	assert_int_equal(store_each_dead_letter(store, NULL, 0, check_letter, &seen), 0);
 	assert_int_equal(store_each_dead_letter(store, "port-scan", 5, check_letter, &seen), 0);
@@ -535,8 +534,7 @@ static void a_forgotten_stream_has_no_marks(void **state)
 	const struct place *place = *state;
 	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
 	const char *const names[] = {"f", "none"};
-	const struct mark marks[] = {
-		{.key = "", .stream = stream_id(7, STREAM_V1)},
+	const struct mark marks[] = {{.key = "", .stream = stream_id(7, STREAM_V1)},
 		{.key = "srcip", .stream = stream_id(7, STREAM_V1)},
 		{.key = "", .stream = stream_id(8, STREAM_V1)}};
 	struct outcome outcome = {.function = "f", .marks = marks, .mark_count = 3};
@@ -568,7 +566,8 @@ static void assert_marks(struct store *store, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void commit_mark(struct store *store, const char *function, struct mark mark, uint64_t position)
+static void commit_mark(
+	struct store *store, const char *function, struct mark mark, uint64_t position)
 {
 	const struct outcome outcome = {.function = function, .marks = &mark, .mark_count = 1};
 
