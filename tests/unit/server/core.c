@@ -289,6 +289,19 @@ void core_run_until(struct core *core, bool (*until)(struct core *core))
 			(unsigned long long)core->agent->lanes[1].stream.next);
 }
 
+static bool is_processed(struct core *core)
+{
+	return core->processed[core->wanted_lane] >= core->wanted;
+}
+
+void core_run_to(struct core *core, uint8_t lane, uint64_t before)
+{
+	core->wanted_lane = lane;
+	core->wanted = before;
+	core_run_until(core, is_processed);
+	assert_int_equal(core->processed[lane], before);
+}
+
 static bool is_admitted(struct core *core)
 {
 	return core->agent->next_boot == 0;

@@ -58,6 +58,8 @@ struct core {
 	uint32_t acks[16];
 	size_t ack_count;
 
+	uint8_t wanted_lane;
+	uint64_t wanted; /* of it */
 	struct loop_timer watch;
 	bool (*until)(struct core *core);
 	uint64_t deadline_ns;
@@ -69,6 +71,8 @@ void core_close(struct core *core);
 
 /* Fails after 25 s. */
 void core_run_until(struct core *core, bool (*until)(struct core *core));
+/* Until a lane is processed so far, and no farther. */
+void core_run_to(struct core *core, uint8_t lane, uint64_t before);
 
 /* A function is to be replaced by one with another key, as by a deployment. */
 void core_rekey(struct core *core, size_t function, const char *const *key);

@@ -241,7 +241,7 @@ static void change_key(struct core *core)
 	const bool hurry = rand_r(&shared->seed) % 10 == 0;
 	const struct function *before = core->units->units[REKEYED].function;
 
-	if (rand_r(&shared->seed) % 150 == 0 && budget_spend(&changes, core)) {
+	if (rand_r(&shared->seed) % 100 == 0 && budget_spend(&changes, core)) {
 		shared->key = (unsigned int)rand_r(&shared->seed) % KEYS;
 		core_rekey(core, REKEYED, keys[shared->key]);
 		pass(POINT_RETIRED);
@@ -349,7 +349,7 @@ static bool run_server(void)
 	shared->seed = (unsigned int)rand();
 	shared->point = rand() % POINTS;
 	shared->count = (unsigned int)rand() % (shared->point >= POINT_RETIRED ? 3 : 30);
-	if (rand() % 4 == 0)
+	if (rand() % 2 == 0)
 		shared->key = (unsigned int)rand() % KEYS;
 	pid = fork();
 	if (pid == 0)

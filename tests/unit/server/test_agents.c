@@ -22,20 +22,6 @@ static struct core_options options_for(void **state)
 		.window = 1024};
 }
 
-static uint64_t wanted; /* of lane 1 */
-
-static bool port_is_processed(struct core *core)
-{
-	return core->processed[PORT] >= wanted;
-}
-
-static void run_to(struct core *core, uint64_t before)
-{
-	wanted = before;
-	core_run_until(core, port_is_processed);
-	assert_int_equal(core->processed[PORT], before);
-}
-
 static void hello(struct core *core, uint64_t boot)
 {
 	struct v2_mark mark;
@@ -115,7 +101,7 @@ static void events_are_processed_once_and_resumed_where_they_were(void **state)
 	core_open(&core, &o);
 	hello(&core, 99);
 	assert_int_equal(core_offer(&core, PORT, 3, 100, 0), 100);
-	run_to(&core, 100);
+	core_run_to(&core, PORT, 100);
 	assert_string_equal(core_state(&core, "10.0.0.3", "last", text), "99");
 	core_close(&core);
 
@@ -124,7 +110,7 @@ static void events_are_processed_once_and_resumed_where_they_were(void **state)
 	assert_int_equal(mark.before[PORT], 100);
 	assert_int_equal(agent_next(core.agent, PORT), 100);
 	assert_int_equal(core_offer(&core, PORT, 3, 50, 100), 50);
-	run_to(&core, 150);
+	core_run_to(&core, PORT, 150);
 	assert_string_equal(core_state(&core, "10.0.0.3", "last", text), "149");
 	core_close(&core);
 }
@@ -160,7 +146,7 @@ static void what_one_partition_has_done_is_not_done_again(void **state)
 	assert_int_equal(mark.before[PORT], 0);
 	assert_int_equal(core_offer(&core, PORT, 3, 1, 1), 1);
 	assert_int_equal(core_offer(&core, PORT, 5, 10, 1), 10);
-	run_to(&core, 11);
+	core_run_to(&core, PORT, 11);
 	assert_int_equal(core_stats(&core).events, 1);
 	assert_string_equal(core_state(&core, "10.0.0.5", "last", text), "10");
 	core_close(&core);
@@ -207,7 +193,7 @@ static void a_new_incarnation_waits_for_the_old_ones_events_and_declares_the_res
 	assert_int_equal(core.agent->dropped, 0);
 	/* The numbers begin anew, and are not taken for old ones. */
 	assert_int_equal(core_offer(&core, PORT, 3, 10, 500), 10);
-	run_to(&core, 10);
+	core_run_to(&core, PORT, 10);
 	assert_string_equal(core_state(&core, "10.0.0.3", "last", text), "509");
 	assert_string_equal(core_state(&core, "10.0.0.3", "sum", text), "9995");
 	core_close(&core);
@@ -316,9 +302,9 @@ static void a_range_is_passed_when_its_loss_is_durable_and_declared_once(void **
 	assert_true(lose(&core, PORT, 1ULL << 40));
 	assert_true(lose(&core, PORT, 5));                       /* neighbours are one */
 	assert_int_equal(core_offer(&core, PORT, 3, 10, 10), 0); /* beyond the window, still */
-	run_to(&core, (1ULL << 40) + 15);
+	core_run_to(&core, PORT, (1ULL << 40) + 15);
 	assert_int_equal(core_offer(&core, PORT, 3, 10, 10), 10);
-	run_to(&core, (1ULL << 40) + 25);
+	core_run_to(&core, PORT, (1ULL << 40) + 25);
 	assert_losses(&core, "1:10+1099511627781 spool-full; ");
 	core_close(&core);
 
@@ -354,14 +340,9 @@ static void a_range_that_comes_again_is_not_declared_again(void **state)
 	assert_int_equal(core_hello(&core, 99, 1, &mark), V2_ADMIT_RESUME);
 	assert_int_equal(core_offer(&core, PORT, 3, 1, 0), 1);
 	assert_true(lose(&core, PORT, 9)); /* two of them are new */
-	run_to(&core, 10);
+	core_run_to(&core, PORT, 10);
 	assert_losses(&core, "1:1+7 spool-full; 1:8+2 spool-full; ");
 	core_close(&core);
-}
-
-static bool updates_are_processed(struct core *core)
-{
-	return core->processed[V2_LANE_UPDATE] >= wanted;
 }
 
 static void updates_go_on_behind_gaps_which_are_declared(void **state)
@@ -378,8 +359,7 @@ static void updates_go_on_behind_gaps_which_are_declared(void **state)
 	core_offer(&core, V2_LANE_UPDATE, 3, 10, 0);
 	agent_update(core.agent, &ahead);
 	agent_update(core.agent, &late); /* overtaken: its effect was had, or lost */
-	wanted = 31;
-	core_run_until(&core, updates_are_processed);
+	core_run_to(&core, V2_LANE_UPDATE, 31);
 	assert_string_equal(core_state(&core, "10.0.0.3", "sum", text), "45");
 	assert_string_equal(core_state(&core, "::", "sum", text), "5");
 	assert_losses(&core, "3:10+20 path; ");
@@ -396,8 +376,7 @@ static void updates_beyond_the_window_are_lost_with_a_cause(void **state)
 	core_open(&core, &o);
 	hello(&core, 99);
 	core_offer(&core, V2_LANE_UPDATE, 3, 10, 0);
-	wanted = 10;
-	core_run_until(&core, updates_are_processed);
+	core_run_to(&core, V2_LANE_UPDATE, 10);
 	assert_losses(&core, "3:8+2 no-room; ");
 	assert_int_equal(core_stats(&core).events, 8);
 	core_close(&core);
@@ -413,8 +392,7 @@ static void updates_that_a_function_has_no_room_for_are_counted(void **state)
 	hello(&core, 99);
 	core_offer(&core, V2_LANE_UPDATE, 3, 10, 0);
 	assert_int_equal(core.agent->lanes[V2_LANE_UPDATE].stream.shed, 6);
-	wanted = 10;
-	core_run_until(&core, updates_are_processed);
+	core_run_to(&core, V2_LANE_UPDATE, 10);
 	assert_losses(&core, ""); /* others may have had them */
 	core_close(&core);
 }
@@ -452,7 +430,7 @@ static void progress_that_the_store_refuses_is_known_until_it_takes_it(void **st
 	assert_int_equal(core.processed[PORT], 0);
 	spoil(o.path, "UPDATE streams SET epoch = 1");
 	core_run_until(&core, no_task_is_refused);
-	run_to(&core, 5);
+	core_run_to(&core, PORT, 5);
 	core_close(&core);
 }
 
@@ -478,7 +456,7 @@ static void a_lane_that_a_full_queue_stopped_goes_on_when_there_is_room(void **s
 	left_to_offer = 1000;
 	offer_more(&core, PORT);
 	assert_int_equal(left_to_offer, 980);
-	run_to(&core, 1000);
+	core_run_to(&core, PORT, 1000);
 	assert_string_equal(core_state(&core, "10.0.0.3", "sum", text), "499500");
 	core_close(&core);
 }
@@ -495,7 +473,7 @@ static void events_that_no_trigger_names_are_processed_by_a_commit_of_their_own(
 	hello(&core, 99);
 	assert_int_equal(agent_offer(core.agent, PORT, &run), 1);
 	assert_int_equal(core.processed[PORT], 0); /* not before it is durable */
-	run_to(&core, 1);
+	core_run_to(&core, PORT, 1);
 	assert_int_equal(core.agent->lanes[PORT].unrouted, 1);
 	core_close(&core);
 	core_open(&core, &o);
@@ -518,7 +496,7 @@ static void a_removed_function_releases_its_share(void **state)
 	engine_remove(unit->function);
 	unit->function = NULL;
 	agents_forget_unit(core.agents, 0);
-	run_to(&core, 100);
+	core_run_to(&core, PORT, 100);
 	core_close(&core);
 }
 
