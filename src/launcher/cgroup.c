@@ -13,7 +13,8 @@
 #include <sys/xattr.h>
 
 #define OWN_NAME    "main"              /* of the server's own group, version 2 */
-#define WORKER_NAME "netlambda-worker-" /* and the launcher's pid */
+#define WORKER_NAME "netlambda-worker-" /* and the launcher's PID namespace and pid */
+#define NAME_BYTES  64
 #define PERIOD_US   100000
 #define LINE_BYTES  (2 * PATH_MAX + 256)
 #define KILL_ROUNDS 100
@@ -226,22 +227,32 @@ static void enable(enum cgroup_controller controller)
 	(void)write_file(dir, "cgroup.subtree_control", text);
 }
 
+/* Of the groups that are this PID namespace's, up to the pid. Another's pids say nothing here. */
+static void begin_name(char name[static NAME_BYTES])
+{
+	struct stat namespace = {0};
+
+	(void)stat("/proc/self/ns/pid", &namespace);
+	snprintf(name, NAME_BYTES, WORKER_NAME "%llu-", (unsigned long long)namespace.st_ino);
+}
+
 static void sweep(enum cgroup_controller controller)
 {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], name[NAME_BYTES];
 	struct dirent *entry;
 	bool unified;
 	DIR *files;
 
 	if (find_base(controller, &unified, dir) < 0)
 		return;
+	begin_name(name);
 	files = opendir(dir);
 	while (files && (entry = readdir(files)) != NULL) {
 		pid_t pid;
 
-		if (strncmp(entry->d_name, WORKER_NAME, strlen(WORKER_NAME)) != 0)
+		if (strncmp(entry->d_name, name, strlen(name)) != 0)
 			continue;
-		pid = atoi(entry->d_name + strlen(WORKER_NAME));
+		pid = atoi(entry->d_name + strlen(name));
 		if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH)
 			(void)unlinkat(dirfd(files), entry->d_name, AT_REMOVEDIR);
 	}
@@ -274,7 +285,7 @@ int cgroup_make(enum cgroup_controller controller, pid_t pid, struct cgroup *ret
 	const char **ret_what)
 {
 	struct cgroup cgroup = {.controller = controller};
-	char base[PATH_MAX];
+	char base[PATH_MAX], name[NAME_BYTES];
 	int r;
 
 	*ret_what = "finding a cgroup that is ours";
@@ -286,7 +297,8 @@ int cgroup_make(enum cgroup_controller controller, pid_t pid, struct cgroup *ret
 	if (r < 0)
 		return r;
 	*ret_what = "making a cgroup";
-	if (snprintf(cgroup.dir, sizeof(cgroup.dir), "%s/" WORKER_NAME "%d", base, pid) >=
+	begin_name(name);
+	if (snprintf(cgroup.dir, sizeof(cgroup.dir), "%s/%s%d", base, name, pid) >=
 		(int)sizeof(cgroup.dir))
 		return -ENAMETOOLONG;
 	if (mkdir(cgroup.dir, 0755) < 0 && errno != EEXIST)

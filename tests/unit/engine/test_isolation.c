@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <linux/landlock.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -354,11 +355,39 @@ static void groups_go_with_their_workers(void **state _unused_)
 	assert_int_equal(cgroup_make(CGROUP_MEMORY, spawned.pid, &again, &what), 0);
 	assert_int_equal(kill(spawned.pid, SIGKILL), 0);
 	finish(&spawned);
-	for (int i = 0; i < 200 && access(again.dir, F_OK) == 0; i++) {
+	for (int i = 0; i < 6000 && access(again.dir, F_OK) == 0; i++) {
 		cgroup_prepare();
 		usleep(10000); /* until the last of it has gone */
 	}
 	assert_int_equal(access(again.dir, F_OK), -1);
+}
+
+/* There this process has another pid, or none. */
+static void prepare_in_another_namespace(void)
+{
+	if (unshare(CLONE_NEWPID) < 0 || fork() == 0) {
+		cgroup_prepare();
+		_exit(0);
+	}
+	wait(NULL);
+	_exit(0);
+}
+
+/* One that is made is empty for a moment. */
+static void groups_of_another_pid_namespace_are_left_alone(void **state _unused_)
+{
+	struct cgroup group;
+	const char *what;
+	pid_t child;
+
+	need_groups();
+	assert_int_equal(cgroup_make(CGROUP_MEMORY, getpid(), &group, &what), 0);
+	child = fork();
+	if (child == 0)
+		prepare_in_another_namespace();
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(access(group.dir, F_OK), 0);
+	cgroup_remove(&group);
 }
 
 static void descriptors_and_environment_are_its_own(void **state _unused_)
@@ -513,15 +542,16 @@ static void launcher_without_an_engine_says_so(void **state _unused_)
 /* ---- the end ---- */
 
 /* The pipe's other end is held by whatever of the worker still lives. */
-static bool pipe_ends(int pipe_fd)
+static bool pipe_ends(int pipe_fd, int within_ms)
 {
 	struct pollfd poll_fd = {.fd = pipe_fd, .events = POLLIN};
 	char byte;
 
-	return poll(&poll_fd, 1, 300) == 1 && read(pipe_fd, &byte, 1) == 0;
+	return poll(&poll_fd, 1, within_ms) == 1 && read(pipe_fd, &byte, 1) == 0;
 }
 
-static bool outlived_by_a_daemon(uint32_t layers)
+/* For so long, at least. */
+static bool outlived_by_a_daemon(uint32_t layers, int for_ms)
 {
 	struct spawned spawned = start_worker(layers, NULL);
 	int pipe_fd = fcntl(spawned.pipe_fd, F_DUPFD_CLOEXEC, 0);
@@ -530,17 +560,17 @@ static bool outlived_by_a_daemon(uint32_t layers)
 	assert_true(pipe_fd >= 0);
 	assert_int_equal(try(&spawned, "daemon", NULL), 0);
 	finish(&spawned);
-	outlived = !pipe_ends(pipe_fd);
+	outlived = !pipe_ends(pipe_fd, for_ms);
 	close(pipe_fd); /* lets it go */
 	return outlived;
 }
 
 static void nothing_outlives_the_worker(void **state _unused_)
 {
-	assert_false(outlived_by_a_daemon(here.layers));
-	assert_true(outlived_by_a_daemon(here.layers & ~(BIT(PID) | GROUPS)));
+	assert_false(outlived_by_a_daemon(here.layers, 60000));
+	assert_true(outlived_by_a_daemon(here.layers & ~(BIT(PID) | GROUPS), 300));
 	need_groups();
-	assert_false(outlived_by_a_daemon(here.layers & ~BIT(PID)));
+	assert_false(outlived_by_a_daemon(here.layers & ~BIT(PID), 60000));
 }
 
 static void killed_launcher_takes_the_worker_with_it(void **state _unused_)
@@ -684,6 +714,7 @@ static int run(void)
 		cmocka_unit_test(who_eats_memory_is_killed_and_it_is_said_why),
 		cmocka_unit_test(use_of_processors_is_limited),
 		cmocka_unit_test(groups_go_with_their_workers),
+		cmocka_unit_test(groups_of_another_pid_namespace_are_left_alone),
 		cmocka_unit_test(descriptors_and_environment_are_its_own),
 		cmocka_unit_test(kernel_confirms_the_layers),
 		cmocka_unit_test(function_comes_to_a_program_that_runs),
