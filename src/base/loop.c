@@ -255,10 +255,13 @@ int loop_run(struct loop *loop)
 	while (!loop->stopping) {
 		int n = loop_wait(loop);
 
-		if (n < 0 && errno != EINTR)
+		/* Who was stopped meanwhile has timers that are due, and first of all what has come. */
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
 			return -errno;
 		loop->now_ns = clock_monotonic_ns();
-		loop->batch_size = MAX(n, 0);
+		loop->batch_size = n;
 		for (int i = 0; i < loop->batch_size; i++) {
 			struct loop_io *io = loop->batch[i].data.ptr;
 

@@ -5,6 +5,7 @@
 #include "tests/unit/test.h"
 
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 struct trace {
@@ -48,6 +49,48 @@ static void timers_fire_by_time_not_by_arming(void **state _unused_)
 	loop_disarm_timer(&never);
 	assert_int_equal(loop_run(loop), 0);
 	assert_string_equal(trace.order, "ab");
+}
+
+static int interrupted_fd;
+static uint64_t interrupted_until_ns;
+
+static void interrupt(int signo _unused_)
+{
+	(void)!write(interrupted_fd, "x", 1);
+	while (clock_monotonic_ns() < interrupted_until_ns)
+		;
+}
+
+static void on_readable(struct loop_io *io, uint32_t events _unused_)
+{
+	note(io->user, 'r');
+	loop_remove_io(io);
+}
+
+/* As one that is stopped, and goes on when its timers are due: what they wait for is there. */
+static void what_came_during_an_interruption_is_seen_before_timers(void **state _unused_)
+{
+	const struct sigaction action = {.sa_handler = interrupt};
+	const struct itimerval soon = {.it_value = {.tv_usec = 10000}};
+	_cleanup_(loop_freep) struct loop *loop = NULL;
+	struct trace trace = {0};
+	struct loop_timer timer = {.fn = on_timer_b, .user = &trace};
+	struct loop_io io = {.fn = on_readable, .user = &trace};
+	int fds[2];
+
+	assert_int_equal(loop_new(&loop), 0);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	trace.loop = loop;
+	interrupted_fd = fds[1];
+	interrupted_until_ns = clock_monotonic_ns() + 100 * NS_PER_MS;
+	assert_int_equal(loop_add_io(loop, &io, fds[0], EPOLLIN), 0);
+	loop_arm_timer(loop, &timer, interrupted_until_ns);
+	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	assert_int_equal(loop_run(loop), 0);
+	assert_string_equal(trace.order, "rb");
+	close(fds[0]);
+	close(fds[1]);
 }
 
 struct pair {
@@ -113,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timers_fire_by_time_not_by_arming),
+		cmocka_unit_test(what_came_during_an_interruption_is_seen_before_timers),
 		cmocka_unit_test(a_source_removed_in_a_callback_is_not_called),
 		cmocka_unit_test(signals_arrive_as_events),
 	};
