@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/residents.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define KEYS 5000
 
@@ -47,12 +47,11 @@ static void what_is_not_durable_stays(void **state _unused_)
 /* Against a plain array of when each was used. */
 static void nothing_is_lost_or_found_that_is_not_there(void **state _unused_)
 {
-	unsigned int seed = (unsigned int)time(NULL);
+	unsigned int seed = seed_take();
 	static uint64_t used[KEYS];
 	struct residents residents = {0};
 	size_t count = 0;
 
-	print_message("SEED=%u\n", seed);
 	for (uint64_t batch = 1; batch < 100000; batch++) {
 		uint64_t hash = (uint64_t)rand_r(&seed) % KEYS, *hashes = NULL;
 		int there = residents_touch(&residents, &secret, hash << 40, batch);

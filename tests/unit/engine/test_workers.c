@@ -3,13 +3,13 @@
 #include "base/log.h"
 #include "launcher/layers.h"
 #include "tests/unit/engine/world.h"
+#include "tests/unit/seed.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static int setup(void **state _unused_)
@@ -175,10 +175,7 @@ static void run_crowd(struct crowd *crowd, unsigned int workers, uint32_t events
 	world_init(&crowd->world);
 	world_add(&crowd->world, &o);
 	crowd->most = events;
-	crowd->seed = (unsigned int)time(NULL);
-	if (getenv("SEED"))
-		crowd->seed = (unsigned int)atoi(getenv("SEED"));
-	print_message("SEED=%u\n", crowd->seed);
+	crowd->seed = seed_take();
 	crowd->world.want = events;
 	crowd->push_timer = (struct loop_timer){.fn = on_crowd, .user = crowd};
 	loop_arm_timer(crowd->world.loop, &crowd->push_timer, clock_monotonic_ns());
@@ -458,11 +455,10 @@ static void poison_among_kills_moves_and_refusals_is_put_aside_in_its_turn(void 
 	static struct crowd crowd;
 	struct function_options o = options("sum.main");
 	struct function_stats stats;
-	unsigned int seed =
-		getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
+	unsigned int seed;
 
 	skip_unless_native();
-	print_message("SEED=%u\n", seed);
+	seed = seed_take();
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		crowd = (struct crowd){.rate = 10,
 			.most = 2000,

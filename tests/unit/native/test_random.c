@@ -5,9 +5,9 @@
  * what fails leaves no trace, and what is stored says all.
  */
 #include "tests/unit/native/bench.h"
+#include "tests/unit/seed.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define EVENTS 4000
 #define KEYS   3
@@ -169,8 +169,7 @@ static void events_that_fail_and_restarts_change_no_answer(void **unused _unused
 	struct side steady = {0}, restarted = {0};
 	double seconds = 0;
 
-	seed = getenv("SEED") ? (uint32_t)atoi(getenv("SEED")) : (uint32_t)time(NULL);
-	print_message("SEED=%u\n", seed);
+	seed = seed_take();
 	assert_int_equal(state_new(1, STATE_ENTRIES_MAX, &steady.state), 0);
 	assert_int_equal(state_new(1, STATE_ENTRIES_MAX, &restarted.state), 0);
 	for (int i = 0; i < EVENTS; i++) {

@@ -19,6 +19,7 @@
 #include "event/key.h"
 #include "event/render.h"
 #include "store/streams.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/server/core.h"
 
 #include <errno.h>
@@ -579,7 +580,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
 		{"seed", required_argument, NULL, 'r'}, {0}};
-	unsigned int seed = (unsigned int)clock_realtime_ns();
+	unsigned int seed = seed_take();
 	double seconds = 10;
 	int option, status;
 

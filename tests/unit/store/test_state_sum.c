@@ -2,10 +2,10 @@
 /* What the store says that functions keep is what a scan of the database finds, whatever was done to it. */
 #include "store/expire.h"
 #include "store/registry.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
-#include <time.h>
 
 #define ROUNDS     400
 #define WRITES_MAX 40
@@ -112,10 +112,9 @@ static void expire_some(struct store *store, unsigned int *seed)
 static void sums_are_what_a_scan_finds(void **state)
 {
 	struct place *place = *state;
-	unsigned int seed = (unsigned int)time(NULL);
+	unsigned int seed = seed_take();
 	struct store *store = open_store(place->path, STORE_RELAXED);
 
-	print_message("seed %u\n", seed);
 	assert_sums(store);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		unsigned int what = (unsigned int)rand_r(&seed) % 40;

@@ -3,11 +3,12 @@
  * A sender and a receiver over a network that loses, doubles, delays and reorders, with both ends
  * crashing, on virtual time. What is acknowledged must have been applied exactly once and in order.
  *
- * The seed is printed; NETLAMBDA_SEED=N runs that one again, NETLAMBDA_ROUNDS=N runs so many seeds.
+ * The seed is printed; NETLAMBDA_SEED=N begins with that one, NETLAMBDA_ROUNDS=N runs so many seeds.
  *
  * What version 1 cannot hold, and this therefore leaves out: an end that is up again sooner than a
  * datagram from before its crash can still arrive (docs/protocol-1.md 8).
  */
+#include "tests/unit/seed.h"
 #include "tests/unit/test.h"
 #include "wire/v1.h"
 
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define MS            1000000ULL
 #define NEVER         UINT64_MAX
@@ -314,19 +314,11 @@ static void run(const struct conditions *conditions)
 
 static void run_rounds(const struct conditions *conditions)
 {
-	const char *given = getenv("NETLAMBDA_SEED"), *rounds = getenv("NETLAMBDA_ROUNDS");
+	const char *rounds = getenv("NETLAMBDA_ROUNDS");
 	unsigned long left = rounds ? strtoul(rounds, NULL, 10) : 5;
 
-	if (given)
-		left = 1;
-	while (left-- > 0) {
-		if (given)
-			seed = strtoull(given, NULL, 10);
-		else
-			assert_int_equal(getrandom(&seed, sizeof(seed), 0), sizeof(seed));
-		printf("%s: seed %" PRIu64 "\n", conditions->name, seed);
+	for (seed = seed_take(); left-- > 0; seed++)
 		run(conditions);
-	}
 }
 
 static void nothing_goes_wrong_on_a_good_network(void **state _unused_)
