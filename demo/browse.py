@@ -15,7 +15,7 @@ def main():
     for url in itertools.cycle(sys.argv[2:]):
         if time.monotonic() > end:
             break
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=20) as response:
             response.read()
         done += 1
         time.sleep(PAUSE)

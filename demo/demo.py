@@ -27,7 +27,8 @@ from story import Story  # noqa: E402
 from watch import AlertFile, describe  # noqa: E402
 
 WEB_SECONDS = 6
-GRACE_SECONDS = 5  # how long an alert may come after the attack's end
+USUAL_SECONDS = 5  # of an attack
+GRACE_SECONDS = 15  # how long an alert may come after the attack's end
 
 
 class Interrupted(BaseException):
@@ -84,7 +85,7 @@ class Demo:
         self.findings.append(finding)
         before = self.scene.packets(attack.port)
         process = self.scene.lab.start(attack.host, attack.argv, f"{attack.name}.log")
-        self.follow(process, attack.seconds, attack.seconds / 2, attack.argv[0], attack.port)
+        self.follow(process, attack.seconds, USUAL_SECONDS, attack.argv[0], attack.port)
         network.end_process(process)
         end = time.monotonic() + GRACE_SECONDS
         while finding.latency is None and time.monotonic() < end:
