@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "net/udp_receiver.h"
+#include "tests/bpf/lab.h"
 #include "tests/unit/test.h"
 #include "wire/v1.h"
 
@@ -20,8 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 60 /* unless the environment says otherwise: some machines are emulated */
+#define PATIENCE_S 120 /* unless the environment says otherwise: some machines are emulated */
 #define ARGS_MAX   48
+#define FLUSH      " --flush-timeout 60s"
 
 static uint64_t deadline(void)
 {
@@ -54,13 +56,15 @@ static void exec_agent(const char *program, char *line, int output_fd)
 void agent_start(struct agent_process *agent, const char *fmt, ...)
 {
 	const char *program = getenv("NETLAMBDA_AGENT");
-	char line[512];
+	char line[1024];
 	int pipe_fds[2];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	vsnprintf(line, sizeof(line) - sizeof(FLUSH), fmt, ap);
 	va_end(ap);
+	if (strstr(line, "--server") && !strstr(line, "--flush-timeout"))
+		strcat(line, FLUSH);
 	if (!program) {
 		fail_msg("NETLAMBDA_AGENT must name the agent");
 		abort();
@@ -128,6 +132,7 @@ int agent_end(struct agent_process *agent, int signo)
 {
 	int code;
 
+	lab_wait_received();
 	kill(agent->pid, signo);
 	code = agent_wait_exit(agent);
 	agent->pid = 0;
@@ -196,6 +201,17 @@ static uint64_t statistic(const struct agent_process *agent, const char *name)
 		return 0;
 	}
 	return strtoull(at + strlen(name), NULL, 10);
+}
+
+void agent_wait_statistic_above(struct agent_process *agent, const char *name, uint64_t value)
+{
+	uint64_t deadline_ns = deadline();
+
+	for (ask_statistics(agent); statistic(agent, name) <= value; ask_statistics(agent)) {
+		if (clock_monotonic_ns() > deadline_ns)
+			fail_msg("%s does not rise above %llu", name, (unsigned long long)value);
+		nanosleep(&(struct timespec){.tv_nsec = 10 * NS_PER_MS}, NULL);
+	}
 }
 
 void agent_wait_collections(struct agent_process *agent, unsigned int count)

@@ -22,15 +22,15 @@ struct agent_process {
 	size_t output_len;
 };
 
-/* Starts $NETLAMBDA_AGENT with the given command line, split at spaces. */
+/* Starts $NETLAMBDA_AGENT with the given command line, split at spaces; with time to flush, unless that says how much. */
 void agent_start(struct agent_process *agent, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Waits until its output contains the text; fails the test after a minute, or $NETLAMBDA_PATIENCE. */
+/* Waits until its output contains the text; fails the test after two minutes, or $NETLAMBDA_PATIENCE. */
 void agent_wait_output(struct agent_process *agent, const char *text);
 /* Waits until it ends; fails the test likewise. Returns its exit code, or -signal. */
 int agent_wait_exit(struct agent_process *agent);
 
-/* Sends a signal and waits for the end: agent_wait_exit()'s result. */
+/* Sends a signal, when it has received what was sent, and waits for the end: agent_wait_exit()'s result. */
 int agent_end(struct agent_process *agent, int signo);
 /* Ends one that a failed test left behind. */
 void agent_clean_up(struct agent_process *agent);
@@ -41,6 +41,8 @@ void agent_forget_output(struct agent_process *agent);
 
 /* Waits until its statistics, asked for by SIGUSR1, contain the text; forgets its output before. */
 void agent_wait_statistic(struct agent_process *agent, const char *line);
+/* Waits likewise until the statistic of that name is above a value. */
+void agent_wait_statistic_above(struct agent_process *agent, const char *name, uint64_t value);
 /* Waits until it collected so often, from begin to end, since the call. Forgets its output before. */
 void agent_wait_collections(struct agent_process *agent, unsigned int count);
 

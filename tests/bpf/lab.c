@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/bpf/lab.h"
 
+#include "base/attr.h"
+
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,6 +20,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define SENDERS_MAX 16
 
 static void cannot(const char *what)
 {
@@ -82,6 +86,7 @@ void lab_run(const char *fmt, ...)
 	char command[512];
 	va_list ap;
 
+	lab_wait_received();
 	va_start(ap, fmt);
 	vsnprintf(command, sizeof(command), fmt, ap);
 	va_end(ap);
@@ -129,6 +134,84 @@ void lab_add_pair(const char *name, const char *peer)
 		name, peer, name, peer);
 }
 
+/* ---- frames ---- */
+
+/* Interfaces that this process sends on. */
+static struct sender {
+	unsigned int ifindex; /* 0: none */
+	uint32_t sent, refused;
+	uint32_t transmitted_before, dropped_before;
+} senders[SENDERS_MAX];
+
+/* False: there is no such interface. A veth's frames are counted when its peer takes them. */
+static bool read_statistics(const char *interface, struct rtnl_link_stats *ret_stats)
+{
+	struct ifaddrs *all;
+	bool found = false;
+
+	if (getifaddrs(&all) < 0)
+		cannot("getifaddrs");
+	for (const struct ifaddrs *one = all; one && !found; one = one->ifa_next)
+		if (strcmp(one->ifa_name, interface) == 0 && one->ifa_addr &&
+			one->ifa_addr->sa_family == AF_PACKET) {
+			memcpy(ret_stats, one->ifa_data, sizeof(*ret_stats));
+			found = true;
+		}
+	freeifaddrs(all);
+	return found;
+}
+
+static struct sender *find_sender(unsigned int ifindex)
+{
+	for (size_t i = 0; i < SENDERS_MAX; i++)
+		if (senders[i].ifindex == ifindex)
+			return &senders[i];
+	return NULL;
+}
+
+static void note_sender(const char *interface)
+{
+	unsigned int ifindex = if_nametoindex(interface);
+	struct rtnl_link_stats stats;
+	static size_t next;
+
+	if (!find_sender(ifindex) && read_statistics(interface, &stats))
+		senders[next++ % SENDERS_MAX] =
+			(struct sender){ifindex, 0, 0, stats.tx_packets, stats.tx_dropped};
+}
+
+static struct sender *sender_of(int fd)
+{
+	struct sockaddr_ll address = {0};
+	socklen_t size = sizeof(address);
+	struct sender *sender;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+		cannot("getsockname");
+	sender = find_sender((unsigned int)address.sll_ifindex);
+	if (!sender)
+		abort();
+	return sender;
+}
+
+static bool has_come_out(const struct sender *sender)
+{
+	struct rtnl_link_stats stats;
+	char name[IF_NAMESIZE];
+
+	return sender->ifindex == 0 || !if_indextoname(sender->ifindex, name) ||
+	       !read_statistics(name, &stats) ||
+	       stats.tx_packets - sender->transmitted_before >= sender->sent;
+}
+
+/* What a queue has no room for is given up, and by some kernels not even said: then it does not come. */
+void lab_wait_received(void)
+{
+	for (size_t i = 0; i < SENDERS_MAX; i++)
+		for (int tries = 0; tries < 1000 && !has_come_out(&senders[i]); tries++)
+			usleep(1000);
+}
+
 int lab_open(const char *interface)
 {
 	struct sockaddr_ll address = {
@@ -140,34 +223,38 @@ int lab_open(const char *interface)
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		cannot("packet socket");
+	note_sender(interface);
 	return fd;
 }
 
 void lab_send(int fd, const struct frame *frame, unsigned int count)
 {
+	struct sender *sender = sender_of(fd);
+
+	sender->sent += count;
 	while (count > 0) {
-		if (send(fd, frame->bytes, frame->size, 0) == (ssize_t)frame->size)
+		if (send(fd, frame->bytes, frame->size, 0) == (ssize_t)frame->size) {
 			count--;
-		else if (errno != ENOBUFS)
+			continue;
+		}
+		if (errno != ENOBUFS)
 			cannot("send");
-		else
-			usleep(100);
+		sender->refused++;
+		usleep(100);
 	}
 }
 
-uint64_t lab_dropped(const char *interface)
+uint32_t lab_dropped(const char *interface)
 {
-	struct ifaddrs *all;
-	uint64_t dropped = 0;
+	const struct sender *sender = find_sender(if_nametoindex(interface));
+	struct rtnl_link_stats stats;
+	uint32_t dropped;
 
-	if (getifaddrs(&all) < 0)
-		cannot("getifaddrs");
-	for (const struct ifaddrs *one = all; one; one = one->ifa_next)
-		if (strcmp(one->ifa_name, interface) == 0 && one->ifa_addr &&
-			one->ifa_addr->sa_family == AF_PACKET)
-			dropped = ((const struct rtnl_link_stats *)one->ifa_data)->tx_dropped;
-	freeifaddrs(all);
-	return dropped;
+	if (!sender || !read_statistics(interface, &stats))
+		return 0;
+	dropped = stats.tx_dropped - sender->dropped_before;
+	/* Since Linux 6.6 who sends is told, and sends again. */
+	return dropped - MIN(dropped, sender->refused);
 }
 
 void lab_tcp4(struct frame *f, const char *src, const char *dst, const uint16_t ports[2],

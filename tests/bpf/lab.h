@@ -49,10 +49,15 @@ int lab_open(const char *interface);
 /* Sends a whole frame `count` times. Aborts if it cannot. */
 void lab_send(int fd, const struct frame *frame, unsigned int count);
 /*
- * Frames that were sent on an interface and did not come out of its peer, whose queue was full: a CPU that has to empty
- * it may be kept from that for some milliseconds, while another one sends.
+ * Waits until what this process sent has come out of the interfaces' peers: another CPU may have to see to that, and be
+ * kept from it. lab_run() does so first, since who removes an interface removes what is in its queue.
  */
-uint64_t lab_dropped(const char *interface);
+void lab_wait_received(void);
+/*
+ * Frames that this process sent on an interface, as far as it knows, and that did not come out of its peer, whose queue was
+ * full: a CPU that has to empty it may be kept from that for some milliseconds, while another one sends.
+ */
+uint32_t lab_dropped(const char *interface);
 
 /* Packets of one and the same flow, sent on an interface. */
 void lab_send_packets(const char *interface, unsigned int count);

@@ -118,9 +118,7 @@ static void acknowledged_events_survive_loss_exactly_once(void **state _unused_)
 	struct told told;
 
 	agent_start(&agent,
-		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms "
-		"--flush-timeout 9s",
-		port);
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 50ms", port);
 	agent_wait_output(&agent, "counting id=3");
 	for (int i = 0; i < 3; i++) {
 		bytes += send_mix();
@@ -140,7 +138,7 @@ static void sigterm_flushes_what_was_never_collected(void **state _unused_)
 	uint64_t bytes;
 
 	agent_start(&agent,
-		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 60s", port);
+		"--protocol 1 --id 3 --interface veth0 --server 127.0.0.1:%u --period 10m", port);
 	agent_wait_output(&agent, "counting id=3");
 	bytes = send_mix();
 	assert_int_equal(agent_end(&agent, SIGINT), 0);
@@ -489,16 +487,18 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 	struct told told;
 
 	agent_start(&agent,
-		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --period 60s "
+		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --period 10m "
 		"--alarm source-ports=100,target-ports=0",
 		port);
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
-	agent_wait_statistic(&agent, "netlambda_agent_events_sent_total{class=\"source\"} 1\n");
+	agent_wait_statistic_above(
+		&agent, "netlambda_agent_events_sent_total{class=\"source\"}", 0);
 	assert_int_equal(agent_end(&agent, SIGTERM), 0);
 	receiver_stop(&told);
 	assert_int_equal(told.bad, 0);
-	assert_int_equal(told.sources.at_once, 1);
+	/* Again after a second, if that is how long it takes to send them. */
+	assert_true(told.sources.at_once >= 1);
 	assert_int_equal(told.targets.at_once, 0);
 	assert_int_equal(told.sources.packets, MIX_ALL);
 	assert_int_equal(told.targets.packets, MIX_ALL);
@@ -509,10 +509,11 @@ static void alarm_does_not_wait_for_the_period(void **state _unused_)
 
 static void sigusr1_writes_statistics_at_once(void **state _unused_)
 {
-	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --period 60s "
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:9 --period 10m "
 			    "--flush-timeout 0s");
 	agent_wait_output(&agent, "counting id=3");
 	send_mix();
+	lab_wait_received();
 	kill(agent.pid, SIGUSR1);
 	agent_wait_output(&agent,
 		"netlambda_agent_packets_total{interface=\"veth0\",mode=\"native\"} 2420\n");

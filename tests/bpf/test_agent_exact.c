@@ -68,7 +68,6 @@ static void all_is_accounted_for_when_the_agent_stood_still(void **state _unused
 
 	agent_start(&agent,
 		"--protocol 1 --id 3 -i veth0 --flows 1024 --ports 2000 --period 50ms "
-		"--flush-timeout 60s "
 		"--server 127.0.0.1:%u",
 		port);
 	agent_wait_output(&agent, "counting id=3");
@@ -138,8 +137,8 @@ static void count_in_mode(const char *mode, struct outcome *ret_outcome)
 	char line[128];
 
 	agent_start(&agent,
-		"--protocol 1 --id 3 -i veth0 --mode %s --inside all --period 50ms --server "
-		"127.0.0.1:%u",
+		"--protocol 1 --id 3 -i veth0 --mode %s --inside all --period 50ms --fanout 10m "
+		"--flow-idle 10m --server 127.0.0.1:%u",
 		mode, port);
 	agent_wait_output(&agent, "counting id=3");
 	send_cases();

@@ -38,7 +38,7 @@ static int setup(void **state _unused_)
 struct stream {
 	pid_t pid;
 	struct shared {
-		atomic_uint rounds;
+		atomic_uint rounds, dropped;
 		atomic_bool stop;
 		atomic_uint_fast64_t bytes;
 	} * shared;
@@ -87,6 +87,8 @@ static void stream_start(void)
 		atomic_fetch_add(&stream.shared->rounds, 1);
 		usleep(500);
 	}
+	lab_wait_received();
+	atomic_store(&stream.shared->dropped, lab_dropped("veth1"));
 	_exit(0);
 }
 
@@ -105,7 +107,7 @@ static unsigned int stream_stop(uint64_t *ret_bytes)
 	assert_int_equal(waitpid(stream.pid, NULL, 0), stream.pid);
 	stream.pid = 0;
 	/* What never came cannot have been counted. */
-	assert_int_equal(lab_dropped("veth1"), 0);
+	assert_int_equal(atomic_load(&stream.shared->dropped), 0);
 	*ret_bytes = atomic_load(&stream.shared->bytes);
 	return atomic_load(&stream.shared->rounds);
 }
@@ -115,9 +117,8 @@ static unsigned int stream_stop(uint64_t *ret_bytes)
 static void start_with(const char *options)
 {
 	receiver_expect_another();
-	agent_start(&agent,
-		"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --flush-timeout 9s --pin %s",
-		port, options);
+	agent_start(&agent, "--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin %s", port,
+		options);
 	agent_wait_output(&agent, "counting id=3 interfaces=1");
 }
 
@@ -211,14 +212,14 @@ static void killed_before_it_collects_an_agent_loses_nothing(void **state _unuse
 	struct told told;
 	uint64_t bytes;
 
-	start_with("--period 60s");
+	start_with("--period 10m");
 	stream_start();
 	for (int i = 0; i < 3; i++) {
 		stream_wait();
 		assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
 		assert_int_not_equal(lab_xdp_id("veth0"), 0);
 		stream_wait();
-		start_with("--period 60s");
+		start_with("--period 10m");
 		assert_null(strstr(agent.output, "packets_at_most"));
 	}
 	rounds = stream_stop(&bytes);
@@ -336,8 +337,7 @@ static void another_layout_drains_the_maps_of_before(void **state _unused_)
 		stream_wait();
 		receiver_expect_another();
 		agent_start(&agent,
-			"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms "
-			"--flush-timeout 9s %s",
+			"--protocol 1 --id 3 -i veth0 --server 127.0.0.1:%u --pin --period 50ms %s",
 			port, layouts[i]);
 		agent_wait_output(&agent, "counting id=3");
 		assert_non_null(strstr(agent.output, "interface=veth0"));
@@ -366,7 +366,7 @@ static void killed_agents_maps_are_drained_by_one_of_another_layout(void **state
 	struct told told;
 	uint64_t bytes;
 
-	start_with("--period 60s --fanout 60s");
+	start_with("--period 10m --fanout 10m");
 	stream_start();
 	stream_wait();
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
@@ -420,7 +420,7 @@ static void send_ports(uint16_t from, uint16_t count)
 static void window_of_sources_goes_on_across_agents(void **state _unused_)
 {
 	static const char *const options =
-		"--fanout 60s --alarm source-ports=100,target-ports=0,target-half-open=0";
+		"--fanout 10m --alarm source-ports=100,target-ports=0,target-half-open=0";
 	struct told told;
 
 	start_with(options);
@@ -431,7 +431,8 @@ static void window_of_sources_goes_on_across_agents(void **state _unused_)
 	send_ports(200, 70);
 	assert_int_equal(agent_end(&agent, SIGINT), 0);
 	stop_receiver(&told);
-	assert_int_equal(told.sources.at_once, 1);
+	/* A second time, if that takes longer than a second. */
+	assert_true(told.sources.at_once >= 1);
 }
 
 /* ---- interfaces ---- */
@@ -450,13 +451,13 @@ static void interface_that_came_later_is_pinned_too(void **state _unused_)
 {
 	struct told told;
 
-	start_following("nobody", "60s");
+	start_following("nobody", "10m");
 	lab_add_pair("in0", "out0");
 	agent_wait_output(&agent, "attached interface=in0 ");
 	lab_send_packets("out0", 10);
 	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
 	lab_send_packets("out0", 20);
-	start_following("nobody", "60s");
+	start_following("nobody", "10m");
 	assert_non_null(strstr(agent.output, "attached interface=in0 "));
 	assert_non_null(strstr(agent.output, "resumed=yes"));
 	lab_send_packets("out0", 30);
@@ -497,7 +498,7 @@ static void interface_that_is_asked_for_no_more_is_let_go(void **state _unused_)
 	struct told told;
 
 	agent_start(&agent,
-		"--protocol 1 --id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin --period 60s",
+		"--protocol 1 --id 3 -i veth0,veth1 --server 127.0.0.1:%u --pin --period 10m",
 		port);
 	agent_wait_output(&agent, "counting id=3 interfaces=2");
 	lab_send_packets("veth0", 3);
@@ -761,7 +762,7 @@ static void notes_of_another_version_are_given_up_and_counting_goes_on(void **st
 
 #define PIN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		PIN_TEST(restarts_in_mid_traffic_miss_and_double_nothing),
@@ -792,5 +793,7 @@ int main(void)
 	lab_require();
 	lab_enter();
 	lab_mount_bpf();
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

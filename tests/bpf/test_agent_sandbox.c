@@ -458,7 +458,7 @@ static void thresholds_are_read_again_in_the_sandbox(void **state _unused_)
 	snprintf(path, sizeof(path), "%s/alarms", directory);
 	write_alarms(path, NO_TARGETS);
 	agent_start(&agent,
-		"--protocol 1 --id 3 -i veth0 --user nobody --fanout 60s --alarm source-ports=1000 "
+		"--protocol 1 --id 3 -i veth0 --user nobody --fanout 10m --alarm source-ports=1000 "
 		"--alarm-file %s --server 127.0.0.1:%u",
 		path, port);
 	agent_wait_output(&agent, "counting id=3");
