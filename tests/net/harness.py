@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import sqlite3
 import subprocess
@@ -19,10 +20,12 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("NETLAMBDA_BUILD", HERE.parents[1] / "build")).resolve()
 sys.path.insert(0, str(HERE.parents[1] / "tools"))
+os.environ.setdefault("NETLAMBDA_PATIENCE", "120")  # before the lab looks; the demo's, too
 
 # pylint: disable=wrong-import-position
 from lab import authority, daemons, network  # noqa: E402
 
+PATIENCE = network.PATIENCE
 SERVER_IP = "10.63.0.2"
 PORT, RELAY_PORT = 5005, 5006
 ENDPOINT = f"{SERVER_IP}:{PORT}"
@@ -124,6 +127,7 @@ class Path:
         self.relay = Relay(lab, relay) if relay is not None else None
         endpoint = f"{SERVER_IP}:{RELAY_PORT}" if self.relay else ENDPOINT
         self.agent = daemons.Agent(lab, BUILD, "s1", ["port"], endpoint, credentials=credentials)
+        self.agent.argv += ["--flush-timeout", f"{PATIENCE:.0f}s"]
         self.sent_total = 0
 
     def __enter__(self):
@@ -177,7 +181,7 @@ class Path:
         """{source: {"syn", "rst", "udp", "packets", "bytes", "flows"}} from the server's database."""
         found = {}
         path = self.server.config["store"]
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=PATIENCE)) as database:
             rows = database.execute("SELECT key, name, value FROM state WHERE function = 'sum'").fetchall()
         for key, name, text in rows:
             value = json.loads(text)
@@ -212,7 +216,7 @@ class Shell:
 
     def __call__(self, *words, status=0, wrapper=(), env=None):
         done = subprocess.run([*wrapper, CLI, "--socket", self.socket, "function", *map(str, words)],
-                              capture_output=True, text=True, check=False, timeout=60,
+                              capture_output=True, text=True, check=False, timeout=PATIENCE,
                               env=os.environ | (env or {}))
         if status is not None and done.returncode != status:
             raise network.LabError(f"{words}: status {done.returncode}: {done.stdout}{done.stderr}")
@@ -226,6 +230,13 @@ class Shell:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return file
+
+
+def take_seed():
+    """What a test of chance begins with: another each time, or $NETLAMBDA_SEED. It is printed."""
+    seed = int(os.environ.get("NETLAMBDA_SEED") or random.randrange(1 << 31))
+    print(f"# NETLAMBDA_SEED={seed}")
+    return seed
 
 
 def kill_9(pid):

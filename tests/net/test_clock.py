@@ -73,7 +73,7 @@ def settle(path, expected):
 
 
 def both(path):
-    with contextlib.closing(sqlite3.connect(f"file:{path.server.config['store']}?mode=ro", uri=True, timeout=5)) as database:
+    with contextlib.closing(sqlite3.connect(f"file:{path.server.config['store']}?mode=ro", uri=True, timeout=harness.PATIENCE)) as database:
         row = database.execute("SELECT value FROM state WHERE function = 'clocks' AND key = ? AND name = 'both'",
                                (SOURCE4,)).fetchone()
     return json.loads(row[0]) if row else {"sum": 0, "recent": 0}

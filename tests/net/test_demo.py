@@ -31,7 +31,7 @@ def whole_demo(checker):
         summary_path = pathlib.Path(directory, "summary.json")
         subprocess.run([harness.CLI, "function", "new", "many-syn"], cwd=directory, check=True, stdout=subprocess.DEVNULL)
         process = start_demo("--json", str(summary_path), "--function", f"{directory}/many-syn")
-        output, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=300)
         checker.equal("the demo's exit code", 0, process.returncode)
         if process.returncode != 0:
             print("".join(f"# {line}\n" for line in output.splitlines()))
@@ -49,7 +49,7 @@ def interrupted_demo(checker):
     network.wait_for(lambda: len(left_behind(process.pid)) == 6, 20, "the demo's network")
     time.sleep(2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     checker.equal("exit code after Ctrl-C", 128 + signal.SIGINT, process.returncode)
     checker.equal("left behind after Ctrl-C", [], left_behind(process.pid))
 

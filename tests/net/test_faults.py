@@ -7,16 +7,14 @@ import random
 import time
 
 import harness
-from harness import SOURCE4
+from harness import PATIENCE, SOURCE4
 from lab import network
 
 SYN, RATE = 8000, 5000
-PATIENCE = 60
 
 
 def test(checker):
-    seed = random.randrange(1 << 31)
-    print(f"# seed {seed}")
+    seed = harness.take_seed()
     with harness.Path(relay=seed).start() as path:
         for case in (bad_network, cut_connection, moving_agent, silent_udp, renewed_certificate,
                      killed_server):

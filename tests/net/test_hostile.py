@@ -2,17 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Strangers and broken peers at the server's ports while a good agent works: nothing is lost, counters tell."""
 import contextlib
-import random
 import subprocess
 import sys
 import time
 
 import harness
-from harness import ENDPOINT, PORT, SERVER_IP, SOURCE4
+from harness import ENDPOINT, PATIENCE, PORT, SERVER_IP, SOURCE4
 from lab import authority, daemons, network
 
 RATE = 5000
-PATIENCE = 60
 
 # Both run in the switch's namespace, and say how much they did: strangers of the agent's own address.
 FLOOD = """
@@ -121,8 +119,7 @@ HELLOS_AT_ONCE, BYE_BUSY = 20, 6
 
 
 def test(checker):
-    seed = random.randrange(1 << 31)
-    print(f"# seed {seed}")
+    seed = harness.take_seed()
     with harness.Path(relay=seed).start() as path:
         attacks_with_what_was_sent(checker, path)
         flood(checker, path)

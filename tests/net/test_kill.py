@@ -200,11 +200,12 @@ def kill_server(path):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seed", type=int)
     options = parser.parse_args()
+    seed = harness.take_seed() if options.seed is None else options.seed
     if options.seconds > 0:
-        harness.main(lambda checker: killed_at_random(checker, options.seconds, options.seed))
-    harness.main(lambda checker: test(checker, options.seed))
+        harness.main(lambda checker: killed_at_random(checker, options.seconds, seed))
+    harness.main(lambda checker: test(checker, seed))
 
 
 if __name__ == "__main__":

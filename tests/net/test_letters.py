@@ -75,7 +75,7 @@ def tried_in_vain(checker, shell):
 def tried_and_killed(checker, path, shell):
     shell("update", "sum", "--config", '{"broken": false}')
     rounds = 0
-    while letters(shell) and rounds < 20:
+    while letters(shell) and rounds < 200:
         shell("dead-letters", "retry", "sum", status=None)
         if rounds < 3:
             time.sleep(0.01 * rounds)

@@ -80,7 +80,7 @@ class Command:
 
     def __call__(self, words, *more, form=None):
         argv = [harness.CLI, *words.split(), *more, *(["-o", form] if form else [])]
-        return subprocess.run(argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=harness.PATIENCE)
 
     def start(self, words, form):
         return subprocess.Popen([harness.CLI, *words.split(), "-o", form], cwd=self.folder, env=self.environment,
@@ -173,7 +173,7 @@ def check_following(checker, command, words, form):
         network.wait_for(something_is_said, 30, f"{words} -o {form}")
     finally:
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=harness.PATIENCE)
     documents = read(said, form, "lines")
     checker.that(documents and all(isinstance(one, dict) for one in documents), f"{words} -o {form}: a document for each")
     checker.equal(f"{words} -o {form}, ended by Ctrl-C", 0, process.returncode)

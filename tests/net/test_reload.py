@@ -30,8 +30,7 @@ def replaced_while_sending(checker, path):
         for number in range(RELOADS):
             time.sleep(0.8)
             reload(path, functions={"sum": {"batch": 100 + number}})
-            network.wait_for(lambda: worker_pid(path) not in workers | {0}, 10, "the new worker")
-            workers.add(worker_pid(path))
+            workers |= network.wait_for(lambda: {worker_pid(path)} - workers - {0}, 10, "the new worker")
         sending.result()
     checker.equal(f"SYN segments summed, function replaced {RELOADS} times", SYN,
                   path.settle(SOURCE4, "syn", SYN, 30))

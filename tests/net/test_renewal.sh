@@ -35,7 +35,7 @@ check()
 # wait_for LOG WORDS [COUNT]: until the log has the words so often.
 wait_for()
 {
-	for _ in $(seq 600); do
+	for _ in $(seq 2400); do
 		[ "$(grep -c "$2" "$top/$1")" -ge "${3:-1}" ] && return 0
 		sleep 0.05
 	done

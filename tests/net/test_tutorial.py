@@ -44,7 +44,7 @@ def environment(path, folder):
 def run(checker, script, path, env, folder):
     """In a namespace, whose loopback is nobody's."""
     done = subprocess.run(["ip", "netns", "exec", path.lab.full("sender"), "bash", "-eu", "-c", script], cwd=folder,
-                          env=env, capture_output=True, text=True, check=False, timeout=120)
+                          env=env, capture_output=True, text=True, check=False, timeout=2 * harness.PATIENCE)
     checker.that(done.returncode == 0, f"{script.splitlines()[0]}: status {done.returncode} {done.stderr.strip()}")
     return done.stdout
 

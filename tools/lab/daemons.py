@@ -26,7 +26,7 @@ def program(name, build):
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=5)
+        super().__init__("localhost", timeout=max(5, network.PATIENCE))
         self._path = str(path)
 
     def connect(self):
@@ -122,7 +122,7 @@ class Server:
     def stop(self, seconds=10):
         """SIGTERM; returns the exit code."""
         os.kill(self.process.pid, signal.SIGTERM)
-        return self.process.wait(seconds)
+        return self.process.wait(max(seconds, network.PATIENCE))
 
 
 class Agent:
@@ -155,6 +155,6 @@ class Agent:
     def stop(self, seconds=10):
         os.kill(self.process.pid, signal.SIGTERM)
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(max(seconds, network.PATIENCE))
         except subprocess.TimeoutExpired:
             raise network.LabError("the agent did not stop on SIGTERM") from None

@@ -423,7 +423,7 @@ static void follower_stop(struct follower *follower)
 	close(follower->err);
 }
 
-/* Reads from `fd` until `part` came, or fails after 10 s. */
+/* Reads from `fd` until `part` came, or fails after a minute. */
 static void follower_expect(struct follower *follower, int fd, const char *part)
 {
 	struct pollfd poller = {.fd = fd, .events = POLLIN};
@@ -433,7 +433,7 @@ static void follower_expect(struct follower *follower, int fd, const char *part)
 	while (!strstr(follower->text, part)) {
 		ssize_t n = -1;
 
-		if (poll(&poller, 1, 10000) == 1)
+		if (poll(&poller, 1, 60000) == 1)
 			n = read(
 				fd, follower->text + follower->len, OUTPUT_MAX - 1 - follower->len);
 		if (n <= 0)

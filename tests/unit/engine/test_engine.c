@@ -238,7 +238,7 @@ static void poison_ends_as_dead_letter(enum order order, const char *reason, uin
 
 static void crashing_event_is_put_aside_alone(void **state _unused_)
 {
-	poison_ends_as_dead_letter(ORDER_EXIT, "exited with status 3", 5 * NS_PER_SEC);
+	poison_ends_as_dead_letter(ORDER_EXIT, "exited with status 3", TEST_NS);
 }
 
 /* With the place, in the languages whose exceptions know it. */
@@ -249,34 +249,34 @@ static void throwing_event_is_put_aside_alone(void **state _unused_)
 				     ? "sum.py:*: RuntimeError: as told"
 				     : "Error: as told";
 
-	poison_ends_as_dead_letter(ORDER_THROW, reason, 5 * NS_PER_SEC);
+	poison_ends_as_dead_letter(ORDER_THROW, reason, TEST_NS);
 }
 
 static void failed_event_leaves_neither_state_nor_alert(void **state _unused_)
 {
-	poison_ends_as_dead_letter(ORDER_THROW_LATE, "after a write", 5 * NS_PER_SEC);
+	poison_ends_as_dead_letter(ORDER_THROW_LATE, "after a write", TEST_NS);
 }
 
 static void memory_outside_the_heap_is_limited(void **state _unused_)
 {
 	if (strcmp(tested_runtime(), "perl") == 0)
 		skip(); /* there, no memory is the end of the process */
-	poison_ends_as_dead_letter(ORDER_MEMORY, "allocation failed", 5 * NS_PER_SEC);
+	poison_ends_as_dead_letter(ORDER_MEMORY, "allocation failed", TEST_NS);
 }
 
 static void promise_that_never_settles_overruns(void **state _unused_)
 {
-	poison_ends_as_dead_letter(ORDER_HANG, "deadline", 800 * NS_PER_MS);
+	poison_ends_as_dead_letter(ORDER_HANG, "deadline", 2 * NS_PER_SEC);
 }
 
 static void endless_loop_overruns(void **state _unused_)
 {
-	poison_ends_as_dead_letter(ORDER_LOOP, "deadline", 800 * NS_PER_MS);
+	poison_ends_as_dead_letter(ORDER_LOOP, "deadline", 2 * NS_PER_SEC);
 }
 
 static void garbage_in_the_pipe_is_a_crash(void **state _unused_)
 {
-	poison_ends_as_dead_letter(ORDER_GARBAGE, "no frame", 5 * NS_PER_SEC);
+	poison_ends_as_dead_letter(ORDER_GARBAGE, "no frame", TEST_NS);
 }
 
 /* ---- batch handlers ---- */
@@ -301,21 +301,21 @@ static void event_that_a_batch_handler_names_is_put_aside_alone(void **state _un
 {
 	if (strcmp(tested_runtime(), "perl") == 0)
 		skip();
-	poison_of("sum.mainBatch", ORDER_THROW, "Error: as told", 5 * NS_PER_SEC);
+	poison_of("sum.mainBatch", ORDER_THROW, "Error: as told", TEST_NS);
 }
 
 static void event_at_which_a_batch_handler_throws_is_put_aside_alone(void **state _unused_)
 {
 	if (strcmp(tested_runtime(), "perl") == 0)
 		skip();
-	poison_of("sum.mainBatch", ORDER_THROW_LATE, "after a write", 5 * NS_PER_SEC);
+	poison_of("sum.mainBatch", ORDER_THROW_LATE, "after a write", TEST_NS);
 }
 
 static void event_that_crashes_a_batch_handler_is_put_aside_alone(void **state _unused_)
 {
 	if (strcmp(tested_runtime(), "perl") == 0)
 		skip();
-	poison_of("sum.mainBatch", ORDER_EXIT, "exited with status 3", 5 * NS_PER_SEC);
+	poison_of("sum.mainBatch", ORDER_EXIT, "exited with status 3", TEST_NS);
 }
 
 /* ---- several batches ---- */

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define BIT(name) LAYER_BIT(LAYER_##name)
-#define WAIT_MS   20000
+#define WAIT_MS   60000
 
 static struct targets target;
 static struct isolation_level here; /* what this system has */

@@ -123,8 +123,8 @@ static struct function_options impatient(const char *dir)
 	struct function_options o = options("sum.main");
 
 	o.dir = dir;
-	o.timeout_ns = 100 * NS_PER_MS;
-	o.patience_ns = NS_PER_SEC / 2;
+	o.timeout_ns = NS_PER_SEC;
+	o.patience_ns = 3 * NS_PER_SEC;
 	o.keep_trying = true;
 	return o;
 }
@@ -183,13 +183,12 @@ static void nothing_is_put_aside_since_the_store_refuses(void **state)
 	struct function_options o = impatient(*state);
 	struct world world;
 
-	/* A slow machine takes long to start a worker, too. */
-	o.timeout_ns = NS_PER_SEC;
 	o.patience_ns = 4 * NS_PER_SEC;
 	install("sum");
 	world_init(&world);
 	world.commit_errors = 8;
 	world_add(&world, &o);
+	run_until(&world, is_ready); /* which may take longer */
 	push_many(&world, 0, 10);
 	run_until(&world, all_finished);
 	assert_int_equal(world.refusals, 8);

@@ -255,7 +255,7 @@ struct function_options options(const char *handler)
 		.handler = handler,
 		.dir = strcmp(tested_runtime(), "native") == 0 ? TEST_NATIVE : TEST_FUNCTIONS,
 		.key = key,
-		.timeout_ns = 5 * NS_PER_SEC,
+		.timeout_ns = 60 * NS_PER_SEC,
 		.attempts = 3,
 		.batch_max = 64,
 		.queue_max = 4096,

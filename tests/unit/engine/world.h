@@ -13,7 +13,7 @@
 
 #define ROWS_MAX   4096
 #define EVENTS_MAX 65536
-#define TEST_NS    (60 * NS_PER_SEC)
+#define TEST_NS    (120 * NS_PER_SEC)
 
 enum order {
 	ORDER_NONE,

@@ -44,5 +44,5 @@ void pair_wait(int fd, short events)
 {
 	struct pollfd ready = {.fd = fd, .events = events};
 
-	assert_int_equal(poll(&ready, 1, 5000), 1);
+	assert_int_equal(poll(&ready, 1, 60000), 1);
 }

@@ -64,7 +64,7 @@ static void dead_connection_is_found_by_both_ends(void **state)
 	struct control_rig *c = *state;
 	unsigned int before;
 
-	c->server_options.alive.dead_ns = c->client_options.alive.dead_ns = 150 * NS_PER_MS;
+	c->server_options.alive.dead_ns = c->client_options.alive.dead_ns = 2 * NS_PER_SEC;
 	control_start(c);
 	before = c->processed;
 	proxy_refuse(c->proxy, true);
@@ -178,7 +178,7 @@ static void session_ends_with_the_servers_certificate(void **state)
 		&(struct mint_order){.kind = CERTIFICATE_SERVER,
 			.host = "localhost",
 			.from_s = -HOUR,
-			.until_s = 2},
+			.until_s = 6},
 		&brief);
 	mint_write("server.pem", brief.key, brief.certificate, rig_ca.certificate);
 	control_start(c);

@@ -349,7 +349,7 @@ static void slow_handshakes_of_one_address_are_few_and_end(void **state)
 	int fds[MANY];
 
 	rig->options.handshakes_machine_max = FEW;
-	rig->options.handshake_ns = 300 * NS_PER_MS;
+	rig->options.handshake_ns = 2 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
 	for (int i = 0; i < MANY; i++) {
 		fds[i] = rig_tcp(rig);
@@ -373,7 +373,7 @@ static void dripping_handshake_ends_as_well(void **state)
 	struct rig *rig = *state;
 	int fd;
 
-	rig->options.handshake_ns = 300 * NS_PER_MS;
+	rig->options.handshake_ns = 2 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
 	fd = rig_tcp(rig);
 	assert_int_equal(

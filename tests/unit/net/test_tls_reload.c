@@ -155,7 +155,7 @@ static void connection_ends_with_the_certificate(void **state)
 	struct peer edge = {0};
 	struct mint brief;
 
-	mint_issue(&rig_ca, &(struct mint_order){.switch_id = 7, .from_s = -HOUR, .until_s = 2},
+	mint_issue(&rig_ca, &(struct mint_order){.switch_id = 7, .from_s = -HOUR, .until_s = 6},
 		&brief);
 	mint_write("switch.pem", brief.key, brief.certificate, rig_ca.certificate);
 	rig_start_server(rig, NULL);
@@ -179,7 +179,7 @@ static void agent_ends_with_the_servers_certificate(void **state)
 		&(struct mint_order){.kind = CERTIFICATE_SERVER,
 			.host = "localhost",
 			.from_s = -HOUR,
-			.until_s = 2},
+			.until_s = 6},
 		&brief);
 	mint_write("server.pem", brief.key, brief.certificate, rig_ca.certificate);
 	rig_start_server(rig, NULL);

@@ -87,7 +87,7 @@ static int worker_that_gets_it(const struct rig *rig, unsigned int *ret_datagram
 
 	for (int i = 0; i <= WORKERS; i++)
 		ready[i] = (struct pollfd){.fd = rig->fds[i], .events = POLLIN};
-	assert_int_equal(poll(ready, WORKERS + 1, 5000), 1);
+	assert_int_equal(poll(ready, WORKERS + 1, 60000), 1);
 	for (int i = 0; i <= WORKERS; i++)
 		if (ready[i].revents)
 			worker = i;

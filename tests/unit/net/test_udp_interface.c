@@ -47,16 +47,21 @@ static void send_train(struct rig *rig, size_t size, size_t segment)
 	assert_int_equal(udp_sender_flush(rig->sender, rig->pair.client), 0);
 }
 
-/* Datagrams that arrived, each of `size` bytes. */
-static unsigned int arrived(struct rig *rig, size_t size)
+/* So many datagrams arrive, each of `size` bytes, and no more. */
+static void assert_arrive(struct rig *rig, unsigned int expected, size_t size)
 {
 	struct datagram datagram;
 	unsigned int count = 0;
+	int received;
 
-	while (udp_receive(rig->pair.receiver, rig->pair.server) > 0)
+	do {
+		if (count < expected)
+			pair_wait(rig->pair.server, POLLIN);
+		received = udp_receive(rig->pair.receiver, rig->pair.server);
 		for (; udp_receiver_next(rig->pair.receiver, &datagram); count++)
 			assert_int_equal(datagram.size, size);
-	return count;
+	} while (count < expected || received > 0);
+	assert_int_equal(count, expected);
 }
 
 static void datagram_that_fills_the_mtu_passes(void **state)
@@ -64,9 +69,9 @@ static void datagram_that_fills_the_mtu_passes(void **state)
 	struct rig *rig = *state;
 
 	send_train(rig, FITS, FITS);
-	assert_int_equal(arrived(rig, FITS), 1);
+	assert_arrive(rig, 1, FITS);
 	send_train(rig, 44 * FITS, FITS);
-	assert_int_equal(arrived(rig, FITS), 44);
+	assert_arrive(rig, 44, FITS);
 	assert_int_equal(udp_sender_stats(rig->sender)->too_long, 0);
 }
 
@@ -75,7 +80,7 @@ static void longer_datagram_is_refused_not_fragmented(void **state)
 	struct rig *rig = *state;
 
 	send_train(rig, FITS + 1, FITS + 1);
-	assert_int_equal(arrived(rig, 0), 0);
+	assert_arrive(rig, 0, 0);
 	assert_int_equal(udp_sender_stats(rig->sender)->too_long, 1);
 	assert_int_equal(udp_sender_too_long(rig->sender), FITS + 1);
 }
@@ -86,12 +91,12 @@ static void train_of_longer_datagrams_is_refused_and_trains_go_on(void **state)
 	int error;
 
 	send_train(rig, 10 * (FITS + 1) + 100, FITS + 1);
-	assert_int_equal(arrived(rig, 100), 1); /* the last one fits */
+	assert_arrive(rig, 1, 100); /* the last one fits */
 	assert_int_equal(udp_sender_stats(rig->sender)->too_long, 10);
 	assert_int_equal(udp_sender_too_long(rig->sender), FITS + 1);
 	assert_false(udp_sender_gso_failed(rig->sender, &error));
 	send_train(rig, 10 * FITS, FITS);
-	assert_int_equal(arrived(rig, FITS), 10);
+	assert_arrive(rig, 10, FITS);
 }
 
 static void mtu_that_shrinks_is_noticed(void **state)
@@ -99,14 +104,14 @@ static void mtu_that_shrinks_is_noticed(void **state)
 	struct rig *rig = *state;
 
 	send_train(rig, 2 * FITS, FITS);
-	assert_int_equal(arrived(rig, FITS), 2);
+	assert_arrive(rig, 2, FITS);
 	assert_int_equal(netns_set_mtu(1300), 0);
 	send_train(rig, 2 * FITS, FITS);
-	assert_int_equal(arrived(rig, 0), 0);
+	assert_arrive(rig, 0, 0);
 	assert_int_equal(udp_sender_too_long(rig->sender), FITS);
 	assert_int_equal(netns_set_mtu(MTU), 0);
 	send_train(rig, 2 * FITS, FITS);
-	assert_int_equal(arrived(rig, FITS), 2);
+	assert_arrive(rig, 2, FITS);
 }
 
 static void most_segments_pass_as_one_train(void **state)
@@ -115,7 +120,7 @@ static void most_segments_pass_as_one_train(void **state)
 	int error;
 
 	send_train(rig, UDP_SEGMENTS_MAX * 1000, 1000);
-	assert_int_equal(arrived(rig, 1000), UDP_SEGMENTS_MAX);
+	assert_arrive(rig, UDP_SEGMENTS_MAX, 1000);
 	assert_int_equal(udp_sender_stats(rig->sender)->calls, 1);
 	assert_false(udp_sender_gso_failed(rig->sender, &error));
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PATIENCE_NS (30 * NS_PER_SEC)
+#define PATIENCE_NS (120 * NS_PER_SEC)
 #define POLL_NS     NS_PER_MS
 
 const struct connection_rates rig_rates = {{1, 1000000}, {1, 1000000}, {1, 1000000}};

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEST_NS (60 * NS_PER_SEC)
+#define TEST_NS (120 * NS_PER_SEC)
 
 static int on_load_state(void *user, const struct state_range *range, state_row_fn row, void *arg)
 {
@@ -132,7 +132,7 @@ static struct function_config function_config(const struct core_options *options
 		.handler = copy(options->handler),
 		.dir = copy(TEST_FUNCTIONS),
 		.config = copy("{}"),
-		.timeout_ns = 5 * NS_PER_SEC,
+		.timeout_ns = 60 * NS_PER_SEC,
 		.attempts = 100, /* what is told to fail shall not end as a dead letter */
 		.batch_max = 64,
 		.queue_max = (unsigned int)options->queue_max,
