@@ -16,7 +16,7 @@ uint64_t sim_agent_clock(const struct sim_world *world, const struct sim_agent *
 
 struct sim_incarnation *sim_incarnation(struct sim_agent *agent)
 {
-	return &agent->incarnations[agent->incarnation_count - 1];
+	return &agent->incarnations[agent->current];
 }
 
 static uint64_t begin_incarnation(struct sim_world *world, struct sim_agent *agent)
@@ -29,9 +29,53 @@ static uint64_t begin_incarnation(struct sim_world *world, struct sim_agent *age
 		return boot;
 	}
 	agent->effects[agent->incarnation_count] = (struct sim_effects){0};
-	agent->incarnations[agent->incarnation_count++] = (struct sim_incarnation){.boot = boot};
-	memset(agent->key_count, 0, sizeof(agent->key_count));
+	agent->current = agent->incarnation_count++;
+	*sim_incarnation(agent) = (struct sim_incarnation){.boot = boot};
 	return boot;
+}
+
+/* One that the agent began. */
+static unsigned int number_of(const struct sim_agent *agent, uint64_t boot)
+{
+	unsigned int i = agent->incarnation_count - 1;
+
+	while (i > 0 && agent->incarnations[i].boot != boot)
+		i--;
+	return i;
+}
+
+/*
+ * Most lives go on with the journal of the one before. One finds it of no use; one knows nothing of
+ * it, and leaves it to the next.
+ */
+static bool find_journal(struct sim_world *world, struct sim_agent *agent)
+{
+	agent->journaled = world->plan.journal && !sim_chance(world, world->plan.without);
+	world->stats.without += world->plan.journal && !agent->journaled;
+	if (!agent->journaled || !agent->journal.valid)
+		return false;
+	if (!sim_chance(world, world->plan.spoilt))
+		return true;
+	world->stats.spoilt++;
+	sim_journal_clear(&agent->journal);
+	return false;
+}
+
+/* Another incarnation, or with a journal the one before. */
+static void begin_life(
+	struct sim_world *world, struct sim_agent *agent, const struct v2_sender_config *config)
+{
+	bool goes_on = find_journal(world, agent);
+	uint64_t boot = goes_on ? 1 : begin_incarnation(world, agent);
+
+	if (v2_sender_init(&agent->sender, config, boot) < 0)
+		sim_fail(world, "no memory for an agent");
+	if (goes_on) {
+		agent->current = number_of(agent, agent->journal.boot);
+		sim_journal_resume(world, agent);
+	} else if (agent->journaled) {
+		sim_journal_begin(&agent->journal, boot);
+	}
 }
 
 static void start(struct sim_world *world, struct sim_agent *agent)
@@ -46,8 +90,7 @@ static void start(struct sim_world *world, struct sim_agent *agent)
 	};
 
 	memcpy(config.capacity, world->plan.capacity, sizeof(config.capacity));
-	if (v2_sender_init(&agent->sender, &config, begin_incarnation(world, agent)) < 0)
-		sim_fail(world, "no memory for an agent");
+	begin_life(world, agent, &config);
 	v2_lease_init(&agent->lease, &world->plan.lease);
 	agent->waiting.size = 0;
 	agent->session_connection = agent->generation = 0;
@@ -73,36 +116,86 @@ void sim_agent_kill(struct sim_world *world, struct sim_agent *agent)
 	start(world, agent);
 }
 
+static bool is_dead(const struct sim_world *world, const struct sim_agent *agent)
+{
+	return world->now_ns < agent->up_at_ns;
+}
+
+/* Between two steps. True if it dies here: the caller returns at once and touches nothing. */
+static bool dies(struct sim_world *world, struct sim_agent *agent)
+{
+	if (world->healed || !sim_chance(world, world->plan.agent_point))
+		return false;
+	sim_agent_kill(world, agent);
+	return true;
+}
+
 static void make_record(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
 	uint64_t sequence, struct sim_record *record)
 {
+	struct sim_incarnation *incarnation = sim_incarnation(agent);
 	uint32_t key = (uint32_t)sim_below(world, SIM_KEYS);
 
 	*record = (struct sim_record){
-		.boot = sim_incarnation(agent)->boot,
+		.boot = incarnation->boot,
 		.sequence = sequence,
-		.key_count = ++agent->key_count[lane][key],
+		.key_count = ++incarnation->key_count[lane][key],
 		.lane = lane,
 		.key = key,
-		.pattern = {sequence * 3, ~sim_incarnation(agent)->boot},
+		.pattern = {sequence * 3, ~incarnation->boot},
 	};
 }
 
-void sim_agent_push(
-	struct sim_world *world, struct sim_agent *agent, unsigned int lane, uint64_t count)
+/* How many may come to be; some are kept for when all is well. */
+static uint64_t allowed(const struct sim_world *world, struct sim_agent *agent, unsigned int lane)
 {
-	struct sim_incarnation *incarnation = sim_incarnation(agent);
-	uint16_t schema = (uint16_t)sim_below(world, SIM_SCHEMAS),
-		 size = agent->sender.config.schemas.list[schema].record_bytes;
-	/* Some are kept for when all is well. */
-	uint64_t most = SIM_EVENTS_MAX - (world->healed ? 0 : 40), room, taken;
-	uint8_t bytes[SIM_PUSH_MAX * sizeof(struct sim_record)];
+	uint64_t most = SIM_EVENTS_MAX - (world->healed ? 0 : 40);
 
-	count = MIN(MIN(count, SIM_PUSH_MAX), most - MIN(most, incarnation->count[lane]));
+	return most - MIN(most, sim_incarnation(agent)->count[lane]);
+}
+
+/* One by one into the journal; how they get from there to the lane is sim_journal_copy()'s. */
+static void push_journaled(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
+	uint16_t schema, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		struct sim_record record;
+		bool kept;
+
+		make_record(world, agent, lane, sim_incarnation(agent)->count[lane], &record);
+		kept = sim_journal_push(
+			&agent->journal, lane, world->plan.journal_capacity, schema, &record);
+		sim_ledger_accepted(world, agent, lane, kept);
+		world->stats.events++;
+		if (dies(world, agent))
+			return;
+	}
+}
+
+/* Of a lane without a journal it keeps how far it has come, before any of it can leave. */
+static void accept(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
+	uint64_t taken, uint64_t count)
+{
+	if (agent->journaled && dies(world, agent))
+		return;
+	for (uint64_t i = 0; i < count; i++)
+		sim_ledger_accepted(world, agent, lane, i < taken);
+	world->stats.events += count;
+	if (agent->journaled)
+		agent->journal.update_sequence = agent->sender.lanes[V2_LANE_UPDATE].next_sequence;
+}
+
+static void push_directly(struct sim_world *world, struct sim_agent *agent, unsigned int lane,
+	uint16_t schema, uint64_t count)
+{
+	uint16_t size = agent->sender.config.schemas.list[schema].record_bytes;
+	uint8_t bytes[SIM_PUSH_MAX * sizeof(struct sim_record)];
+	uint64_t room, taken;
+
 	for (uint64_t i = 0; i < count; i++) {
 		struct sim_record record;
 
-		make_record(world, agent, lane, incarnation->count[lane] + i, &record);
+		make_record(world, agent, lane, sim_incarnation(agent)->count[lane] + i, &record);
 		memcpy(bytes + i * size, &record, size);
 	}
 	room = v2_sender_room(&agent->sender, lane);
@@ -110,22 +203,41 @@ void sim_agent_push(
 	if (taken != MIN(count, room))
 		sim_fail(world, "agent %u has room for %" PRIu64 " events and takes %" PRIu64,
 			agent->index, room, taken);
-	for (uint64_t i = 0; i < count; i++)
-		sim_ledger_accepted(world, agent, lane, i < taken);
-	world->stats.events += count;
+	accept(world, agent, lane, taken, count);
+}
+
+static bool has_journal(const struct sim_agent *agent, unsigned int lane)
+{
+	return agent->journaled && lane < V2_LANES_ACKED;
+}
+
+void sim_agent_push(
+	struct sim_world *world, struct sim_agent *agent, unsigned int lane, uint64_t count)
+{
+	uint16_t schema = (uint16_t)sim_below(world, SIM_SCHEMAS);
+
+	count = MIN(MIN(count, SIM_PUSH_MAX), allowed(world, agent, lane));
+	if (has_journal(agent, lane))
+		push_journaled(world, agent, lane, schema, count);
+	else
+		push_directly(world, agent, lane, schema, count);
 }
 
 /* Events that the agent had no room for before they could be pushed. */
 static void give_up_events(struct sim_world *world, struct sim_agent *agent, unsigned int lane)
 {
-	struct sim_incarnation *incarnation = sim_incarnation(agent);
-	uint64_t most = SIM_EVENTS_MAX - 40, count = 1 + sim_below(world, SIM_PUSH_MAX);
+	uint64_t count = MIN(1 + sim_below(world, SIM_PUSH_MAX), allowed(world, agent, lane));
 
-	count = MIN(count, most - MIN(most, incarnation->count[lane]));
-	v2_sender_shed(&agent->sender, lane, count);
-	for (uint64_t i = 0; i < count; i++)
+	if (!has_journal(agent, lane)) {
+		v2_sender_shed(&agent->sender, lane, count);
+		accept(world, agent, lane, 0, count);
+		return;
+	}
+	for (uint64_t i = 0; i < count && !dies(world, agent); i++) {
+		sim_journal_shed(&agent->journal, lane);
 		sim_ledger_accepted(world, agent, lane, false);
-	world->stats.events += count;
+		world->stats.events++;
+	}
 }
 
 /* Now and then one by one, now and then several at once. */
@@ -134,11 +246,11 @@ static void push_some(struct sim_world *world, struct sim_agent *agent)
 	unsigned int lane = (unsigned int)sim_below(world, V2_LANES);
 	uint64_t count = 1 + sim_below(world, world->plan.greed);
 
-	while (count > 0) {
+	while (count > 0 && !is_dead(world, agent)) {
 		uint64_t n = 1 + sim_below(world, count);
 
 		sim_agent_push(world, agent, lane, n);
-		if (sim_chance(world, world->plan.no_room))
+		if (!is_dead(world, agent) && sim_chance(world, world->plan.no_room))
 			give_up_events(world, agent, lane);
 		count -= n;
 	}
@@ -170,11 +282,26 @@ static void end_session(struct sim_agent *agent)
 	agent->session_connection = 0;
 }
 
-static void give_up(struct sim_world *world, struct sim_agent *agent)
+static void give_up(
+	struct sim_world *world, struct sim_agent *agent, struct sim_connection *connection)
 {
+	uint64_t boot;
+
 	world->stats.restarts++;
+	/* One that goes on after each kill is never told to. */
+	if (world->stats.put_back == 0 && agent->incarnation_count == 1)
+		sim_fail(world, "agent %u is to give up the one incarnation that it ever had",
+			agent->index);
 	end_session(agent);
-	v2_sender_restart(&agent->sender, begin_incarnation(world, agent));
+	if (agent->journaled)
+		sim_journal_clear(&agent->journal);
+	if (dies(world, agent))
+		return;
+	boot = begin_incarnation(world, agent);
+	v2_sender_restart(&agent->sender, boot);
+	if (agent->journaled)
+		sim_journal_begin(&agent->journal, boot);
+	ask_for_session(world, agent, connection);
 }
 
 /* The session is on this connection now: the others have no use any more. */
@@ -205,14 +332,17 @@ static void welcome(
 		message->epoch);
 	if (error == V2_ROLLED_BACK && world->stats.put_back > 0) {
 		world->stats.rolled_back++;
-		give_up(world, agent);
-		ask_for_session(world, agent, connection);
+		give_up(world, agent, connection);
 		return;
 	}
 	if (error != V2_OK) {
 		sim_fail(world, "agent %u: WELCOME is %s", agent->index, v2_error_name(error));
 		return;
 	}
+	if (dies(world, agent))
+		return;
+	/* Before the first datagram leaves. */
+	agent->journal.epoch = agent->journaled ? message->epoch : agent->journal.epoch;
 	sim_incarnation(agent)->epoch = message->epoch;
 	v2_lease_begin(&agent->lease, connection->agent_opened_ns, sim_agent_clock(world, agent),
 		sim_random(world));
@@ -228,8 +358,7 @@ static void refused(struct sim_world *world, struct sim_agent *agent,
 		return;
 	}
 	world->stats.stale++;
-	give_up(world, agent);
-	ask_for_session(world, agent, connection);
+	give_up(world, agent, connection);
 }
 
 static bool is_answer(const struct v2_control_event *event)
@@ -308,7 +437,7 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 	struct sim_agent *agent = &world->agents[packet->agent];
 	enum v2_error error;
 
-	if (packet->to != agent->address || world->now_ns < agent->up_at_ns)
+	if (packet->to != agent->address || is_dead(world, agent))
 		return;
 	sim_address(world, agent->address)->proven = true;
 	error = v2_sender_receive(
@@ -319,6 +448,8 @@ void sim_agent_receive(struct sim_world *world, struct sim_packet *packet)
 	if (error == V2_UNSEALED && packet->intact &&
 		!sim_seal_forgot(&agent->seal, world->peers[packet->agent].seal.every, packet))
 		sim_fail(world, "agent %u cannot open a datagram of its server", agent->index);
+	if (dies(world, agent))
+		return;
 	/* Before anything is sent: the collecting thread pushes when it likes. */
 	if (!world->healed && sim_chance(world, 20))
 		sim_agent_push(world, agent, (unsigned int)sim_below(world, V2_LANES),
@@ -352,9 +483,12 @@ static void flush(struct sim_world *world, struct sim_agent *agent)
 		       ? sim_below(world, datagrams)
 		       : datagrams;
 	end = MIN(sent * train->segment, train->size);
-	for (size_t offset = 0; offset < end; offset += train->segment)
+	for (size_t offset = 0; offset < end; offset += train->segment) {
+		if (dies(world, agent))
+			return;
 		send_datagram(world, agent, train->bytes + offset,
 			MIN(train->segment, train->size - offset));
+	}
 	train->size -= end;
 	memmove(train->bytes, train->bytes + end, train->size);
 	train->at_ns = world->now_ns + 1 + sim_below(world, 10 * SIM_MS);
@@ -369,7 +503,7 @@ static void send_all(struct sim_world *world, struct sim_agent *agent)
 
 	if (train->size > 0 && world->now_ns >= train->at_ns)
 		flush(world, agent);
-	while (train->size == 0 &&
+	while (train->size == 0 && !is_dead(world, agent) &&
 		(train->size = v2_sender_poll(&agent->sender, sim_agent_clock(world, agent),
 			 train->bytes, room, &train->segment)) > 0) {
 		if (train->size > room || train->segment > SIM_DATAGRAM_MAX ||
@@ -385,12 +519,33 @@ static void send_all(struct sim_world *world, struct sim_agent *agent)
 	}
 }
 
+static bool gets_round_to_it(struct sim_world *world)
+{
+	return world->healed || !sim_chance(world, world->plan.lazy);
+}
+
+/* What was processed leaves it, what is new goes to the lanes, sooner or later. False: it died. */
+static bool keep_journal(struct sim_world *world, struct sim_agent *agent)
+{
+	if (!agent->journaled)
+		return true;
+	if (gets_round_to_it(world))
+		sim_journal_note(agent);
+	if (dies(world, agent))
+		return false;
+	if (gets_round_to_it(world))
+		sim_journal_copy(world, agent);
+	return !dies(world, agent);
+}
+
 void sim_agent_step(struct sim_world *world, struct sim_agent *agent)
 {
-	if (world->now_ns < agent->up_at_ns)
+	if (is_dead(world, agent))
 		return;
 	if (!world->healed && world->now_ns >= agent->push_at_ns)
 		push_some(world, agent);
+	if (is_dead(world, agent) || !keep_journal(world, agent))
+		return;
 	look_after_session(world, agent);
 	send_all(world, agent);
 }

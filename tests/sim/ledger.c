@@ -219,6 +219,8 @@ bool sim_ledger_settled(struct sim_world *world, unsigned int lanes)
 
 		if (mark->boot != last->boot || !v2_sender_idle(&world->agents[i].sender))
 			return false;
+		if (world->agents[i].journaled && !sim_journal_empty(&world->agents[i].journal))
+			return false;
 		for (unsigned int lane = 0; lane < lanes; lane++)
 			if (mark->before[lane] != last->count[lane])
 				return false;

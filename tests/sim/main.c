@@ -52,6 +52,10 @@ static void print_totals(const struct totals *totals, uint64_t seeds, double sec
 	       " renewed; %" PRIu64 " events processed without one, %" PRIu64
 	       " sessions over their time\n",
 		s.connections, s.cuts, s.deaths, s.renewals, s.alone, s.leases_over);
+	printf("%" PRIu64 " lives went on with their incarnation, %" PRIu64
+	       " found a journal of no use, %" PRIu64 " had none; %" PRIu64
+	       " events were processed before they came again\n",
+		s.resumed, s.spoilt, s.without, s.passed);
 	printf("%" PRIu64 " descriptions sent, %" PRIu64 " settings answered\n", s.descriptions,
 		s.sets);
 	printf("%" PRIu64 " seeds in %.1f s: %.0f seeds a minute, %.0f steps a seed\n", seeds,

@@ -20,9 +20,9 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = ["-D_GNU_SOURCE", "-O1", "-std=gnu17", "-w", "-Isrc", "-Iinclude", "-I."]
 NOT_SIMULATED = ["v2_aead.c", "v2_cipher_mb.c", "v2_cipher_openssl.c", "throughput.c"]
-UNIT_TESTS = ["v2_bits", "v2_order", "v2_parts", "v2_spool", "v2_talk", "v2_train"]
+UNIT_TESTS = ["v2_bits", "v2_order", "v2_parts", "v2_resume", "v2_spool", "v2_talk", "v2_train"]
 
-# (name, file of src/wire, text, what it becomes)
+# (name, file of src/wire or with its directory, text, what it becomes)
 MUTANTS = [
     ("an event that comes again is taken again", "v2_order.c",
      "uint64_t i = MAX(first, MIN(order->next, end)),", "uint64_t i = first,"),
@@ -176,6 +176,40 @@ MUTANTS = [
      "return lease->begun_ns != NEVER && now_ns >= lease->renew_at_ns;", "return false;"),
     ("control: no time of grace", "v2_lease.c",
      "lease->lost_ns + lease->config.grace_ns", "lease->lost_ns"),
+    ("resumed: sequences begin one too high", "v2_spool.c",
+     "spool->next_sequence = first;", "spool->next_sequence = first + 1;"),
+    ("resumed: nothing was sent before", "v2_spool.c", "	spool->sent_end = sent_end;\n", "	spool->sent_end = first;\n"),
+    ("resumed: nothing was processed before", "v2_spool.c", "	spool->processed = first;\n", ""),
+    ("resumed: the epoch is not known", "v2_sender.c", "	sender->epoch = life->epoch;\n", ""),
+    ("resumed: updates begin anew", "v2_sender.c",
+     "		v2_spool_resume(&sender->lanes[i], life->first[i], life->sent_end[i]);\n",
+     "		if (i < V2_LANES_ACKED)\n			v2_spool_resume(&sender->lanes[i], life->first[i], life->sent_end[i]);\n"),
+    ("resumed: what is processed is sent again", "v2_spool.c",
+     "	if (passed > 0) {\n", "	passed = 0;\n	if (false) {\n"),
+    ("resumed: what is passed over keeps its sequences", "v2_spool.c",
+     "		spool->next_sequence += passed;\n", ""),
+    ("resumed: events get the bytes of those that were passed over", "v2_spool.c",
+     "(const uint8_t *)records + passed * size", "(const uint8_t *)records"),
+    ("resumed: ranges are joined", "v2_spool.c",
+     "	spool->next_sequence += count;\n	v2_spool_settle(spool);\n", "	spool->next_sequence += count;\n"),
+    ("resumed: a range that waits is declared from before the mark", "v2_spool.c", "	cut_shed(spool, before);\n", ""),
+    ("an agent does not keep its epoch", "tests/sim/agent.c",
+     "	agent->journal.epoch = agent->journaled ? message->epoch : agent->journal.epoch;\n", ""),
+    ("an agent does not keep how far its updates have come", "tests/sim/agent.c",
+     "		agent->journal.update_sequence = agent->sender.lanes[V2_LANE_UPDATE].next_sequence;\n", "		;\n"),
+    ("an agent keeps what was sent of its updates, one short", "tests/sim/agent.c",
+     "agent->journal.update_sequence = agent->sender.lanes[V2_LANE_UPDATE].next_sequence;\n",
+     "agent->journal.update_sequence = agent->sender.lanes[V2_LANE_UPDATE].next_sequence - 1;\n"),
+    ("an agent drops what is not processed", "tests/sim/journal.c",
+     "uint64_t processed = agent->sender.lanes[i].processed;", "uint64_t processed = agent->sender.lanes[i].sent_end;"),
+    ("an agent does not hand over what is processed", "tests/sim/journal.c",
+     "		uint64_t processed = agent->sender.lanes[i].processed;\n",
+     "		uint64_t processed = agent->sender.lanes[i].processed;\n"
+     "		while (lane->copied < lane->head && element_at(lane, lane->copied)->sequence < processed)\n"
+     "			lane->copied++;\n"),
+    ("an agent that gives up keeps its lanes", "tests/sim/agent.c",
+     "	if (agent->journaled)\n		sim_journal_clear(&agent->journal);\n	if (dies",
+     "	agent->journal.epoch = 0;\n	if (dies"),
     ("control: two sessions have one number", "v2_receiver.c",
      "	receiver->next_session = 0;\n", ""),
     ("control: another number than the keys are of", "v2_receiver.c",
@@ -195,8 +229,12 @@ def sources(tree):
     return {path.relative_to(tree): tree / (path.stem + ".o") for path in sorted(paths)}
 
 
+def source_of(file):
+    return pathlib.Path(file if "/" in file else f"src/wire/{file}")
+
+
 def plant(tree, name, file, text, becomes):
-    path = tree / "src/wire" / file
+    path = tree / source_of(file)
     source = path.read_text()
     if source.count(text) != 1:
         sys.exit(f"{name}: {file} has the text {source.count(text)} times, not once: {text!r}")
@@ -243,7 +281,7 @@ class Others:
 
 def try_mutant(tree, objects, others, seeds, mutant):
     original = plant(tree, *mutant)
-    source = pathlib.Path("src/wire") / mutant[1]
+    source = source_of(mutant[1])
     compile_file(tree, source, objects[source])
     link(objects.values(), tree / "sim")
     how = ends_badly([tree / "sim", "--first", "1", "--seeds", str(seeds)], 300)

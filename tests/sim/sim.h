@@ -9,7 +9,7 @@
  *
  *   world.c    time, weather, misfortunes       network.c  datagrams, addresses
  *   agent.c    pushes events, dies, moves       server.c   opens sessions, processes, dies
- *   store.c    transactions, backups
+ *   journal.c  what outlives an agent         store.c    transactions, backups
  *   control.c  connections of the control channel: in order, late, half-open, broken
  *   ledger.c   what must hold: the fate of every event that was accepted
  *   seal.c     a seal that notices each changed bit, and key phases
@@ -51,7 +51,13 @@ struct sim_weather {
 struct sim_plan {
 	unsigned int agents;
 	unsigned int kill_agent, kill_server, move, jump; /* at each misfortune */
-	unsigned int kill_point; /* at each persistence point of the server */
+	unsigned int kill_point;  /* at each persistence point of the server */
+	bool journal;             /* agents have one, and go on where they were killed */
+	unsigned int agent_point; /* killed at each point between two steps of an agent's */
+	unsigned int without;     /* a life that has no journal, and leaves it as it was */
+	unsigned int spoilt;      /* the journal is of no use to the next life */
+	unsigned int lazy;        /* what is due for the journal waits for the next time */
+	size_t journal_capacity;
 	unsigned int commit_fails;
 	unsigned int back_up;  /* at each misfortune */
 	unsigned int put_back; /* at each death of the server */
@@ -103,6 +109,7 @@ struct sim_seal {
 struct sim_incarnation {
 	uint64_t boot, epoch;
 	uint64_t count[V2_LANES]; /* events that came to be */
+	uint64_t key_count[V2_LANES][SIM_KEYS];
 	bool shed[V2_LANES][SIM_EVENTS_MAX];
 };
 
@@ -137,9 +144,37 @@ struct sim_train {
 	uint8_t bytes[SIM_TRAIN_MAX];
 };
 
+#define SIM_JOURNAL_MAX 512 /* elements of a lane */
+
+/* An event, or a range of those that were shed. */
+struct sim_element {
+	uint64_t sequence, count;
+	bool range;
+	uint16_t schema;
+	struct sim_record record;
+};
+
+/*
+ * What outlives an agent that is killed. Nothing is written here but by one of the steps of journal.c,
+ * which are whole or not at all; `copied` alone is the living agent's.
+ */
+struct sim_journal {
+	bool valid;
+	uint64_t boot, epoch;
+	uint64_t update_sequence;
+	struct sim_journal_lane {
+		uint64_t tail, head;    /* elements */
+		uint64_t end, shed_end; /* sequences: of the last element; below is shed */
+		uint64_t copied;        /* elements below are in the sender's lane */
+		struct sim_element ring[SIM_JOURNAL_MAX];
+	} lanes[V2_LANES_ACKED];
+};
+
 struct sim_agent {
 	unsigned int index;
 	struct v2_sender sender;
+	struct sim_journal journal;
+	bool journaled; /* in this life */
 	struct sim_seal seal;
 	uint64_t address;
 	int64_t clock_ns; /* its clock less the world's */
@@ -151,10 +186,9 @@ struct sim_agent {
 	struct v2_lease lease;
 	struct sim_train waiting; /* for the socket to have room again */
 	uint64_t generation;      /* of the settings that hold; 0: its own */
-	uint64_t key_count[V2_LANES][SIM_KEYS];
 	struct sim_incarnation incarnations[SIM_INCARNATIONS_MAX];
 	struct sim_effects effects[SIM_INCARNATIONS_MAX];
-	unsigned int incarnation_count;
+	unsigned int incarnation_count, current;
 };
 
 #define SIM_CONNECTIONS_MAX 6 /* of one agent, with those that one end alone believes in */
@@ -279,6 +313,8 @@ struct sim_world {
 			too_long, blocked;
 		uint64_t connections, cuts, deaths, renewals, leases_over, alone, descriptions,
 			sets;
+		uint64_t resumed, without, spoilt,
+			passed; /* lives; events processed before they came again */
 	} stats;
 };
 
@@ -319,6 +355,25 @@ void sim_agent_lost(struct sim_world *world, struct sim_agent *agent, uint64_t c
 uint64_t sim_agent_clock(const struct sim_world *world, const struct sim_agent *agent);
 uint64_t sim_agent_next_time(struct sim_world *world, struct sim_agent *agent);
 struct sim_incarnation *sim_incarnation(struct sim_agent *agent);
+
+/* ---- journal.c ---- */
+
+/* Forgets what it holds, and is of the incarnation from the moment on that it is whole again. */
+void sim_journal_clear(struct sim_journal *journal);
+void sim_journal_begin(struct sim_journal *journal, uint64_t boot);
+/* True if the event is in; it is shed if there is no room. */
+bool sim_journal_push(struct sim_journal *journal, unsigned int lane, size_t capacity,
+	uint16_t schema, const struct sim_record *record);
+void sim_journal_shed(struct sim_journal *journal, unsigned int lane);
+/* The next sequence of a lane. */
+uint64_t sim_journal_next(const struct sim_journal *journal, unsigned int lane);
+/* As far as the lanes have room. */
+void sim_journal_copy(struct sim_world *world, struct sim_agent *agent);
+/* Of what was copied, what is processed goes. */
+void sim_journal_note(struct sim_agent *agent);
+bool sim_journal_empty(const struct sim_journal *journal);
+/* Another life goes on with it. */
+void sim_journal_resume(struct sim_world *world, struct sim_agent *agent);
 
 /* ---- server.c ---- */
 

@@ -93,6 +93,19 @@ static void choose_control(struct sim_world *world, struct sim_plan *plan)
 	};
 }
 
+/* Agents whose incarnations outlive them, in half of the worlds. */
+static void choose_journal(struct sim_world *world, struct sim_plan *plan)
+{
+	plan->journal_capacity = 4ULL << sim_below(world, 8);
+	plan->journal = sim_chance(world, 500);
+	if (!plan->journal)
+		return;
+	plan->agent_point = sometimes(world, 700, 30);
+	plan->lazy = sometimes(world, 500, 950);
+	plan->without = sometimes(world, 200, 400);
+	plan->spoilt = sometimes(world, 200, 300);
+}
+
 static void choose_plan(struct sim_world *world)
 {
 	struct sim_plan *plan = &world->plan;
@@ -128,6 +141,7 @@ static void choose_plan(struct sim_world *world)
 		plan->interface_mtu = (uint16_t)(V2_MTU_FLOOR +
 						 sim_below(world, SIM_DATAGRAM_MAX - V2_MTU_FLOOR));
 	choose_sizes(world, plan);
+	choose_journal(world, plan);
 	plan->key_packets = plan->packets + 10 + sim_below(world, 200);
 }
 
