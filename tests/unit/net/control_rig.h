@@ -79,6 +79,8 @@ int control_try_server(struct control_rig *c) _must_check_;
 int control_try_agent(struct control_rig *c) _must_check_;
 void control_stop_server(struct control_rig *c);
 void control_stop_agent(struct control_rig *c);
+/* It is gone without a word. The next that is started goes on with its incarnation. */
+void control_kill_agent(struct control_rig *c);
 /* Both, until events are processed. */
 void control_start(struct control_rig *c);
 /* Until so many more events are processed. */

@@ -103,6 +103,51 @@ static void session_without_connection_is_over_after_the_time_of_grace(void **st
 	control_wait_events(c, 100);
 }
 
+static void killed_agent_goes_on_with_its_incarnation(void **state)
+{
+	struct control_rig *c = *state;
+
+	control_start(c);
+	for (unsigned int lives = 2; lives <= 4; lives++) {
+		control_kill_agent(c);
+		control_start_agent(c);
+		rig_wait_count(c->rig, &c->opened, lives);
+		control_wait_events(c, 50);
+	}
+	assert_int_equal(c->restarts, 0);
+	assert_int_equal(c->mark.epoch, 1);
+	assert_int_equal(c->over, 0);
+	assert_int_equal(c->described, 1);
+}
+
+static bool server_lost_a_connection(void *user)
+{
+	return strcmp(((struct control_rig *)user)->server_note.what, "connection lost") == 0;
+}
+
+/* The server hears of the end when the next is there already: it is not that one's. */
+static void connection_of_a_killed_agent_that_ends_late_ends_no_session(void **state)
+{
+	struct control_rig *c = *state;
+	struct control_server_stats stats;
+
+	control_start(c);
+	proxy_hold(c->proxy, true);
+	control_kill_agent(c);
+	c->direct = true;
+	control_start_agent(c);
+	rig_wait_count(c->rig, &c->opened, 2);
+	assert_int_equal(proxy_count(c->proxy), 1);
+	proxy_cut(c->proxy);
+	rig_wait(c->rig, server_lost_a_connection, c);
+	control_wait_events(c, 50);
+	control_server_stats(c->server, &stats);
+	assert_int_equal(stats.sessions, 1);
+	assert_int_equal(stats.sessions_alone, 0);
+	assert_int_equal(c->over, 0);
+	assert_int_equal(c->opened, 2);
+}
+
 /* Keys are fresh again and again, each time of another connection, and no event notices. */
 static void sessions_are_renewed_without_a_gap(void **state)
 {
@@ -550,6 +595,8 @@ int main(void)
 		WITH_RIG(data_flows_once_the_schema_is_known),
 		WITH_RIG(cipher_is_what_the_server_allows),
 		WITH_RIG(data_goes_on_while_the_connection_is_broken),
+		WITH_RIG(killed_agent_goes_on_with_its_incarnation),
+		WITH_RIG(connection_of_a_killed_agent_that_ends_late_ends_no_session),
 		WITH_RIG(dead_connection_is_found_by_both_ends),
 		WITH_RIG(session_without_connection_is_over_after_the_time_of_grace),
 		WITH_RIG(sessions_are_renewed_without_a_gap),

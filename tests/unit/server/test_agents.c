@@ -267,6 +267,43 @@ static void incarnations_that_come_too_often_wait_for_their_turn(void **state)
 	core_close(&core);
 }
 
+/* However often it is killed: it costs no commit, and nothing is declared. */
+static void an_incarnation_that_goes_on_is_no_other_one(void **state)
+{
+	struct core_options o = options_for(state);
+	struct core core = {0};
+	struct v2_mark mark;
+
+	o.incarnations = (struct rate){3600 * NS_PER_SEC, 1};
+	core_open(&core, &o);
+	hello(&core, 99);
+	for (uint64_t life = 1; life <= 20; life++) {
+		assert_int_equal(core_hello(&core, 99, life % 2, &mark), V2_ADMIT_RESUME);
+		assert_int_equal(core_offer(&core, PORT, 3, 1, life - 1), 1);
+		core_run_to(&core, PORT, life);
+	}
+	assert_int_equal(agents_put_off(core.agents), 0);
+	assert_int_equal(core.admissions, 1);
+	assert_losses(&core, "");
+	core_close(&core);
+}
+
+/* Another was there in between, without what the first had kept: that has its end. */
+static void an_incarnation_that_goes_on_too_late_is_stale(void **state)
+{
+	struct core_options o = options_for(state);
+	struct core core = {0};
+	struct v2_mark mark;
+
+	core_open(&core, &o);
+	hello(&core, 99);
+	assert_int_equal(core_offer(&core, PORT, 3, 10, 0), 10);
+	core_run_to(&core, PORT, 10);
+	hello(&core, 100);
+	assert_int_equal(core_hello(&core, 99, 1, &mark), V2_ADMIT_STALE);
+	core_close(&core);
+}
+
 static void incarnation_that_was_put_off_is_admitted_unasked(void **state)
 {
 	struct core_options o = options_for(state);
@@ -513,6 +550,8 @@ int main(int argc, char **argv)
 		TEST(nothing_of_a_closed_incarnation_is_offered),
 		TEST(a_function_that_fails_does_not_keep_an_agent_from_starting_again),
 		TEST(incarnations_that_come_too_often_wait_for_their_turn),
+		TEST(an_incarnation_that_goes_on_is_no_other_one),
+		TEST(an_incarnation_that_goes_on_too_late_is_stale),
 		TEST(incarnation_that_was_put_off_is_admitted_unasked),
 		TEST(a_range_is_passed_when_its_loss_is_durable_and_declared_once),
 		TEST(a_range_that_comes_again_is_not_declared_again),
