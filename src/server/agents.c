@@ -3,26 +3,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/streams.h"
+#include "server/agents_private.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define FLUSH_NS   (20 * NS_PER_MS) /* until what no function's commit tells of is committed */
-#define RETRY_NS   NS_PER_SEC       /* after the store refused that */
-#define CLOSE_NS   (5 * NS_PER_SEC) /* for functions to get through with a closed incarnation */
-#define LOOK_NS    (50 * NS_PER_MS) /* at what they still have of it */
-#define LOSSES_MAX 1024             /* ranges that wait to be declared */
-
-/* What goes to the committer in one go: marks of streams, and the first of the losses. */
-struct flush {
-	struct commit_request request; /* first: the committer hands it back */
-	struct agents *agents;
-	size_t mark_count, loss_count;
-	struct stream **streams; /* beside `marks` */
-	struct stream_mark *marks;
-	struct loss *losses;
-};
+#define CLOSE_NS (5 * NS_PER_SEC) /* for functions to get through with a closed incarnation */
+#define LOOK_NS  (50 * NS_PER_MS) /* at what they still have of it */
 
 struct admit {
 	struct commit_request request; /* first */
@@ -32,195 +19,19 @@ struct admit {
 	size_t loss_count;
 };
 
-struct agents {
-	struct agents_options options;
-	struct agents_source source;
-	struct agent **list; /* by age */
-	size_t count;
-	uint32_t *met; /* switches with an incarnation, sorted */
-	size_t met_count;
-	uint64_t put_off; /* incarnations */
-	size_t blocked;   /* lanes */
-	size_t turn;      /* the agent that is asked first */
-	struct loop_timer flush_timer, close_timer;
-	struct flush *flush; /* under way */
-	struct loss losses[LOSSES_MAX];
-	struct stream *loss_streams[LOSSES_MAX]; /* beside `losses` */
-	size_t loss_count;
-};
-
-static struct agent *agent_of(struct stream *stream)
+struct agent *agents_owner(struct stream *stream)
 {
 	struct lane *lane = container_of(stream, struct lane, stream);
 
 	return container_of(lane - (stream->id & 0xff), struct agent, lanes[0]);
 }
 
-/* ---- what is committed apart from functions' results ---- */
-
-static void flush_free(struct flush *flush)
-{
-	if (!flush)
-		return;
-	free(flush->streams);
-	free(flush->marks);
-	free(flush->losses);
-	free(flush);
-}
-
-static void flush_later(struct agents *agents, uint64_t after_ns)
-{
-	if (agents->flush_timer.at_ns == 0)
-		loop_arm_timer(
-			agents->source.loop, &agents->flush_timer, clock_monotonic_ns() + after_ns);
-}
-
-static bool has_news(const struct stream *stream)
-{
-	return stream->epoch != 0 && stream->base > stream->told;
-}
-
-static struct flush *flush_new(struct agents *agents)
-{
-	struct flush *flush = calloc(1, sizeof(*flush));
-	size_t streams = agents->count * V2_LANES + 1;
-
-	if (!flush)
-		return NULL;
-	flush->agents = agents;
-	flush->streams = reallocarray(NULL, streams, sizeof(flush->streams[0]));
-	flush->marks = reallocarray(NULL, streams, sizeof(flush->marks[0]));
-	flush->losses = reallocarray(NULL, agents->loss_count + 1, sizeof(flush->losses[0]));
-	if (flush->streams && flush->marks && flush->losses)
-		return flush;
-	flush_free(flush);
-	return NULL;
-}
-
-static void flush_fill(struct flush *flush)
-{
-	struct agents *agents = flush->agents;
-
-	for (size_t i = 0; i < agents->count * V2_LANES; i++) {
-		struct stream *stream = &agents->list[i / V2_LANES]->lanes[i % V2_LANES].stream;
-
-		if (!has_news(stream))
-			continue;
-		flush->streams[flush->mark_count] = stream;
-		flush->marks[flush->mark_count++] =
-			(struct stream_mark){stream->id, stream->epoch, stream->base};
-		stream->told = stream->base;
-		stream->committing++;
-	}
-	flush->loss_count = agents->loss_count;
-	memcpy(flush->losses, agents->losses, flush->loss_count * sizeof(flush->losses[0]));
-}
-
-/* On the committing thread. */
-static int flush_run(struct store *store, struct commit_request *request)
-{
-	struct flush *flush = container_of(request, struct flush, request);
-
-	return streams_progress(store, flush->marks, request->stale ? 0 : flush->mark_count,
-		flush->losses, flush->loss_count);
-}
-
-static void settle_marks(struct flush *flush, bool durable)
-{
-	for (size_t i = 0; i < flush->mark_count; i++) {
-		struct stream *stream = flush->streams[i];
-
-		stream->committing--;
-		if (durable)
-			agents_processed(flush->agents, stream, flush->marks[i].before);
-		else
-			stream->told = stream->processed;
-	}
-}
-
-static void settle_losses(struct flush *flush)
-{
-	struct agents *agents = flush->agents;
-
-	for (size_t i = 0; i < flush->loss_count; i++) {
-		struct stream *stream = agents->loss_streams[i];
-		struct lane *lane = container_of(stream, struct lane, stream);
-		const struct loss *loss = &flush->losses[i];
-
-		lane->lost += MIN(loss->count, V2_SEQUENCE_MAX - lane->lost);
-		stream_declare(stream, loss->sequence + loss->count);
-		stream_advance(stream);
-	}
-	agents->loss_count -= flush->loss_count;
-	memmove(agents->losses, agents->losses + flush->loss_count,
-		agents->loss_count * sizeof(agents->losses[0]));
-	memmove(agents->loss_streams, agents->loss_streams + flush->loss_count,
-		agents->loss_count * sizeof(agents->loss_streams[0]));
-}
-
-static bool flush_needed(const struct agents *agents)
-{
-	for (size_t i = 0; i < agents->count * V2_LANES; i++)
-		if (has_news(&agents->list[i / V2_LANES]->lanes[i % V2_LANES].stream))
-			return true;
-	return agents->loss_count > 0;
-}
-
-static void flush_done(struct commit_request *request)
-{
-	struct flush *flush = container_of(request, struct flush, request);
-	struct agents *agents = flush->agents;
-
-	agents->flush = NULL;
-	settle_marks(flush, request->error == 0 && !request->stale);
-	if (request->error == 0)
-		settle_losses(flush);
-	else
-		log_limited(LOG_LEVEL_ERROR,
-			"cannot commit the progress of switches error=\"%s\": they are told "
-			"nothing until the store takes commits again",
-			strerror(-request->error));
-	if (flush_needed(agents))
-		flush_later(agents, request->error == 0 ? 0 : RETRY_NS);
-	flush_free(flush);
-}
-
-static void on_flush(struct loop_timer *timer, uint64_t now_ns _unused_)
-{
-	struct agents *agents = timer->user;
-	struct flush *flush;
-
-	if (agents->flush || !flush_needed(agents))
-		return;
-	flush = flush_new(agents);
-	if (!flush) {
-		flush_later(agents, RETRY_NS);
-		return;
-	}
-	flush_fill(flush);
-	flush->request.task = flush_run;
-	flush->request.done = flush_done;
-	agents->flush = flush;
-	if (commits_submit_task(agents->source.commits, &flush->request) < 0) {
-		agents->flush = NULL; /* the server ends */
-		flush_free(flush);
-	}
-}
-
 /* ---- admission ---- */
-
-static bool has_losses(const struct agents *agents, const struct agent *agent)
-{
-	for (size_t i = 0; i < agents->loss_count; i++)
-		if (stream_switch(agents->losses[i].stream) == agent->switch_id)
-			return true;
-	return false;
-}
 
 /* Nothing of the old incarnation is with anybody any more. */
 static bool agent_is_idle(const struct agent *agent)
 {
-	if (has_losses(agent->agents, agent))
+	if (agents_flush_has(agent->agents, agent))
 		return false;
 	for (size_t i = 0; i < V2_LANES; i++)
 		if (!stream_is_idle(&agent->lanes[i].stream))
@@ -457,8 +268,7 @@ static void lane_offer(struct agent *agent, struct lane *lane, const struct agen
 	if (!routed)
 		lane->unrouted += stream->next - before;
 	stream_advance(stream);
-	if (has_news(stream))
-		flush_later(agent->agents, FLUSH_NS);
+	agents_flush_lane(agent->agents, lane);
 }
 
 uint64_t agent_offer(struct agent *agent, uint8_t lane_id, const struct agent_run *run)
@@ -474,24 +284,6 @@ uint64_t agent_offer(struct agent *agent, uint8_t lane_id, const struct agent_ru
 	return taken;
 }
 
-static bool add_loss(struct agents *agents, struct stream *stream, const struct loss *loss)
-{
-	size_t under_way = agents->flush ? agents->flush->loss_count : 0;
-	struct loss *last =
-		agents->loss_count > under_way ? &agents->losses[agents->loss_count - 1] : NULL;
-
-	if (last && last->stream == loss->stream && last->cause == loss->cause &&
-		last->sequence + last->count == loss->sequence) {
-		last->count += loss->count;
-		return true;
-	}
-	if (agents->loss_count == LOSSES_MAX)
-		return false;
-	agents->loss_streams[agents->loss_count] = stream;
-	agents->losses[agents->loss_count++] = *loss;
-	return true;
-}
-
 /*
  * Goes on at `next`, up to `end` at most. False: not now. What was declared since the server started is a
  * gap that the stream knows until it is processed, so it does not come here again (stream_skip_known());
@@ -499,7 +291,6 @@ static bool add_loss(struct agents *agents, struct stream *stream, const struct 
  */
 static bool lane_skip(struct agent *agent, struct lane *lane, uint64_t end, const char *cause)
 {
-	struct agents *agents = agent->agents;
 	struct stream *stream = &lane->stream;
 	uint64_t from = MAX(stream->next, lane->declared);
 	const struct loss loss = {
@@ -511,7 +302,8 @@ static bool lane_skip(struct agent *agent, struct lane *lane, uint64_t end, cons
 		.cause = cause,
 	};
 
-	if (stream_reserve_gap(stream) < 0 || (loss.count > 0 && !add_loss(agents, stream, &loss)))
+	if (stream_reserve_gap(stream) < 0 ||
+		(loss.count > 0 && !agents_flush_loss(agent->agents, lane, &loss)))
 		return false;
 	stream_skip(stream, end - stream->next, loss.count == 0);
 	return true;
@@ -531,7 +323,7 @@ bool agent_lost(struct agent *agent, uint8_t lane_id, const struct agent_range *
 		return false;
 	}
 	stream_advance(stream);
-	flush_later(agent->agents, FLUSH_NS);
+	agents_flush_lane(agent->agents, lane);
 	return true;
 }
 
@@ -562,7 +354,7 @@ void agents_processed(struct agents *agents, struct stream *stream, uint64_t bef
 		return;
 	stream->processed = before;
 	agents->source.ops->processed(
-		agents->source.user, agent_of(stream), (uint8_t)(stream->id & 0xff), before);
+		agents->source.user, agents_owner(stream), (uint8_t)(stream->id & 0xff), before);
 }
 
 /* One turn for each lane that waits; another agent goes first each time. */
@@ -586,8 +378,7 @@ void agents_after_commits(struct agents *agents)
 {
 	offer_room(agents);
 	/* What no other commit tells of: marks that did not hold, gaps that were passed. */
-	if (!agents->flush && flush_needed(agents))
-		flush_later(agents, FLUSH_NS);
+	agents_flush_all(agents);
 	for (size_t i = 0; i < agents->count; i++)
 		if (agents->list[i]->next_boot != 0)
 			agent_close(agents->list[i], clock_monotonic_ns());
@@ -596,7 +387,7 @@ void agents_after_commits(struct agents *agents)
 void agents_drop(
 	struct agents *agents, size_t slot, const struct finished_event *event, bool replaced)
 {
-	struct agent *agent = agent_of(event->origin);
+	struct agent *agent = agents_owner(event->origin);
 	struct stream *stream = event->origin;
 
 	/* Of a closed incarnation nobody shall have it; updates are offered once. */
@@ -607,8 +398,7 @@ void agents_drop(
 	stream_advance(stream);
 	if (replaced)
 		lane_block(agents, container_of(stream, struct lane, stream));
-	if (has_news(stream))
-		flush_later(agents, FLUSH_NS);
+	agents_flush_lane(agents, container_of(stream, struct lane, stream));
 }
 
 void agents_forget_unit(struct agents *agents, size_t slot)
@@ -632,7 +422,7 @@ int agents_new(const struct agents_options *options, const struct agents_source 
 	if (options->incarnations.burst == 0)
 		agents->options.incarnations = (struct rate){10 * NS_PER_SEC, 30};
 	agents->source = *source;
-	agents->flush_timer = (struct loop_timer){.fn = on_flush, .user = agents};
+	agents_flush_init(agents);
 	agents->close_timer = (struct loop_timer){.fn = on_close, .user = agents};
 	agents->list = calloc(options->max, sizeof(agents->list[0]));
 	agents->met = calloc(options->max, sizeof(agents->met[0]));
@@ -653,13 +443,12 @@ void agents_free(struct agents *agents)
 {
 	if (!agents)
 		return;
-	loop_disarm_timer(&agents->flush_timer);
 	loop_disarm_timer(&agents->close_timer);
 	for (size_t i = 0; i < agents->count; i++)
 		agent_free(agents->list[i]);
 	free(agents->list);
 	free(agents->met);
-	flush_free(agents->flush);
+	agents_flush_done(agents);
 	free(agents);
 }
 

@@ -54,6 +54,7 @@ struct lane {
 	struct stream stream;
 	uint64_t declared; /* before the server started, durably: ranges below come again */
 	bool blocked;      /* a unit had no room */
+	bool refused;      /* the store has it of another incarnation: the database was changed */
 	uint64_t events;   /* offered, each once */
 	uint64_t unrouted; /* of these, events that no trigger names */
 	uint64_t lost;     /* in ranges that were declared since the server started */

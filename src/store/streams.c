@@ -75,20 +75,27 @@ static int drop_old_losses(struct store *store)
 	return action_run(store, &action, NULL);
 }
 
-int streams_progress(struct store *store, const struct stream_mark *marks, size_t mark_count,
-	const struct loss *losses, size_t loss_count)
+static int leave_out_stale(int r, bool *ret_stale)
+{
+	*ret_stale = r == -ESTALE;
+	return *ret_stale ? 0 : r;
+}
+
+int streams_progress(struct store *store, const struct stream_progress *progress)
 {
 	int r = store_exec(store, "BEGIN IMMEDIATE");
 
-	for (size_t i = 0; i < loss_count && r == 0; i++) {
-		r = put_declared(store, &losses[i]);
-		if (r == 0)
-			r = add_loss(store, &losses[i]);
+	for (size_t i = 0; i < progress->loss_count && r == 0; i++) {
+		r = leave_out_stale(
+			put_declared(store, &progress->losses[i]), &progress->losses_stale[i]);
+		if (r == 0 && !progress->losses_stale[i])
+			r = add_loss(store, &progress->losses[i]);
 	}
-	if (r == 0 && loss_count > 0)
+	if (r == 0 && progress->loss_count > 0)
 		r = drop_old_losses(store);
-	for (size_t i = 0; i < mark_count && r == 0; i++)
-		r = put_before(store, &marks[i]);
+	for (size_t i = 0; i < progress->mark_count && r == 0; i++)
+		r = leave_out_stale(
+			put_before(store, &progress->marks[i]), &progress->marks_stale[i]);
 	return action_end(store, r);
 }
 

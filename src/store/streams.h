@@ -23,12 +23,17 @@ struct loss {
 	const char *cause;
 };
 
-/*
- * Marks of streams, and losses, each above what its stream had declared and in order of sequence. All
- * or nothing. 0; -ESTALE: of another epoch than the agent's; or another negative errno.
- */
-int streams_progress(struct store *store, const struct stream_mark *marks, size_t mark_count,
-	const struct loss *losses, size_t loss_count) _must_check_;
+/* Marks of streams, and losses, each above what its stream had declared and in order of sequence. */
+struct stream_progress {
+	const struct stream_mark *marks;
+	const struct loss *losses;
+	size_t mark_count, loss_count;
+	/* Beside these: what is of another epoch than the agent's, and was left out. */
+	bool *marks_stale, *losses_stale;
+};
+
+/* In one transaction; what is stale fails alone. 0 or a negative errno, and then nothing is written. */
+int streams_progress(struct store *store, const struct stream_progress *progress) _must_check_;
 
 struct agent_row {
 	uint32_t switch_id;

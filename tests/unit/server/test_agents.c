@@ -319,12 +319,17 @@ static void incarnation_that_was_put_off_is_admitted_unasked(void **state)
 
 /* ---- losses ---- */
 
-static bool lose(struct core *core, uint8_t lane, uint64_t count)
+static bool lose_of(struct agent *agent, uint8_t lane, uint64_t count)
 {
 	const struct agent_range range = {
-		agent_next(core->agent, lane), count, v2_cause_name(V2_CAUSE_SPOOL_FULL)};
+		agent_next(agent, lane), count, v2_cause_name(V2_CAUSE_SPOOL_FULL)};
 
-	return agent_lost(core->agent, lane, &range);
+	return agent_lost(agent, lane, &range);
+}
+
+static bool lose(struct core *core, uint8_t lane, uint64_t count)
+{
+	return lose_of(core->agent, lane, count);
 }
 
 static void a_range_is_passed_when_its_loss_is_durable_and_declared_once(void **state)
@@ -439,6 +444,7 @@ static void spoil(const char *path, const char *sql)
 	sqlite3 *db = NULL;
 
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 20000);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
@@ -460,14 +466,61 @@ static void progress_that_the_store_refuses_is_known_until_it_takes_it(void **st
 
 	core_open(&core, &o);
 	hello(&core, 99);
-	spoil(o.path, "UPDATE streams SET epoch = 77");
+	spoil(o.path, "ALTER TABLE streams RENAME TO elsewhere");
 	assert_true(lose(&core, PORT, 5));
 	core_run_until(&core, a_task_is_refused);
-	assert_int_equal(core.commits.last_task_error, -ESTALE);
 	assert_int_equal(core.processed[PORT], 0);
-	spoil(o.path, "UPDATE streams SET epoch = 1");
+	spoil(o.path, "ALTER TABLE elsewhere RENAME TO streams");
 	core_run_until(&core, no_task_is_refused);
 	core_run_to(&core, PORT, 5);
+	core_close(&core);
+}
+
+static bool port_is_refused(struct core *core)
+{
+	return core->agent->lanes[PORT].refused;
+}
+
+static bool port_is_taken_again(struct core *core)
+{
+	return !core->agent->lanes[PORT].refused;
+}
+
+static bool two_are_admitted(struct core *core)
+{
+	return core->admissions == 2;
+}
+
+/* The other's lane is another one, so that who was told what can be told apart. */
+static void agent_that_the_store_refuses_holds_up_nobody_else(void **state)
+{
+	struct core_options o = options_for(state);
+	const struct v2_hello fresh = {.boot = 5};
+	struct core core = {0};
+	struct agent *other;
+	struct v2_mark mark;
+
+	core_open(&core, &o);
+	hello(&core, 99);
+	other = agents_get(core.agents, CORE_SWITCH + 1);
+	assert_int_equal(agent_hello(other, &fresh, &mark), V2_ADMIT_NEW);
+	core_run_until(&core, two_are_admitted);
+	spoil(o.path, "UPDATE streams SET epoch = 77 WHERE stream / 256 = 7");
+	assert_true(lose(&core, PORT, 5));
+	core_run_until(&core, port_is_refused);
+	/* What it cannot declare waits with the agent; the other goes on. */
+	assert_false(lose(&core, PORT, 5));
+	for (uint64_t end = 4; end <= 40; end += 4) {
+		assert_true(lose_of(other, V2_LANE_LAST, 4));
+		core_run_to(&core, V2_LANE_LAST, end);
+	}
+	assert_int_equal(core.processed[PORT], 0);
+	assert_losses(&core, "");
+	spoil(o.path, "UPDATE streams SET epoch = 1 WHERE stream / 256 = 7");
+	core_run_until(&core, port_is_taken_again);
+	assert_true(lose(&core, PORT, 5));
+	core_run_to(&core, PORT, 10);
+	assert_losses(&core, "1:0+5 spool-full; 1:5+5 spool-full; ");
 	core_close(&core);
 }
 
@@ -559,6 +612,7 @@ int main(int argc, char **argv)
 		TEST(updates_beyond_the_window_are_lost_with_a_cause),
 		TEST(updates_that_a_function_has_no_room_for_are_counted),
 		TEST(progress_that_the_store_refuses_is_known_until_it_takes_it),
+		TEST(agent_that_the_store_refuses_holds_up_nobody_else),
 		TEST(a_lane_that_a_full_queue_stopped_goes_on_when_there_is_room),
 		TEST(events_that_no_trigger_names_are_processed_by_a_commit_of_their_own),
 		TEST(a_removed_function_releases_its_share),

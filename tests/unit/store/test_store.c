@@ -436,6 +436,23 @@ static int note_sum(void *user, const struct loss_sum *sum)
 	return 0;
 }
 
+static bool mark_stale, losses_stale[STREAM_LOSSES_MAX]; /* of what went last */
+
+static int progress(struct store *store, const struct stream_mark *mark, const struct loss *losses,
+	size_t loss_count)
+{
+	const struct stream_progress progress = {
+		.marks = mark,
+		.mark_count = mark != NULL,
+		.marks_stale = &mark_stale,
+		.losses = losses,
+		.loss_count = loss_count,
+		.losses_stale = losses_stale,
+	};
+
+	return streams_progress(store, &progress);
+}
+
 /* A commit names its epoch, and is refused if that is not the agent's. */
 static void what_is_of_a_closed_incarnation_is_refused(void **state)
 {
@@ -451,7 +468,8 @@ static void what_is_of_a_closed_incarnation_is_refused(void **state)
 
 	assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
 	assert_int_equal(streams_admit(store, &agent, NULL, 0), -ESTALE);
-	assert_int_equal(streams_progress(store, &mark, 1, losses, 2), 0);
+	assert_int_equal(progress(store, &mark, losses, 2), 0);
+	assert_false(mark_stale || losses_stale[0] || losses_stale[1]);
 	mark.before = 20; /* never back */
 	assert_int_equal(store_commit(store, &outcome, 1), 0);
 	assert_agent(store, "4294967294 9223372036854775808 1: 30 22");
@@ -460,13 +478,34 @@ static void what_is_of_a_closed_incarnation_is_refused(void **state)
 	assert_int_equal(streams_admit(store, &agent, &losses[2], 1), 0);
 	assert_agent(store, "4294967294 5 2: 0 0");
 	assert_int_equal(store_commit(store, &outcome, 1), -EIO);
-	assert_int_equal(streams_progress(store, &mark, 1, NULL, 0), -ESTALE);
-	assert_int_equal(streams_progress(store, NULL, 0, losses, 1), -ESTALE);
+	assert_int_equal(progress(store, &mark, losses, 1), 0);
+	assert_true(mark_stale && losses_stale[0]);
 	agent.epoch = 4;
 	assert_int_equal(streams_admit(store, &agent, NULL, 0), -ESTALE);
 	assert_agent(store, "4294967294 5 2: 0 0");
 	assert_int_equal(streams_each_loss_sum(store, note_sum, sums), 0);
 	assert_string_equal(sums, "1 restart 0/1; 1 spool-full 12/2; ");
+}
+
+/* One switch's incarnation is not what the server thinks: the others' marks and losses hold. */
+static void what_is_stale_holds_up_nobody_else(void **state)
+{
+	const struct place *place = *state;
+	_cleanup_(store_closep) struct store *store = open_store(place->path, 0);
+	const struct agent_row agents[] = {
+		{.switch_id = 7, .boot = 1, .epoch = 1}, {.switch_id = 8, .boot = 1, .epoch = 1}};
+	const struct loss losses[] = {{stream_id(7, 1), 9, 0, 5, 1, "spool-full"},
+		{stream_id(8, 1), 1, 0, 6, 1, "spool-full"}, {stream_id(7, 2), 9, 0, 7, 1, "path"}};
+	const struct stream_mark mark = {stream_id(8, 1), 1, 6};
+	char sums[128] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(agents); i++)
+		assert_int_equal(streams_admit(store, &agents[i], NULL, 0), 0);
+	assert_int_equal(progress(store, &mark, losses, ARRAY_SIZE(losses)), 0);
+	assert_true(losses_stale[0] && !losses_stale[1] && losses_stale[2] && !mark_stale);
+	assert_agent(store, "8 1 1: 6 6"); /* the last */
+	assert_int_equal(streams_each_loss_sum(store, note_sum, sums), 0);
+	assert_string_equal(sums, "1 spool-full 6/1; ");
 }
 
 static int count_loss(void *user, uint64_t row, const struct loss *loss)
@@ -494,7 +533,7 @@ static void the_newest_losses_are_kept_and_the_sums_of_all(void **state)
 		for (size_t i = 0; i < part; i++)
 			losses[i] = (struct loss){stream_id(7, 1), 1,
 				(round ? STREAM_LOSSES_MAX / 2 + 5 : 0) + i, 1, 1, "spool-full"};
-		assert_int_equal(streams_progress(store, NULL, 0, losses, part), 0);
+		assert_int_equal(progress(store, NULL, losses, part), 0);
 	}
 	assert_int_equal(streams_each_loss(store, 0, UINT32_MAX, count_loss, &count), 0);
 	assert_int_equal(count, STREAM_LOSSES_MAX);
@@ -514,7 +553,7 @@ static void a_sum_of_losses_stops_at_the_greatest_integer(void **state)
 	for (agent.epoch = 1; agent.epoch <= 3; agent.epoch++) {
 		loss.epoch = agent.epoch;
 		assert_int_equal(streams_admit(store, &agent, NULL, 0), 0);
-		assert_int_equal(streams_progress(store, NULL, 0, &loss, 1), 0);
+		assert_int_equal(progress(store, NULL, &loss, 1), 0);
 	}
 	assert_int_equal(streams_each_loss_sum(store, note_sum, sums), 0);
 	assert_string_equal(sums, "1 spool-full 9223372036854775807/3; ");
@@ -825,6 +864,7 @@ int main(void)
 		cmocka_unit_test(reader_sees_commits_beside_the_writer),
 		cmocka_unit_test(closed_writer_leaves_everything_in_the_one_file),
 		cmocka_unit_test(what_is_of_a_closed_incarnation_is_refused),
+		cmocka_unit_test(what_is_stale_holds_up_nobody_else),
 		cmocka_unit_test(the_newest_losses_are_kept_and_the_sums_of_all),
 		cmocka_unit_test(a_sum_of_losses_stops_at_the_greatest_integer),
 		cmocka_unit_test(a_forgotten_stream_has_no_marks),
