@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "engine/instance.h"
+#include "event/key_plans.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -23,13 +23,6 @@ void key_plan_init(struct key_plan *plan, const struct schema *schema, const cha
 	}
 }
 
-void key_plans_init(struct key_plan plans[static EVENT_USER_MIN], const char *const *names)
-{
-	for (uint32_t id = 1; id < EVENT_USER_MIN; id++)
-		if (schema_builtin(id))
-			key_plan_init(&plans[id], schema_builtin(id), names);
-}
-
 static inline uint64_t rotate_left(uint64_t x, unsigned int bits)
 {
 	return x << bits | x >> (64 - bits);

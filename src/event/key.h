@@ -31,9 +31,6 @@ struct key_plan {
 /* `names` is NULL-terminated, of at most KEY_FIELDS_MAX; NULL: no field. */
 void key_plan_init(struct key_plan *plan, const struct schema *schema, const char *const *names);
 
-/* The same for each event that has a schema, by its id. */
-void key_plans_init(struct key_plan plans[static EVENT_USER_MIN], const char *const *names);
-
 /* 0 if there are no fields. */
 uint64_t key_hash(const struct key_plan *plan, const void *record);
 

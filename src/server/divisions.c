@@ -2,6 +2,7 @@
 #include "server/divisions.h"
 
 #include "base/words.h"
+#include "event/key_plans.h"
 
 #include <string.h>
 
