@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/client.h"
 #include "cli/format.h"
+#include "cli/function.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,15 +52,24 @@ static void add_row(struct table *table, const json_t *item)
 	table_cell_count(table, get_count(item, "dead_letters"));
 }
 
-/* The last failures in words, which no column has room for. */
-static void print_errors(const struct cli *cli, const json_t *functions)
+char *function_failure(const json_t *function)
+{
+	const char *error = get_text(function, "error"), *time = get_text(function, "error_time");
+	char ago[FORMAT_MAX], *text;
+
+	if (!error || !time)
+		return error ? strdup(error) : NULL;
+	return asprintf(&text, "%s (%s)", error, format_ago(time, ago)) < 0 ? NULL : text;
+}
+
+void function_print_failures(const struct cli *cli, const json_t *functions)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach (functions, i, item) {
-		const char *error = get_text(item, "error");
-		_cleanup_free_ char *printable = error ? text_printable(error) : NULL;
+		_cleanup_free_ char *failure = function_failure(item);
+		_cleanup_free_ char *printable = failure ? text_printable(failure) : NULL;
 
 		if (printable)
 			printf("%s%s%s: last failure: %s\n", color_start(cli->color, COLOR_YELLOW),
@@ -103,7 +113,7 @@ static void print_table(const struct cli *cli, const json_t *functions)
 		add_row(table, item);
 	table_print(table);
 	print_lacking(cli, functions);
-	print_errors(cli, functions);
+	function_print_failures(cli, functions);
 }
 
 static int run(struct cli *cli, int argc, char **argv)

@@ -19,6 +19,11 @@ const char *function_operand(struct cli *cli, int argc, char **argv);
 /* "/v1/functions/NAME" and `tail`, escaped. To be freed; NULL: out of memory, which was said. */
 char *function_target(const char *name, const char *tail);
 
+/* A function's last failure in words, and how long ago it was. To be freed; NULL: there was none. */
+char *function_failure(const json_t *function);
+/* The same of all that have one, which no column has room for. */
+void function_print_failures(const struct cli *cli, const json_t *functions);
+
 /* Where code comes from. */
 struct code_source {
 	const char *path;         /* a file, a folder or a zip */

@@ -145,6 +145,7 @@ static void print_latency(const struct cli *cli, const json_t *function)
 static void print_description(const struct cli *cli, const json_t *function)
 {
 	_cleanup_free_ char *triggers = join(json_object_get(function, "trigger_list"));
+	_cleanup_free_ char *failure = function_failure(function);
 	char text[64];
 
 	cli_print_row(cli, "name", get_text(function, "name"));
@@ -159,7 +160,7 @@ static void print_description(const struct cli *cli, const json_t *function)
 	print_settings(cli, json_object_get(function, "settings"));
 	putchar('\n');
 	cli_print_row(cli, "state", get_text(function, "state"));
-	cli_print_row(cli, "last failure", get_text(function, "error"));
+	cli_print_row(cli, "last failure", failure);
 	print_isolation(cli, function);
 	print_workers(cli, function);
 	print_latency(cli, function);

@@ -122,6 +122,7 @@ static void show(struct top *top, json_t *functions, uint64_t now_ns)
 			time_text, (double)top->interval_ms / 1000);
 	}
 	table_print(table);
+	function_print_failures(top->cli, functions);
 }
 
 /* 0, or an exit status. */

@@ -233,6 +233,7 @@ void function_stats(const struct function *function, struct function_stats *ret_
 	latency_look(&function->latency, clock_monotonic_ns(), &ret_stats->latency);
 	ret_stats->state = function_state(function);
 	ret_stats->error = function->error;
+	ret_stats->error_ns = function->error_ns;
 	ret_stats->isolation = function->isolation;
 	ret_stats->layers = function->layers;
 	ret_stats->layers_chosen = function->prepared;

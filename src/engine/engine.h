@@ -224,6 +224,7 @@ struct function_stats {
 	/* "idle" (without a worker), "starting", "ready", "busy", "full", "backoff", "failed", "stalled" */
 	const char *state;
 	const char *error; /* the last failure in words, or NULL */
+	uint64_t error_ns; /* when that was, UNIX epoch; 0: not known */
 	enum isolation isolation;
 	uint32_t layers;    /* LAYER_BIT()s that are in force for its workers */
 	bool layers_chosen; /* false, and none of them: no worker could be begun yet */
@@ -269,6 +270,9 @@ int engine_add(struct engine *engine, const struct function_options *options,
  * engine_committed(); a new function of that name starts after that. Not from inside ops->commit.
  */
 void engine_remove(struct function *function);
+
+/* Its failures are over: what comes next is another version, though nothing of it differs. */
+void function_forget_error(struct function *function);
 
 /* RFC 1123 2.1: a DNS label. */
 bool engine_name_is_valid(const char *name);

@@ -22,13 +22,20 @@ uint64_t function_pause_ns(uint64_t base, unsigned int failures, uint64_t max)
 	return MIN(base << shift, max);
 }
 
-void function_set_error(struct function *function, const char *what, const char *detail)
+void function_forget_error(struct function *function)
 {
 	free(function->error);
 	function->error = NULL;
+	function->error_ns = 0;
+}
+
+void function_set_error(struct function *function, const char *what, const char *detail)
+{
+	function_forget_error(function);
 	if (asprintf(&function->error, "%s%s%s", what, detail ? ": " : "", detail ? detail : "") <
 		0)
 		function->error = NULL;
+	function->error_ns = clock_realtime_ns();
 	log_message_limited(&function->failure_limit, LOG_LEVEL_WARNING, "function=%s %s%s%s",
 		function->name, what, detail ? ": " : "", detail ? detail : "");
 }

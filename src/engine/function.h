@@ -127,6 +127,7 @@ struct function {
 	struct latency latency;
 	struct function_stats stats;
 	char *error;
+	uint64_t error_ns; /* UNIX epoch */
 };
 
 static inline const struct schema *event_schema(const struct event *event)

@@ -299,6 +299,7 @@ static void put_stats(json_t **object, const struct function_stats *stats)
 {
 	json_put(object, "state", json_text(stats->state));
 	json_put(object, "error", json_text(stats->error));
+	json_put(object, "error_time", json_time(stats->error_ns));
 	api_put_layers(object, stats);
 	json_put(object, "workers", json_integer(stats->workers));
 	json_put(object, "workers_wanted", json_integer(stats->workers_wanted));

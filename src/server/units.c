@@ -139,6 +139,8 @@ static void unit_want(struct units *units, struct unit *unit, struct engine *eng
 		unit_start(units, unit, engine);
 	} else if (!unit->retired && function_config_equal(unit->config, wanted) &&
 		   unit->function) {
+		if (unit->config->version != wanted->version)
+			function_forget_error(unit->function);
 		function_config_free(unit->config);
 		unit->config = wanted;
 	} else {

@@ -534,6 +534,13 @@ def what_is_kept_is_bounded(checker, path, shell):
     metrics = path.server.metrics()
     checker.equal("metrics", (len(text), 1, 1), tuple(metrics[f'netlambda_function_state_{name}{{function="hoard"}}']
                                                       for name in ("bytes", "full", "full_total")))
+    found = shell.json("describe", "hoard")
+    checker.that("StateFull" in found["error"] and found["error_time"], f"its last failure, and when: {found['error']}")
+    checker.that("s ago)" in shell("describe", "hoard"), "describe says how long ago")
+    checker.that("hoard: last failure: " in shell("top", "-n", "1", "-d", "0.1"), "top has it, too")
+    shell("update", "hoard", "--state-bytes", "64Ki")
+    checker.equal("failure and worker of a version that changes nothing", (None, None, found["worker_pids"]),
+                  tuple(shell.json("describe", "hoard")[name] for name in ("error", "error_time", "worker_pids")))
     call(rst=30)
     checker.that("full" not in shell("describe", "hoard").split("keeps")[1].splitlines()[0], "there is room again")
     call(syn=80)

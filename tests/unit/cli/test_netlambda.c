@@ -328,7 +328,7 @@ static void what_functions_write_cannot_drive_the_terminal(void **state)
 	run(*state, "functions", &result);
 	assert_contains(result.out, "port-scan: last failure: TypeError");
 	assert_lacks(result.out, "\033");
-	assert_contains(result.out, "?[31m");
+	assert_contains(result.out, "?[31m (3d 1h ago)\n");
 }
 
 static void json_is_valid_and_complete(void **state)

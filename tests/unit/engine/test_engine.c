@@ -572,7 +572,12 @@ static void handler_that_does_not_load_is_said_and_tried_again(void **state _unu
 	assert_non_null(stats.error);
 	if (!strstr(stats.error, "broken on purpose"))
 		fail_msg("error: %s", stats.error);
+	assert_true(stats.error_ns > 0);
 	assert_int_equal(stats.queued, 1);
+	function_forget_error(world.function);
+	function_stats(world.function, &stats);
+	assert_null(stats.error);
+	assert_int_equal(stats.error_ns, 0);
 	world_done(&world);
 }
 

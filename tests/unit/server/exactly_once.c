@@ -38,7 +38,7 @@
 
 #define SOURCES         24 /* of each lane */
 #define EVENTS_A_KILL   100
-#define EVENTS_A_CHANGE 200 /* of a key */
+#define EVENTS_A_CHANGE 600 /* of a key */
 #define DSTPORTS        30
 #define LANE_EVENTS     6000 /* of an incarnation; sequences */
 #define SHED_EVERY      97   /* sequences; the first SHED of them hold no events */

@@ -89,7 +89,9 @@ static void report_functions(void *user _unused_, api_function_fn fn, void *arg)
 			.busy_ns = 1500 * NS_PER_MS,
 			.worker_pids = {4711},
 			.state = "ready",
-			.error = "TypeError: \"x\" \xff\033[31m"},
+			.error = "TypeError: \"x\" \xff\033[31m",
+			/* 3 days and an hour ago, or a little more. */
+			.error_ns = clock_realtime_ns() - (3 * 86400 + 3600 + 600) * NS_PER_SEC},
 	};
 
 	fn(arg, &function);

@@ -158,6 +158,7 @@ static void switches_and_functions_are_listed(void **state)
 	assert_string_equal(json_string_value(json_object_get(item, "name")), "port-scan");
 	assert_string_equal(json_string_value(json_object_get(item, "error")),
 		"TypeError: \"x\" \xef\xbf\xbd\033[31m");
+	assert_true(json_is_string(json_object_get(item, "error_time")));
 	assert_string_equal(json_string_value(json_object_get(item, "isolation")), "best-effort");
 	assert_string_equal(
 		json_string_value(json_array_get(json_object_get(item, "isolation_lacks"), 0)),
