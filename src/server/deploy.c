@@ -17,6 +17,7 @@
 
 #define CODE_TEXT_MAX 64
 #define GONE_LOOK_NS  (50 * NS_PER_MS)
+#define PURGE_WAIT_NS NS_PER_SEC /* after the store refused a piece */
 
 struct deployment {
 	struct deployer *deployer;
@@ -32,6 +33,7 @@ struct deployment {
 	unsigned int version;   /* once it is committed, or what to go back to */
 	struct config *checked; /* of this one function */
 	bool purge;             /* with all that it remembers */
+	bool more;              /* of that is there */
 	struct loop_timer gone; /* looks whether its worker is */
 };
 
@@ -86,14 +88,42 @@ static void answer(struct deployment *deployment, unsigned int code)
 	deployment_free(deployment);
 }
 
-static void submit(struct deployment *deployment,
-	int (*task)(struct store *store, struct commit_request *request));
+static void on_purged(struct commit_request *request);
 
 static int task_purge(struct store *store, struct commit_request *request)
 {
 	struct deployment *deployment = container_of(request, struct deployment, request);
+	int r = registry_purge(store, deployment->name, PURGE_ROWS);
 
-	return registry_remove(store, deployment->name, true);
+	deployment->more = r > 0;
+	return MIN(r, 0);
+}
+
+static void purge_piece(struct deployment *deployment)
+{
+	deployment->request.task = task_purge;
+	deployment->request.done = on_purged;
+	if (commits_submit_task(deployment->deployer->commits, &deployment->request) < 0)
+		refuse(deployment, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+}
+
+/* Until it is all gone nobody else gets the name, so a refusal is waited out. */
+static void on_purged(struct commit_request *request)
+{
+	struct deployment *deployment = container_of(request, struct deployment, request);
+	struct deployer *deployer = deployment->deployer;
+
+	if (request->error < 0 && !deployer->commits->closed) {
+		log_limited(LOG_LEVEL_WARNING,
+			"what function=%s remembered cannot be removed yet: %s", deployment->name,
+			strerror(-request->error));
+		loop_arm_timer(
+			deployer->loop, &deployment->gone, clock_monotonic_ns() + PURGE_WAIT_NS);
+	} else if (request->error < 0 || deployment->more) {
+		purge_piece(deployment); /* a server that stops takes no more, which is said */
+	} else {
+		answer(deployment, MHD_HTTP_OK);
+	}
 }
 
 /* What it remembers can go when nobody writes it any more. */
@@ -106,8 +136,7 @@ static void on_gone_timer(struct loop_timer *timer, uint64_t now_ns)
 		loop_arm_timer(deployer->loop, timer, now_ns + GONE_LOOK_NS);
 		return;
 	}
-	deployment->purge = false;
-	submit(deployment, task_purge);
+	purge_piece(deployment);
 }
 
 static void on_committed(struct commit_request *request)
@@ -176,7 +205,7 @@ static int task_remove(struct store *store, struct commit_request *request)
 {
 	struct deployment *deployment = container_of(request, struct deployment, request);
 
-	return registry_remove(store, deployment->name, false);
+	return registry_remove(store, deployment->name, deployment->purge);
 }
 
 /* ---- deploy and update ---- */
@@ -452,7 +481,8 @@ void deployer_call(struct deployer *deployer, struct api_call *call)
 			.call = call,
 			.name = strdup(call->function),
 			.gone = {.fn = on_gone_timer, .user = deployment},
-			.purge = json_is_true(json_object_get(call->body, "purge")),
+			.purge = call->verb == API_DELETE &&
+				 json_is_true(json_object_get(call->body, "purge")),
 		};
 		snprintf(deployment->deployed_by, sizeof(deployment->deployed_by), "uid %u",
 			(unsigned int)call->peer.uid);
@@ -469,6 +499,14 @@ void deployer_call(struct deployer *deployer, struct api_call *call)
 		submit(deployment, task_remove);
 	else
 		begin_version(deployment, old);
+}
+
+bool deployer_purges(const struct deployer *deployer, const char *name)
+{
+	for (const struct deployment *other = deployer->deployments; other; other = other->next)
+		if (other->purge && strcmp(other->name, name) == 0)
+			return true;
+	return false;
 }
 
 void deployer_stop(struct deployer *deployer)

@@ -13,6 +13,9 @@
 #include "server/commits.h"
 #include "server/registry.h"
 
+#define PURGE_ROWS                                                                                 \
+	2000 /* of what a function remembers, in one transaction: no commit waits long for that */
+
 struct deployment;
 
 struct deployer {
@@ -35,6 +38,9 @@ struct deployer {
 
 /* Takes a call of API_DEPLOY, API_UPDATE, API_DELETE or API_ROLLBACK. */
 void deployer_call(struct deployer *deployer, struct api_call *call);
+
+/* Whether a function is being deleted with all that it remembers: until that is over nobody else has its name. */
+bool deployer_purges(const struct deployer *deployer, const char *name);
 
 /* Ends what is under way, but for commits, which come back. */
 void deployer_stop(struct deployer *deployer);

@@ -7,6 +7,7 @@
 #include "base/notify.h"
 #include "base/program.h"
 #include "server/server_private.h"
+#include "store/registry.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -301,6 +302,18 @@ static int check_deployed(struct server *server, char **ret_error)
 	return 0;
 }
 
+/* A name is free again when all that it stood for is gone. */
+static int check_purged(struct server *server, const struct config *file, char **ret_error)
+{
+	for (size_t i = 0; i < file->function_count; i++)
+		if (deployer_purges(&server->deployer, file->functions[i].name))
+			return error_set(ret_error, -EBUSY,
+				"function \"%s\" was deleted, and what it remembered is being "
+				"removed: reload again when that is done",
+				file->functions[i].name);
+	return 0;
+}
+
 /* Makes the functions and triggers of `file` and of the registry the wanted ones. */
 static int configure_units(struct server *server, const struct config *file, char **ret_error)
 {
@@ -309,6 +322,8 @@ static int configure_units(struct server *server, const struct config *file, cha
 
 	if (r == 0 && file != server->config)
 		r = check_deployed(server, ret_error);
+	if (r == 0 && file != server->config)
+		r = check_purged(server, file, ret_error);
 	if (r == 0)
 		r = units_configure(server->units, server->engine, merged, clock_monotonic_ns());
 	if (r == 0)
@@ -341,10 +356,34 @@ static bool is_function_gone(void *user, const char *function)
 	return true;
 }
 
+/* What the end of the server before interrupted, in pieces all the same: the database's log is to stay small. */
+static int finish_purges(struct server *server, char **ret_error)
+{
+	char name[64] = "";
+	int r;
+
+	while ((r = registry_next_purge(server->store, name)) > 0) {
+		log_info(
+			"function=%s was deleted: the rest of what it remembered is removed", name);
+		do
+			r = registry_purge(server->store, name, PURGE_ROWS);
+		while (r > 0);
+		if (r < 0)
+			break;
+	}
+	return r < 0 ? error_set(ret_error, r,
+			       "%s: cannot remove what function \"%s\" remembered, which was "
+			       "deleted: %s",
+			       server->config->store, name, strerror(-r))
+		     : 0;
+}
+
 static int open_registry(struct server *server, char **ret_error)
 {
 	int r = registry_init(&server->registry, server->config->code_dir);
 
+	if (r == 0)
+		r = finish_purges(server, ret_error);
 	if (r == 0)
 		r = registry_load(&server->registry, server->reader);
 	if (r < 0)

@@ -2,8 +2,12 @@
 #include "store/registry.h"
 
 #include "store/action.h"
+#include "store/state_sum.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#define PURGE_BYTES (4U << 20) /* of state, in one piece, but for the last value */
 
 #define STRING(x)    STRING_OF(x)
 #define STRING_OF(x) #x
@@ -25,6 +29,15 @@ static int next_version(struct store *store, const char *function, int64_t *ret_
 
 	action_text(&action, function);
 	return action_run(store, &action, ret_version);
+}
+
+/* Should one be left that could not be done: the function goes on with what is there. */
+static int forget_purge(struct store *store, const char *function)
+{
+	struct action action = action_begin(store, "DELETE FROM purges WHERE function = ?1");
+
+	action_text(&action, function);
+	return action_run(store, &action, NULL);
 }
 
 static int insert_version(
@@ -64,6 +77,8 @@ int registry_add(
 		return r;
 	r = next_version(store, version->function, &number);
 	if (r == 0)
+		r = forget_purge(store, version->function);
+	if (r == 0)
 		r = insert_version(store, version, number);
 	if (r == 0)
 		r = forget_old_versions(store, version->function);
@@ -86,28 +101,129 @@ int registry_activate(struct store *store, const char *function, unsigned int ve
 	return action_run(store, &action, &active);
 }
 
+/* Statements with the function's name as their only value. */
+static int run_each(
+	struct store *store, const char *const *statements, size_t count, const char *function)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct action action = action_begin(store, statements[i]);
+
+		action_text(&action, function);
+		r = action_run(store, &action, NULL);
+	}
+	return r;
+}
+
 int registry_remove(struct store *store, const char *function, bool purge)
 {
-	static const char *const deletions[] = {
+	static const char *const statements[] = {
 		"DELETE FROM functions WHERE name = ?",
 		"DELETE FROM function_versions WHERE name = ?",
-		"DELETE FROM state WHERE function = ?",
-		"DELETE FROM state_sums WHERE function = ?",
-		"DELETE FROM marks WHERE function = ?",
-		"DELETE FROM dead_letters WHERE function = ?",
+		"INSERT OR IGNORE INTO purges(function) VALUES(?)",
 	};
 	int r = store_exec(store, "BEGIN IMMEDIATE");
 
 	if (r < 0)
 		return r;
-	letters_recount(&store->letters);
-	for (size_t i = 0; r == 0 && i < (purge ? ARRAY_SIZE(deletions) : 2U); i++) {
-		struct action action = action_begin(store, deletions[i]);
+	return action_end(store, run_each(store, statements, purge ? 3 : 2, function));
+}
 
-		action_text(&action, function);
-		r = action_run(store, &action, NULL);
+/* ---- what removed functions remember ---- */
+
+/* Of a piece: how much goes of the state, row by row, since a value may be large. */
+static int purge_state(
+	struct store *store, const char *function, unsigned int limit, struct state_sum *ret_gone)
+{
+	struct action action = action_begin(store,
+		"DELETE FROM state WHERE function = ?1 AND (hash, key, name) ="
+		" (SELECT hash, key, name FROM state WHERE function = ?1 LIMIT 1)"
+		" RETURNING " STATE_ROW_BYTES);
+	struct state_sum gone = {0};
+	int rc;
+
+	action_text(&action, function);
+	rc = action.rc == SQLITE_OK ? SQLITE_ROW : action.rc;
+	while (rc == SQLITE_ROW && gone.entries < limit && gone.bytes < PURGE_BYTES) {
+		rc = sqlite3_step(action.statement);
+		if (rc != SQLITE_ROW)
+			break;
+		gone.entries++;
+		gone.bytes += (uint64_t)sqlite3_column_int64(action.statement, 0);
+		rc = sqlite3_reset(action.statement) == SQLITE_OK ? SQLITE_ROW : SQLITE_ERROR;
 	}
-	return action_end(store, r);
+	sqlite3_finalize(action.statement);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return store_fail(store, rc);
+	*ret_gone = gone;
+	return 0;
+}
+
+static int purge_letters(struct store *store, const char *function, unsigned int limit)
+{
+	struct action action =
+		action_begin(store, "DELETE FROM dead_letters WHERE row IN"
+				    " (SELECT row FROM dead_letters WHERE function = ?1 LIMIT ?2)");
+	int r;
+
+	letters_recount(&store->letters);
+	action_text(&action, function);
+	action_int(&action, limit);
+	r = action_run(store, &action, NULL);
+	return r < 0 ? r : sqlite3_changes(store->db);
+}
+
+/* What is not much, and with it that there is something to purge. */
+static int purge_rest(struct store *store, const char *function)
+{
+	static const char *const statements[] = {
+		"DELETE FROM state_sums WHERE function = ?",
+		"DELETE FROM marks WHERE function = ?",
+		"DELETE FROM purges WHERE function = ?",
+	};
+
+	return run_each(store, statements, ARRAY_SIZE(statements), function);
+}
+
+/* 1: there is more. */
+static int purge_piece(struct store *store, const char *function, unsigned int limit)
+{
+	struct state_sum gone = {0};
+	int r = purge_state(store, function, limit, &gone);
+
+	if (r == 0 && gone.entries > 0) {
+		r = state_sum_subtract(store, function, &gone);
+		return r < 0 ? r : 1;
+	}
+	if (r == 0)
+		r = purge_letters(store, function, limit);
+	return r == 0 ? purge_rest(store, function) : MIN(r, 1);
+}
+
+int registry_purge(struct store *store, const char *function, unsigned int limit)
+{
+	int r = store_exec(store, "BEGIN IMMEDIATE"), ended;
+
+	if (r < 0)
+		return r;
+	r = purge_piece(store, function, limit);
+	ended = action_end(store, MIN(r, 0));
+	return ended < 0 ? ended : r;
+}
+
+int registry_next_purge(struct store *store, char ret_function[static 64])
+{
+	struct action action = action_begin(store, "SELECT function FROM purges LIMIT 1");
+	int rc = action.rc == SQLITE_OK ? sqlite3_step(action.statement) : action.rc;
+
+	if (rc == SQLITE_ROW)
+		snprintf(ret_function, 64, "%s",
+			(const char *)sqlite3_column_text(action.statement, 0));
+	sqlite3_finalize(action.statement);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return rc == SQLITE_ROW;
+	return store_fail(store, rc);
 }
 
 int registry_each(struct store *store,

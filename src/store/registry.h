@@ -32,8 +32,17 @@ int registry_add(struct store *store, const struct function_version *version,
 /* -ENOENT: there is no such version. */
 int registry_activate(struct store *store, const char *function, unsigned int version) _must_check_;
 
-/* `purge`: also what it remembers, its marks and dead letters. */
+/*
+ * `purge`: what it remembers, its marks and dead letters are to go, too, by registry_purge(). That is durable: should
+ * the server end before, it is for the next one to do, before there is another function of that name.
+ */
 int registry_remove(struct store *store, const char *function, bool purge) _must_check_;
+
+/* A piece of that, at most so many rows, once nobody writes them any more. 1: there is more; 0: that was all; or negative. */
+int registry_purge(struct store *store, const char *function, unsigned int limit) _must_check_;
+
+/* A function of which there is more to purge. 1; 0: there is none; or negative. */
+int registry_next_purge(struct store *store, char ret_function[static 64]) _must_check_;
 
 /* By name and version; if `fn` returns non-zero that ends it and is returned. */
 int registry_each(struct store *store,

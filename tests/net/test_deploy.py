@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import shutil
+import sqlite3
 import subprocess
 import tarfile
 import time
@@ -55,6 +56,7 @@ def test(checker):
         surroundings_are_given(checker, shell)
         limits_are_kept(checker, path, shell)
         what_is_kept_is_bounded(checker, path, shell)
+        killed_while_purging(checker, path, shell, int(time.time()))
         deleted(checker, path, shell)
 
 
@@ -551,6 +553,43 @@ def what_is_kept_is_bounded(checker, path, shell):
     said = shell("update", "hoard", "--state-bytes", "64", status=1)
     checker.that("state_bytes: expected a size from 65536 bytes on" in said, f"a limit too small: {said.strip()}")
     shell("delete", "hoard", "--purge")
+
+
+def remembered(path, name):
+    """How many values of its state the database has."""
+    store = path.server.config["store"]
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5)) as database:
+        return database.execute("SELECT count(*) FROM state WHERE function = ?", (name,)).fetchone()[0]
+
+
+def killed_while_purging(checker, path, shell, seed):
+    """What a function remembered is all there, or is all gone once there is a server again."""
+    chance = random.Random(seed)
+    code = shell.write("much/much.js", """module.exports = {
+  main(event, { state }) {
+    for (let i = 0; i < 1000; i++) state.set(`v${i}`, 'x'.repeat(100));
+  },
+};
+""")
+    shell("deploy", "much", "-f", code, "--trigger", "event:port", "--key", "dstport")
+    for port in range(20):
+        shell("call", "much", "--live", "--data", json.dumps({"dstport": port}))
+    checker.equal("values that are kept", 20000, remembered(path, "much"))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        deletion = pool.submit(shell, "delete", "much", "--purge", status=None)
+        time.sleep(chance.uniform(0, 0.4))
+        path.server.kill()
+        deletion.result()
+    path.server.start()
+    is_there = "much" in {f["name"] for f in shell.json("list")}
+    left = remembered(path, "much")
+    checker.that(left == (20000 if is_there else 0), f"left of a function that is {'' if is_there else 'not '}there: {left}, "
+                 f"seed {seed}")
+    if is_there:
+        shell("delete", "much", "--purge")
+    shell("deploy", "much", "-f", code)
+    checker.equal("what one of that name begins with", 0, remembered(path, "much"))
+    shell("delete", "much", "--purge")
 
 
 def deleted(checker, path, shell):

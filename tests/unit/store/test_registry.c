@@ -95,7 +95,135 @@ static void removal_keeps_what_it_remembers_unless_purged(void **state)
 	add(store, "f");
 	assert_string_equal(list(store), "f:1+,");
 	assert_int_equal(registry_remove(store, "f", true), 0);
+	assert_int_equal(registry_purge(store, "f", 10), 1); /* the letter */
+	assert_int_equal(registry_purge(store, "f", 10), 0);
 	assert_int_equal(count_alerts(store, (struct alert_filter){0}), 1);
+	store_close(store);
+}
+
+static int count_row(void *user, const struct state_row *row _unused_)
+{
+	++*(unsigned int *)user;
+	return 0;
+}
+
+static int count_letter(void *user, uint64_t row _unused_, const char *function _unused_,
+	const struct dead_letter *letter _unused_)
+{
+	++*(unsigned int *)user;
+	return 0;
+}
+
+static int count_mark(void *user, const char *function _unused_, const struct mark *mark _unused_)
+{
+	++*(unsigned int *)user;
+	return 0;
+}
+
+/* "STATE ROWS/DEAD LETTERS/MARKS", the latter of all functions. */
+static const char *remembered(struct store *store, const char *function)
+{
+	static char text[64];
+	unsigned int rows = 0, letters = 0, marks = 0;
+
+	assert_int_equal(store_each_state(store, function, count_row, &rows), 0);
+	assert_int_equal(store_each_dead_letter(store, function, 0, count_letter, &letters), 0);
+	assert_int_equal(store_each_mark(store, count_mark, &marks), 0);
+	snprintf(text, sizeof(text), "%u/%u/%u", rows, letters, marks);
+	return text;
+}
+
+/* As many entries of the state as letters, and a mark. */
+static void remember(struct store *store, const char *function, size_t count)
+{
+	const struct mark mark = {.key = "", .stream = 1};
+	struct state_row rows[16];
+	struct dead_letter letters[16];
+	const struct outcome outcome = {
+		.function = function,
+		.writes = rows,
+		.write_count = count,
+		.dead_letters = letters,
+		.dead_letter_count = count,
+		.marks = &mark,
+		.mark_count = 1,
+	};
+	char keys[16][8];
+
+	assert_true(count <= ARRAY_SIZE(rows));
+	for (size_t i = 0; i < count; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k%zu", i);
+		rows[i] = (struct state_row){i << 60, keys[i], "n", "1", 1};
+		letters[i] = (struct dead_letter){.reason = "r", .data = "{}"};
+	}
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+}
+
+/* The server may end between any two of them. */
+static void what_a_function_remembered_goes_in_pieces(void **state)
+{
+	const struct place *place = *state;
+	struct store *store = open_store(place->path, 0);
+	char name[64] = "";
+
+	add(store, "f");
+	remember(store, "f", 10);
+	remember(store, "g", 2);
+	assert_int_equal(registry_next_purge(store, name), 0);
+	assert_int_equal(registry_remove(store, "f", true), 0);
+	assert_string_equal(list(store), "");
+	assert_string_equal(remembered(store, "f"), "10/10/2");
+	for (const char *const *left = (const char *const[]){"6/10/2", "2/10/2", "0/10/2", "0/6/2",
+		     "0/2/2", "0/0/2", NULL};
+		*left; left++) {
+		store_close(store);
+		store = open_store(place->path, 0);
+		assert_int_equal(registry_next_purge(store, name), 1);
+		assert_string_equal(name, "f");
+		assert_int_equal(registry_purge(store, name, 4), 1);
+		assert_string_equal(remembered(store, "f"), *left);
+	}
+	assert_int_equal(registry_purge(store, "f", 4), 0);
+	assert_int_equal(registry_next_purge(store, name), 0);
+	assert_string_equal(remembered(store, "g"), "2/2/1");
+	store_close(store);
+}
+
+static void a_piece_of_large_values_is_a_few(void **state)
+{
+	enum { SIZE = 3 << 20 };
+	const struct place *place = *state;
+	struct store *store = open_store(place->path, STORE_RELAXED);
+	char *value = malloc(SIZE + 1);
+	struct state_row rows[4];
+	const struct outcome outcome = {.function = "f", .writes = rows, .write_count = 4};
+
+	assert_non_null(value);
+	memset(value, '1', SIZE);
+	value[SIZE] = '\0';
+	for (uint64_t i = 0; i < 4; i++)
+		rows[i] = (struct state_row){i, "k", "n", value, SIZE};
+	assert_int_equal(store_commit(store, &outcome, 1), 0);
+	assert_int_equal(registry_remove(store, "f", true), 0);
+	assert_int_equal(registry_purge(store, "f", 1000), 1);
+	assert_string_equal(remembered(store, "f"), "2/0/0");
+	store_close(store);
+	free(value);
+}
+
+static void who_is_deployed_is_not_purged_later(void **state)
+{
+	const struct place *place = *state;
+	struct store *store = open_store(place->path, 0);
+	char name[64];
+
+	add(store, "f");
+	remember(store, "f", 1);
+	assert_int_equal(registry_remove(store, "f", true), 0);
+	assert_int_equal(registry_remove(store, "f", true), 0); /* once will do */
+	add(store, "f");
+	assert_int_equal(registry_next_purge(store, name), 0);
+	assert_string_equal(remembered(store, "f"), "1/1/1");
 	store_close(store);
 }
 
@@ -187,6 +315,9 @@ int main(void)
 		PLACED(newest_version_is_active_and_others_can_be_again),
 		PLACED(oldest_versions_are_forgotten),
 		PLACED(removal_keeps_what_it_remembers_unless_purged),
+		PLACED(what_a_function_remembered_goes_in_pieces),
+		PLACED(a_piece_of_large_values_is_a_few),
+		PLACED(who_is_deployed_is_not_purged_later),
 		PLACED(what_is_old_is_removed_in_pieces),
 		PLACED(tasks_keep_their_place_among_commits),
 	};

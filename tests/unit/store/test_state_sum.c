@@ -109,6 +109,19 @@ static void expire_some(struct store *store, unsigned int *seed)
 	} while (round.function[0]);
 }
 
+/* A piece, or more. */
+static void purge_some(struct store *store, const char *function, unsigned int *seed)
+{
+	const unsigned int limit = 1 + (unsigned int)rand_r(seed) % 100;
+	unsigned int pieces = 1 + (unsigned int)rand_r(seed) % 10;
+	int r;
+
+	do {
+		r = registry_purge(store, function, limit);
+		assert_in_range(r, 0, 1);
+	} while (r == 1 && --pieces > 0);
+}
+
 static void sums_are_what_a_scan_finds(void **state)
 {
 	struct place *place = *state;
@@ -124,6 +137,7 @@ static void sums_are_what_a_scan_finds(void **state)
 			store = open_store(place->path, STORE_RELAXED);
 		} else if (what == 1) {
 			assert_int_equal(registry_remove(store, functions[i % 3], true), 0);
+			purge_some(store, functions[i % 3], &seed);
 		} else if (what < 5) {
 			expire_some(store, &seed);
 		} else {
@@ -144,7 +158,7 @@ static void what_an_older_database_keeps_is_counted_once(void **state)
 
 	assert_int_equal(store_commit(store, &outcome, 1), 0);
 	store_close(store);
-	run_sql(place->path, "DROP TABLE state_sums; PRAGMA user_version = 3");
+	run_sql(place->path, "DROP TABLE state_sums; DROP TABLE purges; PRAGMA user_version = 3");
 	store = open_store(place->path, 0);
 	assert_sums(store);
 	store_close(store);

@@ -643,6 +643,7 @@ static void marks_without_a_key_are_of_the_one_that_claims_them(void **state)
 		"INSERT INTO marks VALUES('f', 1, 3, 4, x'0500000000000000');"
 		"INSERT INTO marks VALUES('f', 2, 3, 4, x'0600000000000000');"
 		"INSERT INTO marks VALUES('g', 1, 3, 4, x'0700000000000000');"
+		"DROP TABLE purges;"
 		"PRAGMA user_version = 4");
 	store = open_store(place->path, 0);
 	assert_marks(store, "f/1/?=5 f/2/?=6 g/1/?=7 ");
@@ -802,7 +803,7 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 		"ALTER TABLE dead_letters DROP COLUMN epoch;"
 		"ALTER TABLE dead_letters DROP COLUMN record;"
 		"DROP TABLE agents; DROP TABLE streams; DROP TABLE losses; DROP TABLE loss_sums;"
-		"DROP TABLE state_sums;"
+		"DROP TABLE state_sums; DROP TABLE purges;"
 		"PRAGMA user_version = 2");
 	assert_refused(place->path, STORE_READ_ONLY, -ENOTSUP, "upgrades it");
 	store = open_store(place->path, 0);
