@@ -18,8 +18,8 @@
 /*
  * Functions' code: a folder each in code_dir, named by the digest of what is in it, and never
  * changed. An upload goes into a file without a name, is unpacked by a helper into a folder
- * .incoming-XXXXXX, and that is renamed to its digest. What nobody needs is removed, some time
- * after it came: it may be about to be deployed.
+ * .incoming-XXXXXX, and that is renamed to its digest. What nobody needs is removed by the helper, too, since it may be
+ * large: an upload's folder when that is over, code some time after it came, as it may be about to be deployed.
  */
 
 #define UPLOADS_MAX    4
@@ -31,7 +31,7 @@ struct code_room {
 	struct api *api;
 	char *dir;
 	char *program;
-	unsigned int uploads;
+	struct upload *uploads[UPLOADS_MAX]; /* under way */
 	struct helper remover;
 };
 
@@ -89,16 +89,26 @@ static bool is_old(const struct code_room *room, const char *name)
 	return stat(path, &st) == 0 && st.st_mtime + KEEP_SECONDS < time(NULL);
 }
 
-static void on_removed(struct helper *helper _unused_, bool success, char *output)
+static bool is_under_way(const struct code_room *room, const char *name)
 {
-	if (!success)
-		log_warning("cannot remove old code: %s", output);
+	for (size_t i = 0; i < UPLOADS_MAX; i++)
+		if (room->uploads[i] && room->uploads[i]->folder &&
+			strcmp(strrchr(room->uploads[i]->folder, '/') + 1, name) == 0)
+			return true;
+	return false;
 }
 
-/* One that nobody needs, by the helper: it may be large. */
+static bool is_unneeded(const struct code_room *room, const char *name)
+{
+	if (is_incoming(name))
+		return !is_under_way(room, name);
+	return is_digest(name) && is_old(room, name) &&
+	       !room->api->ops->code_needed(room->api->user, name);
+}
+
+/* The next one that nobody needs. */
 static void remove_unneeded(struct code_room *room)
 {
-	struct api *api = room->api;
 	DIR *dir = opendir(room->dir);
 	struct dirent *entry;
 
@@ -106,19 +116,29 @@ static void remove_unneeded(struct code_room *room)
 		_cleanup_free_ char *path = NULL;
 		const char *arguments[] = {room->program, UNPACK_REMOVES, NULL, NULL};
 
-		if (!is_digest(entry->d_name) || !is_old(room, entry->d_name) ||
-			api->ops->code_needed(api->user, entry->d_name))
+		if (!is_unneeded(room, entry->d_name))
 			continue;
 		if (asprintf(&path, "%s/%s", room->dir, entry->d_name) < 0) {
 			path = NULL;
 			break;
 		}
 		arguments[2] = path;
-		if (helper_start(&room->remover, api->loop, arguments, STDIN_FILENO) < 0)
+		if (helper_start(&room->remover, room->api->loop, arguments, STDIN_FILENO) < 0)
 			break;
 	}
 	if (dir)
 		closedir(dir);
+}
+
+/* What cannot be removed is tried again after the next upload. */
+static void on_removed(struct helper *helper, bool success, char *output _unused_)
+{
+	struct code_room *room = container_of(helper, struct code_room, remover);
+
+	if (success)
+		remove_unneeded(room);
+	else
+		log_warning("cannot remove code that is not needed from path=%s", room->dir);
 }
 
 int code_room_new(struct api *api, const struct api_options *options, struct code_room **ret_room,
@@ -163,9 +183,12 @@ void code_room_free(struct code_room *room)
 int upload_new(struct code_room *room, struct api_request *request, struct upload **ret_upload)
 {
 	struct upload *upload;
+	size_t place = 0;
 	int fd;
 
-	if (room->uploads >= UPLOADS_MAX)
+	while (place < UPLOADS_MAX && room->uploads[place])
+		place++;
+	if (place == UPLOADS_MAX)
 		return -EBUSY;
 	fd = open(room->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -176,7 +199,7 @@ int upload_new(struct code_room *room, struct api_request *request, struct uploa
 		return -ENOMEM;
 	}
 	*upload = (struct upload){.room = room, .request = request, .fd = fd};
-	room->uploads++;
+	room->uploads[place] = upload;
 	*ret_upload = upload;
 	return 0;
 }
@@ -186,10 +209,12 @@ void upload_free(struct upload *upload)
 	if (!upload)
 		return;
 	helper_stop(&upload->helper);
+	for (size_t i = 0; i < UPLOADS_MAX; i++)
+		if (upload->room->uploads[i] == upload)
+			upload->room->uploads[i] = NULL;
 	if (upload->folder)
-		(void)tree_remove(upload->folder);
+		remove_unneeded(upload->room);
 	close(upload->fd);
-	upload->room->uploads--;
 	free(upload->folder);
 	free(upload);
 }

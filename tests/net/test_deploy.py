@@ -41,7 +41,7 @@ def test(checker):
         shell = Shell(path)
         changed_while_sending(checker, path, shell)
         mistakes_change_nothing(checker, path, shell)
-        archives_are_judged(checker, shell)
+        archives_are_judged(checker, path, shell)
         archives_say_what_a_folder_says(checker, shell)
         strangers_may_only_look(checker, path, shell)
         restarts_keep_deployments(checker, path, shell)
@@ -164,7 +164,7 @@ def tar_of(name, **attributes):
     return data.getvalue()
 
 
-def archives_are_judged(checker, shell):
+def archives_are_judged(checker, path, shell):
     for name, data, expected in (
             ("up.tar", tar_of("../evil.js"), '".."'),
             ("root.tar", tar_of("/tmp/evil.js"), "absolute"),
@@ -174,6 +174,8 @@ def archives_are_judged(checker, shell):
         (shell.folder / name).write_bytes(data)
         said = shell("update", "sum", "--from-file", shell.folder / name, status=1)
         checker.that(expected in said, f"{name}: {said.strip()}")
+    code = pathlib.Path(path.server.config["store"]).parent / "functions"
+    network.wait_for(lambda: not list(code.glob(".incoming-*")), 20, "what they left to be removed")
     packed = shell.folder / "good.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for file in SUM.iterdir():
