@@ -18,6 +18,11 @@ struct rate {
 	uint64_t burst; /* at least 1 */
 };
 
+static inline bool rate_equal(const struct rate *a, const struct rate *b)
+{
+	return a->interval_ns == b->interval_ns && a->burst == b->burst;
+}
+
 /* Whether once more is not too often; then it is counted. */
 static inline bool rate_take(const struct rate *rate, uint64_t *full_at_ns, uint64_t now_ns)
 {

@@ -258,6 +258,21 @@ int connection_limit_new(const struct connection_rates *rates, unsigned int swit
 	return r;
 }
 
+/* A bucket of other rates could keep somebody waiting for as long as the old ones said. */
+void connection_limit_set(struct connection_limit *limit, const struct connection_rates *rates)
+{
+	if (rate_equal(&limit->rates.machine, &rates->machine) &&
+		rate_equal(&limit->rates.network, &rates->network) &&
+		rate_equal(&limit->rates.all, &rates->all))
+		return;
+	limit->rates = *rates;
+	memset(limit->machines, 0, sizeof(limit->machines));
+	memset(limit->networks, 0, sizeof(limit->networks));
+	limit->full_at_ns = 0;
+	for (struct known_switch *known = limit->switches; known; known = known->next)
+		known->at->full_at_ns = 0;
+}
+
 void connection_limit_free(struct connection_limit *limit)
 {
 	while (limit->switches) {

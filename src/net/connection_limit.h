@@ -54,6 +54,8 @@ struct connection_limit;
 int connection_limit_new(const struct connection_rates *rates, unsigned int switches_max,
 	struct connection_limit **ret_limit) _must_check_;
 void connection_limit_free(struct connection_limit *limit);
+/* Others from now on: where they differ, nobody has come too often yet. */
+void connection_limit_set(struct connection_limit *limit, const struct connection_rates *rates);
 DEFINE_CLEANUP(struct connection_limit, connection_limit_free)
 
 /* A connection has come: whether it is too often, and whether a switch is known there. */

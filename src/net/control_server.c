@@ -536,6 +536,11 @@ void control_server_free(struct control_server *server)
 	free(server);
 }
 
+void control_server_limit(struct control_server *server, const struct tls_server_limits *limits)
+{
+	tls_server_limit(server->tls, limits);
+}
+
 void control_server_settings_changed(struct control_server *server)
 {
 	struct conversation *conversation = server->conversations;

@@ -79,6 +79,8 @@ void control_server_refuse(struct control_server *server, uint64_t ticket, enum 
 /* Answers nothing, and ends the connection with this last word. */
 void control_server_dismiss(struct control_server *server, uint64_t ticket, enum v2_bye bye);
 
+/* As tls_server_limit(). */
+void control_server_limit(struct control_server *server, const struct tls_server_limits *limits);
 /* Settings of some switches have changed: asks for all of them again. */
 void control_server_settings_changed(struct control_server *server);
 /* Ends a switch's session, which `over` is called for, and its connections with this last word. */

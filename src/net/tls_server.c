@@ -91,14 +91,14 @@ static bool make_way(struct tls_channel *channel)
 static enum connection_excess find_place(
 	struct tls_server *server, const struct endpoint *address, bool known)
 {
-	const struct tls_server_options *options = &server->options;
+	const struct tls_server_limits *at_most = &server->options.limits;
 	const struct {
 		unsigned int most;
 		enum connection_excess excess;
 	} limits[] = {
-		{options->handshakes_machine_max, EXCESS_MACHINE_PLACES},
-		{options->handshakes_network_max, EXCESS_NETWORK_PLACES},
-		{options->handshakes_max, EXCESS_PLACES},
+		{at_most->handshakes_machine_max, EXCESS_MACHINE_PLACES},
+		{at_most->handshakes_network_max, EXCESS_NETWORK_PLACES},
+		{at_most->handshakes_max, EXCESS_PLACES},
 	};
 	struct places places[ARRAY_SIZE(limits)];
 
@@ -255,6 +255,19 @@ static void set_default_rate(struct rate *rate, uint64_t burst, uint64_t per_sec
 		*rate = (struct rate){NS_PER_SEC / per_second, burst};
 }
 
+static void set_default_limits(struct tls_server_limits *limits)
+{
+	if (limits->handshakes_max == 0)
+		limits->handshakes_max = 128;
+	if (limits->handshakes_network_max == 0)
+		limits->handshakes_network_max = 64;
+	if (limits->handshakes_machine_max == 0)
+		limits->handshakes_machine_max = 8;
+	set_default_rate(&limits->rates.machine, 8, 2);
+	set_default_rate(&limits->rates.network, 128, 50);
+	set_default_rate(&limits->rates.all, 256, 200);
+}
+
 static void set_defaults(struct tls_server_options *options)
 {
 	if (options->rule_count == 0) {
@@ -263,21 +276,13 @@ static void set_defaults(struct tls_server_options *options)
 	}
 	if (options->channels_max == 0)
 		options->channels_max = 4096;
-	if (options->handshakes_max == 0)
-		options->handshakes_max = 128;
-	if (options->handshakes_network_max == 0)
-		options->handshakes_network_max = 64;
-	if (options->handshakes_machine_max == 0)
-		options->handshakes_machine_max = 8;
 	if (options->handshake_ns == 0)
 		options->handshake_ns = 5000000000ULL;
 	if (options->handshake_spared_ns == 0)
 		options->handshake_spared_ns = NS_PER_SEC;
 	if (options->stall_ns == 0)
 		options->stall_ns = TLS_STALL_NS;
-	set_default_rate(&options->rates.machine, 8, 2);
-	set_default_rate(&options->rates.network, 128, 50);
-	set_default_rate(&options->rates.all, 256, 200);
+	set_default_limits(&options->limits);
 }
 
 /* Owns the socket from then on. */
@@ -318,7 +323,7 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 	server->io = (struct loop_io){.fn = on_connection, .user = server};
 	server->tick = (struct loop_timer){.fn = on_tick, .user = server};
 	r = connection_limit_new(
-		&server->options.rates, server->options.channels_max, &server->limit);
+		&server->options.limits.rates, server->options.channels_max, &server->limit);
 	if (r == 0)
 		r = start_listening(server, ret_error);
 	if (r < 0) {
@@ -330,6 +335,13 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 	loop_arm_timer(loop, &server->tick, loop_now_ns(loop) + TICK_NS);
 	*ret_server = server;
 	return 0;
+}
+
+void tls_server_limit(struct tls_server *server, const struct tls_server_limits *limits)
+{
+	server->options.limits = *limits;
+	set_default_limits(&server->options.limits);
+	connection_limit_set(server->limit, &server->options.limits.rates);
 }
 
 void tls_server_stop(struct tls_server *server)

@@ -20,19 +20,23 @@
 
 #define TLS_RULES_MAX 8
 
+/* Where one is 0, or a rate's burst, it is the usual one. */
+struct tls_server_limits {
+	unsigned int handshakes_max;         /* of strangers, and as many of others. 0: 128 */
+	unsigned int handshakes_network_max; /* of one IPv4 /24 or IPv6 /48. 0: 64 */
+	unsigned int handshakes_machine_max; /* of one IPv4 address or IPv6 /64. 0: 8 */
+	struct connection_rates rates;       /* 8 and 2 a second, 128 and 50, 256 and 200 */
+};
+
 struct tls_server_options {
 	struct endpoint local;
 	struct identity_rule rules[TLS_RULES_MAX]; /* which switch a certificate is */
 	size_t rule_count;                         /* 0: identity_rule_default */
 	unsigned int channels_max;                 /* done with their handshake. 0: 4096 */
-	unsigned int handshakes_max;               /* of strangers, and as many of others. 0: 128 */
-	unsigned int handshakes_network_max;       /* of one IPv4 /24 or IPv6 /48. 0: 64 */
-	unsigned int handshakes_machine_max;       /* of one IPv4 address or IPv6 /64. 0: 8 */
 	uint64_t handshake_ns;                     /* 0: 5 s */
 	uint64_t handshake_spared_ns;              /* a younger one yields to nobody. 0: 1 s */
 	uint64_t stall_ns;                         /* 0: TLS_STALL_NS */
-	/* Where a burst is 0: 8 and 2 a second, 128 and 50, 256 and 200. */
-	struct connection_rates rates;
+	struct tls_server_limits limits;
 };
 
 struct tls_server_stats {
@@ -53,6 +57,8 @@ int tls_server_new(struct loop *loop, struct tls_context *context,
 /* Ends all channels without calling back. Not from a callback. */
 void tls_server_free(struct tls_server *server);
 DEFINE_CLEANUP(struct tls_server, tls_server_free)
+/* Others from now on. Who is in its handshake stays. */
+void tls_server_limit(struct tls_server *server, const struct tls_server_limits *limits);
 /* Takes no more connections, and has no address any more. Those that are there go on. */
 void tls_server_stop(struct tls_server *server);
 

@@ -411,6 +411,19 @@ void agents_forget_unit(struct agents *agents, size_t slot)
 
 /* ---- making them ---- */
 
+void agents_limit(struct agents *agents, const struct rate *incarnations)
+{
+	static const struct rate usual = {10 * NS_PER_SEC, 30};
+
+	if (incarnations->burst == 0)
+		incarnations = &usual;
+	if (rate_equal(&agents->options.incarnations, incarnations))
+		return;
+	agents->options.incarnations = *incarnations;
+	for (size_t i = 0; i < agents->count; i++)
+		agents->list[i]->full_at_ns = 0;
+}
+
 int agents_new(const struct agents_options *options, const struct agents_source *source,
 	struct agents **ret_agents)
 {
@@ -419,8 +432,7 @@ int agents_new(const struct agents_options *options, const struct agents_source 
 	if (!agents)
 		return -ENOMEM;
 	agents->options = *options;
-	if (options->incarnations.burst == 0)
-		agents->options.incarnations = (struct rate){10 * NS_PER_SEC, 30};
+	agents_limit(agents, &options->incarnations);
 	agents->source = *source;
 	agents_flush_init(agents);
 	agents->close_timer = (struct loop_timer){.fn = on_close, .user = agents};

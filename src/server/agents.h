@@ -92,6 +92,8 @@ struct agents_source {
 int agents_new(const struct agents_options *options, const struct agents_source *source,
 	struct agents **ret_agents) _must_check_;
 void agents_free(struct agents *agents);
+/* How often an agent may have another incarnation from now on. As agents_options has it. */
+void agents_limit(struct agents *agents, const struct rate *incarnations);
 DEFINE_CLEANUP(struct agents, agents_free)
 
 /* Reads what is kept of all agents and of the units' marks, before the first HELLO. */

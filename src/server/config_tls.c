@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const char *const tls_keys[] = {
-	"credentials", "key", "ca", "crl", "switches", "ciphers", "grace"};
+	"credentials", "key", "ca", "crl", "switches", "ciphers", "grace", "limits"};
 
 void tls_config_done(struct tls_config *tls)
 {
@@ -82,6 +82,7 @@ void tls_config_read(struct config_reader *reader, struct tls_config *tls)
 	reader_string(reader, "tls.", object, "ca", &tls->ca);
 	reader_string(reader, "tls.", object, "crl", &tls->crl);
 	reader_duration(reader, "tls.", object, "grace", &tls->grace_ns);
+	limits_config_read(reader, json_object_get(object, "limits"), &tls->limits);
 	read_list(reader, object, "switches", tls, take_rule);
 	read_list(reader, object, "ciphers", tls, take_cipher);
 }

@@ -5,7 +5,7 @@
 /* "tls" in the server's configuration: what protocol version 2 is protected with. */
 
 #include "pki/identity.h"
-#include "server/config_reader.h"
+#include "server/config_limits.h"
 #include "wire/v2_control.h"
 
 #define CONFIG_RULES_MAX 8
@@ -18,6 +18,7 @@ struct tls_config {
 	uint8_t ciphers[V2_CIPHERS_MAX];              /* that may be used */
 	size_t cipher_count;
 	uint64_t grace_ns; /* that a session outlives its control connection; 0: the usual one */
+	struct limits_config limits;
 };
 
 void tls_config_done(struct tls_config *tls);

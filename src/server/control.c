@@ -42,9 +42,6 @@ static void on_over(void *user, uint32_t switch_id)
 
 /* ---- HELLO ---- */
 
-/* An agent that does as it should asks at most every 300 ms, and once more where it has to begin anew. */
-static const struct rate hello_rate = {250 * NS_PER_MS, 20};
-
 static void refuse(struct link *link, uint64_t ticket, enum v2_error error)
 {
 	control_server_refuse(link->control, ticket, error);
@@ -163,7 +160,7 @@ static void on_asked(
 		control_server_dismiss(link->control, ticket, V2_BYE_BUSY);
 		return;
 	}
-	if (!rate_take(&hello_rate, &client->hellos_full_at_ns, clock_monotonic_ns())) {
+	if (!rate_take(&link->hello_rate, &client->hellos_full_at_ns, clock_monotonic_ns())) {
 		link->hellos_put_off++;
 		control_server_dismiss(link->control, ticket, V2_BYE_BUSY);
 		return;
@@ -438,6 +435,7 @@ int control_open(struct link *link, const struct endpoint *local, char **ret_err
 	const struct tls_config *tls = &link->config->tls;
 	struct control_server_options options = {
 		.tls = {.local = *local,
+			.limits = tls->limits.connections,
 			.rule_count = tls->rule_count,
 			.channels_max = 2 * link->config->switches_max},
 		.lease = {.grace_ns = tls->grace_ns},

@@ -349,6 +349,28 @@ static int open_ports(struct link *link, const struct link_options *options,
 	return start_workers(link, options, fds);
 }
 
+/* An agent that does as it should asks at most every 300 ms, and once more where it has to begin anew. */
+static void set_rates(struct link *link, const struct limits_config *limits)
+{
+	static const struct rate usual = {250 * NS_PER_MS, 20};
+
+	const struct rate *hellos = limits->hellos.burst > 0 ? &limits->hellos : &usual;
+
+	agents_limit(link->agents, &limits->incarnations);
+	if (rate_equal(&link->hello_rate, hellos))
+		return;
+	link->hello_rate = *hellos;
+	for (size_t i = 0; i < link->client_count; i++)
+		link->clients[i]->hellos_full_at_ns = 0;
+}
+
+void link_set_limits(struct link *link, const struct limits_config *limits)
+{
+	set_rates(link, limits);
+	if (link->control)
+		control_server_limit(link->control, &limits->connections);
+}
+
 static int open_agents(struct link *link, const struct agents_source *source, struct store *reader)
 {
 	struct agents_options options = {.max = link->config->switches_max};
@@ -360,7 +382,11 @@ static int open_agents(struct link *link, const struct agents_source *source, st
 	mine.ops = &agents_ops;
 	mine.user = link;
 	r = agents_new(&options, &mine, &link->agents);
-	return r < 0 ? r : agents_restore(link->agents, reader);
+	if (r == 0)
+		r = agents_restore(link->agents, reader);
+	if (r == 0)
+		set_rates(link, &link->config->tls.limits);
+	return r;
 }
 
 int link_new(const struct link_options *options, const struct agents_source *source,

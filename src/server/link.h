@@ -44,6 +44,9 @@ void link_stop(struct link *link);
 void link_free(struct link *link);
 DEFINE_CLEANUP(struct link, link_free)
 
+/* Others from now on. */
+void link_set_limits(struct link *link, const struct limits_config *limits);
+
 /* Looks whether a configuration's certificates are good. 0, or a negative errno with a message. */
 int link_check(const struct config *config, char **ret_error) _must_check_;
 

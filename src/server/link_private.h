@@ -55,6 +55,7 @@ struct link {
 	struct key_log *key_log;
 	struct tls_context *context;
 	struct control_server *control;
+	struct rate hello_rate; /* of each agent */
 	struct loop_timer look_timer;
 	struct random_stream random;
 	struct v2_schemas schemas; /* that functions take, by event */

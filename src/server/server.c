@@ -699,6 +699,8 @@ void server_reload(struct server *server)
 		server->commits.over_limit_ns = 0;
 	server->config->store_max = config->store_max;
 	committer_limit(server->committer, config->store_max);
+	server->config->tls.limits = config->tls.limits;
+	link_set_limits(server->link, &config->tls.limits);
 	server->config->alerts_keep_ns = config->alerts_keep_ns;
 	server->config->dead_letters_keep_ns = config->dead_letters_keep_ns;
 	server->config->dead_letters_max = config->dead_letters_max;

@@ -6,12 +6,20 @@ import concurrent.futures
 import json
 import os
 import signal
+import sys
 import time
 
 import harness
 from harness import SOURCE4
 from lab import network
 
+# Each waits until the server has ended it, or is there for a moment.
+CONNECT = """
+import socket, sys
+for _ in range(int(sys.argv[3])):
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 30):
+        pass
+"""
 SYN, RATE = 20000, 5000
 RELOADS = 3
 
@@ -21,6 +29,7 @@ def test(checker):
         replaced_while_sending(checker, path)
         bad_file_changes_nothing(checker, path)
         function_is_removed(checker, path)
+        strangers_have_other_limits(checker, path)
 
 
 def replaced_while_sending(checker, path):
@@ -54,6 +63,24 @@ def function_is_removed(checker, path):
     network.wait_for(lambda: path.server.metrics()["netlambda_events_unrouted_total"] >= 50, 10,
                      "events without a function")
     checker.equal("SYN segments summed without a trigger", SYN + 100, path.sum(SOURCE4, "syn"))
+
+
+def strangers_have_other_limits(checker, path):
+    turned_away = 'netlambda_control_turned_away_total{cause="machine-rate"}'
+    before = path.server.metrics()[turned_away]
+    connect(path, 3)
+    network.wait_for(lambda: path.server.metrics()["netlambda_control_accepted_total"] >= 4, 10, "three strangers")
+    checker.equal("strangers turned away before", before, path.server.metrics()[turned_away])
+    reload(path, tls={**path.server.config["tls"], "limits": {"machine": {"burst": 1, "every": "24h"}}})
+    connect(path, 3)
+    network.wait_for(lambda: path.server.metrics()[turned_away] >= before + 2, 10, "strangers to be turned away")
+    checker.equal("of three strangers, where one is allowed, turned away", before + 2,
+                  path.server.metrics()[turned_away])
+
+
+def connect(path, count):
+    """Connections of one that has no certificate, from where no agent was ever believed."""
+    path.lab.run_in("lambda", [sys.executable, "-c", CONNECT, harness.SERVER_IP, str(harness.PORT), str(count)])
 
 
 def reload(path, *, expect="netlambda_reloads_total", **changes):

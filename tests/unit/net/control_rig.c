@@ -301,7 +301,7 @@ static void set_times(struct control_rig *c)
 		.dead_ns = 20 * NS_PER_SEC,
 		.answer_ns = 20 * NS_PER_SEC};
 
-	c->server_options.tls.rates = rig_rates;
+	c->server_options.tls.limits.rates = rig_rates;
 	c->server_options.alive = c->client_options.alive = alive;
 	c->client_options.tls.pause_min_ns = 20 * NS_PER_MS;
 	c->client_options.tls.pause_max_ns = 40 * NS_PER_MS;

@@ -96,6 +96,28 @@ static void sources(void **state _unused_)
 	}
 }
 
+/* Nobody waits any more for what the old rates said. */
+static void other_rates_hold_from_when_they_are_set(void **state)
+{
+	const struct connection_rates few = {
+		.machine = {24 * 3600 * NS_PER_SEC, 2}, .network = rates.network, .all = rates.all};
+	const struct endpoint one = at("192.0.2.1"), home = at("192.0.2.2");
+	enum connection_excess last;
+
+	connection_limit_learn(*state, 1, &home);
+	assert_int_equal(taken_at(*state, &one, NS_PER_SEC, 100, &last), 8);
+	connection_limit_set(*state, &rates);
+	assert_int_equal(taken_at(*state, &one, NS_PER_SEC, 100, &last), 0);
+	connection_limit_set(*state, &few);
+	assert_int_equal(taken_at(*state, &one, NS_PER_SEC, 100, &last), 2);
+	assert_int_equal(last, EXCESS_MACHINE_RATE);
+	assert_int_equal(taken_at(*state, &home, NS_PER_SEC, 100, &last), 2);
+	assert_int_equal(last, EXCESS_KNOWN_RATE);
+	connection_limit_set(*state, &rates);
+	assert_int_equal(taken_at(*state, &one, 2 * NS_PER_SEC, 100, &last), 8);
+	assert_int_equal(taken_at(*state, &home, 2 * NS_PER_SEC, 100, &last), 8);
+}
+
 static void machine_has_its_burst_and_its_rate(void **state)
 {
 	const struct endpoint one = at("192.0.2.1"), other = at("198.51.100.1");
@@ -244,6 +266,7 @@ int main(void)
 #define WITH_LIMIT(test) cmocka_unit_test_setup_teardown(test, limit_new, limit_free)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sources),
+		WITH_LIMIT(other_rates_hold_from_when_they_are_set),
 		WITH_LIMIT(machine_has_its_burst_and_its_rate),
 		WITH_LIMIT(network_takes_nothing_from_others),
 		WITH_LIMIT(strangers_of_everywhere_are_limited_as_well),

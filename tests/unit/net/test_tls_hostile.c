@@ -348,7 +348,7 @@ static void slow_handshakes_of_one_address_are_few_and_end(void **state)
 	struct tls_server_stats stats;
 	int fds[MANY];
 
-	rig->options.handshakes_machine_max = FEW;
+	rig->options.limits.handshakes_machine_max = FEW;
 	rig->options.handshake_ns = 2 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
 	for (int i = 0; i < MANY; i++) {
@@ -459,7 +459,7 @@ static void known_switch_comes_back_at_once_in_a_flood(void **state)
 	struct rig *rig = *state;
 	static struct flood flood;
 
-	rig->options.rates = (struct connection_rates){0}; /* the usual ones */
+	rig->options.limits.rates = (struct connection_rates){0}; /* the usual ones */
 	rig_start_server(rig, NULL);
 	join_at_once(rig);
 	flood_begin(rig, &flood, 200, true);
@@ -478,7 +478,7 @@ static void new_switch_comes_at_once_in_a_flood_of_another_network(void **state)
 	struct rig *rig = *state;
 	static struct flood flood;
 
-	rig->options.rates = (struct connection_rates){0}; /* the usual ones */
+	rig->options.limits.rates = (struct connection_rates){0}; /* the usual ones */
 	rig_start_server(rig, NULL);
 	flood_begin(rig, &flood, 1, false);
 	rig_wait(rig, was_turned_away, &(struct away){rig, EXCESS_NETWORK_PLACES});
@@ -505,7 +505,7 @@ static void handshake_that_goes_on_is_not_pushed_out(void **state)
 	struct stranger stranger;
 	static struct flood flood;
 
-	rig->options.handshakes_max = MOST;
+	rig->options.limits.handshakes_max = MOST;
 	rig->options.handshake_spared_ns = 3600 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
 	stranger_begin(rig, &stranger, TLS1_3_VERSION, NULL, our_alpn, sizeof(our_alpn) - 1);
@@ -528,7 +528,7 @@ static void handshakes_that_hang_make_room(void **state)
 	struct tls_server_stats stats;
 	int fds[FLOOD];
 
-	rig->options.handshakes_max = MOST;
+	rig->options.limits.handshakes_max = MOST;
 	rig->options.handshake_spared_ns = 1;
 	rig->options.handshake_ns = 3600 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
@@ -553,7 +553,7 @@ static void those_that_linger_make_room_first(void **state)
 	struct tls_server_stats stats;
 	int fds[MOST];
 
-	rig->options.handshakes_max = MOST;
+	rig->options.limits.handshakes_max = MOST;
 	rig->options.handshake_spared_ns = 3600 * NS_PER_SEC;
 	rig_start_server(rig, NULL);
 	for (uint32_t i = 0; i < MOST; i++) {

@@ -190,7 +190,7 @@ int rig_new(void **state)
 		return -1;
 	free(scratch); /* it is the working directory */
 	rig_write_files();
-	rig->options.rates = rig_rates;
+	rig->options.limits.rates = rig_rates;
 	*state = rig;
 	return 0;
 }

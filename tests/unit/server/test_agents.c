@@ -235,6 +235,11 @@ static void a_function_that_fails_does_not_keep_an_agent_from_starting_again(voi
 	core_close(&core);
 }
 
+static bool two_are_admitted(struct core *core)
+{
+	return core->admissions == 2;
+}
+
 static bool is_put_off(struct core *core)
 {
 	return agents_put_off(core->agents) > 0;
@@ -264,6 +269,27 @@ static void incarnations_that_come_too_often_wait_for_their_turn(void **state)
 	assert_int_equal(core_hello(&core, 105, 0, &mark), V2_ADMIT_NEW);
 	assert_int_equal(core.admissions, BURST + 1);
 	assert_int_equal(mark.epoch, BURST + 1);
+	core_close(&core);
+}
+
+static void another_limit_of_incarnations_holds_at_once(void **state)
+{
+	struct core_options o = options_for(state);
+	const struct v2_hello second = {.boot = 102};
+	struct core core = {0};
+	struct v2_mark mark;
+
+	o.incarnations = (struct rate){3600 * NS_PER_SEC, 1};
+	core_open(&core, &o);
+	hello(&core, 101);
+	assert_int_equal(agent_hello(core.agent, &second, &mark), V2_ADMIT_NEW);
+	core_run_until(&core, is_put_off);
+	assert_int_equal(core.admissions, 1);
+	agents_limit(core.agents, &(struct rate){3600 * NS_PER_SEC, 2});
+	core_run_until(&core, two_are_admitted);
+	hello(&core, 103);
+	assert_int_equal(core.admissions, 3);
+	assert_int_equal(agents_put_off(core.agents), 1);
 	core_close(&core);
 }
 
@@ -486,11 +512,6 @@ static bool port_is_taken_again(struct core *core)
 	return !core->agent->lanes[PORT].refused;
 }
 
-static bool two_are_admitted(struct core *core)
-{
-	return core->admissions == 2;
-}
-
 /* The other's lane is another one, so that who was told what can be told apart. */
 static void agent_that_the_store_refuses_holds_up_nobody_else(void **state)
 {
@@ -603,6 +624,7 @@ int main(int argc, char **argv)
 		TEST(nothing_of_a_closed_incarnation_is_offered),
 		TEST(a_function_that_fails_does_not_keep_an_agent_from_starting_again),
 		TEST(incarnations_that_come_too_often_wait_for_their_turn),
+		TEST(another_limit_of_incarnations_holds_at_once),
 		TEST(an_incarnation_that_goes_on_is_no_other_one),
 		TEST(an_incarnation_that_goes_on_too_late_is_stale),
 		TEST(incarnation_that_was_put_off_is_admitted_unasked),

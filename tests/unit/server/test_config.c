@@ -527,6 +527,50 @@ static void only_a_certificate_that_is_not_there_switches_version_2_off(void **s
 	assert_non_null(unreadable->tls.credentials);
 }
 
+#define WITH_LIMITS(limits)                                                                        \
+	"{\"functions_dir\": \"functions\", \"triggers\": {},\n \"tls\": {\"limits\": " limits "}" \
+	"}"
+
+static void limits_of_strangers_and_agents_are_read(void **state _unused_)
+{
+	_cleanup_(config_freep) struct config *plain = load(WITH_LIMITS("{}"));
+	_cleanup_(config_freep) struct config *config = load(
+		WITH_LIMITS("{\"machine\": {\"burst\": 3, \"every\": \"2s\"}, \"handshakes\": 7,"
+			    " \"handshakes_network\": 6, \"handshakes_machine\": 5,"
+			    " \"hellos\": {\"burst\": 9, \"every\": \"10ms\"},"
+			    " \"incarnations\": {\"burst\": 100000, \"every\": \"24h\"}}"));
+	const struct limits_config *limits = &config->tls.limits;
+
+	assert_int_equal(limits->connections.rates.machine.burst, 3);
+	assert_int_equal(limits->connections.rates.machine.interval_ns, 2 * NS_PER_SEC);
+	assert_int_equal(limits->connections.rates.network.burst, 0); /* the usual one */
+	assert_int_equal(limits->connections.handshakes_max, 7);
+	assert_int_equal(limits->connections.handshakes_network_max, 6);
+	assert_int_equal(limits->connections.handshakes_machine_max, 5);
+	assert_int_equal(limits->hellos.burst, 9);
+	assert_int_equal(limits->hellos.interval_ns, 10 * NS_PER_MS);
+	assert_int_equal(limits->incarnations.burst, 100000);
+	/* They are taken up by a reload. */
+	assert_true(tls_config_equal(&plain->tls, &config->tls));
+}
+
+static void limits_that_are_none_are_refused(void **state _unused_)
+{
+	assert_refused(WITH_LIMITS("7"), ":2: tls.limits: expected an object");
+	assert_refused(WITH_LIMITS("{\"hello\": 1}"),
+		":2: tls.limits.hello: unknown key (did you mean \"hellos\"?)");
+	assert_refused(WITH_LIMITS("{\"hellos\": {\"burst\": 20}}"),
+		":2: tls.limits.hellos: expected so many at once and then one each time, as "
+		"{\"burst\": 20, \"every\": \"250ms\"}");
+	assert_refused(WITH_LIMITS("{\"all\": {\"burst\": 0, \"every\": \"1s\"}}"),
+		":2: tls.limits.all.burst: expected an integer from 1 to 100000");
+	assert_refused(WITH_LIMITS("{\"all\": {\"burst\": 1, \"every\": \"0s\"}}"),
+		":2: tls.limits.all.every: expected a time from 1ms to 24h, as \"500ms\" or "
+		"\"10s\"");
+	assert_refused(WITH_LIMITS("{\"handshakes\": 65537}"),
+		":2: tls.limits.handshakes: expected an integer from 1 to 65536");
+}
+
 /* What is not equal is said to take effect at the next start. */
 static void tls_settings_are_compared(void **state _unused_)
 {
@@ -557,6 +601,8 @@ int main(void)
 		cmocka_unit_test(runtimes_are_read_and_checked),
 		cmocka_unit_test(only_a_certificate_that_is_not_there_switches_version_2_off),
 		cmocka_unit_test(tls_settings_are_compared),
+		cmocka_unit_test(limits_of_strangers_and_agents_are_read),
+		cmocka_unit_test(limits_that_are_none_are_refused),
 		cmocka_unit_test(the_thesis_map_is_enough),
 		cmocka_unit_test(the_manifest_gives_what_the_file_does_not),
 		cmocka_unit_test(the_number_of_workers_has_its_bounds),
