@@ -134,18 +134,35 @@ struct sample {
 	bool completed;
 };
 
-/* What a capture shall lead to. Takes `alerts`. */
-static int make_expectation(
-	const struct making *making, const struct sample *sample, json_t *alerts)
+/* Whoever asks for what is known of a source hears how many segments it has sent; [] if there are no requests. */
+static json_t *make_requests(const struct making *making, const char *source, unsigned int syn)
 {
-	json_t *object = json_pack("{s:o}", "alerts", alerts);
+	json_t *requests = json_array();
+
+	if (making->trigger.path[0])
+		json_array_append_new(requests,
+			json_pack("{s:s, s:{s:s}, s:{s:i, s:{s:s, s:i}}}", "path",
+				making->trigger.path, "query", "srcip", source, "response",
+				"status", 200, "body", "source", source, "syn", (int)syn));
+	return requests;
+}
+
+/* What a test shall lead to. Takes `requests` and `alerts`. */
+static int make_expectation(
+	const struct making *making, const char *test, json_t *requests, json_t *alerts)
+{
+	json_t *object = json_array_size(requests) > 0
+				 ? json_pack("{s:O, s:O}", "requests", requests, "alerts", alerts)
+				 : json_pack("{s:O}", "alerts", alerts);
 	_cleanup_free_ char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
 	_cleanup_free_ char *lines = NULL;
 	char name[64];
 	unsigned int len;
 
 	json_decref(object);
-	snprintf(name, sizeof(name), "tests/%s.json", sample->name);
+	json_decref(requests);
+	json_decref(alerts);
+	snprintf(name, sizeof(name), "tests/%s.json", test);
 	if (!text || asprintf(&lines, "%s\n", text) < 0) {
 		lines = NULL;
 		return -ENOMEM;
@@ -164,7 +181,8 @@ static int make_test(const struct making *making, const struct sample *sample, j
 		    ? sample_write(path, sample->start_us, sample->attempts, sample->completed)
 		    : -ENAMETOOLONG;
 	if (r == 0)
-		return make_expectation(making, sample, alerts);
+		return make_expectation(making, sample->name,
+			make_requests(making, "192.0.2.2", sample->attempts), alerts);
 	json_decref(alerts);
 	return r;
 }
@@ -178,7 +196,13 @@ static int make_event_tests(const struct making *making)
 		json_pack("[{s:s, s:s, s:s, s:s, s:i}]", "title", "Many SYN segments", "severity",
 			"high", "srcip", "192.0.2.2", "dstip", "192.0.2.1", "dstport", 80));
 
-	return r == 0 ? make_test(making, &ordinary, json_array()) : r;
+	if (r == 0)
+		r = make_test(making, &ordinary, json_array());
+	/* A request alone, of a source that sent nothing. */
+	if (r == 0 && making->trigger.path[0])
+		r = make_expectation(making, "nothing-known", make_requests(making, "192.0.2.9", 0),
+			json_array());
+	return r;
 }
 
 /* A capture around a time at which the report is due, which is a whole second: no packet is at that time. */
@@ -367,7 +391,8 @@ const struct command function_new = {
 	.summary = "Makes a folder with a function to begin with, and its tests",
 	.help = "The folder, NAME, has the manifest, the code, the types of what it is called "
 		"with, and two captures\n"
-		"with the alerts that they lead to. In C (native) it has a Makefile, too: build it "
+		"with the alerts that they lead to; with http:/PATH also requests and what they "
+		"are answered. In C (native) it has a Makefile, too: build it "
 		"before you test or\n"
 		"deploy it. Needs no server.\n"
 		"\n"

@@ -2,6 +2,7 @@
 #include "cli/format.h"
 #include "cli/function.h"
 #include "cli/replay_program.h"
+#include "cli/test_responses.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,8 @@
  * tests/NAME.pcap is run through the function, and the alerts that come out are compared with those
  * of tests/NAME.json: {"alerts": [{"title": ..., "severity": ..., "srcip": ..., ...}]}. An expected
  * alert names what matters of it; an alert that comes out must be expected, and an expected one
- * must come out.
+ * must come out. With {"requests": [{"path": ..., "response": {...}}]} there, these come behind the
+ * capture, if there is one, and each must be answered as it says.
  */
 
 #define REASONS_MAX 5 /* shown of what was put aside */
@@ -25,6 +27,7 @@ struct testing {
 	const char *dir;
 	bool update;
 	unsigned int passed, failed, updated;
+	json_t *requests;     /* of the test that runs; NULL: none */
 	json_t *tests, *test; /* all, and the one that runs, in JSON; NULL: a table is printed */
 };
 
@@ -130,10 +133,22 @@ static void print_problem(const struct testing *testing, const char *fmt, ...)
 		printf("  %s\n", text ? text : "?");
 }
 
+/* NULL: there is none. */
+static void print_one(
+	const struct testing *testing, const json_t *value, char sign, const char *what)
+{
+	enum color color = sign == '-' ? COLOR_RED : COLOR_GREEN;
+	_cleanup_free_ char *text = value ? json_dumps(value, 0) : NULL;
+	_cleanup_free_ char *printable = text ? text_printable(text) : NULL;
+
+	if (value)
+		printf("  %s%c %s%s   %s\n", color_start(testing->cli->color, color), sign,
+			printable ? printable : "?", color_end(testing->cli->color, color), what);
+}
+
 static void print_alerts(
 	const struct testing *testing, const json_t *alerts, char sign, const char *what)
 {
-	enum color color = sign == '-' ? COLOR_RED : COLOR_GREEN;
 	json_t *alert;
 	size_t i;
 
@@ -142,13 +157,8 @@ static void print_alerts(
 			json_copy((json_t *)alerts));
 		return;
 	}
-	json_array_foreach (alerts, i, alert) {
-		_cleanup_free_ char *text = json_dumps(alert, 0);
-		_cleanup_free_ char *printable = text ? text_printable(text) : NULL;
-
-		printf("  %s%c %s%s   %s\n", color_start(testing->cli->color, color), sign,
-			printable ? printable : "?", color_end(testing->cli->color, color), what);
-	}
+	json_array_foreach (alerts, i, alert)
+		print_one(testing, alert, sign, what);
 }
 
 /* {reason: how many}, in the order in which they came. */
@@ -198,12 +208,17 @@ static void print_dead_letters(const struct testing *testing, const json_t *lett
 
 /* ---- one test ---- */
 
-static int write_expectation(const char *path, json_t *alerts)
+static int write_expectation(const char *path, const json_t *requests, json_t *alerts)
 {
-	json_t *expectation = json_pack("{s:O}", "alerts", alerts);
-	int r = json_dump_file(expectation, path, JSON_INDENT(2));
-	FILE *out = r == 0 ? fopen(path, "ae") : NULL;
+	json_t *expectation = json_object();
+	int r = 0;
+	FILE *out;
 
+	if (json_array_size(requests) > 0)
+		json_object_set(expectation, "requests", (json_t *)requests);
+	json_object_set(expectation, "alerts", alerts);
+	r = json_dump_file(expectation, path, JSON_INDENT(2));
+	out = r == 0 ? fopen(path, "ae") : NULL;
 	json_decref(expectation);
 	if (out)
 		fputc('\n', out);
@@ -214,7 +229,10 @@ static int write_expectation(const char *path, json_t *alerts)
 	return 0;
 }
 
-/* NULL after saying why. Of a capture that is new nothing is expected, which is said. */
+/*
+ * NULL after saying why. Of a capture that is new nothing is expected, which is said. Where there are requests,
+ * nothing need be said of alerts.
+ */
 static json_t *read_expectation(const struct testing *testing, const char *path)
 {
 	json_error_t error;
@@ -226,6 +244,8 @@ static json_t *read_expectation(const struct testing *testing, const char *path)
 	}
 	expectation = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	alerts = json_incref(json_object_get(expectation, "alerts"));
+	if (expectation && !alerts && json_object_get(expectation, "requests"))
+		alerts = json_array();
 	if (!expectation)
 		print_problem(testing, "%s:%d: %s", path, error.line, error.text);
 	else if (!json_is_array(alerts))
@@ -237,9 +257,32 @@ static json_t *read_expectation(const struct testing *testing, const char *path)
 	return NULL;
 }
 
-static bool compare(
-	struct testing *testing, const char *path, json_t *alerts, const json_t *letters)
+/* Shows those that differ. */
+static bool compare_responses(
+	const struct testing *testing, const json_t *requests, const json_t *responses)
 {
+	json_t *differing = responses_differing(requests, responses), *one;
+	bool good = differing && json_array_size(differing) == 0;
+	size_t i;
+
+	if (testing->tests && !good)
+		json_object_set(testing->test, "responses", differing);
+	json_array_foreach (differing, i, one) {
+		if (testing->tests)
+			break;
+		printf("  %s\n", get_text(one, "request"));
+		print_one(testing, json_object_get(one, "missing"), '-',
+			"expected, and not answered");
+		print_one(testing, json_object_get(one, "unexpected"), '+',
+			"answered, and not expected");
+	}
+	json_decref(differing);
+	return good;
+}
+
+static bool compare(struct testing *testing, const char *path, json_t *alerts, const json_t *result)
+{
+	const json_t *letters = json_object_get(result, "dead_letters");
 	json_t *expected = read_expectation(testing, path);
 	bool good;
 
@@ -248,11 +291,20 @@ static bool compare(
 	match(expected, alerts);
 	good = access(path, F_OK) == 0 && json_array_size(expected) == 0 &&
 	       json_array_size(alerts) == 0 && json_array_size(letters) == 0;
+	good &= compare_responses(testing, testing->requests, json_object_get(result, "responses"));
 	print_alerts(testing, expected, '-', "expected, and not raised");
 	print_alerts(testing, alerts, '+', "raised, and not expected");
 	print_dead_letters(testing, letters);
 	json_decref(expected);
 	return good;
+}
+
+static void print_written(const struct testing *testing, const char *name, const json_t *alerts)
+{
+	printf("written  %s, %zu alerts", name, json_array_size(alerts));
+	if (testing->requests)
+		printf(", %zu responses", json_array_size(testing->requests));
+	putchar('\n');
 }
 
 static void judge(struct testing *testing, const char *name, const char *path, const json_t *result)
@@ -262,16 +314,17 @@ static void judge(struct testing *testing, const char *name, const char *path, c
 	bool good;
 
 	if (testing->update && json_array_size(letters) == 0) {
-		good = write_expectation(path, alerts) == 0;
+		responses_expect(testing->requests, json_object_get(result, "responses"));
+		good = write_expectation(path, testing->requests, alerts) == 0;
 		testing->updated += good;
 		testing->failed += !good;
 		json_object_set_new(
 			testing->test, "result", json_string(good ? "written" : "failed"));
 		json_object_set(testing->test, "alerts", alerts);
 		if (!testing->tests && good)
-			printf("written  %s, %zu alerts\n", name, json_array_size(alerts));
+			print_written(testing, name, alerts);
 	} else {
-		good = compare(testing, path, alerts, letters);
+		good = compare(testing, path, alerts, result);
 		testing->passed += good;
 		testing->failed += !good;
 		print_verdict(testing, name, good);
@@ -279,6 +332,22 @@ static void judge(struct testing *testing, const char *name, const char *path, c
 	json_decref(alerts);
 }
 
+static bool is_capture(const char *file)
+{
+	return fnmatch("*.pcap", file, 0) == 0 || fnmatch("*.pcapng", file, 0) == 0;
+}
+
+/* NULL: it has none, or is not there. Whatever else is wrong with it is said later. */
+static json_t *read_requests(const char *path)
+{
+	json_t *expectation = json_load_file(path, 0, NULL);
+	json_t *requests = json_incref(json_object_get(expectation, "requests"));
+
+	json_decref(expectation);
+	return requests;
+}
+
+/* `file`: a capture, or what only has requests. */
 static void run_test(struct testing *testing, const char *file)
 {
 	_cleanup_free_ char *capture = NULL, *expectation = NULL;
@@ -286,28 +355,49 @@ static void run_test(struct testing *testing, const char *file)
 	json_t *result = NULL;
 
 	if (testing->tests) {
-		testing->test = json_pack("{s:s}", "capture", file);
+		testing->test = json_pack("{s:s}", is_capture(file) ? "capture" : "requests", file);
 		json_array_append_new(testing->tests, testing->test);
 	}
 	if (asprintf(&capture, "%s/tests/%s", testing->dir, file) < 0)
 		capture = NULL;
 	if (asprintf(&expectation, "%s/tests/%.*s.json", testing->dir, stem, file) < 0)
 		expectation = NULL;
-	if (!capture || !expectation || replay_run(capture, testing->dir, &result) < 0) {
+	testing->requests = expectation ? read_requests(expectation) : NULL;
+	if (!capture || !expectation ||
+		replay_run(testing->dir, is_capture(file) ? capture : NULL,
+			testing->requests ? expectation : NULL, &result) < 0) {
 		testing->failed++;
 		print_verdict(testing, file, false);
-		return;
+	} else {
+		judge(testing, file, expectation, result);
 	}
-	judge(testing, file, expectation, result);
+	json_decref(testing->requests);
 	json_decref(result);
 }
 
 /* ---- all of a folder ---- */
 
-static int is_capture(const struct dirent *entry)
+/* Whether a file has requests, and no capture beside it that they come behind. */
+static bool is_alone(struct dirent **entries, int count, const char *folder, const char *file)
 {
-	return fnmatch("*.pcap", entry->d_name, 0) == 0 ||
-	       fnmatch("*.pcapng", entry->d_name, 0) == 0;
+	_cleanup_free_ char *path = NULL;
+	json_t *requests;
+
+	for (int i = 0; i < count; i++) {
+		const char *other = entries[i]->d_name;
+		size_t stem = (size_t)(strrchr(other, '.') - other);
+
+		if (is_capture(other) && strncmp(other, file, stem + 1) == 0 &&
+			strcmp(file + stem, ".json") == 0)
+			return false;
+	}
+	if (asprintf(&path, "%s/%s", folder, file) < 0) {
+		path = NULL;
+		return false;
+	}
+	requests = read_requests(path);
+	json_decref(requests);
+	return requests != NULL;
 }
 
 static void print_sum(const struct testing *testing)
@@ -323,7 +413,7 @@ static void print_sum(const struct testing *testing)
 		printf("%u %s, %u failed\n", count, good, testing->failed);
 }
 
-static void explain_no_capture(const struct testing *testing, const char *folder, int error)
+static void explain_no_test(const struct testing *testing, const char *folder, int error)
 {
 	_cleanup_free_ char *manifest = NULL;
 
@@ -333,32 +423,47 @@ static void explain_no_capture(const struct testing *testing, const char *folder
 		cli_error("%s: not the folder of a function: there is no function.json in it",
 			testing->dir);
 	else
-		cli_error("%s: %s: expected captures there, NAME.pcap or NAME.pcapng", folder,
-			error ? strerror(error) : "empty");
+		cli_error("%s: %s: expected captures there, NAME.pcap or NAME.pcapng, or NAME.json "
+			  "with requests",
+			folder, error ? strerror(error) : "nothing to run");
+}
+
+static int has_suffix(const struct dirent *entry)
+{
+	return is_capture(entry->d_name) || fnmatch("*.json", entry->d_name, 0) == 0;
 }
 
 static int run_tests(struct testing *testing)
 {
 	_cleanup_free_ char *folder = NULL;
 	struct dirent **entries = NULL;
-	int count;
+	int count, ran = 0;
 
 	if (asprintf(&folder, "%s/tests", testing->dir) < 0) {
 		folder = NULL;
 		return EXIT_FAILURE;
 	}
-	count = scandir(folder, &entries, is_capture, alphasort);
-	if (count <= 0) {
-		explain_no_capture(testing, folder, count < 0 ? errno : 0);
-		free(entries);
+	count = scandir(folder, &entries, has_suffix, alphasort);
+	if (count < 0) {
+		explain_no_test(testing, folder, errno);
 		return EXIT_FAILURE;
 	}
 	for (int i = 0; i < count; i++) {
-		run_test(testing, entries[i]->d_name);
+		const char *file = entries[i]->d_name;
+
+		if (!is_capture(file) && !is_alone(entries, count, folder, file))
+			continue;
+		run_test(testing, file);
 		fflush(stdout);
-		free(entries[i]);
+		ran++;
 	}
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
 	free(entries);
+	if (ran == 0) {
+		explain_no_test(testing, folder, 0);
+		return EXIT_FAILURE;
+	}
 	print_sum(testing);
 	return testing->failed > 0 ? EXIT_FAILURE : 0;
 }
@@ -388,7 +493,8 @@ static int run(struct cli *cli, int argc, char **argv)
 const struct command function_test = {
 	.name = "function test",
 	.usage = "[DIR] [--update]",
-	.summary = "Runs a function's test captures, and compares the alerts",
+	.summary =
+		"Runs a function's tests, captures and requests, and compares what comes of them",
 	.help = "DIR is a function's folder (default: this one). Each capture tests/NAME.pcap (or "
 		".pcapng) goes through\n"
 		"the XDP program, agent, function and store, as by 'netlambda replay', and must "
@@ -396,13 +502,22 @@ const struct command function_test = {
 		"alerts in tests/NAME.json: {\"alerts\": [{...}]}. What an expected alert does not "
 		"name may be\n"
 		"anything; its members are title, severity, category, srcip, srcport, dstip, "
-		"dstport and data. An event\n"
-		"that is put aside fails the test. The exit status is 0 if all passed. Needs no "
-		"server, but the\n"
-		"capabilities of 'netlambda replay'.\n"
+		"dstport and data.\n"
+		"\n"
+		"{\"requests\": [{\"path\": \"/scans\", \"response\": {\"status\": 200}}]} in that "
+		"file, "
+		"without a capture\n"
+		"or behind it, are requests to the function and what it must answer: method, path, "
+		"query, headers\n"
+		"and body of each, and status, headers and body of the response, as far as they "
+		"are named.\n"
+		"\n"
+		"An event that is put aside fails the test. The exit status is 0 if all passed. "
+		"Needs no server,\n"
+		"but the capabilities of 'netlambda replay'.\n"
 		"\n"
 		"Options:\n"
-		"      --update                  what it raises now is right: write it into "
+		"      --update                  what comes of it now is right: write it into "
 		"tests/\n"
 		"\n"
 		"Examples:\n"

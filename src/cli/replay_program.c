@@ -34,15 +34,22 @@ static int run(const char *const *arguments, int output_fd)
 	return WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-int replay_run(const char *capture, const char *function_dir, json_t **ret_result)
+int replay_run(
+	const char *function_dir, const char *capture, const char *requests, json_t **ret_result)
 {
 	_cleanup_fd_ int output_fd = memfd_create("replay", MFD_CLOEXEC);
 	char path[PATH_MAX];
-	const char *const arguments[] = {path, capture, "--function", function_dir, "--output",
-		"json", "--log-level", "error", NULL};
+	const char *arguments[11] = {
+		path, "--function", function_dir, "--output", "json", "--log-level", "error"};
+	size_t count = 7;
 	json_error_t error;
 	json_t *result;
 
+	if (requests) {
+		arguments[count++] = "--requests";
+		arguments[count++] = requests;
+	}
+	arguments[count] = capture;
 	replay_find(path);
 	if (output_fd < 0) {
 		cli_error("%s", strerror(errno));

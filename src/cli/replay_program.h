@@ -12,9 +12,10 @@
 void replay_find(char path[static PATH_MAX]);
 
 /*
- * Runs one function, by its folder, on a capture. What goes wrong is said on standard error, by it
- * or here. Returns 0, or -1.
+ * Runs one function, by its folder, on a capture, a file of requests, or the one and then the other; NULL: none.
+ * What goes wrong is said on standard error, by it or here. Returns 0, or -1.
  */
-int replay_run(const char *capture, const char *function_dir, json_t **ret_result) _must_check_;
+int replay_run(const char *function_dir, const char *capture, const char *requests,
+	json_t **ret_result) _must_check_;
 
 #endif

@@ -34,6 +34,7 @@ struct backend {
 	struct engine *engine;
 	struct ingest ingest;
 	struct commits commits;
+	struct callers callers;
 	struct timers timers;
 	uint64_t look_ns; /* when timers are to be looked at; 0: never */
 	bool begun;       /* the capture's time is known */
@@ -179,7 +180,9 @@ static int start_functions(struct backend *backend)
 	backend->commits = (struct commits){
 		.ingest = &backend->ingest,
 		.committer = backend->committer,
+		.callers = &backend->callers,
 	};
+	backend->callers.loop = backend->loop;
 	for (size_t i = 0; i < config->function_count; i++) {
 		config->functions[i].queue_max = MAX(config->functions[i].queue_max, QUEUE_MIN);
 		/* Nothing depends on how fast it goes. */
@@ -436,6 +439,19 @@ int backend_pump(struct backend *backend)
 	loop_arm_timer(backend->loop, &backend->tick, 1);
 	r = loop_run(backend->loop);
 	return r < 0 ? r : check(backend, false);
+}
+
+const struct unit *backend_find_path(const struct backend *backend, const char *path)
+{
+	const struct http_trigger *trigger =
+		http_triggers_find(&backend->config->http_triggers, path);
+
+	return trigger ? units_find_live(backend->units, trigger->function) : NULL;
+}
+
+struct callers *backend_callers(struct backend *backend)
+{
+	return &backend->callers;
 }
 
 /* ---- about it ---- */

@@ -10,7 +10,9 @@
  */
 
 #include "base/loop.h"
+#include "server/callers.h"
 #include "server/config.h"
+#include "server/units.h"
 #include "store/store.h"
 
 #include <signal.h>
@@ -58,6 +60,11 @@ int backend_deliver(
 int backend_wait_for(struct backend *backend, const bool *done) _must_check_;
 /* Waits until every event delivered is committed. -EPROTO: some were not taken. */
 int backend_drain(struct backend *backend) _must_check_;
+
+/* Who has the requests with that path; NULL: nobody. */
+const struct unit *backend_find_path(const struct backend *backend, const char *path);
+/* Whoever calls a function through them waits by backend_wait_for(). */
+struct callers *backend_callers(struct backend *backend);
 
 /* Lets the functions' processes and the committer get on with it. Does not wait. */
 int backend_pump(struct backend *backend) _must_check_;

@@ -15,7 +15,7 @@
 #include <string.h>
 
 const char replay_help[] =
-	"Usage: netlambda replay CAPTURE [OPTION]...\n"
+	"Usage: netlambda replay [CAPTURE] [OPTION]...\n"
 	"\n"
 	"Runs a capture (pcap or pcapng; \"-\": standard input) through the same XDP program,\n"
 	"agent, functions and store as a live network, in the capture's own time and as fast as "
@@ -28,6 +28,9 @@ const char replay_help[] =
 	"      --functions DIR    without one: all functions in DIR, for the events that their\n"
 	"                         manifests name (default: the shipped ones)\n"
 	"      --function DIR     without one: only the function in DIR, likewise\n"
+	"      --requests FILE    then send these requests, {\"requests\": [{\"path\": "
+	"\"/scans\"}]},\n"
+	"                         and print the responses; without a CAPTURE: these alone\n"
 	"      --store FILE       keep the store there, for a look at state; must not exist yet\n"
 	"\n"
 	"The switch:\n"
@@ -64,6 +67,7 @@ const char replay_help[] =
 enum long_only {
 	OPT_FUNCTIONS = 256,
 	OPT_FUNCTION,
+	OPT_REQUESTS,
 	OPT_STORE,
 	OPT_FLOW_IDLE,
 	OPT_FLOWS,
@@ -78,6 +82,7 @@ static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"functions", required_argument, NULL, OPT_FUNCTIONS},
 	{"function", required_argument, NULL, OPT_FUNCTION},
+	{"requests", required_argument, NULL, OPT_REQUESTS},
 	{"store", required_argument, NULL, OPT_STORE},
 	{"id", required_argument, NULL, 'n'},
 	{"period", required_argument, NULL, 'p'},
@@ -181,6 +186,9 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 	case OPT_FUNCTION:
 		options->function_dir = optarg;
 		return 0;
+	case OPT_REQUESTS:
+		options->requests = optarg;
+		return 0;
 	case OPT_STORE:
 		options->store = optarg;
 		return 0;
@@ -213,9 +221,9 @@ static int take_option(int option, char **argv, struct replay_options *options, 
 
 static int take_operands(int argc, char **argv, struct replay_options *options, char **ret_error)
 {
-	if (optind == argc)
-		return error_set(
-			ret_error, -EINVAL, "which capture? a pcap or pcapng file, or \"-\"");
+	if (optind == argc && !options->requests)
+		return error_set(ret_error, -EINVAL,
+			"which capture? a pcap or pcapng file, or \"-\"; or --requests");
 	if (argc - optind > 1)
 		return error_set(ret_error, -EINVAL, "unexpected \"%s\": one capture at a time",
 			argv[optind + 1]);

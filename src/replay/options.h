@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 struct replay_options {
-	const char *capture;       /* "-": standard input */
+	const char *capture;       /* "-": standard input; NULL: none, only requests */
+	const char *requests;      /* that come behind it; NULL: none */
 	const char *config;        /* NULL: none */
 	const char *function_dir;  /* NULL: not one alone */
 	const char *functions_dir; /* NULL: the shipped ones; only without a configuration */

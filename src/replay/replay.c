@@ -2,7 +2,9 @@
 #include "replay/replay.h"
 
 #include "agent/preflight.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/loop.h"
 #include "replay/backend.h"
 #include "replay/capture.h"
@@ -10,18 +12,23 @@
 #include "replay/probe.h"
 #include "replay/progress.h"
 #include "replay/report.h"
+#include "replay/requests.h"
 #include "replay/scratch.h"
 #include "replay/setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pcap/pcap.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define PUMP_FRAMES 4096 /* or periods without one, between looks at signals and functions */
+#define REQUESTS_NS                                                                                \
+	(1767225600 * NS_PER_SEC) /* when they come if there is no packet: 2026 begins */
 
 struct replay {
 	const struct replay_options *options;
@@ -35,7 +42,8 @@ struct replay {
 	uint64_t
 		period_end_ns; /* UNIX epoch, of the period that packets now fall into; 0 = none yet */
 	unsigned int unpumped; /* frames */
-	char *damage;          /* of the capture */
+	json_t *requests, *responses;
+	char *damage; /* of the capture */
 	char *error;
 };
 
@@ -203,6 +211,15 @@ static int finish(struct replay *replay)
 	return r < 0 ? r : backend_drain(replay->backend);
 }
 
+static int request(struct replay *replay)
+{
+	uint64_t now_ns = replay->period_end_ns > 0 ? replay->period_end_ns : REQUESTS_NS;
+
+	if (!replay->requests)
+		return 0;
+	return requests_run(replay->requests, replay->backend, now_ns, &replay->responses);
+}
+
 /* ---- making it ---- */
 
 /* The database: a new file, for good or for now. */
@@ -263,12 +280,35 @@ static int start_probe(struct replay *replay)
 	return r < 0 ? r : probe_new(&options, &replay->probe, &replay->error);
 }
 
+/* One without a packet is what requests alone come behind. */
+static int open_capture(struct replay *replay)
+{
+	static const struct pcap_file_header empty = {.magic = 0xa1b2c3d4,
+		.version_major = PCAP_VERSION_MAJOR,
+		.version_minor = PCAP_VERSION_MINOR,
+		.snaplen = 65535,
+		.linktype = DLT_EN10MB};
+	_cleanup_fd_ int fd = -1;
+	char path[32];
+
+	if (replay->options->capture)
+		return capture_open(replay->options->capture, &replay->capture, &replay->error);
+	fd = memfd_create("empty", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, &empty, sizeof(empty)) != sizeof(empty))
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return capture_open(path, &replay->capture, &replay->error);
+}
+
 /* What may be wrong with the command comes first, then what costs time. */
 static int start(struct replay *replay)
 {
-	int r;
+	int r = 0;
 
-	r = capture_open(replay->options->capture, &replay->capture, &replay->error);
+	if (replay->options->requests)
+		r = requests_load(replay->options->requests, &replay->requests, &replay->error);
+	if (r == 0)
+		r = open_capture(replay);
 	if (r < 0)
 		return r;
 	input_fd = capture_fd(replay->capture);
@@ -297,6 +337,8 @@ static void replay_done(struct replay *replay)
 	loop_free(replay->loop);
 	capture_free(replay->capture);
 	scratch_close(&replay->scratch);
+	json_decref(replay->requests);
+	json_decref(replay->responses);
 	free(replay->damage);
 	free(replay->error);
 }
@@ -314,6 +356,8 @@ static int print(struct replay *replay)
 		.probe = probe_counters(replay->probe),
 		.totals = &totals,
 		.courier = replay->courier,
+		.requests = replay->requests,
+		.responses = replay->responses,
 	};
 	struct store *store = backend_store(replay->backend);
 	int r;
@@ -356,6 +400,10 @@ int replay_run(const struct replay_options *options)
 		r = replay_frames(&replay);
 	if (r == 0)
 		r = finish(&replay);
+	if (r == 0)
+		r = request(&replay);
+	if (r == 0)
+		r = backend_drain(replay.backend);
 	if (r < 0)
 		return fail(&replay, r);
 	progress_end(&replay.progress, capture_counters(replay.capture)->packets);

@@ -219,10 +219,37 @@ static void print_capture(const struct report *report, FILE *out)
 			courier_clamped(report->courier));
 }
 
+static void print_responses(const struct report *report, FILE *out)
+{
+	static const char *const headers[] = {"REQUEST", "STATUS", "RESPONSE"};
+	_cleanup_(columns_freep) struct columns *columns =
+		columns_new(headers, ARRAY_SIZE(headers));
+	const json_t *request;
+	size_t i;
+
+	if (!columns || json_array_size(report->responses) == 0)
+		return;
+	json_array_foreach (report->requests, i, request) {
+		const json_t *response = json_array_get(report->responses, i);
+		const json_t *body = json_object_get(response, "body");
+		_cleanup_free_ char *text = json_dumps(body, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		columns_text(columns, json_string_value(json_object_get(request, "path")));
+		columns_count(
+			columns, (uint64_t)json_integer_value(json_object_get(response, "status")));
+		columns_text(columns, json_is_null(body) ? "-" : text);
+	}
+	columns_print(columns, out);
+	fputc('\n', out);
+}
+
 void report_print_tables(const struct report *report, FILE *out)
 {
 	print_alerts(report, out);
 	print_dead_letters(report, out);
+	print_responses(report, out);
+	if (!report->file)
+		return;
 	print_events(report, out);
 	print_not_understood(report, out);
 	print_capture(report, out);
@@ -320,6 +347,8 @@ int report_print_json(const struct report *report, FILE *out)
 	json_put(&root, "capture", make_capture(report));
 	json_put(&root, "alerts", make_array(&report->alerts));
 	json_put(&root, "dead_letters", make_array(&report->dead_letters));
+	if (report->responses)
+		json_put(&root, "responses", json_deep_copy(report->responses));
 	json_put(&root, "events", events);
 	json_put(&root, "not_understood", make_not_understood(report));
 	json_put(&root, "interface", make_interface(report));

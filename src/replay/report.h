@@ -27,6 +27,7 @@ struct report {
 	const struct backend_row *rows;
 	size_t row_count;
 	struct findings alerts, dead_letters;
+	const json_t *requests, *responses; /* in their order; NULL: there were none */
 };
 
 void report_print_tables(const struct report *report, FILE *out);

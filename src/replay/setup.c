@@ -89,16 +89,16 @@ static int add_trigger(json_t *triggers, uint32_t event_id, const char *function
 	return add_key(triggers, id, function);
 }
 
-/* No capture has requests. */
 static int add_text(json_t *triggers, const char *text, const char *function)
 {
 	uint32_t event_id = trigger_event_id(text);
 
 	if (event_id != 0)
 		return add_trigger(triggers, event_id, function);
-	if (strncmp(text, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0)
+	if (strncmp(text, TIMER_PREFIX, strlen(TIMER_PREFIX)) == 0 ||
+		strncmp(text, HTTP_PREFIX, strlen(HTTP_PREFIX)) == 0)
 		return add_key(triggers, text, function);
-	return strncmp(text, HTTP_PREFIX, strlen(HTTP_PREFIX)) == 0 ? 0 : -EINVAL;
+	return -EINVAL;
 }
 
 /* The manifest's triggers, which go before its events. */
@@ -199,9 +199,7 @@ static int add_one(json_t *triggers, const char *function_dir, char **ret_error)
 	r = add_function(triggers, real, name, ret_error);
 	if (r == 0 && json_object_size(triggers) == 0)
 		return error_set(ret_error, -ENOENT,
-			"%s: there is no " MANIFEST " in it, or nothing that a capture has "
-			"triggers it",
-			function_dir);
+			"%s: there is no " MANIFEST " in it, or nothing triggers it", function_dir);
 	return r;
 }
 
@@ -234,7 +232,8 @@ static int write_config(const struct setup_options *options, const char *path, c
 	json_object_set_new(root, "functions_dir", json_string(dirs.functions));
 	json_object_set_new(root, "runtime_dir", json_string(dirs.runtime));
 	json_object_set_new(root, "triggers", triggers);
-	r = json_object_size(root) == 3 ? add_wanted(options, &dirs, triggers, ret_error) : -ENOMEM;
+	json_object_set_new(root, "http", json_object());
+	r = json_object_size(root) == 4 ? add_wanted(options, &dirs, triggers, ret_error) : -ENOMEM;
 	if (r == 0 && json_dump_file(root, path, JSON_INDENT(2)) < 0)
 		r = error_set(ret_error, -EIO, "%s: cannot write", path);
 	json_decref(root);

@@ -45,7 +45,7 @@ int callers_call(struct callers *callers, struct function *function,
 	const struct called_event *event, caller_done_fn done, void *user,
 	struct caller **ret_caller)
 {
-	const uint64_t now_ns = event_clock_ns();
+	const uint64_t now_ns = event->time_ns > 0 ? event->time_ns : event_clock_ns();
 	struct caller *caller = find_free(callers);
 
 	if (!caller)

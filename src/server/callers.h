@@ -52,6 +52,7 @@ struct called_event {
 	size_t record_size;
 	struct event_call call;
 	uint64_t wait_ns; /* so long */
+	uint64_t time_ns; /* of the event; 0: now */
 };
 
 /*

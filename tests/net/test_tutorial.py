@@ -14,16 +14,16 @@ from lab import network
 
 DOCUMENT = harness.HERE.parents[1] / "docs/functions.md"
 TOLD = re.compile(r'"open": \d+')  # which period crosses the threshold is not the page's to say
-SECTIONS = ("## A function in fifteen minutes", "## In Python", "## In C")
+SECTIONS = ("## A function in fifteen minutes", "## In Python", "## In C", "### Requests in tests")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-FILE = re.compile(r"`([\w./-]+\.(?:js|py|c))`[^`]*:\s*\Z")
+FILE = re.compile(r"`([\w./-]+\.(?:js|json|py|c))`[^`]*:\s*\Z")
 
 
 def blocks(text):
     """(kind, contents, file) of each block of the tutorial; the file is what the line before names."""
     for title in SECTIONS:
         start = text.index(title)
-        section = text[start:text.index("\n## ", start + 1)]
+        section = text[start:re.compile(rf"\n#{{2,{title.index(' ')}}} ").search(text, start + 1).start()]
         for match in BLOCK.finditer(section):
             file = FILE.search(section[:match.start()])
             yield match[1], match[2], file and file[1]

@@ -45,9 +45,10 @@ def triggers(checker, folder):
             checker.equal(f"new {name}", 0, cli(folder, "new", name, "--runtime", runtime, "--trigger", trigger)[0])
             if runtime == "native":
                 subprocess.run(["make", "-s", "-C", folder / name, "CFLAGS=-Wall -Wextra -Werror"], check=True)
-            (folder / name / "tests/ordinary.pcap").unlink(missing_ok=True)  # one capture of each will do
+            for suffix in ("pcap", "json"):
+                (folder / name / f"tests/ordinary.{suffix}").unlink(missing_ok=True)  # one capture of each will do
             status, said = cli(folder, "test", name)
-            checker.equal("its test", (0, "1 passed, 0 failed"), (status, said.splitlines()[-1]))
+            checker.equal("its tests", (0, f"{2 if kind == 'http' else 1} passed, 0 failed"), (status, said.splitlines()[-1]))
     for schedule, count in (("@every 1s", 3), ("0 0 29 2 *", 1)):
         name = f"every-{count}"
         cli(folder, "new", name, "--trigger", f"timer:{schedule}")
@@ -178,10 +179,49 @@ def differences(checker, folder):
     checker.that(status == 1 and "bare/tests: No such file" in said and "expected captures" in said, "one without tests")
 
 
+def requests(checker, folder):
+    """What differs from the response is shown; what cannot be a request is said; a capture's state is met."""
+    tests = folder / "http-python/tests"
+    alone, behind, capture = tests / "nothing-known.json", tests / "many-syn.json", tests / "many-syn.pcap"
+    expected = json.loads(behind.read_text())
+    checker.equal("what is asked behind the capture", 300, expected["requests"][0]["response"]["body"]["syn"])
+    capture.rename(folder / "many-syn.pcap")
+    behind.unlink()
+
+    def told(*asked):
+        alone.write_text(json.dumps({"requests": asked}))
+        return cli(folder, "test", "http-python")
+    request = {"path": "/scans", "query": {"srcip": "192.0.2.9"}}
+    status, said = told(*(request | {"response": response} for response in (
+        {"status": 200, "headers": {"Content-Type": "application/json"}}, {}, {"body": {"source": "192.0.2.9", "syn": 0}})),
+        {"path": "/nothing", "response": {"status": 404}})
+    checker.equal("responses as they are expected", (0, "1 passed, 0 failed"), (status, said.splitlines()[-1]))
+    wrong = ({"body": None}, {"status": 204}, {"headers": {"x-a": "b"}}, {"state": 200})
+    status, said = told(*(request | {"response": response} for response in wrong), request)
+    shown = [line for line in said.splitlines() if "request" in line]
+    checker.equal("those that are not", (1, [f"  request {i + 1}, GET /scans" for i in range(len(wrong) + 1)]), (status, shown))
+    checker.that('+ {"status": 200' in said, "and what came instead")
+    for mistaken, expected in (({"path": "/scans?srcip=1"}, 'behind a "?"'), ({"path": "/scans", "quary": {}}, "requests.0: expected an object"),
+                               ({"method": "GET"}, "requests.0: expected an object")):
+        status, said = told(mistaken)
+        checker.that(status == 1 and expected in said, f"{mistaken}: {said.strip()[:160]}")
+    told({"path": "/nothing"})
+    status, said = cli(folder, "test", "http-python", "--update")
+    checker.that(status == 0 and "nothing-known.json, 0 alerts, 1 responses" in said, f"update: {said.splitlines()[-2:]}")
+    checker.equal("what it wrote", 404, json.loads(alone.read_text())["requests"][0]["response"]["status"])
+    alone.unlink()
+    behind.write_text('{"alerts": []}')
+    status, said = cli(folder, "test", "http-python")
+    checker.that(status == 1 and "nothing to run" in said, f"a folder with neither: {said.strip()[:120]}")
+    (folder / "many-syn.pcap").rename(capture)
+    behind.write_text(json.dumps({"requests": [request | {"response": {"status": 200}}]}))
+    checker.that(cli(folder, "test", "http-python")[0] == 1, "alerts behind a capture have to be expected")
+
+
 def test(checker):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for part in (new, types, differences):
+        for part in (new, types, differences, requests):
             part(checker, folder)
 
 
