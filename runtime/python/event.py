@@ -4,6 +4,7 @@
 import json
 import re
 import struct
+from types import GenericAlias
 
 from records import time_text
 from windows import dumps
@@ -20,6 +21,7 @@ class Event:
     """event['data'] and the other members that Kubeless gives; the header and record stay in the frame."""
 
     __slots__ = ('_bytes', '_at', '_schema', '_data')
+    __class_getitem__ = classmethod(GenericAlias)  # Event[HttpData], in annotations
 
     def __init__(self, payload, at, schema):
         self._bytes = payload

@@ -15,6 +15,7 @@ import traceback
 from fault import message_of
 from frames import BATCH, DROP, EVICT, FAILED, HELLO, READY, SCHEMA, START, STATE, VERSION, Reader, Splitter, frame, text_bytes
 from loop import Loop
+from offered import offer
 from records import read_schema
 from runner import Runner
 from state import State
@@ -22,7 +23,8 @@ from state import State
 PIPE_FD = 3
 READ_BYTES = 256 << 10
 OWN_MODULES = (
-    'call', 'distinct', 'event', 'fault', 'frames', 'loop', 'many', 'records', 'runner', 'sketch', 'state', 'top', 'windows',
+    'call', 'distinct', 'event', 'fault', 'frames', 'loop', 'many', 'offered', 'records', 'runner', 'sketch', 'state', 'top',
+    'windows',
 )
 
 
@@ -110,6 +112,7 @@ class Worker:
         try:
             os.chdir(self._hello['dir'])
             limit_memory(self._hello['memory_mb'])
+            offer(self._schemas.values())
             main = load_handler(self._hello)
             if inspect.iscoroutinefunction(main):
                 self._loop.make()  # the first event need not wait for that

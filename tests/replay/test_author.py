@@ -5,6 +5,7 @@ mistakes; `function test` tells what differs, and by its exit status."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -37,6 +38,16 @@ def new(checker, folder):
         checker.that(found == status and expected in said, f"{' '.join(words)}: {found} {said.strip()}")
 
 
+def import_all(checker, folder):
+    """What the stubs name is there while the function runs."""
+    names = re.findall(r"^(?:class (\w+)|(\w+) = )", (folder / "netlambda.pyi").read_text(), re.M)
+    names = sorted(name for pair in names for name in pair if name and not name.startswith("_"))
+    checker.that(len(names) > 15 and "StateFull" in names, f"names in the stubs: {' '.join(names)}")
+    code = folder / f"{folder.name}.py"
+    code.write_text(f"from netlambda import {', '.join(names)}\n" + code.read_text().replace("from __future__ import annotations\n", "") +
+                    "\n\ndef of_any_kind(event: Event[HttpData], error: StateFull) -> Length:\n    return len(event['data']['path'])\n")
+
+
 def triggers(checker, folder):
     """What else calls a new function: its tests pass whatever the schedule."""
     for runtime in ("nodejs", "python", "native"):
@@ -45,6 +56,8 @@ def triggers(checker, folder):
             checker.equal(f"new {name}", 0, cli(folder, "new", name, "--runtime", runtime, "--trigger", trigger)[0])
             if runtime == "native":
                 subprocess.run(["make", "-s", "-C", folder / name, "CFLAGS=-Wall -Wextra -Werror"], check=True)
+            if name == "http-python":
+                import_all(checker, folder / name)
             for suffix in ("pcap", "json"):
                 (folder / name / f"tests/ordinary.{suffix}").unlink(missing_ok=True)  # one capture of each will do
             status, said = cli(folder, "test", name)

@@ -494,6 +494,30 @@ static void a_full_function_keeps_nothing_new_and_goes_on_with_the_rest(void **s
 	world_done(&world);
 }
 
+static void a_function_may_do_without_what_there_is_no_room_for(void **state _unused_)
+{
+	struct function_options o = options("sum.spared");
+	struct world world;
+
+	if (!is_node() && strcmp(tested_runtime(), "python") != 0)
+		skip(); /* there the event fails */
+	o.state_bytes = 20;
+	world_init(&world);
+	world_add(&world, &o);
+	push_many(&world, 0, 50);
+	run_until(&world, all_finished);
+	assert_true(push_from(&world, 4, 50, 1, ORDER_NONE));
+	world.want++;
+	run_until(&world, all_finished);
+	assert_int_equal(world.letter_count, 0);
+	assert_int_equal(world.alert_count, 1);
+	if (!strstr(world.alerts[0].title, "cannot grow"))
+		fail_msg("title: %s", world.alerts[0].title);
+	assert_string_equal(value_of(&world, "10.0.0.4", "sum"), "(none)");
+	assert_string_equal(value_of(&world, "10.0.0.3", "sum"), "50");
+	world_done(&world);
+}
+
 static void a_full_function_is_full_when_it_starts(void **state _unused_)
 {
 	struct function_options o = options("sum.main");
@@ -813,6 +837,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(refused_commit_runs_again_from_committed_state),
 		cmocka_unit_test(what_the_store_refuses_is_run_again_ever_more_seldom),
 		cmocka_unit_test(a_full_function_keeps_nothing_new_and_goes_on_with_the_rest),
+		cmocka_unit_test(a_function_may_do_without_what_there_is_no_room_for),
 		cmocka_unit_test(a_full_function_is_full_when_it_starts),
 		cmocka_unit_test(killed_worker_loses_and_doubles_nothing),
 		cmocka_unit_test(handler_that_does_not_load_is_said_and_tried_again),

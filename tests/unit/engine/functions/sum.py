@@ -5,6 +5,8 @@ import os
 import re
 import sys
 
+from netlambda import Context, PortEvent, StateFull
+
 EXIT, THROW, HANG, LOOP, GARBAGE, THROW_LATE, MEMORY = range(1, 8)
 
 
@@ -48,6 +50,14 @@ def main(event, context):
     context.state.counter('sum').add(event['data']['syn'])
     context.state.set('last', event['data']['syn'])
     return None
+
+
+def spared(event: PortEvent, context: Context):
+    """As main; where there is no room it says so, and does without."""
+    try:
+        main(event, context)
+    except StateFull as error:
+        context.alert(title=str(error))
 
 
 async def mainBatch(events, context):
