@@ -6,6 +6,7 @@
  * line on standard output says why, and the status is 1. `netlambda-unpack --remove DIR` removes a
  * folder that was unpacked.
  */
+#include "archive/confine.h"
 #include "archive/tree.h"
 #include "archive/unpack.h"
 #include "base/error.h"
@@ -15,30 +16,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
-static int limit(int resource, rlim_t value)
-{
-	return setrlimit(resource, &(struct rlimit){value, value}) < 0 ? -errno : 0;
-}
-
-static int restrict_self(void)
-{
-	int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
-
-	if (r == 0)
-		r = limit(RLIMIT_CORE, 0);
-	if (r == 0)
-		r = limit(RLIMIT_CPU, 60);
-	if (r == 0)
-		r = limit(RLIMIT_FSIZE, unpack_code_limits.bytes);
-#ifndef SANITIZED /* the address sanitizer reserves terabytes */
-	if (r == 0)
-		r = limit(RLIMIT_AS, 512U << 20);
-#endif
-	return r;
-}
 
 static int run(const char *dir, char digest[static TREE_DIGEST_MAX], char **ret_error)
 {
@@ -47,7 +24,7 @@ static int run(const char *dir, char digest[static TREE_DIGEST_MAX], char **ret_
 
 	if (dir_fd < 0)
 		return error_set(ret_error, -errno, "%s: %s", dir, strerror(errno));
-	r = restrict_self();
+	r = unpack_confine(dir, unpack_code_limits.bytes);
 	if (r == 0)
 		r = unpack(STDIN_FILENO, dir_fd, &unpack_code_limits, ret_error);
 	if (r == 0)
