@@ -109,6 +109,7 @@ struct finished_event {
 	uint32_t event_id;
 	uint32_t switch_id;
 	unsigned int partition;
+	const void *record; /* borrowed, of the schema's size */
 	/* Of a call, borrowed: what the handler returned, JSON; NULL: nothing. And why it was put aside. */
 	const char *reply;
 	const char *reason;

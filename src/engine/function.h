@@ -149,6 +149,7 @@ static inline struct finished_event finished_event(const struct event *event)
 		.event_id = le32toh(event->pipe.event_id),
 		.switch_id = le32toh(event->pipe.switch_id),
 		.time_ns = le64toh(event->pipe.time_ns),
+		.record = event->record,
 		.reply = event->request ? event->request->reply : NULL,
 		.reason = event->request ? event->request->reason : NULL,
 	};

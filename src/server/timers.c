@@ -86,12 +86,14 @@ int timers_configure(struct timers *timers, const struct units *units, const str
 	items_free(timers->items, timers->count);
 	timers->items = items;
 	timers->count = count;
+	timers->looked_ns = MAX(timers->looked_ns, now_ns);
 	return 0;
 }
 
-static void follow_clock(struct timer *timer, uint64_t now_ns)
+/* When it is due next is found out once, and again only if the clock was set back since the last look. */
+static void follow_clock(const struct timers *timers, struct timer *timer, uint64_t now_ns)
 {
-	uint64_t next_ns = cron_next(&timer->cron, now_ns);
+	uint64_t next_ns = now_ns < timers->looked_ns ? cron_next(&timer->cron, now_ns) : 0;
 
 	if (next_ns != 0 && timer->next_ns > next_ns + BACK_NS)
 		timer->next_ns = next_ns;
@@ -111,7 +113,7 @@ static void note_missed(struct timers *timers, struct timer *timer, uint64_t cou
  */
 static void note_due(struct timers *timers, struct timer *timer, uint64_t now_ns)
 {
-	follow_clock(timer, now_ns);
+	follow_clock(timers, timer, now_ns);
 	while (timer->next_ns != 0 && timer->next_ns <= now_ns) {
 		if (timer->pending_ns != 0)
 			note_missed(timers, timer, 1);
@@ -152,6 +154,12 @@ static bool give(struct units *units, const struct timer *timer)
 					     }) == 1;
 }
 
+/* They are counted already, and not told yet. */
+static void note_missed_before(struct timer *timer, const struct timer_event *record)
+{
+	timer->missed += MIN(record->missed, UINT32_MAX - timer->missed);
+}
+
 bool timers_take_back(struct timers *timers, size_t slot, const struct finished_event *tick)
 {
 	for (size_t i = 0; i < timers->count; i++) {
@@ -162,6 +170,7 @@ bool timers_take_back(struct timers *timers, size_t slot, const struct finished_
 			continue;
 		if (timer->pending_ns != 0)
 			note_missed(timers, timer, 1);
+		note_missed_before(timer, tick->record);
 		timer->pending_ns = MAX(timer->pending_ns, tick->time_ns);
 		return true;
 	}
@@ -186,5 +195,6 @@ uint64_t timers_run(struct timers *timers, struct units *units, uint64_t now_ns)
 		else if (timer->next_ns != 0)
 			soonest = MIN(soonest, timer->next_ns);
 	}
+	timers->looked_ns = now_ns;
 	return soonest == UINT64_MAX ? 0 : soonest;
 }

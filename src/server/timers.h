@@ -32,8 +32,9 @@ struct timer {
 struct timers {
 	struct timer *items;
 	size_t count;
-	uint64_t ticks;  /* given to functions */
-	uint64_t missed; /* not made up for */
+	uint64_t looked_ns; /* when the clock was looked at last */
+	uint64_t ticks;     /* given to functions */
+	uint64_t missed;    /* not made up for */
 };
 
 void timers_done(struct timers *timers);
@@ -47,7 +48,7 @@ int timers_configure(struct timers *timers, const struct units *units, const str
 
 /*
  * A function that is being replaced will not do a tick that it was given: it is pending again, or missed if a
- * newer one is. False: it is none of a timer that there is.
+ * newer one is; so are those that it said were missed before it. False: it is none of a timer that there is.
  */
 bool timers_take_back(
 	struct timers *timers, size_t slot, const struct finished_event *tick) _must_check_;

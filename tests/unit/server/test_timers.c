@@ -212,8 +212,9 @@ static void clock_that_was_far_ahead_stops_no_timer_when_it_is_set_right(void **
 /* The function is replaced: what it had not done is its successor's. */
 static void tick_that_was_not_done_comes_again(void **state)
 {
+	const struct timer_event record = {.scheduled = START_NS + 10 * NS_PER_SEC};
 	const struct finished_event tick = {
-		.position = 0, .event_id = EVENT_TIMER, .time_ns = START_NS + 10 * NS_PER_SEC};
+		.event_id = EVENT_TIMER, .time_ns = record.scheduled, .record = &record};
 	struct bench *bench = *state;
 
 	start_function(bench, 1);
@@ -231,8 +232,9 @@ static void tick_that_was_not_done_comes_again(void **state)
 	assert_int_equal(bench->timers.items[0].missed, 2);
 	/* Of several, they come back in the order in which they were due. */
 	assert_true(timers_take_back(&bench->timers, 0,
-		&(struct finished_event){
-			.event_id = EVENT_TIMER, .time_ns = START_NS + 30 * NS_PER_SEC}));
+		&(struct finished_event){.event_id = EVENT_TIMER,
+			.time_ns = START_NS + 30 * NS_PER_SEC,
+			.record = &record}));
 	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 30 * NS_PER_SEC);
 	assert_int_equal(bench->timers.items[0].missed, 3);
 	/* Its successor has another schedule, or none. */
@@ -240,6 +242,44 @@ static void tick_that_was_not_done_comes_again(void **state)
 		&(struct finished_event){
 			.event_id = EVENT_TIMER, .time_ns = START_NS + 15 * NS_PER_SEC}));
 	assert_false(timers_take_back(&bench->timers, 1, &tick));
+}
+
+/* What it had to say of those before it is not lost with it; each counts once. */
+static void tick_that_comes_again_says_what_was_missed_before_it(void **state)
+{
+	const struct timer_event record = {.scheduled = START_NS + 40 * NS_PER_SEC, .missed = 3};
+	const struct finished_event tick = {
+		.event_id = EVENT_TIMER, .time_ns = record.scheduled, .record = &record};
+	struct bench *bench = *state;
+
+	start_function(bench, 1);
+	want(bench, "@every 10s");
+	configure(bench, START_NS);
+	run(bench, START_NS + 40 * NS_PER_SEC);
+	assert_int_equal(bench->timers.ticks, 1);
+	assert_int_equal(bench->timers.missed, 3);
+	assert_true(timers_take_back(&bench->timers, 0, &tick));
+	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 40 * NS_PER_SEC);
+	assert_int_equal(bench->timers.items[0].missed, 3);
+	assert_int_equal(bench->timers.missed, 3);
+	/* Behind it the next one is due: it says four. */
+	run(bench, START_NS + 50 * NS_PER_SEC);
+	assert_int_equal(bench->timers.items[0].pending_ns, START_NS + 50 * NS_PER_SEC);
+	assert_int_equal(bench->timers.items[0].missed, 4);
+	assert_int_equal(bench->timers.missed, 4);
+}
+
+static void clock_that_was_ahead_when_it_was_configured_is_followed_back(void **state)
+{
+	struct bench *bench = *state;
+
+	start_function(bench, 100);
+	want(bench, "* * * * *");
+	run(bench, START_NS);
+	configure(bench, START_NS + 24 * 60 * MINUTE_NS);
+	run(bench, START_NS + 1);
+	run(bench, START_NS + MINUTE_NS);
+	assert_int_equal(bench->timers.ticks, 1);
 }
 
 static void timer_without_its_function_is_harmless(void **state)
@@ -265,6 +305,8 @@ int main(void)
 		BENCH(clock_that_jumps_by_decades_makes_no_decades_of_ticks),
 		BENCH(clock_that_was_far_ahead_stops_no_timer_when_it_is_set_right),
 		BENCH(tick_that_was_not_done_comes_again),
+		BENCH(tick_that_comes_again_says_what_was_missed_before_it),
+		BENCH(clock_that_was_ahead_when_it_was_configured_is_followed_back),
 		BENCH(timer_without_its_function_is_harmless),
 	};
 
