@@ -58,7 +58,7 @@ static void print_settings(const struct cli *cli, const json_t *settings)
 static void print_figures(const struct cli *cli, const json_t *function)
 {
 	static const char *const names[] = {"events", "queued", "alerts", "failures", "crashes",
-		"timeouts", "dead_letters", "letters_shed", "refused", "dropped"};
+		"timeouts", "dead_letters", "letters_shed", "refused", "calls_refused", "dropped"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char text[32];

@@ -20,6 +20,7 @@ static const struct column columns[] = {
 	{"P50", true, 8},
 	{"P99", true, 8},
 	{"QUEUED", true, 7},
+	{"REFUSED", true, 7},
 	{"WORKERS", true, 7},
 	{"MEMORY", true, 8},
 	{"ALERTS", true, 6},
@@ -96,6 +97,7 @@ static void add_row(struct table *table, const json_t *now, const json_t *before
 	add_latency(table, now, "p50");
 	add_latency(table, now, "p99");
 	table_cell_count(table, get_count(now, "queued"));
+	table_cell_count(table, get_count(now, "calls_refused"));
 	table_cell_count(table, get_count(now, "workers"));
 	table_cell(table, format_bytes(get_count(now, "memory_bytes"), text));
 	table_cell_count(table, get_count(now, "alerts"));

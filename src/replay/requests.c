@@ -130,7 +130,7 @@ static void answer_reply(struct exchange *exchange, const char *text)
 	headers = lower_names(reply.headers);
 	if (reply.type && !json_object_get(headers, "content-type"))
 		json_put(&headers, "content-type", json_text(reply.type));
-	if (reply.body && strcmp(reply.type, "application/json") == 0)
+	if (reply.body && reply.type && strcmp(reply.type, "application/json") == 0)
 		body = json_embed(reply.body);
 	else
 		body = json_text(reply.body);

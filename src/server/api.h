@@ -89,9 +89,10 @@ struct api_function {
 	const char *name;
 	const char *runtime;
 	const char *handler;
-	const char *triggers;  /* "port" or "port,flow" */
-	unsigned int version;  /* of a deployment; 0: it is in the server's file */
-	uint64_t letters_shed; /* dead letters that left for newer ones */
+	const char *triggers;   /* "port" or "port,flow" */
+	unsigned int version;   /* of a deployment; 0: it is in the server's file */
+	uint64_t letters_shed;  /* dead letters that left for newer ones */
+	uint64_t calls_refused; /* requests and live calls, since there was too much to do */
 	struct function_stats stats;
 };
 

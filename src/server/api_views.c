@@ -339,6 +339,7 @@ json_t *api_function_json(const struct api_function *item)
 	json_put(&object, "version", item->version > 0 ? json_integer(item->version) : json_null());
 	put_stats(&object, &item->stats);
 	json_put(&object, "letters_shed", json_count(item->letters_shed));
+	json_put(&object, "calls_refused", json_count(item->calls_refused));
 	return object;
 }
 

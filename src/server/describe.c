@@ -105,7 +105,7 @@ static json_t *triggers_json(const struct server *server, const struct unit *uni
 }
 
 /* The newest unit of that name, so that what is about to be replaced does not stand for it. */
-static const struct unit *find_unit(const struct units *units, const char *name)
+static struct unit *find_unit(struct units *units, const char *name)
 {
 	for (size_t i = 0; i < UNITS_MAX; i++)
 		if (units->units[i].config && strcmp(units->units[i].config->name, name) == 0)
@@ -135,7 +135,7 @@ static void refuse_unknown(const struct units *units, struct api_call *call)
 
 void server_call(struct server *server, struct api_call *call)
 {
-	const struct unit *unit = find_unit(server->units, call->function);
+	struct unit *unit = find_unit(server->units, call->function);
 
 	if (unit && json_is_true(json_object_get(call->body, "live")))
 		live_call(&server->callers, unit, call);

@@ -107,7 +107,8 @@ static const struct figure figures[] = {
 		is_up},
 };
 
-static void write_letters_shed(struct metrics *m, const struct unit *const *units, size_t count)
+/* What the server counts of a function, beside the engine. */
+static void write_counts(struct metrics *m, const struct unit *const *units, size_t count)
 {
 	metrics_family(m, "netlambda_function_dead_letters_shed_total", METRIC_COUNTER,
 		"Dead letters that left for newer ones, since no more are kept.");
@@ -115,6 +116,12 @@ static void write_letters_shed(struct metrics *m, const struct unit *const *unit
 		metrics_sample(m,
 			(const struct metric_label[]){{"function", units[i]->config->name}, {0}},
 			units[i]->letters_shed);
+	metrics_family(m, "netlambda_function_calls_refused_total", METRIC_COUNTER,
+		"Requests and live calls that were not run, since there was too much to do.");
+	for (size_t i = 0; i < count; i++)
+		metrics_sample(m,
+			(const struct metric_label[]){{"function", units[i]->config->name}, {0}},
+			units[i]->calls_refused);
 }
 
 static void write_durations(struct metrics *m, const struct unit *const *units,
@@ -168,7 +175,7 @@ void write_function_metrics(
 					{"function", there[j]->config->name}, {0}},
 				figures[i].read(&stats[j]));
 	}
-	write_letters_shed(m, there, count);
+	write_counts(m, there, count);
 	write_durations(m, there, stats, count);
 	metrics_single(m, "netlambda_spare_workers", METRIC_GAUGE,
 		"Workers that are started and wait for a function.", count_spares(engine));

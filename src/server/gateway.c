@@ -312,10 +312,11 @@ static void request_run(struct gateway_request *request, const char *url, const 
 		return;
 	r = request_give(request, unit, object, &error);
 	json_decref(object);
-	if (r == -EBUSY)
+	if (r == -EBUSY) {
+		unit->calls_refused++;
 		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
 			"the function has too much to do: it was not run");
-	else if (r == -EINVAL)
+	} else if (r == -EINVAL)
 		request_refuse(request, MHD_HTTP_BAD_REQUEST, error ? error : "bad request");
 	else if (r < 0)
 		request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
@@ -433,6 +434,14 @@ static int request_new(struct gateway *gateway, struct MHD_Connection *connectio
 	return 0;
 }
 
+static void note_refused(struct gateway *gateway, const char *function)
+{
+	struct unit *unit = units_find_live(gateway->units, function);
+
+	if (unit)
+		unit->calls_refused++;
+}
+
 static enum MHD_Result request_begin(struct gateway *gateway, struct MHD_Connection *connection,
 	const char *url, void **ret_request)
 {
@@ -451,9 +460,11 @@ static enum MHD_Result request_begin(struct gateway *gateway, struct MHD_Connect
 			"this comes from another site's page");
 	if (!trigger)
 		return send_error(gateway, connection, MHD_HTTP_NOT_FOUND, "no function is there");
-	if (request_new(gateway, connection, trigger->function, &request) < 0)
+	if (request_new(gateway, connection, trigger->function, &request) < 0) {
+		note_refused(gateway, trigger->function);
 		return send_error(gateway, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 			"too many requests are under way");
+	}
 	*ret_request = request;
 	return MHD_YES;
 }

@@ -35,7 +35,7 @@ static void on_called(void *user, enum call_end end, const char *text)
 	}
 }
 
-void live_call(struct callers *callers, const struct unit *unit, struct api_call *call)
+void live_call(struct callers *callers, struct unit *unit, struct api_call *call)
 {
 	const struct function_config *config = unit->config;
 	_cleanup_free_ char *error = NULL;
@@ -59,7 +59,9 @@ void live_call(struct callers *callers, const struct unit *unit, struct api_call
 	called = call_event_called(&event, config->timeout_ns * config->attempts + WAIT_NS);
 	r = callers_call(callers, unit->function, &called, on_called, call, &caller);
 	call_event_done(&event);
-	if (r < 0)
+	if (r < 0) {
+		unit->calls_refused++;
 		api_call_refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
 			"the function has too much to do: the event was not run");
+	}
 }

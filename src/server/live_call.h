@@ -12,6 +12,6 @@
 #include "server/units.h"
 
 /* Takes an API_CALL about a function. */
-void live_call(struct callers *callers, const struct unit *unit, struct api_call *call);
+void live_call(struct callers *callers, struct unit *unit, struct api_call *call);
 
 #endif

@@ -218,6 +218,7 @@ static struct api_function unit_view(
 		.version = unit->config->version,
 		.triggers = triggers,
 		.letters_shed = unit->letters_shed,
+		.calls_refused = unit->calls_refused,
 		.stats = {.state = "failed",
 			.error = unit->error,
 			.isolation = unit->config->isolation},

@@ -26,9 +26,10 @@ struct unit {
 	char *error;                     /* owned; why */
 	struct function_config *next;    /* owned; what replaces it, when it is retired */
 	bool retired;
-	uint64_t retire_at_ns; /* monotonic: removed at the latest then */
-	unsigned int commits;  /* results that are with the committer */
-	uint64_t letters_shed; /* dead letters that left for newer ones */
+	uint64_t retire_at_ns;  /* monotonic: removed at the latest then */
+	unsigned int commits;   /* results that are with the committer */
+	uint64_t letters_shed;  /* dead letters that left for newer ones */
+	uint64_t calls_refused; /* requests and live calls, since there was too much to do */
 };
 
 struct units {

@@ -85,6 +85,7 @@ def test(checker):
         what_was_begun_is_answered(checker, path, shell)
         an_address_may_overlap_the_old_one(checker, path, token)
         what_runs_for_too_long_may_be_done_yet(checker, path, shell)
+        what_finds_no_room_is_counted(checker, path, shell)
         a_token_is_asked_for(checker, path, token)
         beyond_the_machine_it_takes_tls_and_a_token(checker, path, shell, token)
         no_client_has_all_connections(checker, path)
@@ -442,6 +443,28 @@ def an_address_may_overlap_the_old_one(checker, path, token):
     checker.equal("and nothing is changed", 200, ask(path, "/scans")[0])
     other.stdin.close()
     other.wait(10)
+
+
+def what_finds_no_room_is_counted(checker, path, shell):
+    """A request and a live call to a function that has one event, of one that may wait."""
+    code = shell.write("narrow/narrow.js", "module.exports = { main: () => new Promise((resolve) => setTimeout(resolve, 60000)) };\n")
+    shell("deploy", "narrow", "-f", code, "--trigger", "http:/narrow", "--timeout", "90", "--queue", "1")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, path, "/narrow")
+        network.wait_for(lambda: shell.json("describe", "narrow")["queued"] == 1, 30, "the first request")
+        status, headers, text = ask(path, "/narrow")
+        checker.equal("the second one", (503, "1", True), (status, headers["retry-after"], "too much to do" in text))
+        said = shell("call", "narrow", "--live", "--event", "http", status=1)
+        checker.that("too much to do" in said, f"a live call: {said.strip()}")
+        checker.equal("are counted", 2, shell.json("describe", "narrow")["calls_refused"])
+        checker.equal("by the metric", 2, path.server.metrics()['netlambda_function_calls_refused_total{function="narrow"}'])
+        top = shell("top", "--count", "1", "--interval", "0.2").splitlines()
+        column = top[0].index("REFUSED")
+        row = next(line for line in top if line.startswith("narrow"))
+        checker.equal("and shown", "2", row[column : column + len("REFUSED")].strip())
+        checker.equal("of another function", 0, shell.json("describe", "scans")["calls_refused"])
+        shell("delete", "narrow")
+        checker.that(first.result()[0] in (503, 504), f"the first one, when the function is deleted: {first.result()[0]}")
 
 
 def a_token_is_asked_for(checker, path, token):
