@@ -108,20 +108,28 @@ static const struct figure figures[] = {
 };
 
 /* What the server counts of a function, beside the engine. */
+static const struct {
+	const char *name, *help;
+	size_t offset; /* in its unit */
+} counts[] = {
+	{"netlambda_function_dead_letters_shed_total",
+		"Dead letters that left for newer ones, since no more are kept.",
+		offsetof(struct unit, letters_shed)},
+	{"netlambda_function_calls_refused_total",
+		"Requests and live calls that were not run, since there was too much to do.",
+		offsetof(struct unit, calls_refused)},
+};
+
 static void write_counts(struct metrics *m, const struct unit *const *units, size_t count)
 {
-	metrics_family(m, "netlambda_function_dead_letters_shed_total", METRIC_COUNTER,
-		"Dead letters that left for newer ones, since no more are kept.");
-	for (size_t i = 0; i < count; i++)
-		metrics_sample(m,
-			(const struct metric_label[]){{"function", units[i]->config->name}, {0}},
-			units[i]->letters_shed);
-	metrics_family(m, "netlambda_function_calls_refused_total", METRIC_COUNTER,
-		"Requests and live calls that were not run, since there was too much to do.");
-	for (size_t i = 0; i < count; i++)
-		metrics_sample(m,
-			(const struct metric_label[]){{"function", units[i]->config->name}, {0}},
-			units[i]->calls_refused);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		metrics_family(m, counts[i].name, METRIC_COUNTER, counts[i].help);
+		for (size_t j = 0; j < count; j++)
+			metrics_sample(m,
+				(const struct metric_label[]){
+					{"function", units[j]->config->name}, {0}},
+				*(const uint64_t *)((const char *)units[j] + counts[i].offset));
+	}
 }
 
 static void write_durations(struct metrics *m, const struct unit *const *units,
