@@ -203,7 +203,7 @@ static int send_events(const struct bench *bench, unsigned int index, enum spool
 	if (r == 0)
 		r = loop_new(&sender.loop);
 	if (r == 0)
-		r = spool_new(SPOOL, &sender.spool);
+		r = spool_new(SPOOL, NULL, NULL, &sender.spool);
 	if (r == 0)
 		r = uplink_v2_new(sender.loop, sender.spool, &options, &sender.uplink, &error);
 	if (r == 0) {

@@ -3,6 +3,9 @@
 
 #include "agent/alarms.h"
 #include "agent/counting.h"
+#include "agent/interfaces.h"
+#include "agent/journal_pinned.h"
+#include "agent/pins.h"
 #include "agent/preflight.h"
 #include "agent/sandbox.h"
 #include "agent/spool.h"
@@ -14,6 +17,8 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
+#include "base/random.h"
+#include "base/siphash.h"
 #include "event/schema.h"
 #include "pki/identity.h"
 #include "wire/v1.h"
@@ -31,6 +36,9 @@ struct agent {
 	const struct agent_options *options;
 	struct endpoint_list server;
 	uint32_t switch_id; /* 0: rules of the server say it */
+	uint64_t owner;     /* whose incarnation it is; 0: with version 1 there are none */
+	struct pins *pins;  /* NULL: nothing is pinned */
+	struct pinned_journal journal;
 	struct loop *loop;
 	struct spool *spool;
 	struct uplink *uplink;
@@ -157,11 +165,10 @@ static void reload_alarms(struct agent *agent)
 /* What was in the spool before, and is not now, was sent. */
 static void note_sent(struct agent *agent)
 {
-	struct counting_mark mark;
+	const uint64_t mark = counting_get_mark(agent->counting);
 
-	counting_get_mark(agent->counting, &mark);
 	if (uplink_is_done(agent->uplink))
-		counting_note_sent(agent->counting, &mark);
+		counting_note_sent(agent->counting, mark);
 }
 
 /* The queues are looked at after that nothing more comes into them. */
@@ -241,25 +248,127 @@ static int counting_init(struct agent *agent)
 		.flow_events_per_s = options->flow_events_per_s,
 		.port_max = options->port_max,
 		.inside = options->inside,
-		.pin_directory = options->pin_directory,
+		.pins = agent->pins,
 		.spool = agent->spool,
 		.notify = notify,
 		.user = agent->loop,
 	};
 	_cleanup_free_ char *error = NULL;
-	gid_t group;
 	int r;
 
 	r = read_alarms(agent, &counting.fanout, &error);
 	if (r == 0)
 		r = preflight_capabilities(&error);
 	if (r == 0)
-		r = privileges_find_user(options->user, &counting.pin_user, &group, &error);
-	if (r == 0)
 		r = counting_new(&counting, &agent->counting, &error);
 	if (r < 0)
 		log_error("%s", error ? error : strerror(-r));
 	return r;
+}
+
+/* ---- what outlives the agent ---- */
+
+static void say_resumed(const struct journal_past *past)
+{
+	uint64_t events = 0;
+
+	for (int kind = 0; kind < JOURNAL_KINDS; kind++)
+		events += past->waiting[kind];
+	if (past->goes_on)
+		log_info("resumed incarnation of the agent before events=%" PRIu64, events);
+	else if (events > 0)
+		log_info("what the agent before had not sent goes on events=%" PRIu64, events);
+}
+
+static int journal_init(struct agent *agent, char **ret_error)
+{
+	struct journal_options options = {
+		.capacity = agent->options->spool_max, .owner = agent->owner};
+	struct random_stream random;
+	int r = uplink_v2_layout(&options.layout);
+
+	if (r == 0)
+		r = random_stream_init(&random);
+	if (r < 0)
+		return r;
+	while (options.boot == 0)
+		options.boot = random_stream_next(&random);
+	if (!agent->pins)
+		return journal_new(&options, &agent->journal.journal);
+	r = pinned_journal_open(agent->pins, &options, &agent->journal, ret_error);
+	if (r == 0)
+		say_resumed(&agent->journal.past);
+	return r;
+}
+
+/* Interfaces are known by number, and another network namespace has the same numbers. */
+static int check_namespace(const struct pins *pins, char **ret_error)
+{
+	const uint64_t netns = interfaces_namespace();
+
+	for (unsigned int i = 0; i < pins_set_count(pins); i++) {
+		const struct pin_state *state = pin_set_state(pins_set(pins, i));
+
+		if (state && state->netns != netns)
+			return error_set(ret_error, -EXDEV,
+				"--pin %s: these are of another network namespace: choose another "
+				"directory, or remove them with --unpin",
+				pins_directory(pins));
+	}
+	return 0;
+}
+
+static int pins_init(struct agent *agent, char **ret_error)
+{
+	const struct agent_options *options = agent->options;
+	uid_t user;
+	gid_t group;
+	int r;
+
+	if (!options->pin_directory)
+		return 0;
+	r = preflight_capabilities(ret_error);
+	if (r == 0)
+		r = privileges_find_user(options->user, &user, &group, ret_error);
+	if (r == 0)
+		r = pins_open(options->pin_directory, user, &agent->pins, ret_error);
+	return r < 0 ? r : check_namespace(agent->pins, ret_error);
+}
+
+static int spool_init(struct agent *agent, char **ret_error)
+{
+	int r = pins_init(agent, ret_error);
+
+	if (r == 0)
+		r = journal_init(agent, ret_error);
+	return r < 0 ? r
+		     : spool_new(agent->options->spool_max, agent->journal.journal,
+			       &agent->journal.past, &agent->spool);
+}
+
+/* Where the next agent would find neither events nor maps, it finds nothing. */
+static void pins_done(struct agent *agent)
+{
+	const bool is_empty = agent->journal.journal && journal_is_empty(agent->journal.journal);
+
+	pinned_journal_close(&agent->journal);
+	if (!agent->pins)
+		return;
+	if (is_empty && pins_set_count(agent->pins) == 0 && pins_have_no_link(agent->pins))
+		pins_remove_journal(agent->pins);
+	pins_close(agent->pins);
+}
+
+/* ---- the uplink ---- */
+
+/* By the number that the certificate says, or by its name, which outlives a renewal, too. */
+static uint64_t owner_of(const struct credentials *credentials, uint32_t switch_id)
+{
+	static const struct siphash_key key = {.k0 = 0x6f776e6572000000};
+	char name[IDENTITY_NAME_MAX];
+
+	identity_name(credentials->certificate, name);
+	return switch_id ? switch_id : siphash(&key, name, strlen(name)) | 1ULL << 63;
 }
 
 /* What to do where there is no certificate, in full: it is what everybody meets first. */
@@ -284,6 +393,7 @@ static int read_credentials(struct agent *agent, char **ret_server, char **ret_e
 		return r;
 	(void)!identity_find(
 		credentials->certificate, &identity_rule_default, 1, &agent->switch_id, &nameless);
+	agent->owner = owner_of(credentials, agent->switch_id);
 	*ret_server = strdup(options->server       ? options->server
 			     : credentials->server ? credentials->server
 						   : "");
@@ -305,15 +415,7 @@ static int uplink_init_v2(struct agent *agent, char **ret_error)
 		.key_log = options->key_log,
 		.lane_events = options->spool_max,
 	};
-	_cleanup_free_ char *server = NULL;
-	int r = schema_init();
-
-	if (r == 0)
-		r = read_credentials(agent, &server, ret_error);
-	if (r == 0)
-		r = endpoint_resolve(server, V2_PORT, &agent->server, ret_error);
-	return r < 0 ? r
-		     : uplink_v2_new(agent->loop, agent->spool, &uplink, &agent->uplink, ret_error);
+	return uplink_v2_new(agent->loop, agent->spool, &uplink, &agent->uplink, ret_error);
 }
 
 static int uplink_init_v1(struct agent *agent, char **ret_error)
@@ -322,12 +424,9 @@ static int uplink_init_v1(struct agent *agent, char **ret_error)
 		.switch_id = agent->options->switch_id,
 		.resend_ns = V1_RESEND_NS,
 	};
-	int r = endpoint_resolve(agent->options->server, V2_PORT, &agent->server, ret_error);
+	int r;
 
-	if (r < 0)
-		return r;
 	uplink.server = agent->server.endpoints[0];
-	agent->switch_id = agent->options->switch_id;
 	r = uplink_v1_new(agent->loop, agent->spool, &uplink, &agent->uplink);
 	if (r < 0)
 		return error_set(ret_error, r, "cannot reach the server %s: %s",
@@ -336,12 +435,32 @@ static int uplink_init_v1(struct agent *agent, char **ret_error)
 	return 0;
 }
 
+/* Who we are, and where the server is. */
+static int find_server(struct agent *agent, char **ret_error)
+{
+	_cleanup_free_ char *server = NULL;
+	int r = 0;
+
+	agent->switch_id = agent->options->switch_id;
+	if (agent->options->protocol != 1)
+		r = read_credentials(agent, &server, ret_error);
+	return r < 0 ? r
+		     : endpoint_resolve(server ? server : agent->options->server, V2_PORT,
+			       &agent->server, ret_error);
+}
+
 static int uplink_init(struct agent *agent)
 {
 	_cleanup_free_ char *error = NULL;
-	int r = agent->options->protocol == 1 ? uplink_init_v1(agent, &error)
-					      : uplink_init_v2(agent, &error);
+	int r = schema_init();
 
+	if (r == 0)
+		r = find_server(agent, &error);
+	if (r == 0)
+		r = spool_init(agent, &error);
+	if (r == 0)
+		r = agent->options->protocol == 1 ? uplink_init_v1(agent, &error)
+						  : uplink_init_v2(agent, &error);
 	if (r < 0)
 		log_error("%s", error ? error : strerror(-r));
 	return r;
@@ -356,8 +475,6 @@ static int agent_init(struct agent *agent)
 	r = loop_new(&agent->loop);
 	if (r == 0)
 		r = loop_add_signals(agent->loop, signals, ARRAY_SIZE(signals), on_signal, agent);
-	if (r == 0)
-		r = spool_new(agent->options->spool_max, &agent->spool);
 	if (r < 0) {
 		log_error("cannot start reason=\"%s\"", strerror(-r));
 		return r;
@@ -450,6 +567,7 @@ static void agent_done(struct agent *agent)
 	counting_free(agent->counting);
 	uplink_free(agent->uplink);
 	spool_free(agent->spool);
+	pins_done(agent);
 	loop_free(agent->loop);
 	sandbox_done(&agent->sandbox);
 }

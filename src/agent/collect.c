@@ -221,35 +221,6 @@ static int open_flows(struct collector *collector, const struct collector_option
 	return r;
 }
 
-static uint32_t map_id(int fd)
-{
-	struct bpf_map_info info = {0};
-	uint32_t size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? 0 : info.id;
-}
-
-/* Which of the two is in the place `key` of the map of maps. */
-static unsigned int map_in_use(int outer_fd, uint32_t key, const int inner_fds[2])
-{
-	uint32_t id = 0;
-
-	return bpf_map_lookup_elem(outer_fd, &key, &id) == 0 && id == map_id(inner_fds[1]);
-}
-
-void collector_open_ports(struct collector *collector)
-{
-	const struct account *owner = collector->programs[0];
-	struct double_table *ports = &collector->ports;
-
-	*ports = (struct double_table){
-		.outer_fd = bpf_map__fd(owner->maps.ports),
-		.inner_fd = {bpf_map__fd(owner->maps.ports_a), bpf_map__fd(owner->maps.ports_b)},
-	};
-	if (collector->is_resumed)
-		ports->active = map_in_use(ports->outer_fd, 0, ports->inner_fd);
-}
-
 int collector_open_fanout(struct collector *collector, const struct fanout_options *options)
 {
 	const struct account *owner = collector->programs[0];
@@ -267,11 +238,15 @@ int collector_open_fanout(struct collector *collector, const struct fanout_optio
 
 	if (options->window_ns == 0)
 		return 0;
-	if (collector->set)
-		maps.window_ends_ns = &pin_set_state(collector->set)->window_ends_ns;
+	if (collector->set) {
+		struct pin_state *state = pin_set_state(collector->set);
+
+		maps.window_ends_ns = &state->window_ends_ns;
+		maps.end = &state->window_end;
+		maps.taking = &state->fanout_taking;
+	}
 	for (uint32_t kind = 0; kind < 2 && collector->is_resumed; kind++)
-		maps.active[kind] = map_in_use(maps.outer_fd, kind, maps.table_fds[kind]);
-	maps.is_resumed = collector->is_resumed;
+		maps.active[kind] = collector_map_in_use(maps.outer_fd, kind, maps.table_fds[kind]);
 	maps.keep_limits = collector->is_left;
 	return fanout_new(options, &maps, collector->driven, &collector->fanout);
 }
@@ -372,100 +347,9 @@ void collector_set_time(struct collector *collector, uint64_t now_ns)
 		collector->programs[slot]->bss->clock_given_ns = now_ns;
 }
 
-/*
- * Puts the other table, which is empty, in use. The kernel returns from updating a map of maps only
- * after an RCU grace period (maybe_wait_bpf_programs() in kernel/bpf/syscall.c), and a program runs
- * inside one read-side section, so when this returns none counts in the old table any more.
- */
-static int table_swap(struct double_table *table, int *ret_quiet_fd)
-{
-	unsigned int next = !table->active;
-	const uint32_t zero = 0;
-	int quiet_fd = table->inner_fd[table->active];
-
-	if (bpf_map_update_elem(table->outer_fd, &zero, &table->inner_fd[next], BPF_ANY) < 0)
-		return -errno;
-	table->active = next;
-	*ret_quiet_fd = quiet_fd;
-	return 0;
-}
-
-/* Takes up to BATCH entries out. 0 and *ret_count; 1 likewise, and they were the last. */
-static int table_take(
-	struct collector *collector, int fd, uint32_t *position, bool first, uint32_t *ret_count)
-{
-	uint32_t count = BATCH;
-	int r;
-
-	r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : position, position, collector->keys,
-		collector->values, &count, NULL);
-	if (r < 0 && errno != ENOENT)
-		return -errno;
-	*ret_count = count;
-	return r < 0;
-}
-
-/* Added to the programs' time it gives UNIX time. */
-static uint64_t epoch_ns(const struct collector *collector)
+uint64_t collector_epoch_ns(const struct collector *collector)
 {
 	return collector->driven ? 0 : event_clock_epoch_ns();
-}
-
-typedef void (*hand_on_fn)(const struct collector *collector, uint32_t index, uint64_t epoch,
-	const struct collect_sink *sink);
-
-static void note_leaving(const struct collect_sink *sink, int64_t change)
-{
-	if (sink->ports_leave)
-		sink->ports_leave(sink->user, change);
-}
-
-static int table_drain(struct collector *collector, struct double_table *table, hand_on_fn hand_on,
-	const struct collect_sink *sink)
-{
-	const uint64_t epoch = epoch_ns(collector);
-	uint32_t position = 0, count = 0;
-	bool first = true;
-	int fd = table->inner_fd[table->active], r = 0;
-
-	/* No program runs while a driven one is collected: its table is quiet as it is. */
-	if (!collector->driven)
-		r = table_swap(table, &fd);
-	if (r < 0)
-		return r;
-	do {
-		note_leaving(sink, BATCH);
-		r = table_take(collector, fd, &position, first, &count);
-		if (r < 0)
-			return r; /* how many left is not known */
-		note_leaving(sink, (int64_t)count - BATCH);
-		for (uint32_t i = 0; i < count; i++)
-			hand_on(collector, i, epoch, sink);
-		first = false;
-	} while (r == 0);
-	return 0;
-}
-
-static void hand_on_port(const struct collector *collector, uint32_t index, uint64_t epoch,
-	const struct collect_sink *sink)
-{
-	const struct port_key *key = &collector->keys[index];
-	const struct port_counters *counters = &collector->values[index];
-	const struct port_event event = {
-		.srcip = key->srcip,
-		.dstip = key->dstip,
-		.dstport = key->dstport,
-		.protocol = key->protocol,
-		.first = counters->first + epoch,
-		.last = counters->last + epoch,
-		.udp = counters->udp,
-		.syn = counters->syn,
-		.rst = counters->rst,
-		.completed = counters->completed,
-		.refused = counters->refused,
-	};
-
-	sink->port(sink->user, &event);
 }
 
 static struct flow_time flow_now(const struct collector *collector)
@@ -481,8 +365,10 @@ static struct flow_time flow_now(const struct collector *collector)
 
 static struct fanout_sink fanout_sink(const struct collect_sink *sink)
 {
-	return (struct fanout_sink){
-		.source = sink->source, .target = sink->target, .user = sink->user};
+	return (struct fanout_sink){.source = sink->source,
+		.target = sink->target,
+		.sequence = sink->alarm_sequence,
+		.user = sink->user};
 }
 
 static uint64_t programs_now_ns(const struct collector *collector)
@@ -504,7 +390,7 @@ struct fanout *collector_fanout(const struct collector *collector)
 static struct fanout_clock fanout_clock(const struct collector *collector)
 {
 	return (struct fanout_clock){
-		.now_ns = programs_now_ns(collector), .epoch_ns = epoch_ns(collector)};
+		.now_ns = programs_now_ns(collector), .epoch_ns = collector_epoch_ns(collector)};
 }
 
 int collector_take_alarms(struct collector *collector, const struct collect_sink *sink)
@@ -528,6 +414,23 @@ int collector_end_window(struct collector *collector, const struct collect_sink 
 	return collector->fanout ? fanout_end_window(collector->fanout, &clock, &records) : 0;
 }
 
+int collector_finish_window(struct collector *collector, const struct collect_sink *sink)
+{
+	const struct fanout_sink records = fanout_sink(sink);
+	const struct fanout_clock clock = fanout_clock(collector);
+
+	return collector->fanout ? fanout_finish_window(collector->fanout, &clock, &records) : 0;
+}
+
+void collector_settle(struct collector *collector, const struct collect_sink *sink,
+	struct collector_unknown *ret_unknown)
+{
+	ret_unknown->window = collector->fanout &&
+			      !fanout_settle(collector->fanout, &sink->alarm_sequence, sink->user);
+	ret_unknown->ports =
+		collector->ports.outer_fd >= 0 ? collector_settle_ports(collector, sink) : 0;
+}
+
 int collector_collect(struct collector *collector, const struct collect_sink *sink)
 {
 	const struct flow_sink flows = {.flow = sink->flow, .shed = sink->shed, .user = sink->user};
@@ -539,7 +442,7 @@ int collector_collect(struct collector *collector, const struct collect_sink *si
 	struct flow_time now;
 
 	if (r == 0 && collector->ports.outer_fd >= 0)
-		r = table_drain(collector, &collector->ports, hand_on_port, sink);
+		r = collector_collect_ports(collector, sink);
 	if (r < 0)
 		return r;
 	if (!collector->flows)

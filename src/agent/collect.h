@@ -12,6 +12,7 @@
  * interfaces is safe from any.
  */
 
+#include "agent/drain.h"
 #include "agent/fanout.h"
 #include "base/attr.h"
 #include "netlambda/event.h"
@@ -65,15 +66,12 @@ struct collect_sink {
 	/* Packets that are in no flow: as struct flow_sink has it. NULL: of no interest. */
 	void (*shed)(void *user, const struct flow_event *increment);
 	void (*port)(void *user, const struct port_event *event);
-	/*
-	 * How many records of ports leave the maps: called before they do, with the most there may be,
-	 * and after, with what there were fewer, negative. So who keeps the sum where it outlives the
-	 * process never has too little. NULL: of no interest.
-	 */
-	void (*ports_leave)(void *user, int64_t change);
+	/* Where `port` puts records, so that one that is killed is gone on with. Zero: nowhere. */
+	struct drain_sequence port_sequence;
 	/* As struct fanout_sink has them; only called if these are counted. */
 	void (*source)(void *user, const struct source_event *event);
 	void (*target)(void *user, const struct target_event *event);
+	struct drain_sequence alarm_sequence; /* likewise of the two */
 	void *user;
 };
 
@@ -87,7 +85,7 @@ int collector_new(
 
 /*
  * What an earlier agent left in a set of pinned maps, when no program counts there any more: it is to
- * be collected twice, since tables are swapped, and collector_end_window()ed twice. Of maps that hold
+ * be collected and collector_end_window()ed. Of maps that hold
  * other structs than those that are known here nothing is handed on: `ret_unread` has their groups
  * (bits by enum pin_group). There is no program. Returns 0 or a negative errno.
  */
@@ -115,6 +113,19 @@ int collector_open_object(struct collector *collector, unsigned int slot,
 
 /* The UNIX time of the packets that come next. Only for a driven collector; costs a store. */
 void collector_set_time(struct collector *collector, uint64_t now_ns);
+
+/* What was being handed on into a journal that is gone, so it is not known how far, and is given up. */
+struct collector_unknown {
+	uint32_t ports; /* records, at most */
+	bool window;    /* the last records of sources and targets of one */
+};
+
+/* Once, before anything is handed on: how far one had got that was killed. */
+void collector_settle(struct collector *collector, const struct collect_sink *sink,
+	struct collector_unknown *ret_unknown);
+/* Before anything else is counted for sources and targets: ends a window that one had begun to end. */
+int collector_finish_window(
+	struct collector *collector, const struct collect_sink *sink) _must_check_;
 
 /*
  * Ends the period: hands on all that was counted since the last call. Waits for an RCU grace

@@ -20,6 +20,9 @@ struct double_table {
 	int outer_fd;
 	int inner_fd[2];
 	unsigned int active;
+	struct drain_state *drain; /* of the quiet one; pinned, or `own` */
+	struct drain_state own;
+	uint64_t handed_on; /* where there is no journal */
 };
 
 struct collector {
@@ -41,11 +44,23 @@ struct collector {
 	struct port_counters values[BATCH];
 };
 
-/* ---- agent/collect.c: once the maps are there ---- */
+/* ---- agent/collect.c ---- */
 
-void collector_open_ports(struct collector *collector);
+/* Added to the programs' time it gives UNIX time. */
+uint64_t collector_epoch_ns(const struct collector *collector);
+/* Once the maps are there. */
 int collector_open_fanout(
 	struct collector *collector, const struct fanout_options *options) _must_check_;
+
+/* ---- agent/collect_ports.c ---- */
+
+/* Once the maps are there. */
+void collector_open_ports(struct collector *collector);
+int collector_collect_ports(
+	struct collector *collector, const struct collect_sink *sink) _must_check_;
+uint32_t collector_settle_ports(struct collector *collector, const struct collect_sink *sink);
+/* Which of the two is in the place `key` of the map of maps. */
+unsigned int collector_map_in_use(int outer_fd, uint32_t key, const int inner_fds[2]);
 
 /* ---- agent/collect_pinned.c ---- */
 

@@ -33,12 +33,11 @@ struct counting {
 	struct collector *collector;
 	struct slots *slots;
 	struct tally *tally;
-	struct pins *pins; /* NULL: nothing is pinned */
 	struct leftovers *left;
 	struct pin_ledger *ledger; /* the pinned one, or a private one */
 	struct pin_ledger private_ledger;
 	/* Of `taken`, what is in the spool by now. */
-	atomic_uint_fast64_t pushed_packets, pushed_ports;
+	atomic_uint_fast64_t pushed_packets;
 	uint64_t lost_packets, lost_ports;
 
 	pthread_t thread;
@@ -77,19 +76,23 @@ static bool is_set(const atomic_bool *flag)
 
 /* ---- into the spool ---- */
 
+static void wait_for_room(const struct counting *counting)
+{
+	const struct timespec pause = {.tv_nsec = NS_PER_MS};
+
+	counting->options.notify(counting->options.user);
+	nanosleep(&pause, NULL);
+}
+
 /*
  * While running, a full spool sheds. At the end there is no next period to make up for it, so wait
  * for the sending thread to make room.
  */
 static void push(struct counting *counting, enum spool_class class, const void *record)
 {
-	const struct timespec pause = {.tv_nsec = NS_PER_MS};
-
 	while (is_set(&counting->stopping) && !is_set(&counting->abandoned) &&
-		!spool_has_room(counting->options.spool, class)) {
-		counting->options.notify(counting->options.user);
-		nanosleep(&pause, NULL);
-	}
+		!spool_has_room(counting->options.spool, class))
+		wait_for_room(counting);
 	spool_push(counting->options.spool, class, record);
 }
 
@@ -123,13 +126,6 @@ static void on_port(void *user, const struct port_event *event)
 	push(user, SPOOL_PORT, event);
 }
 
-static void on_ports_leave(void *user, int64_t change)
-{
-	struct counting *counting = user;
-
-	counting->ledger->taken_ports += (uint64_t)change;
-}
-
 static void on_source(void *user, const struct source_event *event)
 {
 	push(user, SPOOL_SOURCE, event);
@@ -140,15 +136,32 @@ static void on_target(void *user, const struct target_event *event)
 	push(user, SPOOL_TARGET, event);
 }
 
+static uint64_t next_port(void *user)
+{
+	const struct counting *counting = user;
+
+	return spool_sequence(counting->options.spool, V2_LANE_PORT);
+}
+
+static uint64_t next_alarm(void *user)
+{
+	const struct counting *counting = user;
+
+	return spool_sequence(counting->options.spool, V2_LANE_URGENT);
+}
+
 static const struct collect_sink *sink_of(struct counting *counting, struct collect_sink *ret_sink)
 {
+	const uint64_t journal = spool_identity(counting->options.spool);
+
 	*ret_sink = (struct collect_sink){
 		.flow = on_flow_increment,
 		.shed = on_shed,
 		.port = on_port,
-		.ports_leave = on_ports_leave,
+		.port_sequence = {journal, next_port},
 		.source = on_source,
 		.target = on_target,
+		.alarm_sequence = {journal, next_alarm},
 		.user = counting,
 	};
 	return ret_sink;
@@ -180,31 +193,24 @@ static void on_last_totals(void *user, const struct interface_event *totals)
 static void note_tally(struct counting *counting)
 {
 	struct tally_stats stats;
-	uint64_t told;
 
 	tally_get_stats(counting->tally, &stats);
-	told = counting->ledger->taken_packets - stats.untold;
 	set(&counting->flow_count, stats.flows);
 	set(&counting->shed_flows, stats.shed_flows);
 	set(&counting->shed_packets, stats.shed_packets);
 	set(&counting->shed_bytes, stats.shed_bytes);
-	atomic_store_explicit(&counting->pushed_packets, told, memory_order_release);
-	atomic_store_explicit(
-		&counting->pushed_ports, counting->ledger->taken_ports, memory_order_release);
+	atomic_store_explicit(&counting->pushed_packets,
+		counting->ledger->taken_packets - stats.untold, memory_order_release);
 }
 
-void counting_get_mark(const struct counting *counting, struct counting_mark *ret_mark)
+uint64_t counting_get_mark(const struct counting *counting)
 {
-	*ret_mark = (struct counting_mark){
-		.packets = atomic_load_explicit(&counting->pushed_packets, memory_order_acquire),
-		.ports = atomic_load_explicit(&counting->pushed_ports, memory_order_acquire),
-	};
+	return atomic_load_explicit(&counting->pushed_packets, memory_order_acquire);
 }
 
-void counting_note_sent(struct counting *counting, const struct counting_mark *mark)
+void counting_note_sent(struct counting *counting, uint64_t mark)
 {
-	counting->ledger->sent_packets = mark->packets;
-	counting->ledger->sent_ports = mark->ports;
+	counting->ledger->sent_packets = mark;
 }
 
 /* ---- the thread ---- */
@@ -251,10 +257,7 @@ static void clear_left(struct counting *counting)
 static void on_relieve(struct loop_timer *timer, uint64_t now_ns)
 {
 	struct counting *counting = timer->user;
-	const struct collect_sink sink = {.flow = on_flow_increment,
-		.port = on_port,
-		.ports_leave = on_ports_leave,
-		.user = counting};
+	const struct collect_sink sink = {.flow = on_flow_increment, .user = counting};
 	const bool busy = collector_relieve(counting->collector, &sink);
 
 	loop_arm_timer(counting->loop, timer, now_ns + (busy ? RELIEVE_BUSY_NS : RELIEVE_NS));
@@ -301,6 +304,7 @@ static void on_period(struct loop_timer *timer, uint64_t now_ns)
 	note_alarms(
 		tally_round(counting->tally, now_ns, event_clock_ns(), sink_of(counting, &sink)));
 	note_tally(counting);
+	(void)spool_settle(counting->options.spool);
 	counting->options.notify(counting->options.user);
 
 	next_ns = now_ns + period_ns;
@@ -320,13 +324,12 @@ static void collect_last(struct counting *counting)
 		slots_detach(counting->slots);
 	clear_left(counting);
 	collect(counting);
-	/* The other table, from which an agent that was killed had not taken all yet. */
-	if (collector_is_resumed(counting->collector))
-		collect(counting);
 	tally_end_flows(counting->tally, event_clock_ns());
 	if (!counting->leave)
 		note_alarms(collector_end_window(counting->collector, sink_of(counting, &sink)));
 	note_tally(counting);
+	while (!spool_settle(counting->options.spool) && !is_set(&counting->abandoned))
+		wait_for_room(counting);
 }
 
 static void on_stop(void *user)
@@ -350,9 +353,11 @@ static void on_stop(void *user)
 static void *counting_main(void *user)
 {
 	struct counting *counting = user;
+	struct collect_sink sink;
 	int r;
 
 	pthread_setname_np(pthread_self(), "collect");
+	note_alarms(collector_finish_window(counting->collector, sink_of(counting, &sink)));
 	loop_arm_timer(counting->loop, &counting->period_timer,
 		clock_monotonic_ns() + counting->options.period_ns);
 	loop_arm_timer(counting->loop, &counting->follow_timer, clock_monotonic_ns() + FOLLOW_NS);
@@ -396,62 +401,55 @@ static int tally_init(struct counting *counting)
 	return tally_new(&options, &counting->tally);
 }
 
-/* Interfaces are known by number, and another network namespace has the same numbers. */
-static int check_namespace(const struct counting *counting, uint64_t netns, char **ret_error)
+/* What the agent before took from the maps and may not have sent, unless it stopped in good order. */
+static void note_lost(struct counting *counting, const struct collector_unknown *unknown)
 {
-	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
-		const struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
+	uint64_t ports = spool_predecessor_lost(counting->options.spool, SPOOL_PORT);
 
-		if (state && state->netns != netns)
-			return error_set(ret_error, -EXDEV,
-				"--pin %s: these are of another network namespace: choose another "
-				"directory, or remove them with --unpin",
-				counting->options.pin_directory);
+	for (unsigned int i = 0; i < pins_set_count(counting->options.pins); i++) {
+		const struct pin_state *state = pin_set_state(pins_set(counting->options.pins, i));
+
+		if (state)
+			counting->lost_packets +=
+				state->ledger.taken_packets - state->ledger.sent_packets;
 	}
-	return 0;
-}
-
-static int pins_init(struct counting *counting, char **ret_error)
-{
-	int r;
-
-	counting->ledger = &counting->private_ledger;
-	if (!counting->options.pin_directory)
-		return 0;
-	r = pins_open(counting->options.pin_directory, counting->options.pin_user, &counting->pins,
-		ret_error);
-	return r < 0 ? r : check_namespace(counting, interfaces_namespace(), ret_error);
-}
-
-/* What the agent before took from the maps and did not send, unless it stopped in good order. */
-static void note_lost(struct counting *counting)
-{
-	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
-		const struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
-
-		if (!state)
-			continue;
-		counting->lost_packets += state->ledger.taken_packets - state->ledger.sent_packets;
-		counting->lost_ports += state->ledger.taken_ports - state->ledger.sent_ports;
-	}
-	if (counting->lost_packets + counting->lost_ports > 0)
+	counting->lost_ports = unknown->ports;
+	ports += unknown->ports;
+	if (counting->lost_packets + ports > 0)
 		log_warning("what the agent before had taken from the maps may "
 			    "not all have been sent packets_at_most=%" PRIu64
 			    " port_records_at_most=%" PRIu64,
-			counting->lost_packets, counting->lost_ports);
+			counting->lost_packets, ports);
+	if (unknown->window)
+		log_warning("the last records of sources and targets of a window may not all have "
+			    "been sent");
 }
 
 /* When that was said: one that is killed in between has it said twice, rather than not at all. */
 static void settle_ledgers(const struct counting *counting)
 {
-	for (unsigned int i = 0; i < pins_set_count(counting->pins); i++) {
-		struct pin_state *state = pin_set_state(pins_set(counting->pins, i));
+	for (unsigned int i = 0; i < pins_set_count(counting->options.pins); i++) {
+		struct pin_state *state = pin_set_state(pins_set(counting->options.pins, i));
 
 		if (!state)
 			continue;
 		state->ledger.sent_packets = state->ledger.taken_packets;
-		state->ledger.sent_ports = state->ledger.taken_ports;
 	}
+}
+
+/* How far the agent before had got with each set, before anything more is pushed. */
+static int settle(struct counting *counting, struct pin_set *set)
+{
+	struct collector_unknown unknown = {0};
+	struct collect_sink sink;
+	int r = leftovers_open(counting->options.pins, set, &counting->left);
+
+	if (r < 0)
+		return r;
+	collector_settle(counting->collector, sink_of(counting, &sink), &unknown);
+	leftovers_settle(counting->left, &sink, &unknown);
+	note_lost(counting, &unknown);
+	return 0;
 }
 
 /* What is pinned is ours from now on. */
@@ -459,17 +457,20 @@ static int take_over(struct counting *counting)
 {
 	struct pin_set *set = collector_pin_set(counting->collector);
 	struct pin_state *state;
+	int r;
 
 	if (!set)
 		return 0;
-	state = pin_set_state(set);
-	note_lost(counting);
+	r = settle(counting, set);
+	if (r < 0)
+		return r;
 	settle_ledgers(counting);
+	state = pin_set_state(set);
 	state->pid = (uint32_t)getpid();
 	state->netns = interfaces_namespace();
 	counting->ledger = &state->ledger;
 	note_tally(counting);
-	return leftovers_open(counting->pins, set, &counting->left);
+	return 0;
 }
 
 static int collector_init(struct counting *counting, char **ret_error)
@@ -481,7 +482,7 @@ static int collector_init(struct counting *counting, char **ret_error)
 		.inside = counting->options.inside,
 		.fanout = counting->options.fanout,
 		.may_be_preempted = preflight_kernel_is_realtime(),
-		.pins = counting->pins,
+		.pins = counting->options.pins,
 		.pins_salt = slots_fingerprint(&counting->options.slots),
 	};
 	int r = collector_new(&options, &counting->collector);
@@ -494,7 +495,7 @@ static int collector_init(struct counting *counting, char **ret_error)
 	r = take_over(counting);
 	if (r < 0)
 		return error_set(ret_error, r, "--pin %s: cannot open what is pinned there: %s",
-			counting->options.pin_directory, strerror(-r));
+			pins_directory(counting->options.pins), strerror(-r));
 	return 0;
 }
 
@@ -512,7 +513,7 @@ static int slots_init(struct counting *counting, char **ret_error)
 	struct slots_stats stats;
 	int r;
 
-	options.pins = counting->pins;
+	options.pins = counting->options.pins;
 	options.left = counting->left;
 	options.last_totals = on_last_totals;
 	options.user = counting;
@@ -550,9 +551,7 @@ int counting_new(
 	if (r < 0)
 		return r;
 	loop_on_wake(counting->loop, on_stop, counting);
-	r = pins_init(counting, ret_error);
-	if (r < 0)
-		return r;
+	counting->ledger = &counting->private_ledger;
 	r = collector_init(counting, ret_error);
 	if (r < 0)
 		return r;
@@ -571,18 +570,17 @@ static bool is_over(const struct counting *counting)
 {
 	return counting->collector && !counting->left &&
 	       (is_set(&counting->finished) || !collector_is_resumed(counting->collector)) &&
-	       pins_have_no_link(counting->pins);
+	       pins_have_no_link(counting->options.pins);
 }
 
 static void pins_done(struct counting *counting)
 {
-	if (!counting->pins)
+	if (!counting->options.pins)
 		return;
-	while (is_over(counting) && pins_set_count(counting->pins) > 0)
-		pins_remove_set(counting->pins, pins_set(counting->pins, 0));
+	while (is_over(counting) && pins_set_count(counting->options.pins) > 0)
+		pins_remove_set(counting->options.pins, pins_set(counting->options.pins, 0));
 	if (counting->left)
 		leftovers_close(counting->left);
-	pins_close(counting->pins);
 }
 
 void counting_free(struct counting *counting)
@@ -610,7 +608,7 @@ int counting_start(struct counting *counting)
 
 void counting_stop(struct counting *counting, bool leave)
 {
-	counting->leave = leave && counting->pins;
+	counting->leave = leave && counting->options.pins;
 	if (counting->leave)
 		slots_leave(counting->slots);
 	atomic_store_explicit(&counting->stopping, true, memory_order_release);
@@ -655,7 +653,7 @@ void counting_get_stats(const struct counting *counting, struct counting_stats *
 
 const struct pins *counting_pins(const struct counting *counting)
 {
-	return counting->pins;
+	return counting->options.pins;
 }
 
 struct slots *counting_slots(const struct counting *counting)

@@ -13,9 +13,9 @@
 #include "agent/spool.h"
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 struct counting;
+struct pins;
 
 struct counting_options {
 	struct slots_options slots; /* but for pins, `last_totals` and `user` */
@@ -26,12 +26,8 @@ struct counting_options {
 	uint32_t port_max;
 	uint32_t inside; /* tunnels to look into */
 	struct fanout_options fanout;
-	/*
-	 * Where maps and links are pinned, to be gone on with by the next agent; NULL: nowhere. The
-	 * directory may be `pin_user`'s, beside root's and our own.
-	 */
-	const char *pin_directory;
-	uid_t pin_user;
+	/* Where maps and links are pinned, to be gone on with by the next agent; NULL: nowhere. Borrowed. */
+	struct pins *pins;
 	struct spool *spool; /* borrowed; the collecting thread is its producer */
 	void (*notify)(
 		void *user); /* on the collecting thread: the spool got more, or it finished */
@@ -45,7 +41,7 @@ struct counting_stats {
 	uint64_t flows;  /* now remembered */
 	/*
 	 * What the agent before took from the maps and may not have sent, being killed: at most so many
-	 * packets in flows, and records of event 1.
+	 * packets in flows, and records of event 1, these beside what its journal had.
 	 */
 	uint64_t lost_packets, lost_ports;
 	/* In no last record, more flows having ended than may be told of. */
@@ -72,12 +68,9 @@ int counting_start(struct counting *counting) _must_check_;
  * counting_abandon(), which makes it shed.
  */
 void counting_stop(struct counting *counting, bool leave);
-/* How much was pushed into the spool so far; and that it was sent, or answered if it is to be. */
-struct counting_mark {
-	uint64_t packets, ports;
-};
-void counting_get_mark(const struct counting *counting, struct counting_mark *ret_mark);
-void counting_note_sent(struct counting *counting, const struct counting_mark *mark);
+/* Packets of what was pushed into the spool so far; and that it was sent, or answered if it is to be. */
+uint64_t counting_get_mark(const struct counting *counting);
+void counting_note_sent(struct counting *counting, uint64_t mark);
 void counting_abandon(struct counting *counting);
 /* Waits for the thread to end, after counting_stop() or without: it is stopped and abandoned then.
  */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 _Static_assert(FANOUT_KINDS == 2, "as in struct fanout_maps");
 
@@ -82,20 +83,59 @@ void fanout_hand_on(struct fanout *fanout, const struct fanout_record *record,
 		.ended = source.ended,
 	};
 
+	if (fanout->skip > 0) {
+		fanout->skip--;
+		return;
+	}
+	fanout->handed_on++;
 	if (record->kind == FANOUT_SOURCE)
 		fanout->sink->source(fanout->sink->user, &source);
 	else
 		fanout->sink->target(fanout->sink->user, &target);
 }
 
+uint64_t fanout_sequence(const struct fanout *fanout)
+{
+	const struct fanout_sink *sink = fanout->sink;
+
+	return sink->sequence.next ? sink->sequence.next(sink->user) : fanout->handed_on;
+}
+
 /* ---- what crossed a limit ---- */
+
+static void set(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* The ring's consumer moves on after each record (libbpf's ringbuf_process_ring()). */
+static uint64_t ring_position(const struct fanout *fanout)
+{
+	return __atomic_load_n(fanout->ring_position, __ATOMIC_ACQUIRE);
+}
+
+/* False: one that was killed did hand it on, and got no further. */
+static bool take_record(struct fanout *fanout)
+{
+	struct fanout_taking *taking = fanout->maps.taking;
+	const uint64_t position = ring_position(fanout);
+
+	if (position == fanout->taken_position) {
+		fanout->taken_position = FANOUT_NONE;
+		return false;
+	}
+	set(&taking->base, fanout_sequence(fanout));
+	set(&taking->journal, fanout->sink->sequence.journal);
+	set(&taking->position, position);
+	return true;
+}
 
 static int on_record(void *user, void *data, size_t size)
 {
 	struct fanout *fanout = user;
 	const struct fanout_record *record = data;
 
-	if (size == sizeof(*record) && record->kind < FANOUT_KINDS)
+	if (size == sizeof(*record) && record->kind < FANOUT_KINDS && take_record(fanout))
 		fanout_hand_on(fanout, record,
 			volumes_find(
 				fanout->volumes, (enum fanout_kind)record->kind, &record->address),
@@ -168,6 +208,25 @@ int fanout_take(
 	return r < 0 ? r : 0;
 }
 
+static void settle_taking(struct fanout *fanout, uint64_t journal, uint64_t sequence)
+{
+	struct fanout_taking *taking = fanout->maps.taking;
+
+	if (taking->journal == journal && journal != 0 && sequence > taking->base &&
+		taking->position == ring_position(fanout))
+		fanout->taken_position = taking->position;
+	else
+		set(&taking->journal, 0);
+}
+
+bool fanout_settle(struct fanout *fanout, const struct drain_sequence *sequence, void *user)
+{
+	const uint64_t next = sequence->next ? sequence->next(user) : 0;
+
+	settle_taking(fanout, sequence->journal, next);
+	return drain_settle(fanout->maps.end, sequence->journal, next);
+}
+
 /* ---- counting ---- */
 
 void fanout_count(struct fanout *fanout, const struct flow_event *growth, uint64_t now_ns)
@@ -233,11 +292,31 @@ int fanout_set_thresholds(struct fanout *fanout, const struct fanout_thresholds 
 	return r;
 }
 
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static int read_limits(struct fanout *fanout)
 {
 	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++)
 		if (bpf_map_lookup_elem(fanout->maps.limits_fd, &kind, &fanout->limits[kind]) < 0)
 			return -errno;
+	return 0;
+}
+
+static int open_ring(struct fanout *fanout)
+{
+	void *memory;
+
+	fanout->ring = ring_buffer__new(fanout->maps.ring_fd, on_record, fanout, NULL);
+	if (!fanout->ring)
+		return -errno;
+	memory = mmap(NULL, page_bytes(), PROT_READ, MAP_SHARED, fanout->maps.ring_fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	fanout->ring_position = memory;
+	fanout->taken_position = FANOUT_NONE;
 	return 0;
 }
 
@@ -273,19 +352,29 @@ int fanout_new(const struct fanout_options *options, const struct fanout_maps *m
 	pthread_mutex_init(&fanout->lock, NULL);
 	fanout->options = *options;
 	fanout->maps = *maps;
-	fanout->window_ends = maps->window_ends_ns ? maps->window_ends_ns : &fanout->window_ends_ns;
+	if (!maps->window_ends_ns)
+		fanout->maps.window_ends_ns = &fanout->window_ends_ns;
+	if (!maps->end)
+		fanout->maps.end = &fanout->end;
+	if (!maps->taking)
+		fanout->maps.taking = &fanout->taking;
 	fanout->driven = driven;
 	fanout->cpu_count = libbpf_num_possible_cpus();
 	if (fanout->cpu_count < 0)
 		return fanout->cpu_count;
-	fanout->ring = ring_buffer__new(maps->ring_fd, on_record, fanout, NULL);
-	if (!fanout->ring)
-		return -errno;
-	r = open_volumes(fanout);
+	fanout->ended = calloc(maps->volumes_max / 64 + 1, sizeof(*fanout->ended));
+	if (!fanout->ended)
+		return -ENOMEM;
+	r = open_ring(fanout);
+	if (r == 0)
+		r = open_volumes(fanout);
 	if (r < 0)
 		return r;
-	r = maps->keep_limits ? read_limits(fanout)
-			      : fanout_set_thresholds(fanout, &options->source, &options->target);
+	/* A window is ended with the limits that it was begun to be ended with. */
+	fanout->limits_wait = !maps->keep_limits && drain_phase(fanout->maps.end) != DRAIN_IDLE;
+	r = maps->keep_limits || fanout->limits_wait
+		    ? read_limits(fanout)
+		    : fanout_set_thresholds(fanout, &options->source, &options->target);
 	if (r < 0)
 		return r;
 	*ret_fanout = TAKE_PTR(fanout);
@@ -298,6 +387,9 @@ void fanout_free(struct fanout *fanout)
 		return;
 	ring_buffer__free(fanout->ring);
 	volumes_free(fanout->volumes);
+	free(fanout->ended);
+	if (fanout->ring_position)
+		munmap(fanout->ring_position, page_bytes());
 	if (fanout->volumes_memory)
 		munmap(fanout->volumes_memory, fanout->volumes_bytes);
 	pthread_mutex_destroy(&fanout->lock);

@@ -10,6 +10,7 @@
  * said. The maps, by descriptor, must outlive it.
  */
 
+#include "agent/drain.h"
 #include "base/attr.h"
 #include "netlambda/event.h"
 
@@ -44,7 +45,15 @@ struct fanout_options {
 struct fanout_sink {
 	void (*source)(void *user, const struct source_event *event);
 	void (*target)(void *user, const struct target_event *event);
+	struct drain_sequence sequence; /* where the two put records; zero: nowhere */
 	void *user;
+};
+
+/* Which record of the ring is being handed on, kept where it outlives the process. Zero: none. */
+struct fanout_taking {
+	uint64_t journal;
+	uint64_t base;     /* the journal's sequence before */
+	uint64_t position; /* in the ring; written last */
 };
 
 /* The present. */
@@ -58,10 +67,12 @@ struct fanout_maps {
 	uint32_t
 		volumes_max; /* of a kind: FANOUT_KINDS times as many and one more are in the map */
 	int table_fds[2][2]; /* by enum fanout_kind */
-	unsigned int active[2];   /* which of them is in use */
-	bool is_resumed;          /* they are not empty: another had them before */
-	bool keep_limits;         /* those in force stay, whatever the options say */
-	uint64_t *window_ends_ns; /* kept there, to outlive this; NULL: need not */
+	unsigned int active[2]; /* which of them is in use */
+	bool keep_limits;       /* those in force stay, whatever the options say */
+	/* Kept there, to outlive this; NULL, all: need not. */
+	uint64_t *window_ends_ns;
+	struct drain_state *end;
+	struct fanout_taking *taking;
 };
 
 /* Packets without an entry (the table was full), and records put off (the ring was). */
@@ -102,6 +113,15 @@ int fanout_take(struct fanout *fanout, const struct fanout_clock *clock,
 bool fanout_is_empty(const struct fanout *fanout);
 /* The first window begins with the first call. */
 bool fanout_is_over(struct fanout *fanout, uint64_t now_ns);
+
+/*
+ * Once, before anything is handed on: how far one had got that was killed. False: that is not known of a
+ * window's end, and its last records are given up.
+ */
+bool fanout_settle(struct fanout *fanout, const struct drain_sequence *sequence, void *user);
+/* Goes on with the end of a window, if one had begun it. Before anything is counted. 0 or -errno. */
+int fanout_finish_window(struct fanout *fanout, const struct fanout_clock *clock,
+	const struct fanout_sink *sink) _must_check_;
 
 /*
  * Ends the window: hands on the last record, with `ended` set, of each address that crossed a limit or

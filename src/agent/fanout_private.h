@@ -10,7 +10,8 @@
 #include <bpf/libbpf.h>
 #include <pthread.h>
 
-#define FANOUT_BATCH   64  /* entries a system call */
+#define FANOUT_BATCH   64 /* entries a system call */
+#define FANOUT_NONE    UINT64_MAX
 #define FANOUT_REACHED 256 /* addresses that reached a volume, between two calls */
 
 struct fanout {
@@ -28,11 +29,20 @@ struct fanout {
 	} reached[FANOUT_REACHED];
 	unsigned int reached_count;
 	uint64_t reached_late; /* for want of room there: told at the window's end only */
+	/* Unless they are to outlive us. */
 	uint64_t window_ends_ns;
-	uint64_t *window_ends; /* that one, or one that outlives us */
+	struct drain_state end;
+	struct fanout_taking taking;
+	bool limits_wait;        /* for the end of a window that another one began to end */
+	uint64_t *ring_position; /* where its consumer is; mapped */
+	uint64_t
+		taken_position; /* a record that was handed on by one that was killed; NONE: there is none */
+	uint64_t *ended; /* bits, by volume: while a window is ended, those that were handed on */
 	pthread_mutex_t lock;
 	struct fanout_limits limits[FANOUT_KINDS]; /* under the lock */
 	/* While records are handed on. */
+	uint64_t skip; /* so many were, by one that was killed */
+	uint64_t handed_on;
 	const struct fanout_sink *sink;
 	struct fanout_clock clock;
 	ip_addr keys[FANOUT_BATCH];
@@ -45,6 +55,9 @@ struct fanout {
  */
 void fanout_hand_on(struct fanout *fanout, const struct fanout_record *record,
 	const struct volume *volume, bool ended);
+
+/* What moves on by one with each record that is handed on. */
+uint64_t fanout_sequence(const struct fanout *fanout);
 
 struct fanout_limits fanout_limits_of(struct fanout *fanout, enum fanout_kind kind);
 

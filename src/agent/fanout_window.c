@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The end of a window of sources and targets: each address's last record, and the sum of the others. */
+/*
+ * The end of a window of sources and targets: each address's last record, and the sum of the others. Tables
+ * and volumes stay as they are until all is handed on, so that who is killed in between leaves what makes
+ * the same records again, in the same order (agent/drain.h).
+ */
 #include "agent/fanout_private.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <string.h>
 
 /* The end of one kind's window. */
 struct ending {
@@ -11,7 +16,8 @@ struct ending {
 	enum fanout_kind kind;
 	struct fanout_limits limits;
 	struct volume sum;         /* of all there was */
-	struct fanout_record rest; /* what addresses that are not told of began */
+	struct volume rest_volume; /* of addresses that are not told of, */
+	struct fanout_record rest; /* ... and what these began */
 };
 
 /* As the kernel's fanout_is_news(): of these there may have been no word, the ring being full. */
@@ -36,9 +42,9 @@ static bool is_large(const struct ending *ending, const struct volume *volume)
  * shed or it had no record: of the rest they are the address's.
  */
 static void claim_openings(
-	const struct ending *ending, const struct fanout_totals *totals, struct volume *volume)
+	struct ending *ending, const struct fanout_totals *totals, struct volume *volume)
 {
-	struct volume *rest = volumes_rest(ending->fanout->volumes, ending->kind);
+	struct volume *rest = &ending->rest_volume;
 	const uint64_t packets = totals->packets > volume->packets
 					 ? MIN(totals->packets - volume->packets, rest->packets)
 					 : 0;
@@ -63,11 +69,26 @@ static void add_to_rest(struct ending *ending, const struct fanout_totals *total
 	rest->last = MAX(rest->last, totals->last);
 }
 
+static void note_ended(const struct ending *ending, const struct volume *volume)
+{
+	const uint32_t i = volumes_index(ending->fanout->volumes, ending->kind, volume);
+
+	ending->fanout->ended[i / 64] |= 1ULL << i % 64;
+}
+
+static bool is_ended(const struct ending *ending, const struct volume *volume)
+{
+	const uint32_t i = volumes_index(ending->fanout->volumes, ending->kind, volume);
+
+	return ending->fanout->ended[i / 64] >> i % 64 & 1;
+}
+
 static void end_entry(struct ending *ending, uint32_t index)
 {
 	struct fanout *fanout = ending->fanout;
 	const struct fanout_entry *entry = &fanout->entries[index];
-	struct volume *volume = volumes_find(fanout->volumes, ending->kind, &fanout->keys[index]);
+	const struct volume *volume =
+		volumes_find(fanout->volumes, ending->kind, &fanout->keys[index]);
 	const struct fanout_record record =
 		fanout_record_of(ending->kind, &fanout->keys[index], entry);
 	struct volume mine = volume ? *volume : (struct volume){0};
@@ -79,7 +100,7 @@ static void end_entry(struct ending *ending, uint32_t index)
 	claim_openings(ending, &entry->totals, &mine);
 	fanout_hand_on(fanout, &record, &mine, true);
 	if (volume)
-		*volume = (struct volume){0};
+		note_ended(ending, volume);
 }
 
 static int end_entries(struct ending *ending, int fd)
@@ -91,8 +112,8 @@ static int end_entries(struct ending *ending, int fd)
 
 	do {
 		count = FANOUT_BATCH;
-		r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : &position, &position,
-			fanout->keys, fanout->entries, &count, NULL);
+		r = bpf_map_lookup_batch(fd, first ? NULL : &position, &position, fanout->keys,
+			fanout->entries, &count, NULL);
 		if (r < 0 && errno != ENOENT)
 			return -errno;
 		for (uint32_t i = 0; i < count; i++)
@@ -106,107 +127,166 @@ static int end_entries(struct ending *ending, int fd)
 static void end_volumes(struct ending *ending)
 {
 	struct fanout *fanout = ending->fanout;
-	struct volume *volume;
+	const struct volume *volume;
 	uint32_t position = 0;
 
 	while ((volume = volumes_next(fanout->volumes, ending->kind, &position))) {
-		if (is_large(ending, volume)) {
-			const struct fanout_record record =
-				fanout_record_of(ending->kind, &volume->address, NULL);
+		const struct fanout_record record =
+			fanout_record_of(ending->kind, &volume->address, NULL);
 
+		if (is_ended(ending, volume))
+			continue;
+		if (is_large(ending, volume))
 			fanout_hand_on(fanout, &record, volume, true);
-			*volume = (struct volume){0};
-		} else {
-			volumes_give_up(fanout->volumes, ending->kind, volume);
-		}
+		else
+			volume_add(&ending->rest_volume, volume);
 	}
 }
 
 static void end_rest(struct ending *ending)
 {
-	struct fanout *fanout = ending->fanout;
-	struct volume *rest = volumes_rest(fanout->volumes, ending->kind);
+	const struct volume *rest = &ending->rest_volume;
 	const struct fanout_totals *totals = &ending->rest.totals;
 
-	if (rest->packets + rest->size + totals->syn + totals->udp + totals->completed == 0)
-		return;
-	fanout_hand_on(fanout, &ending->rest, rest, true);
-	*rest = (struct volume){0};
+	if (rest->packets + rest->size + totals->syn + totals->udp + totals->completed > 0)
+		fanout_hand_on(ending->fanout, &ending->rest, rest, true);
 }
 
-/* The quiet tables; without a swap, as if all were quiet. */
-static int end_tables(struct fanout *fanout, bool swapped)
+static int end_kind(struct fanout *fanout, enum fanout_kind kind, unsigned int table)
 {
+	struct ending ending = {.fanout = fanout,
+		.kind = kind,
+		.limits = fanout_limits_of(fanout, kind),
+		.rest_volume = *volumes_rest(fanout->volumes, kind),
+		.rest = {.kind = kind}};
+	int r;
+
+	memset(fanout->ended, 0, (fanout->maps.volumes_max / 64 + 1) * sizeof(*fanout->ended));
+	volumes_sum(fanout->volumes, kind, &ending.sum);
+	r = end_entries(&ending, fanout->maps.table_fds[kind][table]);
+	if (r == 0) {
+		end_volumes(&ending);
+		end_rest(&ending);
+	}
+	return r;
+}
+
+/* READ: all but what was handed on before. */
+static int end_tables(struct fanout *fanout)
+{
+	struct drain_state *end = fanout->maps.end;
 	int r = 0;
 
-	volumes_flush(fanout->volumes);
-	for (uint32_t kind = 0; kind < FANOUT_KINDS && r == 0; kind++) {
-		struct ending ending = {
-			.fanout = fanout, .kind = (enum fanout_kind)kind, .rest = {.kind = kind}};
+	fanout->skip = drain_taken(end, fanout_sequence(fanout));
+	for (int kind = 0; kind < FANOUT_KINDS && r == 0; kind++)
+		r = end_kind(fanout, (enum fanout_kind)kind, drain_table(end));
+	fanout->skip = 0;
+	if (r < 0)
+		drain_pause(end, fanout_sequence(fanout));
+	else
+		drain_clear(end);
+	return r;
+}
 
-		ending.limits = fanout_limits_of(fanout, ending.kind);
-		volumes_sum(fanout->volumes, ending.kind, &ending.sum);
-		r = end_entries(
-			&ending, fanout->maps.table_fds[kind][fanout->maps.active[kind] ^ swapped]);
-		if (r == 0)
-			end_volumes(&ending);
-		if (r == 0)
-			end_rest(&ending);
-	}
+static int clear_table(struct fanout *fanout, int fd)
+{
+	uint32_t position = 0, count;
+	bool first = true;
+	int r;
+
+	do {
+		count = FANOUT_BATCH;
+		r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : &position, &position,
+			fanout->keys, fanout->entries, &count, NULL);
+		if (r < 0 && errno != ENOENT)
+			return -errno;
+		first = false;
+	} while (r == 0);
+	return 0;
+}
+
+static int clear_all(struct fanout *fanout)
+{
+	const unsigned int table = drain_table(fanout->maps.end);
+	int r = 0;
+
+	for (int kind = 0; kind < FANOUT_KINDS && r == 0; kind++)
+		r = clear_table(fanout, fanout->maps.table_fds[kind][table]);
 	if (r == 0)
 		volumes_clear(fanout->volumes);
 	return r;
 }
 
-/* No program writes into the old tables any more when this returns: see agent/collect.c. */
-static int swap(struct fanout *fanout)
+/* No program writes into these tables any more when this returns: see agent/collect_ports.c. */
+static int make_quiet(struct fanout *fanout, unsigned int table)
 {
 	struct fanout_maps *maps = &fanout->maps;
 
-	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++) {
-		const unsigned int next = !maps->active[kind];
-
+	for (uint32_t kind = 0; kind < FANOUT_KINDS && !fanout->driven; kind++) {
 		if (bpf_map_update_elem(
-			    maps->outer_fd, &kind, &maps->table_fds[kind][next], BPF_ANY) < 0)
+			    maps->outer_fd, &kind, &maps->table_fds[kind][!table], BPF_ANY) < 0)
 			return -errno;
-		maps->active[kind] = next;
+		maps->active[kind] = !table;
 	}
 	return 0;
 }
 
-/* Who had the maps before was stopped in the middle of an end. */
-static bool is_unfinished(const struct fanout *fanout)
-{
-	const struct fanout_maps *maps = &fanout->maps;
-	ip_addr address;
-
-	for (uint32_t kind = 0; kind < FANOUT_KINDS; kind++)
-		if (bpf_map_get_next_key(
-			    maps->table_fds[kind][!maps->active[kind]], NULL, &address) == 0)
-			return true;
-	return false;
-}
-
 bool fanout_is_over(struct fanout *fanout, uint64_t now_ns)
 {
-	if (*fanout->window_ends == 0)
-		*fanout->window_ends = now_ns + fanout->options.window_ns;
-	return now_ns >= *fanout->window_ends || (fanout->maps.is_resumed && is_unfinished(fanout));
+	uint64_t *ends_ns = fanout->maps.window_ends_ns;
+
+	if (*ends_ns == 0)
+		*ends_ns = now_ns + fanout->options.window_ns;
+	return now_ns >= *ends_ns || drain_phase(fanout->maps.end) != DRAIN_IDLE;
+}
+
+/* Until it is idle. */
+static int go_on(struct fanout *fanout, const struct fanout_clock *clock)
+{
+	struct drain_state *end = fanout->maps.end;
+	int r = 0;
+
+	if (drain_phase(end) == DRAIN_PAUSED) {
+		r = make_quiet(fanout, drain_table(end));
+		/* What was told before the window's end comes before its last record. */
+		if (r == 0)
+			r = fanout_take(fanout, clock, fanout->sink);
+		if (r == 0)
+			drain_read(end, fanout->sink->sequence.journal, fanout_sequence(fanout));
+	}
+	if (r == 0 && drain_phase(end) == DRAIN_READ)
+		r = end_tables(fanout);
+	if (r == 0 && drain_phase(end) == DRAIN_CLEAR)
+		r = clear_all(fanout);
+	if (r == 0)
+		drain_end(end);
+	return r;
+}
+
+int fanout_finish_window(
+	struct fanout *fanout, const struct fanout_clock *clock, const struct fanout_sink *sink)
+{
+	int r;
+
+	fanout->sink = sink;
+	fanout->clock = *clock;
+	if (drain_phase(fanout->maps.end) == DRAIN_IDLE)
+		return 0;
+	r = go_on(fanout, clock);
+	if (r < 0 || !fanout->limits_wait)
+		return r;
+	fanout->limits_wait = false;
+	return fanout_set_thresholds(fanout, &fanout->options.source, &fanout->options.target);
 }
 
 int fanout_end_window(
 	struct fanout *fanout, const struct fanout_clock *clock, const struct fanout_sink *sink)
 {
-	const bool is_unfinished_end = fanout->maps.is_resumed && is_unfinished(fanout);
-	int r = 0;
+	int r = fanout_finish_window(fanout, clock, sink);
 
-	fanout->maps.is_resumed = false;
-	if (!is_unfinished_end) {
-		*fanout->window_ends = clock->now_ns + fanout->options.window_ns;
-		r = fanout->driven ? 0 : swap(fanout);
-	}
-	/* What was told before the window's end comes before its last record. */
-	if (r == 0)
-		r = fanout_take(fanout, clock, sink);
-	return r < 0 ? r : end_tables(fanout, !fanout->driven);
+	if (r < 0)
+		return r;
+	*fanout->maps.window_ends_ns = clock->now_ns + fanout->options.window_ns;
+	drain_begin(fanout->maps.end, fanout->maps.active[0]);
+	return go_on(fanout, clock);
 }

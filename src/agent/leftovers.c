@@ -63,6 +63,19 @@ const struct collector *leftovers_collector(const struct leftovers *leftovers, u
 	return leftovers->items[index].collector;
 }
 
+void leftovers_settle(const struct leftovers *leftovers, const struct collect_sink *sink,
+	struct collector_unknown *unknown)
+{
+	for (unsigned int i = 0; i < leftovers->count; i++) {
+		struct collector_unknown more = {0};
+
+		if (leftovers->items[i].collector)
+			collector_settle(leftovers->items[i].collector, sink, &more);
+		unknown->ports += more.ports;
+		unknown->window |= more.window;
+	}
+}
+
 static void say_unread(const struct leftover *leftover)
 {
 	static const char *const names[] = {
@@ -82,16 +95,13 @@ static void say_unread(const struct leftover *leftover)
 
 static int leftover_collect(const struct leftover *leftover, const struct collect_sink *sink)
 {
-	int r = 0;
+	int r;
 
 	say_unread(leftover);
-	/* Twice: the tables that were in use, and those that were being read. */
-	for (int i = 0; i < 2 && r == 0 && leftover->collector; i++) {
-		r = collector_collect(leftover->collector, sink);
-		if (r == 0)
-			r = collector_end_window(leftover->collector, sink);
-	}
-	return r;
+	if (!leftover->collector)
+		return 0;
+	r = collector_collect(leftover->collector, sink);
+	return r < 0 ? r : collector_end_window(leftover->collector, sink);
 }
 
 int leftovers_collect(const struct leftovers *leftovers, const struct collect_sink *sink)

@@ -25,6 +25,10 @@ unsigned int leftovers_count(const struct leftovers *leftovers);
 /* NULL: nothing of it can be read. */
 const struct collector *leftovers_collector(const struct leftovers *leftovers, unsigned int index);
 
+/* As collector_settle(), of all: adds to `unknown`. */
+void leftovers_settle(const struct leftovers *leftovers, const struct collect_sink *sink,
+	struct collector_unknown *unknown);
+
 /*
  * Hands on what is in them. What cannot be read, since it has another layout, is said in the log.
  * Returns 0 or a negative errno; nothing is lost then.

@@ -13,9 +13,10 @@
 
 #include "account.h"
 #include "agent/collect.h"
+#include "agent/drain.h"
 #include "flow_slots.h"
 
-#define PIN_STATE_VERSION 1
+#define PIN_STATE_VERSION 2
 
 /* Maps that are read and replaced together. */
 enum pin_group {
@@ -38,12 +39,11 @@ struct pin_layout {
 };
 
 /*
- * What went from the maps into an agent's memory, and how much of that is known to be sent: what an
- * agent that is killed takes with it is no more than the difference.
+ * Packets of flow increments that went from the maps into an agent's memory, and how many of them are known
+ * to be sent: what an agent that is killed takes with it is no more than the difference.
  */
 struct pin_ledger {
-	uint64_t taken_packets, taken_ports; /* of flow increments; records of event 1 */
-	uint64_t sent_packets, sent_ports;
+	uint64_t taken_packets, sent_packets;
 };
 
 struct pin_state {
@@ -59,6 +59,9 @@ struct pin_state {
 	uint64_t collected_tick; /* of the last collection */
 	uint64_t window_ends_ns; /* monotonic: sources and targets */
 	struct pin_ledger ledger;
+	struct drain_state ports;      /* into the journal */
+	struct drain_state window_end; /* likewise, of sources and targets */
+	struct fanout_taking fanout_taking;
 };
 
 /* An interface: which, since when, and what its counters were at that time. */
@@ -70,7 +73,7 @@ struct pin_slot {
 	struct unparsed unparsed_base;
 };
 
-_Static_assert(sizeof(struct pin_state) == 408, "a change takes a new version");
+_Static_assert(sizeof(struct pin_state) == 480, "a change takes a new version");
 _Static_assert(sizeof(struct pin_slot) == 16 + 64 + 16 * PARSE_VERDICTS, "likewise");
 
 #endif

@@ -19,10 +19,12 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#define SETS_MAX  8 /* far more than there are, even if agents are killed in a row */
-#define PATH_ROOM 512
-#define STATE     "agent_state"
-#define SLOTS     "agent_slots"
+#define SETS_MAX   8 /* far more than there are, even if agents are killed in a row */
+#define PATH_ROOM  512
+#define STATE      "agent_state"
+#define SLOTS      "agent_slots"
+#define JOURNAL    "journal"
+#define UNFINISHED "journal_new" /* until it takes the other's place */
 
 /* Names of numbered files. */
 #define LINK_PREFIX "link_"
@@ -156,14 +158,10 @@ static int set_path(const struct pin_set *set, const char *name, char path[PATH_
 	return n < PATH_ROOM ? 0 : -ENAMETOOLONG;
 }
 
-int pin_set_get(const struct pin_set *set, const char *name)
+static int get_map(const char *path)
 {
-	char path[PATH_ROOM];
-	int fd, r = set_path(set, name, path);
+	int fd = bpf_obj_get(path);
 
-	if (r < 0)
-		return r;
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
 	if (!is_kind(fd, "bpf-map")) {
@@ -171,6 +169,14 @@ int pin_set_get(const struct pin_set *set, const char *name)
 		return -EINVAL;
 	}
 	return fd;
+}
+
+int pin_set_get(const struct pin_set *set, const char *name)
+{
+	char path[PATH_ROOM];
+	int r = set_path(set, name, path);
+
+	return r < 0 ? r : get_map(path);
 }
 
 int pin_set_put(struct pin_set *set, const char *name, int fd)
@@ -393,6 +399,44 @@ static int set_open(struct pins *pins, unsigned int number, char **ret_error)
 	return r;
 }
 
+/* ---- the journal ---- */
+
+static int journal_path(const struct pins *pins, const char *name, char path[PATH_ROOM])
+{
+	int n = snprintf(path, PATH_ROOM, "%s/%s", pins->directory, name);
+
+	return n < PATH_ROOM ? 0 : -ENAMETOOLONG;
+}
+
+int pins_get_journal(const struct pins *pins)
+{
+	char path[PATH_ROOM];
+	int r = journal_path(pins, JOURNAL, path);
+
+	return r < 0 ? r : get_map(path);
+}
+
+int pins_put_journal(const struct pins *pins, int fd)
+{
+	char path[PATH_ROOM], unfinished[PATH_ROOM];
+	int r = journal_path(pins, JOURNAL, path);
+
+	if (r == 0)
+		r = journal_path(pins, UNFINISHED, unfinished);
+	if (r < 0)
+		return r;
+	(void)unlink(unfinished);
+	if (bpf_obj_pin(fd, unfinished) < 0)
+		return -errno;
+	return rename(unfinished, path) < 0 ? -errno : 0;
+}
+
+void pins_remove_journal(const struct pins *pins)
+{
+	(void)unlinkat(pins->fd, JOURNAL, 0);
+	(void)unlinkat(pins->fd, UNFINISHED, 0);
+}
+
 /* ---- links ---- */
 
 unsigned int pins_link_count(const struct pins *pins)
@@ -474,6 +518,11 @@ bool pins_have_no_link(const struct pins *pins)
 
 /* ---- all of it ---- */
 
+static bool is_journal(const char *name)
+{
+	return strcmp(name, JOURNAL) == 0 || strcmp(name, UNFINISHED) == 0;
+}
+
 static int read_directory(struct pins *pins, char **ret_error)
 {
 	struct dirent *entry;
@@ -491,7 +540,7 @@ static int read_directory(struct pins *pins, char **ret_error)
 			r = set_open(pins, set, ret_error);
 		else if (link > 0)
 			r = link_open(pins, link, ret_error);
-		else if (entry->d_name[0] != '.')
+		else if (entry->d_name[0] != '.' && !is_journal(entry->d_name))
 			log_warning("left alone, as no agent pins such a thing path=%s/%s",
 				pins->directory, entry->d_name);
 	}
@@ -596,6 +645,7 @@ void pins_remove_all(struct pins *pins)
 		pins_remove_link(pins, pins->links[i].ifindex);
 	while (pins->set_count > 0)
 		pins_remove_set(pins, pins->sets[0]);
+	pins_remove_journal(pins);
 	if (rmdir(pins->directory) < 0)
 		log_warning("the directory stays directory=%s reason=\"%s\"", pins->directory,
 			strerror(errno));

@@ -7,6 +7,7 @@
  *
  *	link_7          the link that holds the program on the interface with index 7
  *	maps_1/NAME     the maps, all of one layout: a "set"
+ *	journal         events that are not processed yet (agent/journal_pinned.h)
  *
  * One agent has a directory at a time: it is locked. Mostly there is one set; while an agent replaces
  * it by one of another layout there are two, and more if it is killed at that. Objects that are not
@@ -63,6 +64,14 @@ int pin_set_put(struct pin_set *set, const char *name, int fd) _must_check_;
 struct pin_state *pin_set_state(const struct pin_set *set);
 /* As many as its slot_count. */
 struct pin_slot *pin_set_slots(const struct pin_set *set);
+
+/* ---- the journal ---- */
+
+/* Returns the map's descriptor, the caller's to close, or a negative errno: -ENOENT: there is none. */
+int pins_get_journal(const struct pins *pins) _must_check_;
+/* In the place of the one that is there. Returns 0 or a negative errno. */
+int pins_put_journal(const struct pins *pins, int fd) _must_check_;
+void pins_remove_journal(const struct pins *pins);
 
 /* ---- links ---- */
 

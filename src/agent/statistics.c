@@ -32,6 +32,8 @@ void statistics_collect(const struct counting *counting, const struct spool *spo
 		statistics.spool[i].pushed = spool_pushed(spool, i);
 		statistics.spool[i].shed = spool_shed(spool, i);
 		statistics.spool[i].waiting = spool_count(spool, i) + uplink_outstanding(uplink, i);
+		statistics.spool[i].resumed = spool_resumed(spool, i);
+		statistics.spool[i].predecessor_lost = spool_predecessor_lost(spool, i);
 	}
 	slots_get_stats(slots, &statistics.slots);
 	slots_read_past(slots, &statistics.totals);
@@ -169,11 +171,14 @@ static void write_classes(
 static void write_spool(FILE *out, const struct statistics *statistics)
 {
 	uint64_t pushed[SPOOL_CLASSES], shed[SPOOL_CLASSES], waiting[SPOOL_CLASSES];
+	uint64_t resumed[SPOOL_CLASSES], lost[SPOOL_CLASSES];
 
 	for (int i = 0; i < SPOOL_CLASSES; i++) {
 		pushed[i] = statistics->spool[i].pushed;
 		shed[i] = statistics->spool[i].shed;
 		waiting[i] = statistics->spool[i].waiting;
+		resumed[i] = statistics->spool[i].resumed;
+		lost[i] = statistics->spool[i].predecessor_lost;
 	}
 	write_classes(out, "events_total", "counter", "Events taken into the spool", pushed);
 	write_classes(
@@ -184,6 +189,13 @@ static void write_spool(FILE *out, const struct statistics *statistics)
 		"Events sent; of acknowledged classes, answered", statistics->uplink.sent);
 	write_classes(out, "events_lost_total", "counter",
 		"Events that could not be sent and will not be again", statistics->uplink.lost);
+	write_classes(out, "events_resumed_total", "counter",
+		"Events that the agent before left in its journal, and that this one goes on with",
+		resumed);
+	write_classes(out, "predecessor_lost_events", "gauge",
+		"Events that it may have sent and that this one cannot, or that cannot be read: at "
+		"most so many",
+		lost);
 }
 
 static void write_fanout(FILE *out, const struct counting *counting)
@@ -303,8 +315,10 @@ void statistics_write(
 		"Packets in flows that a killed agent had taken and perhaps not sent: at most so "
 		"many",
 		statistics->counting.lost_packets);
-	write_plain(out, "predecessor_lost_port_records", "gauge", "Records of event 1, likewise",
-		statistics->counting.lost_ports);
+	write_plain(out, "predecessor_lost_port_records", "gauge",
+		"Records of event 1 that it may have sent and that this one cannot: at most so "
+		"many",
+		statistics->counting.lost_ports + statistics->spool[SPOOL_PORT].predecessor_lost);
 	write_plain(out, "datagrams_total", "counter", "Datagrams sent", uplink->datagrams);
 	write_plain(out, "resends_total", "counter",
 		"Events sent again; with version 1, transactions", uplink->resends);

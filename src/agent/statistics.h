@@ -17,7 +17,9 @@ struct statistics {
 	struct {
 		uint64_t pushed;
 		uint64_t shed;
-		uint64_t waiting; /* in the spool, or in a datagram without an answer */
+		uint64_t waiting; /* not sent, or not answered */
+		/* Of the agent before: gone on with; given up, these at most. */
+		uint64_t resumed, predecessor_lost;
 	} spool[SPOOL_CLASSES];
 	uint64_t alarm_reloads, alarm_errors; /* of --alarm-file, by SIGHUP */
 	struct interface_event totals;        /* of all interfaces, also those gone */

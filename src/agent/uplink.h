@@ -95,7 +95,7 @@ static inline void uplink_on_done(struct uplink *uplink, void (*fn)(void *user),
 	uplink->done_user = user;
 }
 
-/* Events of a class that left the spool, and were not answered yet. */
+/* Events of a class that left the spool, and were not sent yet. */
 static inline uint64_t uplink_outstanding(const struct uplink *uplink, enum spool_class class)
 {
 	return uplink->ops->outstanding(uplink, class);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/siphash.h"
 #include "event/description.h"
 
 #include <errno.h>
@@ -59,6 +60,22 @@ int uplink_schemas(struct v2_schemas *ret_schemas)
 	return 0;
 }
 
+int uplink_v2_layout(uint64_t *ret_layout)
+{
+	/* No secret: the same build must find the same again. */
+	static const struct siphash_key key = {.k0 = 0x6a6f75726e616c00};
+	struct v2_schemas schemas;
+	uint64_t hashes[ARRAY_SIZE(announced)];
+	int r = uplink_schemas(&schemas);
+
+	if (r < 0)
+		return r;
+	for (uint16_t i = 0; i < schemas.count; i++)
+		hashes[i] = schemas.list[i].hash;
+	*ret_layout = siphash(&key, hashes, sizeof(hashes));
+	return 0;
+}
+
 /* ---- sessions ---- */
 
 static void say_hello(void *user, struct v2_hello *ret_hello)
@@ -87,6 +104,7 @@ static enum v2_error open_session(void *user, const struct tls_peer *peer,
 			endpoint_render(&peer->address, text), strerror(-r));
 		return V2_BAD_PARAMETER; /* closes the connection; the next may be to another address */
 	}
+	journal_note_epoch(spool_journal(u->spool), welcome->epoch);
 	u->heard = false;
 	if (u->unheard_ns == 0)
 		u->unheard_ns = now;
@@ -107,18 +125,17 @@ static void close_session(void *user)
 static void restart(void *user, enum v2_error why, uint64_t pause_ns)
 {
 	struct uplink_v2 *u = user;
-	const uint64_t before = u->sender.stats.abandoned;
+	const uint64_t lost = uplink_restart(u);
 
-	uplink_restart(u);
 	if (why == V2_STALE_EPOCH)
 		log_error("another agent with the same certificate has taken this one's place "
 			  "events_lost=%" PRIu64 " again_after_s=%u"
 			  ": two agents must not share one",
-			u->sender.stats.abandoned - before, (unsigned int)(pause_ns / NS_PER_SEC));
+			lost, (unsigned int)(pause_ns / NS_PER_SEC));
 	else
 		log_warning("the server was put back to an older state: begins anew "
 			    "events_lost=%" PRIu64,
-			u->sender.stats.abandoned - before);
+			lost);
 }
 
 /* An agent has no settings yet that its server could change. */

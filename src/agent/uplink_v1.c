@@ -18,8 +18,6 @@
 
 #define SILENCE_NS (2 * NS_PER_SEC) /* without an answer, until that is worth a line */
 
-static const enum spool_class acknowledged[] = {
-	SPOOL_SOURCE, SPOOL_TARGET, SPOOL_PORT, SPOOL_FLOW_END};
 static const enum spool_class unacknowledged[] = {SPOOL_INTERFACE, SPOOL_FLOW};
 
 /* Events of each class in one datagram. */
@@ -37,7 +35,6 @@ struct uplink_v1 {
 	struct udp_receiver *receiver;
 
 	struct v1_sender sender; /* the acknowledged side */
-	struct load sender_load;
 	struct loop_timer resend_timer;
 	bool resent;
 	bool silent; /* and that has been said */
@@ -73,22 +70,48 @@ static int uplink_send(struct uplink_v1 *uplink, const struct v1_builder *builde
 	return -errno;
 }
 
-/* Moves events of the given classes into the builder, until either is exhausted. */
-static void fill(struct uplink_v1 *uplink, struct v1_builder *builder, struct load *load,
-	const enum spool_class *classes, size_t class_count, bool wants_ack)
+/* Moves events into the builder, until either is exhausted. */
+static void fill_unacknowledged(
+	struct uplink_v1 *uplink, struct v1_builder *builder, struct load *load)
 {
-	for (size_t i = 0; i < class_count; i++) {
-		enum spool_class class = classes[i];
+	for (size_t i = 0; i < ARRAY_SIZE(unacknowledged); i++) {
+		enum spool_class class = unacknowledged[i];
 		uint32_t event_id = spool_class_event_id(class);
 		const void *record;
 
 		while ((record = spool_peek(uplink->spool, class)) != NULL) {
-			if (v1_builder_add(builder, event_id, record, wants_ack) < 0)
+			if (v1_builder_add(builder, event_id, record, false) < 0)
 				return;
 			spool_pop(uplink->spool, class);
 			load->events[class]++;
 		}
 	}
+}
+
+/* Likewise, and they stay in the spool until they are answered. Ranges cannot be told. */
+static bool fill_lane(struct uplink_v1 *uplink, struct v1_builder *builder, enum v2_lane_id lane)
+{
+	struct spool_run run;
+
+	while (spool_peek_lane(uplink->spool, lane, 1, &run)) {
+		if (!run.is_shed && v1_builder_add(builder, spool_class_event_id(run.class),
+					    run.records, true) < 0)
+			return false;
+		spool_take(uplink->spool, lane, run.count);
+	}
+	return true;
+}
+
+/* Before it leaves: should we be killed, the next agent knows that it may have. */
+static void fill_acknowledged(struct uplink_v1 *uplink, struct v1_builder *builder)
+{
+	struct journal *journal = spool_journal(uplink->spool);
+
+	for (enum v2_lane_id lane = 0; lane < V2_LANES_ACKED && fill_lane(uplink, builder, lane);
+		lane++)
+		;
+	for (enum v2_lane_id lane = 0; lane < V2_LANES_ACKED; lane++)
+		journal_note_sent(journal, lane, journal_taken(journal, lane));
 }
 
 /* Counts the datagram's events to `counters`: sent or lost. */
@@ -107,8 +130,7 @@ static bool send_unacknowledged(struct uplink_v1 *uplink)
 	int r;
 
 	if (builder->event_count == 0)
-		fill(uplink, builder, &uplink->builder_load, unacknowledged,
-			ARRAY_SIZE(unacknowledged), false);
+		fill_unacknowledged(uplink, builder, &uplink->builder_load);
 	if (builder->event_count == 0)
 		return false;
 	r = uplink_send(uplink, builder);
@@ -145,9 +167,11 @@ static void pump_acknowledged(struct uplink_v1 *uplink)
 	if (!v1_sender_idle(&uplink->sender))
 		return;
 	builder = v1_sender_begin(&uplink->sender);
-	fill(uplink, builder, &uplink->sender_load, acknowledged, ARRAY_SIZE(acknowledged), true);
-	if (builder->event_count == 0)
+	fill_acknowledged(uplink, builder);
+	if (builder->event_count == 0) {
+		spool_processed_all(uplink->spool, uplink->stats.sent);
 		return;
+	}
 	v1_sender_commit(&uplink->sender, clock_monotonic_ns());
 	uplink->resent = false;
 	/* If it does not go out now, the timer sends it. */
@@ -181,7 +205,7 @@ static void take_answer(struct uplink_v1 *uplink, const struct datagram *datagra
 
 	if (v1_sender_acknowledge(&uplink->sender, datagram->bytes, datagram->size)) {
 		loop_disarm_timer(&uplink->resend_timer);
-		load_finished(&uplink->sender_load, uplink->stats.sent);
+		spool_processed_all(uplink->spool, uplink->stats.sent);
 		note_answer(uplink, now_ns);
 	} else if (uplink->sender.stale_acks == stale_before) {
 		uplink->stats.strange++;
@@ -256,17 +280,15 @@ static bool v1_is_done(const struct uplink *base)
 {
 	const struct uplink_v1 *uplink = of(base);
 
-	for (size_t i = 0; i < ARRAY_SIZE(acknowledged); i++)
-		if (spool_peek(uplink->spool, acknowledged[i]))
-			return false;
-	return v1_sender_idle(&uplink->sender) && !has_unacknowledged(uplink);
+	return spool_is_empty(uplink->spool) && v1_sender_idle(&uplink->sender) &&
+	       !has_unacknowledged(uplink);
 }
 
 static uint64_t v1_outstanding(const struct uplink *base, enum spool_class class)
 {
 	const struct uplink_v1 *uplink = of(base);
 
-	return (uint64_t)uplink->sender_load.events[class] + uplink->builder_load.events[class];
+	return uplink->builder_load.events[class];
 }
 
 static void v1_get_stats(const struct uplink *base, struct uplink_stats *ret_stats)

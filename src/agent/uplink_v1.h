@@ -4,8 +4,8 @@
 
 /*
  * With version 1 of the protocol: what is acknowledged goes stop-and-wait and is sent again until it
- * is answered; what is not is sent once, in bounded bursts. An event leaves the spool when it is put
- * into a datagram; the one transaction that waits for its answer is kept here.
+ * is answered; what is not is sent once, in bounded bursts, and leaves the spool when it is put into a
+ * datagram.
  */
 
 #include "agent/uplink.h"

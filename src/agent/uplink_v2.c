@@ -11,41 +11,59 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ANSWERS       16    /* taken with one system call */
+#define ANSWERS 16 /* taken with one system call */
+/*
+ * In a lane that is acknowledged: a server's window and as much again. What waits longer does so in the
+ * spool, of which this is a copy.
+ */
+#define LANE_EVENTS   32768
 #define PACKETS       16384 /* that may be outstanding: 10 Gb/s x 10 ms */
 #define TRAINS_A_TURN 16    /* then other sources get theirs */
 #define PEER_AGAIN_NS NS_PER_SEC
 
-static const uint8_t lane_of[SPOOL_CLASSES] = {
-	[SPOOL_SOURCE] = V2_LANE_URGENT,
-	[SPOOL_TARGET] = V2_LANE_URGENT,
-	[SPOOL_PORT] = V2_LANE_PORT,
-	[SPOOL_FLOW_END] = V2_LANE_LAST,
-	[SPOOL_INTERFACE] = V2_LANE_UPDATE,
-	[SPOOL_FLOW] = V2_LANE_UPDATE,
-};
-
 /* ---- from the spool into the lanes ---- */
 
-static void push(struct uplink_v2 *u, enum spool_class class, const void *records, uint64_t count)
+/*
+ * Runs and ranges one by one, as far as the lane has room: so they have the same ends for the next agent,
+ * if this one is killed. What waits behind them is in the spool.
+ */
+static void drain_lane(struct uplink_v2 *u, enum v2_lane_id lane)
 {
-	enum v2_lane_id lane = lane_of[class];
-	uint64_t taken = v2_sender_push(&u->sender, lane, uplink_schema(class), records, count);
+	struct spool_run run;
+	uint64_t room;
 
-	class_tally_add(&u->tallies[lane], class, taken, u->sender.lanes[lane].next_sequence);
+	while ((room = v2_sender_room(&u->sender, lane)) > 0 &&
+		spool_peek_lane(u->spool, lane, room, &run)) {
+		if (run.is_shed)
+			v2_sender_shed(&u->sender, lane, run.count);
+		else
+			(void)v2_sender_push(
+				&u->sender, lane, uplink_schema(run.class), run.records, run.count);
+		spool_take(u->spool, lane, run.count);
+	}
 }
 
-/* As far as the lane has room: where it has none the spool sheds, so both bridge an outage. */
-static void drain(struct uplink_v2 *u, enum spool_class class)
+static void push_updates(
+	struct uplink_v2 *u, enum spool_class class, const void *records, uint64_t count)
+{
+	const struct v2_spool *lane = &u->sender.lanes[V2_LANE_UPDATE];
+	uint64_t taken =
+		v2_sender_push(&u->sender, V2_LANE_UPDATE, uplink_schema(class), records, count);
+
+	class_tally_add(&u->updates, class, taken, lane->next_sequence);
+}
+
+/* As far as there is room: where there is none the spool sheds. */
+static void drain_updates(struct uplink_v2 *u, enum spool_class class)
 {
 	const void *records;
 	size_t count;
 
 	while ((count = spool_peek_run(u->spool, class, &records)) > 0) {
-		count = MIN(count, v2_sender_room(&u->sender, lane_of[class]));
+		count = MIN(count, v2_sender_room(&u->sender, V2_LANE_UPDATE));
 		if (count == 0)
 			return;
-		push(u, class, records, count);
+		push_updates(u, class, records, count);
 		spool_pop_run(u->spool, class, count);
 	}
 }
@@ -54,37 +72,55 @@ static void declare_shed(struct uplink_v2 *u, enum spool_class class)
 {
 	uint64_t shed = spool_shed(u->spool, class);
 
-	v2_sender_shed(&u->sender, lane_of[class], shed - u->shed_told[class]);
+	v2_sender_shed(&u->sender, V2_LANE_UPDATE, shed - u->shed_told[class]);
 	u->shed_told[class] = shed;
 }
 
 static void drain_all(struct uplink_v2 *u)
 {
-	for (enum spool_class class = 0; class < SPOOL_CLASSES; class ++)
-		drain(u, class);
-	for (enum spool_class class = 0; class < SPOOL_CLASSES; class ++)
+	for (enum v2_lane_id lane = 0; lane < V2_LANES_ACKED; lane++)
+		drain_lane(u, lane);
+	for (enum spool_class class = SPOOL_ACKED; class < SPOOL_CLASSES; class ++)
+		drain_updates(u, class);
+	for (enum spool_class class = SPOOL_ACKED; class < SPOOL_CLASSES; class ++)
 		declare_shed(u, class);
 }
 
 /* Of updates it is settled that they were sent, of the others that they were processed. */
 static void settle(struct uplink_v2 *u)
 {
-	for (int lane = 0; lane < V2_LANES; lane++) {
-		const struct v2_spool *spool = &u->sender.lanes[lane];
+	const struct v2_spool *lanes = u->sender.lanes;
 
-		class_tally_settle(&u->tallies[lane],
-			lane == V2_LANE_UPDATE ? spool->unsent_sequence : spool->processed,
-			u->stats.sent);
-	}
+	for (enum v2_lane_id lane = 0; lane < V2_LANES_ACKED; lane++)
+		spool_processed(u->spool, lane, lanes[lane].processed, u->stats.sent);
+	class_tally_settle(&u->updates, lanes[V2_LANE_UPDATE].unsent_sequence, u->stats.sent);
 }
 
-void uplink_restart(struct uplink_v2 *uplink)
+/* Before what was written leaves: should we be killed, the next agent knows that it may have. */
+static void note_leaving(struct uplink_v2 *u)
 {
-	uint64_t boot = random_stream_next(&uplink->random);
+	struct journal *journal = spool_journal(u->spool);
+	const struct v2_spool *lanes = u->sender.lanes;
 
-	for (int lane = 0; lane < V2_LANES; lane++)
-		class_tally_clear(&uplink->tallies[lane], uplink->stats.lost);
-	v2_sender_restart(&uplink->sender, boot ? boot : 1);
+	for (enum v2_lane_id lane = 0; lane < V2_LANES_ACKED; lane++)
+		journal_note_sent(journal, lane, lanes[lane].sent_end);
+	journal_note_update_sequence(journal, lanes[V2_LANE_UPDATE].next_sequence);
+}
+
+uint64_t uplink_restart(struct uplink_v2 *uplink)
+{
+	uint64_t boot = random_stream_next(&uplink->random), lost[SPOOL_CLASSES] = {0}, sum = 0;
+
+	settle(uplink);
+	spool_restart(uplink->spool, boot ? boot : 1, lost);
+	class_tally_clear(&uplink->updates, lost);
+	v2_sender_restart(&uplink->sender, journal_boot(spool_journal(uplink->spool)));
+	for (enum spool_class class = 0; class < SPOOL_CLASSES; class ++) {
+		uplink->stats.lost[class] += lost[class];
+		sum += lost[class];
+	}
+	uplink->abandoned += sum;
+	return sum;
 }
 
 /* ---- datagrams out ---- */
@@ -102,6 +138,7 @@ static void flush(struct uplink_v2 *u)
 	const struct udp_sender_stats *stats = udp_sender_stats(u->out);
 	int error;
 
+	note_leaving(u);
 	wait_for_room(u, udp_sender_flush(u->out, u->io.fd) == -EAGAIN);
 	v2_sender_too_long(&u->sender, (uint32_t)udp_sender_too_long(u->out));
 	if (udp_sender_gso_failed(u->out, &error))
@@ -266,16 +303,13 @@ static bool v2_is_done(const struct uplink *base)
 {
 	const struct uplink_v2 *u = of(base);
 
-	for (enum spool_class class = 0; class < SPOOL_CLASSES; class ++)
-		if (spool_peek(u->spool, class))
-			return false;
-	return v2_sender_idle(&u->sender) && v2_spool_empty(&u->sender.lanes[V2_LANE_UPDATE]) &&
-	       !udp_sender_pending(u->out);
+	return spool_is_empty(u->spool) && v2_sender_idle(&u->sender) &&
+	       v2_spool_empty(&u->sender.lanes[V2_LANE_UPDATE]) && !udp_sender_pending(u->out);
 }
 
 static uint64_t v2_outstanding(const struct uplink *base, enum spool_class class)
 {
-	return class_tally_outstanding(&of(base)->tallies[lane_of[class]], class);
+	return class_tally_outstanding(&of(base)->updates, class);
 }
 
 static void v2_get_stats(const struct uplink *base, struct uplink_stats *ret_stats)
@@ -295,7 +329,7 @@ static void v2_get_stats(const struct uplink *base, struct uplink_stats *ret_sta
 	session->epoch = sender->epoch;
 	session->sessions = sender->stats.sessions;
 	session->restarts = sender->stats.restarts;
-	session->abandoned = sender->stats.abandoned;
+	session->abandoned = u->abandoned;
 	session->packets_lost = sender->stats.lost;
 	session->spurious = sender->stats.spurious;
 	session->probe_timeouts = sender->stats.probes;
@@ -336,9 +370,23 @@ static int open_sockets(struct uplink_v2 *u)
 	return 0;
 }
 
+/* The incarnation is the journal's, whoever began it. */
+static int resume(struct uplink_v2 *u)
+{
+	const struct journal *journal = spool_journal(u->spool);
+	struct v2_life life = {.boot = journal_boot(journal), .epoch = journal_epoch(journal)};
+
+	for (enum v2_lane_id lane = 0; lane < V2_LANES_ACKED; lane++) {
+		life.first[lane] = journal_processed(journal, lane);
+		life.sent_end[lane] = journal_sent(journal, lane);
+	}
+	life.first[V2_LANE_UPDATE] = life.sent_end[V2_LANE_UPDATE] =
+		journal_update_sequence(journal);
+	return v2_sender_resume(&u->sender, &life);
+}
+
 static int init_sender(struct uplink_v2 *u, size_t lane_events)
 {
-	uint64_t boot = random_stream_next(&u->random);
 	struct v2_sender_config config = {
 		.packets = PACKETS,
 		.datagram_max = V2_DATAGRAM_MAX,
@@ -352,8 +400,10 @@ static int init_sender(struct uplink_v2 *u, size_t lane_events)
 	for (uint16_t i = 0; i < config.schemas.count; i++)
 		config.record_max = MAX(config.record_max, config.schemas.list[i].record_bytes);
 	for (int lane = 0; lane < V2_LANES; lane++)
-		config.capacity[lane] = lane_events;
-	return v2_sender_init(&u->sender, &config, boot ? boot : 1);
+		config.capacity[lane] =
+			lane == V2_LANE_UPDATE ? lane_events : MIN(lane_events, LANE_EVENTS);
+	r = v2_sender_init(&u->sender, &config, journal_boot(spool_journal(u->spool)));
+	return r < 0 ? r : resume(u);
 }
 
 int uplink_v2_new(struct loop *loop, struct spool *spool, const struct uplink_v2_options *options,

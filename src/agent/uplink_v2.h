@@ -3,10 +3,10 @@
 #define AGENT_UPLINK_V2_H
 
 /*
- * With version 2 of the protocol (docs/protocol-2.md). Events go from the spool into the lanes of a
- * v2_sender, as far as these have room, and stay there until the server has processed them; what the
- * spool sheds meanwhile is declared. A TLS connection to the same address and port opens sessions; it may
- * break without harm to the one that is open.
+ * With version 2 of the protocol (docs/protocol-2.md). Events are copied from the spool into the lanes of
+ * a v2_sender, as far as these have room, and stay in both until the server has processed them; what the
+ * spool sheds meanwhile is declared. The incarnation is that of the spool's journal. A TLS connection to
+ * the same address and port opens sessions; it may break without harm to the one that is open.
  *
  *   class                   lane
  *   source, target          urgent
@@ -26,7 +26,7 @@ struct uplink_v2_options {
 	const struct endpoint_list *server;
 	struct credentials_files files;
 	const char *key_log; /* a file; NULL: none */
-	size_t lane_events;  /* that a lane holds */
+	size_t lane_events;  /* that a lane holds, at most */
 };
 
 /*
@@ -35,5 +35,8 @@ struct uplink_v2_options {
  */
 int uplink_v2_new(struct loop *loop, struct spool *spool, const struct uplink_v2_options *options,
 	struct uplink **ret_uplink, char **ret_error) _must_check_;
+
+/* A fingerprint of the records that are sent. schema_init() was called. 0 or a negative errno. */
+int uplink_v2_layout(uint64_t *ret_layout) _must_check_;
 
 #endif

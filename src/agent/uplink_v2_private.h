@@ -18,8 +18,10 @@ struct uplink_v2 {
 	struct spool *spool;
 	struct random_stream random;
 	struct v2_sender sender;
-	struct class_tally tallies[V2_LANES];
-	uint64_t shed_told[SPOOL_CLASSES]; /* of what the spool shed, what was declared */
+	struct class_tally updates; /* in the lane of updates */
+	uint64_t shed_told
+		[SPOOL_CLASSES]; /* of the updates that the spool shed, what was declared */
+	uint64_t abandoned;      /* events that were lost with incarnations */
 	struct uplink_stats stats;
 
 	/* Datagrams. */
@@ -55,8 +57,8 @@ int uplink_datagrams_to(struct uplink_v2 *uplink, const struct endpoint *address
 void uplink_datagrams_anew(struct uplink_v2 *uplink);
 /* Sends what may be sent now, and sees when to go on. */
 void uplink_drive(struct uplink_v2 *uplink);
-/* The incarnation is given up. */
-void uplink_restart(struct uplink_v2 *uplink);
+/* The incarnation is given up. Returns how many events are lost by that. */
+uint64_t uplink_restart(struct uplink_v2 *uplink);
 
 /* ---- uplink_control.c ---- */
 

@@ -193,7 +193,7 @@ static void check_limits(struct volumes *volumes, struct volume *volume, const s
 
 /* ---- counting ---- */
 
-static void sum_up(struct volume *sum, const struct volume *volume)
+void volume_add(struct volume *sum, const struct volume *volume)
 {
 	if (sum->packets == 0 || (int32_t)(volume->first - sum->first) < 0)
 		sum->first = volume->first;
@@ -215,12 +215,12 @@ static void add_to(struct volume *volume, const struct count *count)
 
 	volume->shed += count->shed;
 	if (count->packets + count->size > 0)
-		sum_up(volume, &more);
+		volume_add(volume, &more);
 }
 
 void volumes_give_up(struct volumes *volumes, enum fanout_kind kind, struct volume *volume)
 {
-	sum_up(volumes_rest(volumes, kind), volume);
+	volume_add(volumes_rest(volumes, kind), volume);
 	*volume = (struct volume){0};
 }
 
@@ -416,8 +416,14 @@ void volumes_sum(const struct volumes *volumes, enum fanout_kind kind, struct vo
 	uint32_t position = 0;
 
 	while ((volume = volumes_next(volumes, kind, &position)))
-		sum_up(&sum, volume);
+		volume_add(&sum, volume);
 	*ret_sum = sum;
+}
+
+uint32_t volumes_index(
+	const struct volumes *volumes, enum fanout_kind kind, const struct volume *volume)
+{
+	return (uint32_t)(volume - volumes->kinds[kind].volumes);
 }
 
 bool volumes_are_empty(const struct volumes *volumes)

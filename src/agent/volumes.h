@@ -70,6 +70,11 @@ void volumes_sum(const struct volumes *volumes, enum fanout_kind kind, struct vo
 /* One after the other; start with 0. NULL: that was the last. The rest is none of them. */
 struct volume *volumes_next(
 	const struct volumes *volumes, enum fanout_kind kind, uint32_t *position);
+/* Adds one to a sum. */
+void volume_add(struct volume *sum, const struct volume *volume);
+/* Which of a kind's records it is, from 0 on. */
+uint32_t volumes_index(
+	const struct volumes *volumes, enum fanout_kind kind, const struct volume *volume);
 /* Adds it to the rest, and empties it. */
 void volumes_give_up(struct volumes *volumes, enum fanout_kind kind, struct volume *volume);
 bool volumes_are_empty(const struct volumes *volumes);

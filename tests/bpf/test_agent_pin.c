@@ -760,6 +760,116 @@ static void notes_of_another_version_are_given_up_and_counting_goes_on(void **st
 	assert_nothing_is_left();
 }
 
+/* ---- the journal ---- */
+
+#define JOURNAL "/sys/fs/bpf/netlambda/journal"
+
+/* Nobody answers: what is collected waits. */
+static void leave_unsent(unsigned int rounds, const char *options)
+{
+	receiver_set_deaf(true);
+	start_with(options);
+	send_rounds(rounds);
+	agent_wait_collections(&agent, 3);
+	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
+	receiver_set_deaf(false);
+}
+
+/* Of what was taken only the transaction in flight is lost, which may have been taken in. */
+static void killed_unheard_an_agent_loses_what_it_had_sent(void **state _unused_)
+{
+	uint64_t lost, resumed;
+	struct told told;
+
+	leave_unsent(3, "--period 20ms");
+	start_with("--period 20ms");
+	lost = said("port_records_at_most=");
+	resumed = said(" events=");
+	assert_in_range(lost, 1, 40);
+	assert_true(resumed > 0);
+	assert_int_equal(agent_end(&agent, SIGINT), 0);
+	stop_receiver(&told);
+	assert_int_equal(told.bad, 0);
+	assert_in_range(told.port_events, ROUND_SYN + 1 - lost, 3 * (ROUND_SYN + 1) - lost);
+	assert_in_range(told.syn, 3 * ROUND_SYN - 3 * lost, 3 * ROUND_SYN);
+	assert_nothing_is_left();
+}
+
+static void spool_of_another_size_keeps_what_waits(void **state _unused_)
+{
+	struct told told;
+	uint64_t lost;
+
+	leave_unsent(2, "--period 20ms --spool 1000");
+	start_with("--period 60s --spool 5000");
+	lost = said("port_records_at_most=");
+	assert_null(strstr(agent.output, "keeps its size"));
+	assert_int_equal(agent_end(&agent, SIGKILL), -SIGKILL);
+	/* Smaller than what waits: stays as it is. */
+	start_with("--period 20ms --spool 2");
+	lost += said("port_records_at_most=");
+	assert_int_equal(agent_end(&agent, SIGINT), 0);
+	stop_receiver(&told);
+	assert_true(told.syn + 3 * lost >= 2 * ROUND_SYN);
+	assert_true(told.syn <= 2 * ROUND_SYN);
+	assert_nothing_is_left();
+}
+
+static void change_journal(size_t at, uint8_t bits)
+{
+	static uint8_t bytes[4096];
+	const int fd = bpf_obj_get(JOURNAL);
+	const uint32_t first = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &first, bytes), 0);
+	bytes[at] ^= bits;
+	assert_int_equal(bpf_map_update_elem(fd, &first, bytes, BPF_ANY), 0);
+	close(fd);
+}
+
+/* And what is counted from then on is told. */
+static void assert_begins_anew(const char *why)
+{
+	start_with("");
+	assert_non_null(strstr(agent.output, "the journal is given up"));
+	assert_non_null(strstr(agent.output, why));
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+}
+
+static void journal_that_cannot_be_read_is_given_up_and_that_is_said(void **state _unused_)
+{
+	struct told told;
+
+	start_with("");
+	assert_int_equal(agent_end(&agent, SIGTERM), 0);
+	change_journal(8, 0x10);
+	assert_begins_anew("of another version of the agent");
+	assert_true(said("events_at_most=") > 0);
+	change_journal(16, 0x10);
+	assert_begins_anew("of events as another version of the agent has them");
+	change_journal(0, 0x10);
+	assert_begins_anew("not what an agent left, or damaged");
+	lab_run("rm " JOURNAL);
+	close(pin_map(JOURNAL));
+	assert_begins_anew("not what an agent left, or damaged");
+	start_with("");
+	assert_null(strstr(agent.output, "the journal is given up"));
+	send_rounds(3);
+	assert_int_equal(agent_end(&agent, SIGINT), 0);
+	stop_receiver(&told);
+	assert_all_told(&told, 3);
+	assert_nothing_is_left();
+}
+
+static void unpin_says_what_the_journal_had(void **state _unused_)
+{
+	leave_unsent(2, "--period 20ms");
+	unpin();
+	assert_true(said(" lost_journal_events_at_most=") > ROUND_SYN);
+	assert_nothing_is_left();
+}
+
 #define PIN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -777,6 +887,10 @@ int main(int argc, char **argv)
 		PIN_TEST(interface_that_went_meanwhile_is_told_to_the_last_packet),
 		PIN_TEST(interface_that_is_asked_for_no_more_is_let_go),
 		PIN_TEST(another_mode_attaches_anew),
+		PIN_TEST(killed_unheard_an_agent_loses_what_it_had_sent),
+		PIN_TEST(spool_of_another_size_keeps_what_waits),
+		PIN_TEST(journal_that_cannot_be_read_is_given_up_and_that_is_said),
+		PIN_TEST(unpin_says_what_the_journal_had),
 		PIN_TEST(second_agent_is_refused),
 		PIN_TEST(agent_without_pins_names_who_left_them),
 		PIN_TEST(missing_file_system_is_told_with_the_command),

@@ -149,7 +149,7 @@ static int setup(void **state)
 
 	rig = (struct rig){.deadline = {.fn = on_deadline}};
 	assert_int_equal(loop_new(&rig.loop), 0);
-	assert_int_equal(spool_new(4096, &rig.spool), 0);
+	assert_int_equal(spool_new(4096, NULL, NULL, &rig.spool), 0);
 	server_init(&rig.server, rig.loop);
 	options.server = rig.server.endpoint;
 	assert_int_equal(uplink_v1_new(rig.loop, rig.spool, &options, &rig.uplink), 0);

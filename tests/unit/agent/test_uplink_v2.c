@@ -84,7 +84,7 @@ static void session_without_a_route_sends_as_soon_as_there_is_one(void **state)
 	start_server(c);
 	fd = udp_listen(&c->address);
 	assert_true(fd >= 0);
-	assert_int_equal(spool_new(64, &spool), 0);
+	assert_int_equal(spool_new(64, NULL, NULL, &spool), 0);
 	uplink = new_uplink(c, spool);
 	spool_push(spool, SPOOL_PORT, &port);
 	uplink_pump(uplink);
