@@ -166,6 +166,7 @@ static int take_over(struct rig *rig)
 
 	if (r < 0)
 		return r;
+	tell(rig); /* or the journal would fill up, where many are killed in a row */
 	collector->is_resumed = true;
 	fanout_free(TAKE_PTR(collector->fanout));
 	r = collector_open_fanout(collector, &fanout_options);
