@@ -268,9 +268,11 @@ static bool compare_responses(
 	if (testing->tests && !good)
 		json_object_set(testing->test, "responses", differing);
 	json_array_foreach (differing, i, one) {
+		_cleanup_free_ char *request = text_printable(get_text(one, "request"));
+
 		if (testing->tests)
 			break;
-		printf("  %s\n", get_text(one, "request"));
+		printf("  %s\n", request ? request : "?");
 		print_one(testing, json_object_get(one, "missing"), '-',
 			"expected, and not answered");
 		print_one(testing, json_object_get(one, "unexpected"), '+',
@@ -382,6 +384,7 @@ static bool is_alone(struct dirent **entries, int count, const char *folder, con
 {
 	_cleanup_free_ char *path = NULL;
 	json_t *requests;
+	bool has_requests;
 
 	for (int i = 0; i < count; i++) {
 		const char *other = entries[i]->d_name;
@@ -396,8 +399,9 @@ static bool is_alone(struct dirent **entries, int count, const char *folder, con
 		return false;
 	}
 	requests = read_requests(path);
+	has_requests = requests != NULL;
 	json_decref(requests);
-	return requests != NULL;
+	return has_requests;
 }
 
 static void print_sum(const struct testing *testing)
