@@ -98,9 +98,8 @@ static void slow_reader_stops_the_sender_and_loses_nothing(void **state)
 		if (tls_channel_send(edge.side.channel, bytes, size) == 0) {
 			sent++;
 			quiet = 0;
-		} else {
-			rig_run(rig, 2);
-			quiet++;
+		} else if (++quiet < 50) {
+			rig_run(rig, 2); /* which may make room, so it is not the last that is done */
 		}
 	}
 	assert_int_equal(rig->at_server.messages, 1);
