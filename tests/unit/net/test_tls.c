@@ -99,7 +99,8 @@ static void slow_reader_stops_the_sender_and_loses_nothing(void **state)
 			sent++;
 			quiet = 0;
 		} else if (++quiet < 50) {
-			rig_run(rig, 2); /* which may make room, so it is not the last that is done */
+			/* It may make room, so it is not the last that is done. */
+			rig_run(rig, 2);
 		}
 	}
 	assert_int_equal(rig->at_server.messages, 1);
