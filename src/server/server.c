@@ -155,39 +155,46 @@ static struct stream *find_stream(const struct server *server, uint64_t id)
 	return agent ? &agent->lanes[id & 0xff].stream : NULL;
 }
 
-static int restore_mark(void *user, const char *function, const struct mark *mark)
+struct restoring {
+	struct server *server;
+	size_t slot;
+};
+
+static int restore_mark(void *user, const char *function _unused_, const struct mark *mark)
 {
-	struct server *server = user;
-	struct stream *stream;
+	const struct restoring *restoring = user;
+	struct server *server = restoring->server;
+	struct stream *stream = find_stream(server, mark->stream);
 
-	for (size_t i = 0; i < UNITS_MAX; i++) {
-		const struct unit *unit = &server->units->units[i];
-
-		if (!unit->config || strcmp(unit->config->name, function) != 0)
-			continue;
-		stream = find_stream(server, mark->stream);
-		if (stream)
-			return stream_restore(stream, server->units, i, mark);
-		log_warning("switch=%u is forgotten: more switches in the store than switches_max",
-			stream_switch(mark->stream));
-		return 0;
-	}
+	if (strcmp(mark->key, MARK_KEY_UNKNOWN) == 0)
+		return 0; /* it was not there when the database was upgraded */
+	if (stream)
+		return stream_restore(stream, server->units, restoring->slot, mark);
+	log_warning("switch=%u is forgotten: more switches in the store than switches_max",
+		stream_switch(mark->stream));
 	return 0;
 }
 
-/* What functions had before the server started. */
+/* What new units had of the streams before the server started, or before they were removed for a while. */
 static int restore_marks(struct server *server)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < UNITS_MAX && r == 0; i++) {
-		const struct unit *unit = &server->units->units[i];
+		struct restoring restoring = {server, i};
+		struct unit *unit = &server->units->units[i];
 
-		if (unit->config)
+		if (!unit->is_new)
+			continue;
+		if (server->store)
 			r = store_claim_marks(
 				server->store, unit->config->name, unit->division->key);
+		if (r == 0)
+			r = store_each_mark(
+				server->reader, unit->config->name, restore_mark, &restoring);
+		unit->is_new = r < 0;
 	}
-	return r < 0 ? r : store_each_mark(server->reader, restore_mark, server);
+	return r;
 }
 
 static int open_stores(struct server *server, char **ret_error)
@@ -326,6 +333,8 @@ static int configure_units(struct server *server, const struct config *file, cha
 		r = check_purged(server, file, ret_error);
 	if (r == 0)
 		r = units_configure(server->units, server->engine, merged, clock_monotonic_ns());
+	if (r == 0 && server->committer)
+		r = restore_marks(server);
 	if (r == 0)
 		r = timers_configure(&server->timers, server->units, merged, clock_realtime_ns());
 	if (r == 0)

@@ -46,11 +46,12 @@ int stream_restore(struct stream *stream, struct units *units, size_t slot, cons
 {
 	const struct division *division = divisions_get(&units->divisions, mark->key);
 	struct progress *progress = progress_at(stream, units, slot, stream->next);
+	const uint64_t none[2] = {0};
 
 	if (!division || !progress)
 		return -ENOMEM;
-	/* Of version 1 it is not known yet what comes. */
-	if (stream->epoch == 0 || stream_is(stream, mark->incarnation))
+	/* Of version 1 it may not be known yet what comes. */
+	if (stream_is(stream, none) || stream_is(stream, mark->incarnation))
 		return progress_restore(progress, division, mark);
 	return 0;
 }

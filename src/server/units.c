@@ -136,6 +136,7 @@ static void unit_want(struct units *units, struct unit *unit, struct engine *eng
 {
 	if (!unit->config) {
 		unit->config = wanted;
+		unit->is_new = true;
 		unit_start(units, unit, engine);
 	} else if (!unit->retired && function_config_equal(unit->config, wanted) &&
 		   unit->function) {

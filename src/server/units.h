@@ -25,6 +25,7 @@ struct unit {
 	struct function *function;       /* NULL: the engine refused it */
 	char *error;                     /* owned; why */
 	struct function_config *next;    /* owned; what replaces it, when it is retired */
+	bool is_new; /* what it had of the streams before, under this name, is not known yet */
 	bool retired;
 	uint64_t retire_at_ns;  /* monotonic: removed at the latest then */
 	unsigned int commits;   /* results that are with the committer */

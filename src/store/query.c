@@ -138,15 +138,15 @@ static void read_positions(
 		positions[i] = le64toh(positions[i]);
 }
 
-int store_each_mark(struct store *store,
+#define MARKS "SELECT function, stream, key, incarnation1, incarnation2, positions FROM marks"
+
+int store_each_mark(struct store *store, const char *function,
 	int (*fn)(void *user, const char *function, const struct mark *mark), void *user)
 {
 	_cleanup_statement_ sqlite3_stmt *statement = NULL;
-	int r;
+	int r = query_prepare(
+		store, function ? MARKS " WHERE function = ?1" : MARKS, function, &statement);
 
-	r = query_prepare(store,
-		"SELECT function, stream, key, incarnation1, incarnation2, positions FROM marks",
-		NULL, &statement);
 	if (r < 0)
 		return r;
 	while ((r = query_step(store, statement)) > 0) {

@@ -640,8 +640,9 @@ static int write_outcome(struct store *store, const struct outcome *outcome)
 
 int store_claim_marks(struct store *store, const char *function, const char *key)
 {
-	struct action action = action_begin(
-		store, "UPDATE OR IGNORE marks SET key = ?2 WHERE function = ?1 AND key = '?'");
+	struct action action =
+		action_begin(store, "UPDATE OR IGNORE marks SET key = ?2 WHERE function = ?1"
+				    " AND key = '" MARK_KEY_UNKNOWN "'");
 
 	action_text(&action, function);
 	action_text(&action, key);

@@ -77,10 +77,11 @@ int store_load_state(struct store *store, const struct state_range *range, state
  * A function's marks whose key is not known, since version 4 of the schema did not keep it, are by this one. Before the
  * first commit of its marks. 0 or as of store_commit().
  */
+#define MARK_KEY_UNKNOWN "?" /* no field is called so */
 int store_claim_marks(struct store *store, const char *function, const char *key) _must_check_;
 
-/* Iteration: `fn` is called a row; if it returns non-zero that ends it and is returned. */
-int store_each_mark(struct store *store,
+/* Iteration: `fn` is called a row; if it returns non-zero that ends it and is returned. `function`: NULL: of all. */
+int store_each_mark(struct store *store, const char *function,
 	int (*fn)(void *user, const char *function, const struct mark *mark),
 	void *user) _must_check_;
 

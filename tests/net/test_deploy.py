@@ -38,6 +38,8 @@ def test(checker):
     with path_without_functions().start() as path:
         keys_change_while_sending(checker, path, Shell(path))
     with path_without_functions().start() as path:
+        one_that_was_away_goes_on(checker, path, Shell(path))
+    with path_without_functions().start() as path:
         shell = Shell(path)
         changed_while_sending(checker, path, shell)
         mistakes_change_nothing(checker, path, shell)
@@ -122,6 +124,20 @@ def keys_change_while_sending(checker, path, shell):
         network.wait_for(lambda: summed() >= SYN, 60, "all to be summed", pause=0.1)
     time.sleep(0.5)
     checker.equal("SYN segments summed by all keys", SYN, summed())
+
+
+def one_that_was_away_goes_on(checker, path, shell):
+    """What it had done when it was deleted, it does not do again, though another holds up the events."""
+    stuck = shell.write("stuck.js", "module.exports = { main() { for (;;); } };\n")
+    shell("deploy", "sum", "--from-file", SUM, *TRIGGERS)
+    shell("deploy", "stuck", "--from-file", stuck, "--trigger", "event:port", "--timeout", "10m", "--queue", "100")
+    path.send("syn", SYN, ports=f"1-{SYN}", rate=RATE)
+    network.wait_for(lambda: path.sum(SOURCE4, "syn") > 100, harness.PATIENCE, "the one to be ahead of the other")
+    shell("delete", "sum")
+    network.wait_for(lambda: "sum" not in {f["name"] for f in shell.json("list")}, 60, "the function to go")
+    shell("deploy", "sum", "--from-file", SUM, *TRIGGERS)
+    shell("delete", "stuck")
+    checker.equal("SYN segments summed by one that was away", SYN, path.settle(SOURCE4, "syn", SYN, 60))
 
 
 def mistakes_change_nothing(checker, path, shell):

@@ -244,7 +244,7 @@ void core_open(struct core *core, const struct core_options *options)
 	assert_non_null(core->agent);
 	for (size_t i = 0; i < V2_LANES; i++)
 		core->processed[i] = core->agent->lanes[i].stream.processed;
-	assert_int_equal(store_each_mark(core->reader, restore_mark, core), 0);
+	assert_int_equal(store_each_mark(core->reader, NULL, restore_mark, core), 0);
 }
 
 void core_close(struct core *core)

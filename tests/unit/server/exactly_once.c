@@ -419,7 +419,7 @@ static void note_end(void)
 	/* Writing, so that what is only in the -wal file is seen. */
 	if (store_open(path, 0, &store, &error) < 0 ||
 		streams_each_agent(store, note_agent, NULL) != 0 ||
-		store_each_mark(store, note_mark, NULL) != 0)
+		store_each_mark(store, NULL, note_mark, NULL) != 0)
 		fail_now(error ? error : "cannot read the marks");
 }
 

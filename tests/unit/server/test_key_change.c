@@ -294,7 +294,7 @@ static unsigned int marks_of(struct core *core)
 {
 	unsigned int count = 0;
 
-	assert_int_equal(store_each_mark(core->reader, count_mark, &count), 0);
+	assert_int_equal(store_each_mark(core->reader, NULL, count_mark, &count), 0);
 	return count;
 }
 

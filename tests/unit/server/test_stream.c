@@ -165,6 +165,31 @@ static void gaps_have_a_limit_until_those_in_front_are_processed(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Where slot 0's unit is, by a mark that says that all below 500 is done. */
+static uint64_t restored_position(struct fixture *f, uint64_t boot)
+{
+	struct mark mark = {.key = "", .stream = f->stream.id, .incarnation = {1, boot}};
+
+	for (size_t i = 0; i < PARTITIONS; i++)
+		mark.positions[i] = 500;
+	f->units->units[0].division = divisions_get(&f->units->divisions, "");
+	assert_int_equal(stream_restore(&f->stream, f->units, 0, &mark), 0);
+	return f->stream.progress[0]->mark.positions[0];
+}
+
+static void a_mark_of_another_incarnation_says_nothing_of_one_that_has_begun(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(restored_position(f, 98), 0);
+	assert_int_equal(restored_position(f, 99), 500);
+	stream_forget_unit(&f->stream, 0);
+	/* Before that it is kept, until it is known. */
+	stream_forget(&f->stream);
+	f->stream.epoch = 0;
+	assert_int_equal(restored_position(f, 98), 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +198,7 @@ int main(void)
 		TEST(a_refused_commit_goes_back_over_a_gap_and_forth),
 		TEST(what_a_unit_is_to_have_again_passes_over_the_gaps_that_are_known),
 		TEST(gaps_have_a_limit_until_those_in_front_are_processed),
+		TEST(a_mark_of_another_incarnation_says_nothing_of_one_that_has_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,7 +128,7 @@ static const char *remembered(struct store *store, const char *function)
 
 	assert_int_equal(store_each_state(store, function, count_row, &rows), 0);
 	assert_int_equal(store_each_dead_letter(store, function, 0, count_letter, &letters), 0);
-	assert_int_equal(store_each_mark(store, count_mark, &marks), 0);
+	assert_int_equal(store_each_mark(store, NULL, count_mark, &marks), 0);
 	snprintf(text, sizeof(text), "%u/%u/%u", rows, letters, marks);
 	return text;
 }

@@ -126,7 +126,7 @@ static void reopened_store_gives_back_what_was_committed(void **state)
 	assert_string_equal(get_state(store, "port-scan", "10.0.0.1", "syn", text), "[1,2]");
 	assert_string_equal(get_state(store, "port-scan", "10.0.0.2", "syn", text), "{\"a\":1}");
 	assert_string_equal(get_state(store, "other", "10.0.0.2", "syn", text), "");
-	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
+	assert_int_equal(store_each_mark(store, NULL, copy_mark, &mark), 0);
 	assert_string_equal(mark.key, batch.mark.key);
 	assert_true(mark.stream == batch.mark.stream);
 	assert_memory_equal(mark.incarnation, batch.mark.incarnation, sizeof(mark.incarnation));
@@ -583,7 +583,7 @@ static void a_forgotten_stream_has_no_marks(void **state)
 	outcome.function = "g";
 	assert_int_equal(store_commit(store, &outcome, 1), 0);
 	assert_int_equal(streams_forget(store, marks[0].stream, names, 2), 0);
-	assert_int_equal(store_each_mark(store, count_mark, &count), 0);
+	assert_int_equal(store_each_mark(store, NULL, count_mark, &count), 0);
 	assert_int_equal(count, 4);
 }
 
@@ -601,7 +601,7 @@ static void assert_marks(struct store *store, const char *expected)
 {
 	char text[256] = "";
 
-	assert_int_equal(store_each_mark(store, list_mark, text), 0);
+	assert_int_equal(store_each_mark(store, NULL, list_mark, text), 0);
 	assert_string_equal(text, expected);
 }
 
@@ -811,7 +811,7 @@ static void older_schema_is_upgraded_and_state_found_by_its_key(void **state)
 	assert_int_equal(store_load_state(store, &range, note_state_row, &piece), 1);
 	assert_string_equal(piece.place.key, "10.0.0.3");
 	assert_true(piece.place.hash == key_hash_text("10.0.0.3"));
-	assert_int_equal(store_each_mark(store, copy_mark, &mark), 0);
+	assert_int_equal(store_each_mark(store, NULL, copy_mark, &mark), 0);
 	assert_true(mark.stream == stream_id(UINT32_MAX, STREAM_V1));
 	assert_true(mark.incarnation[0] == 3 && mark.incarnation[1] == UINT64_MAX);
 	for (size_t i = 0; i < PARTITIONS; i++)
