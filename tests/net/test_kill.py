@@ -96,7 +96,7 @@ def test(checker, seed):
         killed_while_sending(checker, path, "worker", kill_worker)
     with harness.Path().start() as path:
         killed_while_sending(checker, path, "server", kill_server)
-    with pinned_path() as (path, agent):
+    with pinned_path("--flush-timeout", "1s") as (path, agent):
         agent_killed_at_rest(checker, path, agent)
         agent_killed_unheard(checker, path, agent)
         agent_killed_in_traffic(checker, path, agent, seed)
